@@ -1,0 +1,318 @@
+/**
+ * What the parts of the agent need from each other and from the world.
+ *
+ * The parts (`files/`, `sync/`, `http/`) never import one another: they take
+ * these ports, and `agent.ts` alone wires them. Real adapters are in
+ * `adapters/`, simulated ones in `tests/sim/`.
+ *
+ * @module
+ */
+
+import type { Change, FileEntry } from "@kedge/schema/change";
+import type {
+  GroupRegister,
+  GroupSettings,
+  Level,
+  NodeId,
+  PeerInfo,
+  SigningKey,
+  StorePathReport,
+  SyncPosition,
+} from "@kedge/schema";
+
+/** Time. Two clocks, because a wall clock may jump. */
+export interface Clock {
+  /** Milliseconds since some fixed moment; never goes back. For durations. */
+  monotonicMs(): number;
+  /** Milliseconds since the Unix epoch. For people and for expiry of tokens. */
+  wallMs(): number;
+}
+
+/** One line of the log, for people and programs. */
+export interface Log {
+  /** Something an operator wants to know. */
+  info(message: string, facts?: Record<string, unknown>): void;
+  /** Something an operator must know. */
+  warn(message: string, facts?: Record<string, unknown>): void;
+}
+
+// ---------------------------------------------------------------- content
+
+/** Bytes that lie in this node's store but are not yet a file. */
+export interface Staged {
+  /** Name of the staging file below `PATH/data/.tmp/`, or "" when inline. */
+  readonly token: string;
+  /** Store path that it lies in, or is meant for. */
+  readonly pathIndex: number;
+  /** Length, in bytes. */
+  readonly sizeBytes: number;
+  /** CRC-32 of the bytes. */
+  readonly crc32: number;
+  /** SHA-256 of the bytes, in hex. */
+  readonly sha256: string;
+  /** The bytes themselves when at most `INLINE_BODY_BYTES_MAX`. */
+  readonly inline: Uint8Array | undefined;
+}
+
+/** Receives a copy of a large body while it arrives (cut-through). */
+export interface Relay {
+  /** Take the next bytes; may wait (back-pressure). Never throws. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** The body is complete; peers that took all of it need no second transfer. */
+  finish(): Promise<void>;
+  /** The body will not be used. */
+  abort(): void;
+}
+
+/** What to stage. */
+export interface StageRequest {
+  /** The bytes: a whole buffer, or a stream read once. */
+  readonly body: Uint8Array | ReadableStream<Uint8Array>;
+  /** Most bytes to take; one more is `too-large`. */
+  readonly sizeBytesMax: number;
+  /** Expected length, in bytes, for the check against the reserve. */
+  readonly sizeBytes?: number | undefined;
+  /** Store path wanted by the tracker; the store's policy when missing. */
+  readonly pathIndex?: number | undefined;
+  /** Gets a copy of bodies too large to be inline. */
+  readonly relay?: Relay | undefined;
+}
+
+/** The bytes of a change that this node makes or receives. */
+export type ContentSource =
+  | { readonly kind: "none" }
+  | { readonly kind: "inline"; readonly bytes: Uint8Array }
+  | { readonly kind: "staged"; readonly staged: Staged };
+
+/** A part of a file to read, in bytes; whole file when missing. */
+export interface ByteSpan {
+  readonly from: number;
+  readonly lengthBytes: number;
+}
+
+// ---------------------------------------------------------------- files/
+
+/**
+ * This node's files: bytes on disk and the index. Implemented by `files/`.
+ *
+ * Every method that touches a disk throws {@linkcode Problem}s only:
+ * `insufficient-storage`, `read-only` (fenced), `damaged`, `too-large`.
+ */
+export interface LocalFiles {
+  /** Take bytes in. Nothing is visible until a change refers to them. */
+  stage(request: StageRequest): Promise<Staged>;
+  /** Forget staged bytes. Never throws. */
+  discard(staged: Staged): Promise<void>;
+  /**
+   * Choose a new file ID, unused here for ever (index and tombstones asked).
+   *
+   * @param options Origin, size, CRC, extension, appender flag, store path.
+   */
+  newId(options: {
+    readonly staged: Staged;
+    readonly extension: string;
+    readonly appender: boolean;
+  }): string;
+  /** What this node knows of a file; fast, from memory or the index. */
+  lookup(id: string): FileEntry | undefined;
+  /**
+   * The content of a present file as the body of a response. Bytes are checked
+   * against the checksums: wrong bytes are never returned as good.
+   *
+   * @returns A buffer for small spans, a stream for large ones.
+   * @throws {Problem} `damaged` when the copy is missing, short or wrong.
+   */
+  read(
+    entry: FileEntry,
+    span?: ByteSpan,
+  ): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>>;
+  /** Entries in ID order, for operators. */
+  list(query: {
+    readonly prefix?: string | undefined;
+    readonly after?: string | undefined;
+    readonly sinceS?: number | undefined;
+    readonly untilS?: number | undefined;
+    readonly limit: number;
+  }): FileEntry[];
+  /** Whether this key was used before, and for which file. */
+  remembered(idempotencyKey: string): RememberedUpload | undefined;
+  /** State of every disk. */
+  storePaths(): StorePathReport[];
+  /** Present files. */
+  fileCount(): number;
+  /** What operators should see. */
+  alarms(): string[];
+}
+
+/** What an `Idempotency-Key` stands for. */
+export interface RememberedUpload {
+  /** The file that it made. */
+  readonly id: string;
+  /** SHA-256 of the content it was used with, in hex. */
+  readonly sha256: string;
+}
+
+// ------------------------------------------------- files/ towards sync/
+
+/** A record of an origin's log: the change with its place. */
+export interface LogRecord {
+  /** Place in the origin's log, from 1 without gaps. */
+  readonly sequence: number;
+  /** The change. */
+  readonly change: Change;
+}
+
+/** A record together with its bytes, if they are at hand. */
+export interface LogRecordWithContent extends LogRecord {
+  readonly content: ContentSource;
+}
+
+/** What happened to one record of a peer. */
+export type Applied =
+  | "applied" // newer than what we had
+  | "known" // we had it, or something newer
+  | "needs-content"; // stored as known but its bytes must be fetched
+
+/**
+ * The change log and the index of this node. Implemented by `files/`, whose
+ * Worker puts everything that waits into one transaction.
+ */
+export interface ChangeLog {
+  /** Which node this is. */
+  readonly node: NodeId;
+  /** Identity of this database. */
+  readonly store: string;
+  /** The run of our log: a new one after every unclean stop (promises F7). */
+  readonly incarnation: number;
+  /** Last sequence of our log that is stored; 0 is none. */
+  head(): number;
+  /**
+   * Store our own records, in order, and make their files visible.
+   *
+   * @param records Contiguous with {@linkcode head}.
+   * @param durable Whether to resolve only after a flush.
+   * @param idempotencyKey Remembered in the same transaction.
+   * @throws {Problem} `read-only` when the log can no longer be written.
+   */
+  append(
+    record: LogRecordWithContent,
+    durable: boolean,
+    idempotencyKey?: string,
+  ): Promise<void>;
+  /**
+   * Store records of a peer's log, in order, with its position, in one
+   * transaction. Records that are not newer than ours change only the position.
+   */
+  apply(
+    origin: NodeId,
+    incarnation: number,
+    records: readonly LogRecordWithContent[],
+    durable: boolean,
+  ): Promise<Applied[]>;
+  /**
+   * Take over states learnt from a compare or a fetch, outside any log.
+   *
+   * @returns Per entry as for {@linkcode apply}.
+   */
+  adopt(
+    changes: readonly {
+      readonly entry: FileEntry;
+      readonly content: ContentSource;
+    }[],
+    durable: boolean,
+  ): Promise<Applied[]>;
+  /** Resolve once everything stored before is durable. */
+  flush(): Promise<void>;
+  /**
+   * Our own records after `sequence` of `incarnation`, with inline bytes where
+   * small; larger bytes are for the peer to ask for.
+   */
+  recordsAfter(
+    incarnation: number,
+    sequence: number,
+    limit: { readonly records: number; readonly bytes: number },
+  ): Promise<LogRecordWithContent[]>;
+  /** Our incarnations with their last sequence, oldest first. */
+  incarnations(): readonly {
+    readonly incarnation: number;
+    readonly lastSequence: number;
+  }[];
+  /** How far we have applied every other origin. */
+  positions(): readonly SyncPosition[];
+  /** One digest per bucket (4,096) over (id, state, epoch, version). */
+  digests(): Promise<Uint32Array>;
+  /** Every entry of one bucket, tombstones too. */
+  bucket(index: number): Promise<FileEntry[]>;
+  /** Entries present by the index whose bytes are missing or wrong here. */
+  damaged(limit: number): Promise<FileEntry[]>;
+  /** Forget tombstones that every member has acknowledged up to here. */
+  collectTombstones(uptoSequence: number): Promise<number>;
+  /** What was saved last. */
+  register(): GroupRegister | undefined;
+  /** Save durably. */
+  saveRegister(register: GroupRegister): Promise<void>;
+}
+
+// ---------------------------------------------------------------- sync/
+
+/** What the group made of a change. */
+export interface Commitment {
+  /** Level that was reached: never more than was done. */
+  readonly level: Level;
+  /** Nodes that hold it. */
+  readonly holders: readonly NodeId[];
+}
+
+/** What asking the group for a file found out. */
+export type FetchOutcome =
+  /** It is in our store now. */
+  | { readonly kind: "kept"; readonly entry: FileEntry }
+  /** It was deleted. */
+  | { readonly kind: "tombstone" }
+  /** Every current member was asked and never had it. */
+  | { readonly kind: "absent" }
+  /** Somebody who might know could not be asked. */
+  | { readonly kind: "unavailable"; readonly why: string };
+
+/** This node's place in its group. Implemented by `sync/`. */
+export interface Replicator {
+  /** The register as known now. */
+  register(): GroupRegister;
+  /** What operators chose for the group. */
+  settings(): GroupSettings;
+  /** The other members. */
+  peers(): readonly PeerInfo[];
+  /** Keys that verify capabilities. */
+  signingKeys(): readonly SigningKey[];
+  /**
+   * Log a change here and on the in-sync peers as the level demands.
+   *
+   * @param change What changes; the caller holds the file's lock.
+   * @param content Its bytes.
+   * @param level Asked for; what is reached may be less, never unsaid.
+   * @throws {Problem} `not-in-sync`, `read-only`, `insufficient-storage`, or
+   * `uncertain` when neither the peers nor the register answered in time.
+   */
+  commit(
+    change: Change,
+    content: ContentSource,
+    level: Level,
+    idempotencyKey?: string,
+  ): Promise<Commitment>;
+  /** Look for a file that is missing or damaged here, and keep it. */
+  fetch(id: string): Promise<FetchOutcome>;
+  /** A relay to the in-sync peers for a body that is arriving. */
+  openRelay(): Relay | undefined;
+  /** The node that may change files made by `origin`; `undefined` is nobody. */
+  ownerOf(origin: NodeId): NodeId | undefined;
+  /** Whether reads may be served, or why not (read lease, promises F4). */
+  mayRead(): { readonly ok: true } | {
+    readonly ok: false;
+    readonly why: string;
+  };
+  /** Whether changes may be taken, or why not. */
+  mayWrite(): { readonly ok: true } | {
+    readonly ok: false;
+    readonly why: string;
+  };
+}

@@ -1,0 +1,144 @@
+/**
+ * A capability: permission to do one thing to one group, signed by a tracker,
+ * checked by an agent without asking anybody.
+ *
+ * ```text
+ * base64url(JSON claims) "." base64url(HMAC-SHA-256(secret, first part))
+ * ```
+ *
+ * The claims bind the action, group, node, store path, file, size limit, expiry
+ * and optionally the content's hash; the key has a name so that keys rotate.
+ * Agents compare signatures in constant time and check everything before they
+ * read a byte of the body (promises: authenticate first).
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { z } from "zod";
+import { GroupName, Level, NodeId } from "./group.ts";
+import { CAPABILITY_LIFE_MS_MAX, STORE_PATHS_MAX } from "./limits.ts";
+import type { SigningKey } from "./node.ts";
+
+/** What a capability allows. */
+export const CapabilityAction = z.enum([
+  "upload",
+  "delete",
+  "append",
+  "modify",
+  "truncate",
+  "set-meta",
+  "derive",
+]);
+/** What a capability allows. */
+export type CapabilityAction = z.infer<typeof CapabilityAction>;
+
+/** What a tracker signs. Names are short: they travel in URLs. */
+export const CapabilityClaims = z.strictObject({
+  /** Which key signed. */
+  k: z.string().max(16),
+  /** What may be done. */
+  a: CapabilityAction,
+  /** In which group. */
+  g: GroupName,
+  /** At which node; any member when missing. */
+  n: NodeId.optional(),
+  /** Into which store path. */
+  p: z.int().min(0).max(STORE_PATHS_MAX - 1).optional(),
+  /** To which file: a whole file ID. */
+  f: z.string().max(160).optional(),
+  /** Most bytes of the body. */
+  s: z.int().min(0).optional(),
+  /** Level that must be used. */
+  l: Level.optional(),
+  /** SHA-256 that the content must have, in hex. */
+  h: z.string().regex(/^[0-9a-f]{64}$/).optional(),
+  /** Expiry, in ms since the Unix epoch. */
+  e: z.int().min(0),
+});
+/** What a tracker signs. */
+export type CapabilityClaims = z.infer<typeof CapabilityClaims>;
+
+/** Why a capability does not count. */
+export type CapabilityFault =
+  | "malformed"
+  | "unknown-key"
+  | "bad-signature"
+  | "expired"
+  | "lives-too-long";
+
+/** Claims, or the one reason why there are none. */
+export type VerifiedCapability =
+  | { readonly ok: true; readonly claims: CapabilityClaims }
+  | { readonly ok: false; readonly fault: CapabilityFault };
+
+/** Longest text that is looked at, in characters. */
+const TEXT_LENGTH_MAX = 1200;
+
+/**
+ * Sign claims.
+ *
+ * @param claims What to allow; `k` is set from the key.
+ * @param key The newest signing key.
+ * @returns The capability as text, safe in a URL.
+ */
+export function signCapability(
+  claims: Omit<CapabilityClaims, "k">,
+  key: SigningKey,
+): string {
+  const body = Buffer.from(JSON.stringify({ ...claims, k: key.id }))
+    .toString("base64url");
+  return `${body}.${mac(body, key).toString("base64url")}`;
+}
+
+/**
+ * Check a capability that a client sent.
+ *
+ * @param text The capability.
+ * @param keys Keys that count now.
+ * @param nowMs Wall clock, in ms since the Unix epoch.
+ * @returns Its claims, or why it does not count.
+ */
+export function verifyCapability(
+  text: string,
+  keys: readonly SigningKey[],
+  nowMs: number,
+): VerifiedCapability {
+  if (text.length > TEXT_LENGTH_MAX) return refuse("malformed");
+  const [body, signature, ...more] = text.split(".");
+  if (!body || !signature || more.length > 0) return refuse("malformed");
+  const claims = parseClaims(body);
+  if (claims === undefined) return refuse("malformed");
+  const key = keys.find((known) => known.id === claims.k);
+  if (key === undefined) return refuse("unknown-key");
+  const given = Buffer.from(signature, "base64url");
+  const wanted = mac(body, key);
+  if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) {
+    return refuse("bad-signature");
+  }
+  if (claims.e <= nowMs) return refuse("expired");
+  // Twice the longest life: the tracker's clock may differ from ours.
+  if (claims.e > nowMs + 2 * CAPABILITY_LIFE_MS_MAX) {
+    return refuse("lives-too-long");
+  }
+  return { ok: true, claims };
+}
+
+function mac(body: string, key: SigningKey): Buffer {
+  return createHmac("sha256", Buffer.from(key.secret, "base64url"))
+    .update(body).digest();
+}
+
+function parseClaims(body: string): CapabilityClaims | undefined {
+  try {
+    const json = JSON.parse(Buffer.from(body, "base64url").toString("utf8"));
+    return CapabilityClaims.safeParse(json).data;
+  } catch {
+    return undefined;
+  }
+}
+
+function refuse(fault: CapabilityFault): VerifiedCapability {
+  return { ok: false, fault };
+}

@@ -1,0 +1,78 @@
+/**
+ * Every limit of the system, in one place, with the relations between them.
+ *
+ * A limit that is only a number invites the question "why"; each one here says
+ * where it comes from. The relations at the end run when the module loads, so a
+ * change that breaks one stops every program and every test at once.
+ *
+ * @module
+ */
+
+/** One kibibyte, in bytes. */
+export const KIB = 1024;
+/** One mebibyte, in bytes. */
+export const MIB: number = 1024 * KIB;
+/** One gibibyte, in bytes. */
+export const GIB: number = 1024 * MIB;
+
+/** Largest value that Deno KV accepts, in bytes. Source: denokv limits. */
+export const KV_VALUE_BYTES_MAX: number = 64 * KIB;
+
+/** Most members of one group. Source: FastDFS allows 32, a KV value fewer. */
+export const GROUP_NODES_MAX = 16;
+
+/** Budget for one member in a group record, in bytes of JSON. */
+export const GROUP_MEMBER_BYTES_MAX: number = 2 * KIB;
+
+/** Largest node ID: a file ID holds 24 bits. Source: fastdfs-protocol.md §6. */
+export const NODE_ID_MAX: number = 2 ** 24 - 1;
+
+/** Most store paths of a node: two hexadecimal digits. Source: FastDFS. */
+export const STORE_PATHS_MAX = 256;
+
+/**
+ * Bodies up to this size, in bytes, travel with their change record: in the
+ * agent's database transaction, and in one frame to a peer. Larger ones are
+ * staged as files first.
+ */
+export const INLINE_BODY_BYTES_MAX: number = 64 * KIB;
+
+/** Largest body of a frame between agents, in bytes. */
+export const FRAME_BODY_BYTES_MAX: number = MIB;
+
+/** Unit of the block checksums of a stored file, in bytes. */
+export const CHECKSUM_BLOCK_BYTES: number = MIB;
+
+/** Longest life of a capability, in milliseconds: 15 minutes. */
+export const CAPABILITY_LIFE_MS_MAX: number = 15 * 60 * 1000;
+
+/** Longest user metadata name, in bytes. Source: FastDFS. */
+export const META_NAME_BYTES_MAX = 64;
+/** Longest user metadata value, in bytes. Source: FastDFS. */
+export const META_VALUE_BYTES_MAX = 256;
+/** Most metadata entries of one file. */
+export const META_ENTRIES_MAX = 64;
+/** Longest original file name kept as data, in bytes. Source: users.md §7. */
+export const FILE_NAME_BYTES_MAX = 1024;
+
+/** Longest JSON request body that a tracker or agent reads, in bytes. */
+export const JSON_BODY_BYTES_MAX: number = 64 * KIB;
+
+/** Most parts in one multi-range answer. */
+export const RANGES_MAX = 32;
+
+/** How long a change may wait for the flush at levels A and B, in ms. */
+export const FLUSH_DELAY_MS = 50;
+
+relation(
+  "a full group record fits one KV value",
+  GROUP_NODES_MAX * GROUP_MEMBER_BYTES_MAX <= KV_VALUE_BYTES_MAX,
+);
+relation(
+  "an inline body travels in one frame",
+  INLINE_BODY_BYTES_MAX * 2 <= FRAME_BODY_BYTES_MAX,
+);
+
+function relation(claim: string, holds: boolean): void {
+  if (!holds) throw new Error(`limits.ts contradicts itself: ${claim}`);
+}

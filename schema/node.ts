@@ -1,0 +1,194 @@
+/**
+ * What a tracker knows of a node, and what a node reports.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { GroupName, Level, NodeId, StoreId } from "./group.ts";
+import { STORE_PATHS_MAX } from "./limits.ts";
+import { GroupRegister } from "./register.ts";
+
+/** Where other agents reach an agent. */
+export const PeerAddress = z.object({
+  /** Name or IP address. */
+  hostname: z.string().min(1).max(253),
+  /** TCP port. */
+  port: z.int().min(1).max(65535),
+});
+/** Where other agents reach an agent. */
+export type PeerAddress = z.infer<typeof PeerAddress>;
+
+/** One disk or folder of a node. */
+export const StorePathReport = z.object({
+  /** Index: `M00` is 0. */
+  index: z.int().min(0).max(STORE_PATHS_MAX - 1),
+  /** Size of its file system, in bytes. */
+  totalBytes: z.int().min(0),
+  /** What is left for us, in bytes. */
+  freeBytes: z.int().min(0),
+  /** `fenced` after an I/O error, `missing` when the disk is not ours. */
+  state: z.enum(["writable", "read-only", "full", "fenced", "missing"]),
+  /** Why it is not writable. */
+  reason: z.string().max(300).optional(),
+});
+/** One disk or folder of a node. */
+export type StorePathReport = z.infer<typeof StorePathReport>;
+
+/** How far a node has applied the changes of an origin. */
+export const SyncPosition = z.object({
+  /** Whose changes. */
+  origin: NodeId,
+  /** Which run of that origin's log. */
+  incarnation: z.int().min(1),
+  /** Last change applied, from 1; 0 is none. */
+  sequence: z.int().min(0),
+});
+/** How far a node has applied the changes of an origin. */
+export type SyncPosition = z.infer<typeof SyncPosition>;
+
+/** What a node tells a tracker every few seconds. */
+export const Heartbeat = z.object({
+  /** Identity of its database. */
+  store: StoreId,
+  /** Base URL of its HTTP door, without a slash at the end. */
+  url: z.url({ protocol: /^https?$/ }),
+  /** Where peers connect. */
+  peerAddress: PeerAddress,
+  /** Its disks. */
+  storePaths: z.array(StorePathReport).max(STORE_PATHS_MAX),
+  /** Its own log. */
+  head: SyncPosition,
+  /** What it has of the others. */
+  positions: z.array(SyncPosition).max(256),
+  /** Requests under way. */
+  load: z.int().min(0),
+  /** Files that it holds. */
+  fileCount: z.int().min(0),
+  /** Lower is chosen first by `first_by_priority`. Source: FastDFS. */
+  uploadPriority: z.int().min(0).max(1000),
+  /** Version of the program. */
+  version: z.string().max(40),
+  /** Epoch of the register it acts under; 0 is none yet. */
+  epoch: z.int().min(0),
+  /** Generation of the KV it knows; `null` is none yet. */
+  gen: z.uuid().nullable(),
+  /** Anything an operator should see, such as "store path M01 is fenced". */
+  alarms: z.array(z.string().max(300)).max(32),
+  /** The scrub, if one runs. */
+  scrub: z.object({
+    checkedBytes: z.int().min(0),
+    totalBytes: z.int().min(0),
+    repaired: z.int().min(0),
+    damaged: z.int().min(0),
+    etaS: z.int().min(0).nullable(),
+  }).nullable(),
+});
+/** What a node tells a tracker every few seconds. */
+export type Heartbeat = z.infer<typeof Heartbeat>;
+
+/** A node as the KV holds it. */
+export const NodeRecord = z.object({
+  /** Which node. */
+  node: NodeId,
+  /** Its group. */
+  group: GroupName,
+  /** SHA-256 of its credential, in hex: the credential itself is not kept. */
+  credentialHash: z.string().regex(/^[0-9a-f]{64}$/),
+  /** What an operator wants of it. */
+  mode: z.enum(["active", "draining", "read-only"]),
+  /** When it joined, in ms since the Unix epoch. */
+  joinedMs: z.int().min(0),
+});
+/** A node as the KV holds it. */
+export type NodeRecord = z.infer<typeof NodeRecord>;
+
+/** The last heartbeat of a node, and when the tracker heard it. */
+export const NodeReport = z.object({
+  /** Tracker's clock, in ms since the Unix epoch; decides only placement. */
+  heardMs: z.int().min(0),
+  /** What it said. */
+  heartbeat: Heartbeat,
+});
+/** The last heartbeat of a node. */
+export type NodeReport = z.infer<typeof NodeReport>;
+
+/** A key that signs capabilities. */
+export const SigningKey = z.object({
+  /** Short name, in every capability. */
+  id: z.string().regex(/^[A-Za-z0-9_-]{1,16}$/),
+  /** 32 bytes in base64url. */
+  secret: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+  /** When it was made, in ms since the Unix epoch. */
+  createdMs: z.int().min(0),
+});
+/** A key that signs capabilities. */
+export type SigningKey = z.infer<typeof SigningKey>;
+
+/** What operators choose for a group. */
+export const GroupSettings = z.object({
+  /** Level of uploads that do not ask for one. */
+  level: Level.default("B"),
+  /** Largest file, in bytes. */
+  fileBytesMax: z.int().min(1).default(1024 ** 4),
+});
+/** What operators choose for a group. */
+export type GroupSettings = z.infer<typeof GroupSettings>;
+
+/** A member as its peers need it. */
+export const PeerInfo = z.object({
+  /** Which node. */
+  node: NodeId,
+  /** Where its peers connect. */
+  peerAddress: PeerAddress,
+  /** Base URL of its HTTP door. */
+  url: z.string(),
+});
+/** A member as its peers need it. */
+export type PeerInfo = z.infer<typeof PeerInfo>;
+
+/** What a tracker answers to a heartbeat and to a join. */
+export const HeartbeatReply = z.object({
+  /** The group as it is now. */
+  register: GroupRegister,
+  /** What operators chose. */
+  settings: GroupSettings,
+  /** The other members, as last heard. */
+  peers: z.array(PeerInfo),
+  /** Keys that verify capabilities, newest first. */
+  signingKeys: z.array(SigningKey),
+  /** What an operator wants of this node. */
+  mode: NodeRecord.shape.mode,
+  /** When to report again, in ms. */
+  nextMs: z.int().min(100),
+});
+/** What a tracker answers to a heartbeat. */
+export type HeartbeatReply = z.infer<typeof HeartbeatReply>;
+
+/** What a new node sends to become a member. */
+export const JoinBody = z.object({
+  /** One-time token from `kedge token create`. */
+  token: z.string().min(16).max(200),
+  /** Group to enter; the token may fix it. */
+  group: GroupName.optional(),
+  /** First report. */
+  heartbeat: Heartbeat,
+});
+/** What a new node sends to become a member. */
+export type JoinBody = z.infer<typeof JoinBody>;
+
+/** What a new member gets, once. */
+export const JoinReply = z.object({
+  /** Its number from now on. */
+  node: NodeId,
+  /** Its group. */
+  group: GroupName,
+  /** Its password towards trackers: shown once, kept by the node alone. */
+  credential: z.string().min(32),
+  /** Secret that members prove to each other, base64url of 32 bytes. */
+  clusterSecret: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+  /** As for a heartbeat. */
+  reply: HeartbeatReply,
+});
+/** What a new member gets, once. */
+export type JoinReply = z.infer<typeof JoinReply>;
