@@ -30,6 +30,7 @@ export const CapabilityAction = z.enum([
   "truncate",
   "set-meta",
   "derive",
+  "operate",
 ]);
 /** What a capability allows. */
 export type CapabilityAction = z.infer<typeof CapabilityAction>;
