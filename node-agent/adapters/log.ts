@@ -1,0 +1,51 @@
+/**
+ * Log lines on standard error: one JSON object each, or text for people.
+ *
+ * @module
+ */
+
+import type { Log } from "../ports.ts";
+
+/** How lines look. */
+export type LogFormat = "json" | "text";
+
+/**
+ * A log that writes to standard error.
+ *
+ * @param format `json` for machines, `text` for a terminal.
+ * @param write Where lines go; standard error by default.
+ * @returns The log. Facts must never contain secrets.
+ */
+export function stderrLog(
+  format: LogFormat,
+  write: (line: string) => void = toStderr,
+): Log {
+  const line = (
+    level: "info" | "warn",
+    message: string,
+    facts: Record<string, unknown> = {},
+  ) => {
+    const time = new Date().toISOString();
+    if (format === "json") {
+      return write(JSON.stringify({ time, level, message, ...facts }));
+    }
+    const more = Object.entries(facts)
+      .map(([name, value]) => ` ${name}=${plain(value)}`).join("");
+    write(`${time} ${level === "warn" ? "WARN " : ""}${message}${more}`);
+  };
+  return {
+    info: (message, facts) => line("info", message, facts),
+    warn: (message, facts) => line("warn", message, facts),
+  };
+}
+
+function plain(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value) ?? "";
+}
+
+function toStderr(line: string): void {
+  const bytes = new TextEncoder().encode(line + "\n");
+  for (let done = 0; done < bytes.length;) {
+    done += Deno.stderr.writeSync(bytes.subarray(done));
+  }
+}
