@@ -107,8 +107,9 @@ const plugin: Deno.lint.Plugin = {
           },
           ExportNamedDeclaration(node) {
             if (node.declaration === null) return;
-            const comment = context.sourceCode.getCommentsBefore(node).at(-1);
-            if (comment?.type === "Block" && comment.value.startsWith("*")) {
+            const before = context.sourceCode.text.slice(0, node.range[0]);
+            // Only white space may stand between the comment and the export.
+            if (/\*\/\s*$/.test(before) && lastComment(before) === "doc") {
               return;
             }
             context.report({ node, message: "This export has no doc comment" });
@@ -155,6 +156,11 @@ function refusal(from: Place, to: Place): string | undefined {
   if (to.part === from.part || !PARTS.has(to.part)) return undefined;
   if (from.part.endsWith(".ts")) return undefined; // agent.ts wires the parts
   return `node-agent/${from.part}/ must not import node-agent/${to.part}/`;
+}
+
+function lastComment(text: string): "doc" | "other" {
+  const start = text.lastIndexOf("/*");
+  return text.startsWith("/**", start) ? "doc" : "other";
 }
 
 function mustBePure(path: string): boolean {
