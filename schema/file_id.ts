@@ -1,0 +1,379 @@
+/**
+ * File IDs: FastDFS's self-describing names, byte for byte.
+ *
+ * ```text
+ * group1/M00/03/4C/fwALAmsCk_yAZCHIAAAADvqdFXc323.txt
+ * group  path dirs <27 base64url> [16 trunk] <7: digits "." extension> [derived]
+ *
+ * 20 bytes in base64url, without padding:
+ *   0  origin   4  node number little endian (1 … 2^24−1), otherwise an IPv4
+ *   4  created  4  seconds since the Unix epoch
+ *   8  size     8  bit 63 set: low 32 bits are the size, 23 random bits above,
+ *                  bit 58 appender (size 0), bit 59 trunk; bit 63 clear: size
+ *  16  crc32    4  of the content as uploaded
+ * ```
+ *
+ * A node rebuilds the path on disk from the parsed fields; no text of a user is
+ * ever part of a path. Source of every rule: fastdfs-protocol.md §6.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import type { NodeId } from "./group.ts";
+import { NODE_ID_MAX } from "./limits.ts";
+
+/** What a file ID says about its file. */
+export interface FileId {
+  /** Storage group. */
+  readonly group: string;
+  /** Store path: `M00` is 0. */
+  readonly pathIndex: number;
+  /** First directory, 0 to 255. */
+  readonly high: number;
+  /** Second directory, 0 to 255. */
+  readonly low: number;
+  /** Last segment, as it is on disk. */
+  readonly name: string;
+  /** The node that made it, or the IPv4 address of a FastDFS storage. */
+  readonly origin: NodeId | string;
+  /** Seconds since the Unix epoch at creation. */
+  readonly createdS: number;
+  /** Length in bytes; unknown for appenders and derived files. */
+  readonly sizeBytes: number | undefined;
+  /** CRC-32 at creation; for a derived file, that of its master. */
+  readonly crc32: number;
+  /** What the name stands for. */
+  readonly kind: "normal" | "appender" | "trunk" | "derived";
+  /** First part of the name, which a derived file shares with its master. */
+  readonly base: string;
+  /** Extension without its dot, or "". */
+  readonly extension: string;
+}
+
+/** What {@linkcode encodeFileName} needs. */
+export interface NewFileName {
+  /** Node number, or an IPv4 address for names like FastDFS's. */
+  readonly origin: NodeId | string;
+  /** Seconds since the Unix epoch. */
+  readonly createdS: number;
+  /** Length of the content, in bytes. */
+  readonly sizeBytes: number;
+  /** CRC-32 of the content. */
+  readonly crc32: number;
+  /** Whether it may be appended to. */
+  readonly appender: boolean;
+  /** 23 random bits, so that equal files get different names. */
+  readonly random: number;
+  /** Random number of which the last digits go before the extension. */
+  readonly digits: number;
+  /** Extension without its dot: at most 6 characters, or "". */
+  readonly extension: string;
+}
+
+/** Longest extension, in characters. Source: FastDFS. */
+export const EXTENSION_LENGTH_MAX = 6;
+/** Longest prefix of a derived file, in characters. Source: FastDFS. */
+export const PREFIX_LENGTH_MAX = 16;
+
+const BASE_LENGTH = 27;
+const TAIL_LENGTH = 7;
+const TRUNK_LENGTH = 16;
+const NORMAL_LENGTH = BASE_LENGTH + TAIL_LENGTH;
+const NAME_LENGTH_MAX = NORMAL_LENGTH + TRUNK_LENGTH + PREFIX_LENGTH_MAX +
+  TAIL_LENGTH;
+const APPENDER_FLAG = 0x0400_0000; // bit 58 of the size field
+const TRUNK_FLAG = 0x0800_0000; // bit 59
+const RANDOM_BITS = 0x7f_ffff; // bits 32 to 54
+const FOUR_GIB = 2 ** 32;
+
+const ID_PATTERN =
+  /^([A-Za-z0-9]{1,16})\/M([0-9A-F]{2})\/([0-9A-F]{2})\/([0-9A-F]{2})\/([A-Za-z0-9_-]{27}[A-Za-z0-9._-]{7,46})$/;
+const TAIL_PATTERN =
+  /^(?:[0-9]{7}|[0-9]{0,5}\.([A-Za-z0-9_-][A-Za-z0-9._-]*))$/;
+const EXTENSION_PATTERN = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,5}$/;
+const PREFIX_PATTERN = /^[A-Za-z0-9._-]{1,16}$/;
+const GROUP_PATTERN = /^[A-Za-z0-9]{1,16}$/;
+
+/**
+ * Read a file ID.
+ *
+ * @param text What a client sent, exactly: no decoding, no trimming.
+ * @returns Its parts, or `undefined` when it is not a file ID.
+ *
+ * @example A name of FastDFS
+ * ```ts
+ * import { parseFileId } from "@kedge/schema/file-id";
+ * import assert from "node:assert/strict";
+ *
+ * const id = parseFileId("group1/M00/03/4C/fwALAmsCk_yAZCHIAAAADvqdFXc323.txt");
+ * assert.equal(id?.origin, "127.0.11.2");
+ * assert.equal(id?.sizeBytes, 14);
+ * assert.equal(parseFileId("group1/M00/../../etc/passwd"), undefined);
+ * ```
+ */
+export function parseFileId(text: string): FileId | undefined {
+  const match = ID_PATTERN.exec(text);
+  if (match === null) return undefined;
+  const [, group = "", path = "", high = "", low = "", name = ""] = match;
+  const content = parseName(name);
+  if (content === undefined) return undefined;
+  return {
+    group,
+    pathIndex: parseInt(path, 16),
+    high: parseInt(high, 16),
+    low: parseInt(low, 16),
+    name,
+    ...content,
+  };
+}
+
+type NameParts = Omit<FileId, "group" | "pathIndex" | "high" | "low" | "name">;
+
+function parseName(name: string): NameParts | undefined {
+  if (name.length > NAME_LENGTH_MAX) return undefined;
+  const encoded = name.slice(0, BASE_LENGTH);
+  const bytes = Buffer.from(encoded, "base64url");
+  // Two spellings of the same bytes would be two names of one file.
+  if (bytes.length !== 20 || bytes.toString("base64url") !== encoded) {
+    return undefined;
+  }
+  const high = bytes.readUInt32BE(8);
+  const isPlain = high < 0x8000_0000;
+  const plainSize = Number(bytes.readBigUInt64BE(8));
+  if (isPlain && !Number.isSafeInteger(plainSize)) return undefined;
+  const isTrunk = !isPlain && (high & TRUNK_FLAG) !== 0;
+  const isAppender = !isPlain && (high & APPENDER_FLAG) !== 0;
+  const tailAt = BASE_LENGTH + (isTrunk ? TRUNK_LENGTH : 0);
+  const length = tailAt + TAIL_LENGTH;
+  if (name.length < length) return undefined;
+  const isDerived = name.length > length;
+  const tail = TAIL_PATTERN.exec(name.slice(tailAt));
+  if (!isDerived && tail === null) return undefined;
+  const size = isPlain ? plainSize : bytes.readUInt32BE(12);
+  return {
+    origin: parseOrigin(bytes),
+    createdS: bytes.readUInt32BE(4),
+    sizeBytes: isAppender || isDerived ? undefined : size,
+    crc32: bytes.readUInt32BE(16),
+    kind: kindOf({ isDerived, isTrunk, isAppender }),
+    base: name.slice(0, tailAt),
+    extension: isDerived ? lastExtension(name) : tail?.[1] ?? "",
+  };
+}
+
+function parseOrigin(bytes: Buffer): NodeId | string {
+  const node = bytes.readUInt32LE(0);
+  if (node >= 1 && node <= NODE_ID_MAX) return node;
+  return bytes.subarray(0, 4).join(".");
+}
+
+function kindOf(
+  is: { isDerived: boolean; isTrunk: boolean; isAppender: boolean },
+): FileId["kind"] {
+  if (is.isDerived) return "derived";
+  if (is.isTrunk) return "trunk";
+  return is.isAppender ? "appender" : "normal";
+}
+
+function lastExtension(name: string): string {
+  const end = name.slice(-TAIL_LENGTH);
+  const dot = end.indexOf(".");
+  return dot < 0 ? "" : end.slice(dot + 1);
+}
+
+/**
+ * The last segment of a new file ID: 34 characters.
+ *
+ * @throws {RangeError} When a part does not fit its field.
+ */
+export function encodeFileName(parts: NewFileName): string {
+  const { createdS, sizeBytes, crc32, extension } = parts;
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
+    throw new RangeError(`Cannot name a file of ${sizeBytes} bytes`);
+  }
+  if (extension !== "" && !isExtension(extension)) {
+    throw new RangeError("Cannot use this extension");
+  }
+  const bytes = Buffer.alloc(20);
+  writeOrigin(bytes, parts.origin);
+  bytes.writeUInt32BE(createdS, 4);
+  bytes.writeUInt32BE(crc32, 16);
+  if (parts.appender || sizeBytes < FOUR_GIB) {
+    const flags = parts.appender ? APPENDER_FLAG : 0;
+    const high = 0x8000_0000 + flags + (parts.random & RANDOM_BITS);
+    bytes.writeUInt32BE(high, 8);
+    bytes.writeUInt32BE(parts.appender ? 0 : sizeBytes, 12);
+  } else {
+    bytes.writeBigUInt64BE(BigInt(sizeBytes), 8);
+  }
+  return bytes.toString("base64url") + tailOf(parts.digits, extension);
+}
+
+function writeOrigin(bytes: Buffer, origin: NodeId | string): void {
+  if (typeof origin === "number") {
+    if (!Number.isInteger(origin) || origin < 1 || origin > NODE_ID_MAX) {
+      throw new RangeError(`Cannot use ${origin} as a node number`);
+    }
+    bytes.writeUInt32LE(origin, 0);
+    return;
+  }
+  const octets = origin.split(".").map(Number);
+  if (octets.length !== 4) throw new RangeError("Cannot use this IPv4 address");
+  octets.forEach((octet, at) => bytes.writeUInt8(octet, at));
+}
+
+function tailOf(digits: number, extension: string): string {
+  const text = String(Math.abs(Math.trunc(digits))).padStart(TAIL_LENGTH, "0");
+  if (extension === "") return text.slice(-TAIL_LENGTH);
+  const count = EXTENSION_LENGTH_MAX - extension.length;
+  return `${count === 0 ? "" : text.slice(-count)}.${extension}`;
+}
+
+/** Where a file lies, without its name. */
+export type FilePlace = Pick<FileId, "group" | "pathIndex" | "high" | "low">;
+
+/**
+ * Put a whole file ID together.
+ *
+ * @param place Group, store path and directories.
+ * @param name From {@linkcode encodeFileName}, or the name of a derived file.
+ * @throws {RangeError} When the parts do not make a file ID.
+ */
+export function encodeFileId(place: FilePlace, name: string): string {
+  if (!GROUP_PATTERN.test(place.group)) {
+    throw new RangeError("Cannot use this group name");
+  }
+  const dirs = [place.high, place.low].map(hexByte).join("/");
+  return `${place.group}/M${hexByte(place.pathIndex)}/${dirs}/${name}`;
+}
+
+/**
+ * Where the file lies below `STORE_PATH/data/`, rebuilt from the parsed fields.
+ *
+ * @returns Such as `03/4C/fwALAmsCk_yAZCHIAAAADvqdFXc323.txt`.
+ */
+export function relativePath(id: FileId): string {
+  return `${hexByte(id.high)}/${hexByte(id.low)}/${id.name}`;
+}
+
+/**
+ * One directory name: two upper-case hexadecimal digits.
+ *
+ * @throws {RangeError} Outside 0 to 255.
+ */
+export function hexByte(value: number): string {
+  if (!Number.isInteger(value) || value < 0 || value > 255) {
+    throw new RangeError(`Cannot write ${value} with two digits`);
+  }
+  return value.toString(16).toUpperCase().padStart(2, "0");
+}
+
+/** Whether this can be an extension, without its dot. */
+export function isExtension(text: string): boolean {
+  return EXTENSION_PATTERN.test(text);
+}
+
+/**
+ * The extension of a file name as FastDFS clients take it: two parts when both
+ * fit into six characters, none when the last is too long.
+ *
+ * @returns Without its dot; "" when there is none that can be used.
+ *
+ * @example
+ * ```ts
+ * import { extensionOf } from "@kedge/schema/file-id";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(extensionOf("b.tar.gz"), "tar.gz");
+ * assert.equal(extensionOf("photo.jpeg"), "jpeg");
+ * assert.equal(extensionOf("page.template"), "");
+ * ```
+ */
+export function extensionOf(fileName: string): string {
+  const [last, before] = fileName.split(".").slice(1).reverse();
+  if (last === undefined || !isExtension(last)) return "";
+  const both = `${before}.${last}`;
+  return before !== undefined && isExtension(both) ? both : last;
+}
+
+/**
+ * The ID of a file derived from a master ("slave file"): the master's name up
+ * to its dot, the prefix, and the new extension. It lies beside its master.
+ *
+ * @param master ID of the master, which must not be derived itself.
+ * @param prefix 1 to 16 characters of `A-Z a-z 0-9 . _ -`.
+ * @param extension Without its dot, or "": the master's is not inherited.
+ * @returns `undefined` when the parts do not make the ID of a derived file,
+ * also when the prefix is so short that it would look like a master.
+ *
+ * @example
+ * ```ts
+ * import { derivedFileId } from "@kedge/schema/file-id";
+ * import assert from "node:assert/strict";
+ *
+ * const master = "group1/M00/03/4C/fwALAmsClBqAHYs-AAAADvqdFXc450.txt";
+ * assert.equal(
+ *   derivedFileId(master, "_big", "jpg"),
+ *   "group1/M00/03/4C/fwALAmsClBqAHYs-AAAADvqdFXc450_big.jpg",
+ * );
+ * ```
+ */
+export function derivedFileId(
+  master: string,
+  prefix: string,
+  extension: string,
+): string | undefined {
+  const id = parseFileId(master);
+  if (id === undefined || id.kind === "derived") return undefined;
+  if (!PREFIX_PATTERN.test(prefix)) return undefined;
+  if (extension !== "" && !isExtension(extension)) return undefined;
+  const cut = id.extension === "" ? 0 : id.extension.length + 1;
+  const stem = id.name.slice(0, id.name.length - cut);
+  const name = stem + prefix + (extension === "" ? "" : `.${extension}`);
+  const derived = encodeFileId(id, name);
+  return parseFileId(derived)?.kind === "derived" ? derived : undefined;
+}
+
+/**
+ * Directory of the n-th file when files are spread in turn
+ * (`file_distribute_path_mode = 0`).
+ *
+ * @param count Files placed before.
+ * @param rotateCount Files per directory before the next one is used.
+ * @param subdirCount Directories per level, 1 to 256.
+ */
+export function rotatedDirectory(
+  count: number,
+  rotateCount: number,
+  subdirCount: number,
+): Pick<FileId, "high" | "low"> {
+  const leaf = Math.floor(count / rotateCount) % (subdirCount * subdirCount);
+  return { high: Math.floor(leaf / subdirCount), low: leaf % subdirCount };
+}
+
+/**
+ * Directory of a file when files are spread by the hash of their name
+ * (`file_distribute_path_mode = 1`).
+ *
+ * @param name From {@linkcode encodeFileName}; its first 27 characters count.
+ * @param subdirCount Directories per level, 1 to 256.
+ */
+export function hashedDirectory(
+  name: string,
+  subdirCount: number,
+): Pick<FileId, "high" | "low"> {
+  const hash = pjwHash(name.slice(0, BASE_LENGTH)) % 65536;
+  return { high: (hash >> 8) % subdirCount, low: (hash & 255) % subdirCount };
+}
+
+/** The hash of Peter J. Weinberger, 28 bits, as FastDFS uses it. */
+function pjwHash(text: string): number {
+  let hash = 0;
+  for (let at = 0; at < text.length; at++) {
+    hash = ((hash << 4) + text.charCodeAt(at)) >>> 0;
+    const top = hash & 0xf000_0000;
+    if (top !== 0) hash = (hash ^ (top >>> 24)) & 0x0fff_ffff;
+  }
+  return hash;
+}
