@@ -9,7 +9,7 @@ import { z } from "zod";
 import { FileMeta } from "./change.ts";
 import { GroupName, Level, NodeId } from "./group.ts";
 import { FILE_NAME_BYTES_MAX } from "./limits.ts";
-import { Heartbeat, NodeRecord } from "./node.ts";
+import { GroupSettings, Heartbeat, NodeRecord } from "./node.ts";
 import { GroupRegister, RegisterChange } from "./register.ts";
 
 /** `POST /v1/uploads`: ask where to upload. */
@@ -128,3 +128,100 @@ export const GroupView = z.object({
 });
 /** A group as `GET /v1/groups` lists it. */
 export type GroupView = z.infer<typeof GroupView>;
+
+/** Answer of `GET /v1/groups`. */
+export const GroupList = z.object({ groups: z.array(GroupView) });
+/** Answer of `GET /v1/groups`. */
+export type GroupList = z.infer<typeof GroupList>;
+
+/** Answer of `GET /v1/nodes`. */
+export const NodeList = z.object({ nodes: z.array(NodeView) });
+/** Answer of `GET /v1/nodes`. */
+export type NodeList = z.infer<typeof NodeList>;
+
+/** What a caller with an API key may do. */
+export const ApiRole = z.enum(["client", "operator"]);
+/** What a caller with an API key may do. */
+export type ApiRole = z.infer<typeof ApiRole>;
+
+/** `POST /v1/tokens`: make a join token or an API key. */
+export const CreateToken = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("join"),
+    /** Group that the node must enter; any when missing. */
+    group: GroupName.optional(),
+    /** Whether a group that does not exist is created. */
+    createGroup: z.boolean().default(false),
+    /** Life, in seconds. */
+    expiresS: z.int().min(1).max(30 * 86_400).default(86_400),
+  }),
+  z.strictObject({
+    kind: z.literal("api"),
+    /** For people: which application has it. */
+    name: z.string().min(1).max(100),
+    role: ApiRole.default("client"),
+    /** Life, in seconds; for ever when missing. */
+    expiresS: z.int().min(1).max(10 * 366 * 86_400).optional(),
+  }),
+]);
+/** `POST /v1/tokens`: make a join token or an API key. */
+export type CreateToken = z.input<typeof CreateToken>;
+
+/** Answer of `POST /v1/tokens`: the only time the secret is shown. */
+export const CreatedToken = z.object({
+  kind: z.enum(["join", "api"]),
+  /** The secret itself. */
+  token: z.string(),
+  /** SHA-256 of it in hex: its name in `/v1/tokens/HASH`. */
+  hash: z.string(),
+  /** When it ends, RFC 3339; `null` is never. */
+  expires: z.iso.datetime().nullable(),
+});
+/** Answer of `POST /v1/tokens`: the only time the secret is shown. */
+export type CreatedToken = z.infer<typeof CreatedToken>;
+
+/** A join token or API key as `GET /v1/tokens` lists it. */
+export const TokenView = z.object({
+  kind: z.enum(["join", "api"]),
+  hash: z.string(),
+  /** Name of an API key. */
+  name: z.string().nullable(),
+  /** Role of an API key. */
+  role: ApiRole.nullable(),
+  /** Group of a join token. */
+  group: GroupName.nullable(),
+  created: z.iso.datetime(),
+  expires: z.iso.datetime().nullable(),
+  /** Node that a join token was used for. */
+  usedBy: NodeId.nullable(),
+});
+/** A join token or API key as `GET /v1/tokens` lists it. */
+export type TokenView = z.infer<typeof TokenView>;
+
+/** Answer of `GET /v1/tokens`. */
+export const TokenList = z.object({ tokens: z.array(TokenView) });
+/** Answer of `GET /v1/tokens`. */
+export type TokenList = z.infer<typeof TokenList>;
+
+/** `POST /v1/nodes/N/mode`. */
+export const ChangeMode = z.strictObject({
+  mode: z.enum(["active", "drain", "draining", "read-only"]),
+});
+/** `POST /v1/nodes/N/mode`. */
+export type ChangeMode = z.infer<typeof ChangeMode>;
+
+/** `POST /v1/groups`. */
+export const CreateGroup = z.strictObject({
+  name: GroupName,
+  settings: GroupSettings.prefault({}),
+});
+/** `POST /v1/groups`. */
+export type CreateGroup = z.input<typeof CreateGroup>;
+
+/** `PATCH /v1/groups/G`: what is missing stays as it is. */
+export const ChangeSettings = z.strictObject({
+  level: Level.optional(),
+  fileBytesMax: z.int().min(1).optional(),
+});
+/** `PATCH /v1/groups/G`. */
+export type ChangeSettings = z.infer<typeof ChangeSettings>;

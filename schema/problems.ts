@@ -45,6 +45,11 @@ export const PROBLEMS = {
     title: "The capability does not allow this",
     next: "Ask a tracker for a new one: POST /v1/uploads",
   },
+  "bad-token": {
+    status: 403,
+    title: "The join token does not count",
+    next: "Make a new one: `kedge token create`; each works once",
+  },
   "forbidden": {
     status: 403,
     title: "This caller may not do that",
@@ -79,6 +84,11 @@ export const PROBLEMS = {
     status: 409,
     title: "The group register has moved on",
     next: "Read it again and decide again",
+  },
+  "wrong-generation": {
+    status: 409,
+    title: "The KV store is of another generation",
+    next: "Take no changes; an operator confirms: POST /v1/nodes/N/confirm",
   },
   "register-refused": {
     status: 409,
@@ -174,6 +184,11 @@ export const PROBLEMS = {
     status: 503,
     title: "The shared KV store does not answer",
     next: "Check the KV; reads by file ID go on without it",
+  },
+  "kv-uncertain": {
+    status: 503,
+    title: "The shared KV store did not say whether the change was made",
+    next: "Read it again and decide again; do not assume either",
   },
   "insufficient-storage": {
     status: 507,
