@@ -1,0 +1,357 @@
+/**
+ * Settings of a node agent. `docs/reference/config.md` is generated from here.
+ *
+ * One name in three spellings: `upload_priority` in the JSON file and in
+ * FastDFS, `--upload-priority` on the command line, `KEDGE_UPLOAD_PRIORITY` in
+ * the environment. The command line wins over the environment, the environment
+ * over the file. Secrets have no flag: a command line is public.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { GroupName } from "../group.ts";
+import { STORE_PATHS_MAX } from "../limits.ts";
+import {
+  type HostPort,
+  hostPortText,
+  parseDuration,
+  parseHostPort,
+  parseRate,
+  parseReserve,
+  parseTimeOfDay,
+  type Reserve,
+} from "./units.ts";
+
+/** Settings as they are written, all of them text. */
+export const AgentSettings = z.strictObject({
+  data: z.string().min(1).default("./kedge-data/node")
+    .describe("Folder for the database and the identity of this node."),
+  tracker: list(z.url({ protocol: /^https?$/ })).default([
+    "http://127.0.0.1:8080",
+  ]).describe("Trackers, as URLs; any one of them is enough."),
+  listen: parsed(parseHostPort, "HOST:PORT").prefault("127.0.0.1:8081")
+    .describe("Where clients connect (HTTP)."),
+  peer_listen: parsed(parseHostPort, "HOST:PORT").prefault("127.0.0.1:9081")
+    .describe("Where the other agents of the group connect."),
+  advertise: z.url({ protocol: /^https?$/ }).optional()
+    .describe("URL that clients use; derived from `listen` when missing."),
+  peer_advertise: parsed(parseHostPort, "HOST:PORT").optional()
+    .describe("Address that other agents use; `peer_listen` when missing."),
+  store_path: list(z.string().min(1)).pipe(
+    z.array(z.string()).max(STORE_PATHS_MAX),
+  ).default([]).describe(
+    "Disks or folders for files: M00, M01, … in this order; `DATA/store` when missing. Append only: the order is part of every file ID.",
+  ),
+  group: GroupName.optional()
+    .describe("Group to join; a token may fix it. Used at the first start."),
+  token_file: z.string().min(1).optional()
+    .describe("File with the one-time join token. Used at the first start."),
+  join_token: z.string().min(16).max(200).optional()
+    .describe("The join token itself; environment only, never a flag."),
+  upload_priority: number(0, 1000).default(10)
+    .describe("Lower is chosen first by `first_by_priority`."),
+  reserved_storage_space: parsed(parseReserve, "a size or a percentage")
+    .prefault("1%").describe(
+      "Space kept free on every store path, such as `20%` or `4GB`; uploads stop there with 507.",
+    ),
+  subdir_count_per_path: number(1, 256).default(256)
+    .describe("Folders per level of a store path; two levels. Fixed for good."),
+  file_distribute_path_mode: z.enum(["rotate", "random"]).default("rotate")
+    .describe("How files are spread over folders."),
+  file_distribute_rotate_count: number(1, 1_000_000).default(100)
+    .describe("Files in one folder before `rotate` takes the next."),
+  sync_start_time: parsed(parseTimeOfDay, "HH:MM").prefault("00:00")
+    .describe("Background catch-up may run from this time of day (local)."),
+  sync_end_time: parsed(parseTimeOfDay, "HH:MM").prefault("23:59")
+    .describe("Background catch-up stops after this minute of the day."),
+  sync_bandwidth: parsed(parseRate, "bytes per second, such as 20MB")
+    .prefault("0").describe(
+      "Ceiling for background catch-up per second; 0 is none. Acknowledgements at B and C are never slowed.",
+    ),
+  scrub_interval: parsed(parseDuration, "a duration such as 7d").prefault("7d")
+    .describe("Every stored byte is read again this often; 0 never."),
+  scrub_bandwidth: parsed(parseRate, "bytes per second, such as 20MB")
+    .prefault("20MB").describe("Ceiling for the scrub, bytes per second."),
+  isolated_reads: z.enum(["refuse", "serve"]).default("refuse").describe(
+    "Whether to go on serving reads when neither tracker nor peers answer: a deleted file may be served.",
+  ),
+  ack_timeout: parsed(parseDuration, "a duration such as 3s").prefault("3s")
+    .describe("Silence after which the group goes on without an in-sync peer."),
+  tls_cert: z.string().min(1).optional()
+    .describe("Certificate chain (PEM) for HTTPS; needs `tls_key`."),
+  tls_key: z.string().min(1).optional()
+    .describe("Private key (PEM) of `tls_cert`."),
+  ca: z.string().min(1).optional()
+    .describe("More certificate authorities (PEM) to trust towards trackers."),
+  log_format: z.enum(["text", "json"]).default("text")
+    .describe("How log lines look on standard error."),
+});
+
+/** Complete, typed settings of an agent. */
+export interface AgentConfig {
+  /** Folder for the database and the identity of this node. */
+  readonly dataDir: string;
+  /** Trackers, as URLs without a slash at the end; at least one. */
+  readonly trackers: readonly string[];
+  /** Where clients connect (HTTP). */
+  readonly listen: HostPort;
+  /** Where other agents connect. */
+  readonly peerListen: HostPort;
+  /** URL for clients; `undefined`: make it from the address really bound. */
+  readonly advertise: string | undefined;
+  /** Address for peers; `undefined`: the address really bound. */
+  readonly peerAdvertise: HostPort | undefined;
+  /** Store paths in order (`M00` first), at least one. */
+  readonly storePaths: readonly string[];
+  /** Group to join at the first start. */
+  readonly group: string | undefined;
+  /** File with the join token. */
+  readonly tokenFile: string | undefined;
+  /** The join token itself, from the environment. */
+  readonly joinToken: string | undefined;
+  /** Lower is chosen first by `first_by_priority`. */
+  readonly uploadPriority: number;
+  /** Space kept free on every store path. */
+  readonly reserve: Reserve;
+  /** Folders per level, 1 to 256. */
+  readonly subdirCountPerPath: number;
+  /** How files are spread over folders. */
+  readonly distributeMode: "rotate" | "random";
+  /** Files in one folder before `rotate` takes the next. */
+  readonly distributeRotateCount: number;
+  /** Catch-up window: minutes after local midnight, end included. */
+  readonly syncWindow: {
+    readonly startMinute: number;
+    readonly endMinute: number;
+  };
+  /** Ceiling for background catch-up, bytes per second; 0 is none. */
+  readonly syncBytesPerS: number;
+  /** Time between the starts of two scrubs, in ms; 0 is never. */
+  readonly scrubIntervalMs: number;
+  /** Ceiling for the scrub, bytes per second; 0 is none. */
+  readonly scrubBytesPerS: number;
+  /** Whether to serve reads without contact to anybody. */
+  readonly isolatedReads: "refuse" | "serve";
+  /** Silence after which an in-sync peer is late, in ms. */
+  readonly ackTimeoutMs: number;
+  /** Files with certificate chain and private key, for HTTPS. */
+  readonly tls:
+    | { readonly certFile: string; readonly keyFile: string }
+    | undefined;
+  /** File with more certificate authorities to trust. */
+  readonly caFile: string | undefined;
+  /** How log lines look. */
+  readonly logFormat: "text" | "json";
+}
+
+/** Where settings come from; each wins over the ones after it. */
+export interface AgentSources {
+  /** From the command line, by setting name: text, or a list of texts. */
+  readonly flags: Readonly<Record<string, unknown>>;
+  /** Environment variables; only `KEDGE_…` names of settings are read. */
+  readonly env: Readonly<Record<string, string>>;
+  /** A parsed JSON file, by setting name. */
+  readonly file?: unknown;
+}
+
+/** One setting, for help texts and generated pages. */
+export interface AgentSetting {
+  /** Name in the file, such as `upload_priority`. */
+  readonly name: string;
+  /** Flag with dashes, or `undefined` for a secret. */
+  readonly flag: string | undefined;
+  /** Environment variable. */
+  readonly env: string;
+  /** Default as text; `undefined` is none. */
+  readonly fallback: string | undefined;
+  /** What it does. */
+  readonly description: string;
+  /** Whether it may be given several times (or separated by commas). */
+  readonly isList: boolean;
+}
+
+/** Settings that must not stand on a command line. */
+const SECRET: ReadonlySet<string> = new Set(["join_token"]);
+
+const LISTS: ReadonlySet<string> = new Set(["tracker", "store_path"]);
+
+/** Every setting, in the order of the page. */
+export function agentSettings(): AgentSetting[] {
+  return Object.entries(AgentSettings.shape).map(([name, field]) => {
+    const fallback = "defaultValue" in field.def
+      ? String(field.def.defaultValue)
+      : "";
+    return {
+      name,
+      flag: SECRET.has(name) ? undefined : `--${name.replaceAll("_", "-")}`,
+      env: `KEDGE_${name.toUpperCase()}`,
+      fallback: fallback === "" ? undefined : fallback,
+      description: field.description ?? "",
+      isList: LISTS.has(name),
+    };
+  });
+}
+
+/**
+ * Read the settings of an agent.
+ *
+ * @param sources Command line, environment, file.
+ * @returns Complete, typed settings.
+ * @throws {Error} With every mistake in one message, one per line.
+ *
+ * @example All mistakes are told at once
+ * ```ts
+ * import { readAgentConfig } from "@kedge/schema/config/agent";
+ * import assert from "node:assert/strict";
+ *
+ * assert.throws(
+ *   () =>
+ *     readAgentConfig({
+ *       flags: { listen: "nowhere", upload_priority: "-1" },
+ *       env: { KEDGE_TRACKER: "localhost" },
+ *     }),
+ *   /tracker[^]*listen[^]*upload_priority/,
+ * );
+ * ```
+ */
+export function readAgentConfig(sources: AgentSources): AgentConfig {
+  const file = z.record(z.string(), z.unknown()).safeParse(sources.file ?? {});
+  if (!file.success) {
+    throw new Error("Cannot use the configuration file: it must be an object");
+  }
+  const result = AgentSettings.safeParse({
+    ...file.data,
+    ...fromEnv(sources.env),
+    ...sources.flags,
+  });
+  const mistakes = result.success ? [] : result.error.issues.map((issue) => {
+    const keys = issue.code === "unrecognized_keys" ? issue.keys : undefined;
+    const name = keys?.join(", ") ?? String(issue.path[0] ?? "?");
+    return `${name}: ${keys ? "no such setting" : issue.message}`;
+  });
+  if (result.success) mistakes.push(...contradictions(result.data));
+  if (!result.success || mistakes.length > 0) {
+    throw new Error(
+      `Cannot start with these settings:\n  ${mistakes.join("\n  ")}`,
+    );
+  }
+  return toConfig(result.data);
+}
+
+function contradictions(settings: z.infer<typeof AgentSettings>): string[] {
+  const found: string[] = [];
+  if ((settings.tls_cert === undefined) !== (settings.tls_key === undefined)) {
+    found.push("tls_cert, tls_key: give both or neither");
+  }
+  if (settings.listen.hostname === "0.0.0.0" && !settings.advertise) {
+    found.push(
+      "advertise: needed because `listen` is every interface; give the URL that clients use",
+    );
+  }
+  if (settings.peer_listen.hostname === "0.0.0.0" && !settings.peer_advertise) {
+    found.push(
+      "peer_advertise: needed because `peer_listen` is every interface",
+    );
+  }
+  const paths = settings.store_path;
+  if (new Set(paths).size < paths.length) {
+    found.push("store_path: the same folder twice");
+  }
+  return found;
+}
+
+function toConfig(settings: z.infer<typeof AgentSettings>): AgentConfig {
+  const { tls_cert: certFile, tls_key: keyFile } = settings;
+  const storePaths = settings.store_path;
+  return {
+    dataDir: settings.data,
+    trackers: settings.tracker.map((url) => url.replace(/\/+$/, "")),
+    listen: settings.listen,
+    peerListen: settings.peer_listen,
+    advertise: settings.advertise?.replace(/\/+$/, ""),
+    peerAdvertise: settings.peer_advertise,
+    storePaths: storePaths.length > 0
+      ? storePaths
+      : [`${settings.data.replace(/\/+$/, "")}/store`],
+    group: settings.group,
+    tokenFile: settings.token_file,
+    joinToken: settings.join_token,
+    uploadPriority: settings.upload_priority,
+    reserve: settings.reserved_storage_space,
+    subdirCountPerPath: settings.subdir_count_per_path,
+    distributeMode: settings.file_distribute_path_mode,
+    distributeRotateCount: settings.file_distribute_rotate_count,
+    syncWindow: {
+      startMinute: settings.sync_start_time,
+      endMinute: settings.sync_end_time,
+    },
+    syncBytesPerS: settings.sync_bandwidth,
+    scrubIntervalMs: settings.scrub_interval,
+    scrubBytesPerS: settings.scrub_bandwidth,
+    isolatedReads: settings.isolated_reads,
+    ackTimeoutMs: settings.ack_timeout,
+    tls: certFile !== undefined && keyFile !== undefined
+      ? { certFile, keyFile }
+      : undefined,
+    caFile: settings.ca,
+    logFormat: settings.log_format,
+  };
+}
+
+/**
+ * The URL of a listening address, for people and for heartbeats.
+ *
+ * @param address As really bound.
+ * @param isTls Whether it speaks HTTPS.
+ */
+export function urlOf(address: HostPort, isTls: boolean): string {
+  return `${isTls ? "https" : "http"}://${hostPortText(address)}`;
+}
+
+function fromEnv(
+  env: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of Object.keys(AgentSettings.shape)) {
+    const value = env[`KEDGE_${name.toUpperCase()}`];
+    if (value !== undefined && value !== "") found[name] = value;
+  }
+  return found;
+}
+
+/** Text that a parser of `units.ts` must understand. */
+function parsed<Value>(
+  parse: (text: string) => Value | undefined,
+  wanted: string,
+) {
+  return z.string().transform((text, context): Value => {
+    const value = parse(text);
+    if (value !== undefined) return value;
+    context.addIssue({
+      code: "custom",
+      message: `"${text}" is not ${wanted}`,
+    });
+    return z.NEVER;
+  });
+}
+
+/** A list, or text with commas. */
+function list<Item extends z.ZodType>(item: Item) {
+  return z.preprocess(
+    (value) =>
+      typeof value === "string"
+        ? value.split(",").map((part) => part.trim()).filter(Boolean)
+        : value,
+    z.array(item).min(1),
+  );
+}
+
+function number(min: number, max: number) {
+  return z.preprocess(
+    (value) =>
+      typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value,
+    z.int({ error: `must be a whole number, ${min} to ${max}` }).min(min)
+      .max(max),
+  );
+}
