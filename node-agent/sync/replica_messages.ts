@@ -39,7 +39,18 @@ export interface LinkRef {
 /** Something that happened. */
 export type ReplicaInput =
   /** A register, from a heartbeat, a peer or a re-read; may be old news. */
-  | { readonly kind: "register"; readonly register: GroupRegister }
+  | {
+    readonly kind: "register";
+    readonly register: GroupRegister;
+    /**
+     * From a tracker: the epoch that we had when the question was sent, 0 for
+     * none. A tracker that answers with less has lost data (promises.md R13).
+     * Missing for registers that peers tell.
+     */
+    readonly askedUnder?: number;
+  }
+  /** An operator accepts this register after the KV was restored. */
+  | { readonly kind: "confirm"; readonly register: GroupRegister }
   /** The tracker could not be asked, or answered again. */
   | { readonly kind: "tracker"; readonly reachable: boolean }
   /** A client's change wants to be committed. `op` is the caller's number. */
@@ -146,7 +157,7 @@ export type ReplicaEffect =
   | {
     readonly kind: "refuse";
     readonly op: number;
-    readonly reason: "not-in-sync" | "read-only" | "frozen";
+    readonly reason: "not-in-sync" | "read-only" | "frozen" | "busy";
     readonly why: string;
   }
   /** Answer the client: it may or may not exist later. */
@@ -171,5 +182,10 @@ export type ReplicaEffect =
   | LinkRef & { readonly kind: "compare"; readonly epoch: number }
   /** Close a link. */
   | LinkRef & { readonly kind: "drop-link"; readonly why: string }
+  /**
+   * Our log lost records that a peer has: its numbers must not be used again.
+   * Stop and start as after an unclean stop, with a new incarnation.
+   */
+  | { readonly kind: "restart-log"; readonly why: string }
   /** Tell the operator. */
   | { readonly kind: "alarm"; readonly why: string };
