@@ -80,7 +80,23 @@ export interface StageRequest {
   readonly pathIndex?: number | undefined;
   /** Gets a copy of bodies too large to be inline. */
   readonly relay?: Relay | undefined;
+  /**
+   * Flush a large body before {@linkcode LocalFiles.stage} resolves, so that no
+   * other record waits for it in the log. For changes at level C.
+   */
+  readonly durable?: boolean | undefined;
 }
+
+/** A change of a part of a file, as `LocalFiles.foresee` takes it. */
+export type ContentEdit =
+  /** Staged bytes go to `offset`; at the end of the file it is an append. */
+  | {
+    readonly kind: "range";
+    readonly offset: number;
+    readonly staged: Staged;
+  }
+  /** The file is cut, or extended with zeros. */
+  | { readonly kind: "truncate"; readonly sizeBytes: number };
 
 /** The bytes of a change that this node makes or receives. */
 export type ContentSource =
@@ -117,6 +133,17 @@ export interface LocalFiles {
     readonly extension: string;
     readonly appender: boolean;
   }): string;
+  /**
+   * Length and CRC-32 that a file will have after an edit: what the entry of
+   * the change must say. Reads what it must; shows nothing to anybody. The
+   * caller holds the file's lock until the change is committed or given up.
+   *
+   * @throws {Problem} `damaged`, or `insufficient-storage`.
+   */
+  foresee(
+    entry: FileEntry,
+    edit: ContentEdit,
+  ): Promise<{ readonly sizeBytes: number; readonly crc32: number }>;
   /** What this node knows of a file; fast, from memory or the index. */
   lookup(id: string): FileEntry | undefined;
   /**

@@ -1,0 +1,45 @@
+/**
+ * The steps from an empty database to the present one, in order. A step that
+ * was released is never changed: add another.
+ *
+ * @module
+ */
+
+/** SQL per version; `PRAGMA user_version` counts the steps done. */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE state (
+    key TEXT PRIMARY KEY, value TEXT NOT NULL
+  ) WITHOUT ROWID, STRICT;
+  CREATE TABLE paths (
+    pathIndex INTEGER PRIMARY KEY, fenced TEXT
+  ) STRICT;
+  CREATE TABLE changes (
+    incarnation INTEGER NOT NULL, sequence INTEGER NOT NULL,
+    tombstone INTEGER NOT NULL, record TEXT NOT NULL, crc32 INTEGER NOT NULL,
+    PRIMARY KEY (incarnation, sequence)
+  ) WITHOUT ROWID, STRICT;
+  CREATE TABLE files (
+    id TEXT PRIMARY KEY, tombstone INTEGER NOT NULL, epoch INTEGER NOT NULL,
+    version INTEGER NOT NULL, origin INTEGER NOT NULL,
+    sizeBytes INTEGER NOT NULL, crc32 INTEGER NOT NULL, sha256 TEXT, type TEXT,
+    name TEXT, meta TEXT, createdS INTEGER NOT NULL, appender INTEGER NOT NULL,
+    master TEXT, pathIndex INTEGER NOT NULL, damaged INTEGER NOT NULL,
+    blockCrcs BLOB
+  ) WITHOUT ROWID, STRICT;
+  CREATE INDEX files_damaged ON files (damaged) WHERE damaged = 1;
+  CREATE TABLE unsettled (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL, epoch INTEGER NOT NULL,
+    version INTEGER NOT NULL, kind TEXT NOT NULL, pathIndex INTEGER NOT NULL,
+    token TEXT NOT NULL, offset INTEGER NOT NULL, payload BLOB
+  ) STRICT;
+  CREATE TABLE positions (
+    origin INTEGER NOT NULL, incarnation INTEGER NOT NULL,
+    sequence INTEGER NOT NULL, PRIMARY KEY (origin, incarnation)
+  ) WITHOUT ROWID, STRICT;
+  CREATE TABLE idempotency (
+    key TEXT PRIMARY KEY, id TEXT NOT NULL, sha256 TEXT NOT NULL,
+    usedMs INTEGER NOT NULL
+  ) WITHOUT ROWID, STRICT;
+  `,
+];
