@@ -110,6 +110,16 @@ export const PROBLEMS = {
     title: "This Idempotency-Key was used for another upload",
     next: "Use a new key for a new upload",
   },
+  "incomplete-body": {
+    status: 400,
+    title: "The body did not arrive whole",
+    next: "Send it again; nothing was stored",
+  },
+  "request-timeout": {
+    status: 408,
+    title: "The body arrived too slowly",
+    next: "Send it again, faster; nothing was stored",
+  },
   "length-required": {
     status: 411,
     title: "The length must be given",
