@@ -1,0 +1,626 @@
+/**
+ * The replication of one node: decisions only, no I/O.
+ *
+ * Inputs come in one at a time; each returns the effects that the shell
+ * (`replicator.ts`) performs **in order** before the next input. There is no
+ * clock, no socket, no disk and no promise in this file, so the simulator runs
+ * this very code under every fault it can think of (`tests/sim/`).
+ *
+ * What it keeps: a change at level B or C is answered only when every member of
+ * the in-sync set has it, whoever that is at the moment of the answer. The set
+ * changes in the register alone, and always *before* it matters: out before an
+ * answer without the peer (shrink before ack), in only after every answer waited
+ * for it (ack before grow). See `docs/architecture.md`, "In sync".
+ *
+ * @module
+ */
+
+import {
+  type GroupRegister,
+  isInSync,
+  isMember,
+  type Level,
+  type NodeId,
+} from "@kedge/schema";
+import { CommitQueue } from "./commit_core.ts";
+import { nextJoinStep } from "./join_core.ts";
+import {
+  type LateTerms,
+  type LinkInput,
+  PeerTable,
+} from "./peer_table_core.ts";
+import { judgeRegister, RegisterRequests } from "./register_core.ts";
+import type { ReplicaEffect, ReplicaInput } from "./replica_messages.ts";
+import { SAFETY_RULES, type SafetyRules } from "./rules_core.ts";
+import { type Suspicion, wantedChange } from "./want_core.ts";
+
+/** Times and sizes of the core. */
+export interface ReplicaSettings {
+  /** A required peer that keeps an answer waiting this long is late. */
+  readonly ackTimeoutMs: number;
+  /** The same for a peer whose connection is gone. */
+  readonly unlinkedMs: number;
+  /** An answer that waits this long becomes `uncertain`. */
+  readonly giveUpMs: number;
+  /** How long a link must be steady before a member that was shrunk joins. */
+  readonly regrowDelayMs: number;
+  /** Most changes that may wait; more are refused as `busy`. */
+  readonly pendingMax: number;
+}
+
+/** What settings are when nobody says otherwise. */
+export const REPLICA_SETTINGS: ReplicaSettings = {
+  ackTimeoutMs: 1000,
+  unlinkedMs: 300,
+  giveUpMs: 5000,
+  regrowDelayMs: 5000,
+  pendingMax: 10_000,
+};
+
+/** What a core starts from. */
+export interface ReplicaStart {
+  /** Which node this is. */
+  readonly node: NodeId;
+  /** Identity of our database. */
+  readonly store: string;
+  /** The present run of our log. */
+  readonly incarnation: number;
+  /** The register that was saved last. */
+  readonly register: GroupRegister | undefined;
+  /** Last sequence of our log in this incarnation. */
+  readonly head: number;
+  /**
+   * Records that were written but not flushed may be gone: the last stop was
+   * not clean and the machine has restarted since. A killed process alone loses
+   * nothing that was written. When unknown, true.
+   */
+  readonly mayHaveLost: boolean;
+  /** What differs from {@linkcode REPLICA_SETTINGS}. */
+  readonly settings?: Partial<ReplicaSettings>;
+  /** Only for tests that take a rule away. */
+  readonly rules?: SafetyRules;
+}
+
+/** Whether changes may be taken, or why not. */
+export type WriteVerdict =
+  | { readonly ok: true }
+  | {
+    readonly ok: false;
+    readonly reason: "not-in-sync" | "read-only" | "frozen" | "busy";
+    readonly why: string;
+  };
+
+/** Longest step of core time per tick, in ms: a paused process is not late. */
+const TICK_STEP_MS_MAX = 250;
+
+/** Levels that need peers. */
+const SHARED_LEVELS: readonly Level[] = ["B", "C"];
+const ALL_LEVELS: readonly Level[] = ["A", "B", "C"];
+
+/** See the module comment. */
+export class ReplicaCore {
+  readonly node: NodeId;
+  readonly store: string;
+  readonly incarnation: number;
+  readonly #settings: ReplicaSettings;
+  readonly #rules: SafetyRules;
+  readonly #commits: CommitQueue;
+  readonly #peers: PeerTable;
+  readonly #requests = new RegisterRequests();
+  #register: GroupRegister | undefined;
+  #nowMs = 0;
+  #lastTickMs: number | undefined;
+  #frozen: string | undefined;
+  #readOnly: string | undefined;
+  #suspicion: Suspicion;
+  #comparing: { readonly node: NodeId; readonly epoch: number } | undefined;
+  #comparedEpoch = 0;
+  #joinNotBeforeMs = 0;
+  #grewUnder = 0;
+  #effects: ReplicaEffect[] = [];
+  readonly #blockedSinceMs: LateTerms["blockedSinceMs"] = (position) =>
+    this.#commits.blockedSinceMs(position);
+
+  constructor(start: ReplicaStart) {
+    this.node = start.node;
+    this.store = start.store;
+    this.incarnation = start.incarnation;
+    this.#settings = { ...REPLICA_SETTINGS, ...start.settings };
+    this.#rules = start.rules ?? SAFETY_RULES;
+    this.#register = start.register;
+    this.#commits = new CommitQueue(start.head, this.#rules);
+    this.#peers = new PeerTable(start.node, this.#rules);
+    const isSuspect = start.mayHaveLost && this.#rules.suspectLeaves &&
+      start.register !== undefined;
+    this.#suspicion = isSuspect
+      ? { sinceEpoch: start.register?.epoch ?? 0, untilMs: undefined }
+      : undefined;
+    if (this.#register !== undefined) {
+      this.#peers.adopt(this.#register);
+      if (this.#rules.startAssumesPromises) {
+        this.#peers.assumePromises(start.head);
+      }
+    }
+  }
+
+  /** The register that this node acts under. */
+  get register(): GroupRegister | undefined {
+    return this.#register;
+  }
+
+  /** Changes that wait for their answer. */
+  get pending(): number {
+    return this.#commits.size;
+  }
+
+  /** Peers that must have a change before it is answered. */
+  requiredPeers(): NodeId[] {
+    return this.#peers.required.map((peer) => peer.node);
+  }
+
+  /** Whether a change would be taken now. */
+  mayWrite(): WriteVerdict {
+    const register = this.#register;
+    if (this.#frozen !== undefined) return refuse("frozen", this.#frozen);
+    if (this.#readOnly !== undefined) {
+      return refuse("read-only", this.#readOnly);
+    }
+    if (register === undefined) {
+      return refuse("not-in-sync", "no tracker has told the group yet");
+    }
+    if (!isMember(register, this.node)) {
+      return refuse("not-in-sync", "this node is not in the group");
+    }
+    if (!isInSync(register, this.node) || this.#storeDiffers(register)) {
+      return refuse("not-in-sync", "this node is catching up");
+    }
+    if (this.#suspicion !== undefined) {
+      return refuse("not-in-sync", "this node checks what it lost");
+    }
+    if (this.#commits.size >= this.#settings.pendingMax) {
+      return refuse("busy", "too many changes wait for their answer");
+    }
+    return { ok: true };
+  }
+
+  /**
+   * Take one input.
+   *
+   * @param input What happened.
+   * @returns What to do about it, in order; often nothing.
+   */
+  handle(input: ReplicaInput): ReplicaEffect[] {
+    this.#effects = [];
+    this.#take(input);
+    return this.#effects;
+  }
+
+  #take(input: ReplicaInput): void {
+    switch (input.kind) {
+      case "submit":
+        return this.#onSubmit(input.op, input.level);
+      case "logged":
+        this.#commits.logged(input);
+        return this.#settle();
+      case "log-failed":
+        return this.#onLogFailed(input.why);
+      case "register":
+        return this.#onRegister(input.register, input.askedUnder);
+      case "confirm":
+        return this.#onConfirm(input.register);
+      case "register-answer":
+        return this.#onRegisterAnswer(input);
+      case "compared":
+        return this.#onCompared(input);
+      case "tracker":
+        if (input.reachable) this.#requests.hurry();
+        return this.#act();
+      case "tick":
+        return this.#onTick(input.nowMs);
+      default:
+        return this.#onLinkInput(input);
+    }
+  }
+
+  #onSubmit(op: number, level: Level): void {
+    const verdict = this.mayWrite();
+    if (!verdict.ok) {
+      const { reason, why } = verdict;
+      this.#effects.push({ kind: "refuse", op, reason, why });
+      return;
+    }
+    this.#effects.push(this.#commits.submit(op, level, this.#nowMs));
+  }
+
+  #onLogFailed(why: string): void {
+    if (this.#readOnly !== undefined) return;
+    this.#readOnly = why;
+    this.#effects.push({ kind: "alarm", why: `read-only: ${why}` });
+    this.#giveUp(ALL_LEVELS, why);
+    this.#act();
+  }
+
+  // -------------------------------------------------------------- register
+
+  #onRegister(shown: GroupRegister, askedUnder: number | undefined): void {
+    switch (judgeRegister(this.#register, shown, askedUnder)) {
+      case "news":
+        return this.#adopt(shown);
+      case "known":
+      case "old":
+        return;
+      case "foreign":
+        this.#effects.push({ kind: "read-register" });
+        return;
+      case "restored":
+        return this.#freeze(shown);
+    }
+  }
+
+  #freeze(shown: GroupRegister): void {
+    if (this.#frozen !== undefined) return;
+    this.#frozen = `the tracker's store was restored: it is at epoch ` +
+      `${shown.epoch} of ${shown.gen}, this node at ` +
+      `${this.#register?.epoch} of ${this.#register?.gen}`;
+    this.#effects.push({ kind: "alarm", why: this.#frozen });
+    this.#giveUp(SHARED_LEVELS, this.#frozen);
+  }
+
+  #onConfirm(shown: GroupRegister): void {
+    if (shown.epoch <= (this.#register?.epoch ?? 0)) {
+      const why = "the confirmed epoch is not higher than ours: " +
+        "declare a node in sync with `kedge force` first";
+      this.#effects.push({ kind: "alarm", why });
+      return;
+    }
+    this.#frozen = undefined;
+    this.#adopt(shown);
+  }
+
+  #adopt(register: GroupRegister): void {
+    const was = this.#register;
+    this.#register = register;
+    this.#effects.push({ kind: "save-register", register });
+    this.#peers.adopt(register);
+    this.#requests.hurry();
+    this.#comparing = undefined;
+    const inSync = isInSync(register, this.node);
+    if (inSync) this.#clearSuspicion(register);
+    if (!inSync && was !== undefined && isInSync(was, this.node)) {
+      this.#joinNotBeforeMs = this.#nowMs + this.#settings.regrowDelayMs;
+    }
+    for (const peer of this.#peers.linked()) this.#tell(peer);
+    if (!inSync) this.#giveUp(SHARED_LEVELS, "this node is out of sync");
+    this.#settle();
+    this.#act();
+  }
+
+  /**
+   * What we lost cannot hurt any more: we came in by joining in this life, or
+   * nobody else is in sync and new changes have a higher epoch than lost ones.
+   */
+  #clearSuspicion(register: GroupRegister): void {
+    if (this.#suspicion === undefined) return;
+    const joined = this.#grewUnder > 0 &&
+      this.#grewUnder === register.epoch - 1;
+    const alone = register.insync.length === 1 &&
+      this.#suspicion.untilMs !== undefined &&
+      this.#nowMs >= this.#suspicion.untilMs;
+    if (joined || alone) this.#suspicion = undefined;
+  }
+
+  #onRegisterAnswer(
+    input: ReplicaInput & { readonly kind: "register-answer" },
+  ): void {
+    const { request, outcome, register } = input;
+    const asked = this.#requests.finish(request, outcome, this.#nowMs);
+    if (asked === undefined) return;
+    if (register !== undefined) this.#onRegister(register, asked.epoch);
+    if (outcome === "unknown") this.#effects.push({ kind: "read-register" });
+    this.#act();
+  }
+
+  // ----------------------------------------------------------------- links
+
+  #onLinkInput(input: LinkInput): void {
+    if (input.kind === "linked") return this.#onLinked(input);
+    const peer = this.#peers.bySession(input.peer, input.session);
+    if (peer === undefined) return; // an older connection
+    const link = { peer: input.peer, session: input.session };
+    switch (input.kind) {
+      case "unlinked":
+        this.#peers.unlink(peer, this.#nowMs);
+        this.#onLinkLost(input.peer);
+        break;
+      case "acked":
+        this.#peers.moved(peer, input, this.#nowMs);
+        break;
+      case "refused":
+        if (input.epoch > (this.#register?.epoch ?? 0)) {
+          peer.refusedUs = true;
+          this.#effects.push({ kind: "read-register" });
+        } else this.#effects.push({ kind: "send", ...link });
+        return;
+      case "pushed":
+        return this.#onPushed(input);
+      case "applied":
+        this.#effects.push({
+          kind: "acknowledge",
+          ...link,
+          batch: input.batch,
+        });
+        return;
+      case "join-requested":
+        this.#peers.requestJoin(peer, input.epoch, this.#joinTerms());
+        break;
+      case "promised":
+        if (input.epoch === this.#register?.epoch) {
+          peer.promisedUs = input.epoch;
+        }
+        break;
+      default:
+        return input satisfies never;
+    }
+    this.#settle();
+    this.#act();
+  }
+
+  #onLinked(input: LinkInput & { readonly kind: "linked" }): void {
+    const peer = this.#peers.link(input, this.#nowMs);
+    const register = this.#register;
+    if (register !== undefined && !isMember(register, input.peer)) {
+      this.#drop(input, "not in the group");
+      return;
+    }
+    this.#tell(peer);
+    this.#effects.push({
+      kind: "send",
+      peer: input.peer,
+      session: input.session,
+    });
+    if (input.knowsMore) this.#onSuffixLost(input.peer);
+    this.#settle();
+    this.#act();
+  }
+
+  #onSuffixLost(peer: NodeId): void {
+    // After a start that may have lost records this is no surprise: the log has
+    // a new incarnation already and we join again.
+    if (this.#suspicion !== undefined || this.#readOnly !== undefined) return;
+    const why = `node ${peer} has records of ours that we have lost`;
+    this.#readOnly = why;
+    this.#giveUp(ALL_LEVELS, why);
+    this.#effects.push({ kind: "alarm", why }, { kind: "restart-log", why });
+  }
+
+  #onLinkLost(peer: NodeId): void {
+    const register = this.#register;
+    if (this.#comparing?.node === peer) this.#comparing = undefined;
+    if (register === undefined || isInSync(register, this.node)) return;
+    if (isInSync(register, peer)) this.#holdJoin();
+  }
+
+  #holdJoin(): void {
+    if (this.#joinNotBeforeMs === 0) return; // the first join of a life
+    this.#joinNotBeforeMs = this.#nowMs + this.#settings.regrowDelayMs;
+  }
+
+  #onPushed(input: LinkInput & { readonly kind: "pushed" }): void {
+    const { peer, session, batch } = input;
+    const register = this.#register;
+    const epoch = register?.epoch ?? 0;
+    if (register !== undefined && input.epoch < epoch) {
+      if (this.#rules.refuseLowerEpochs) {
+        this.#effects.push(
+          { kind: "tell-register", peer, session, register },
+          { kind: "reject", peer, session, batch, epoch },
+        );
+        return;
+      }
+    }
+    if (input.epoch > epoch) {
+      // Its register always comes before its records; this one did not help.
+      this.#effects.push({ kind: "read-register" });
+      this.#drop(input, "its epoch is not known here");
+      return;
+    }
+    if (this.#readOnly !== undefined) {
+      this.#drop(input, "this node cannot store records");
+      return;
+    }
+    this.#effects.push({ kind: "apply", peer, session, batch });
+  }
+
+  #drop(
+    link: { readonly peer: NodeId; readonly session: number },
+    why: string,
+  ) {
+    const { peer, session } = link;
+    this.#effects.push({ kind: "drop-link", peer, session, why });
+  }
+
+  #tell(peer: Parameters<PeerTable["tell"]>[0]): void {
+    this.#effects.push(...this.#peers.tell(peer));
+  }
+
+  // ---------------------------------------------------------------- acting
+
+  #onTick(nowMs: number): void {
+    const stepMs = nowMs - (this.#lastTickMs ?? nowMs);
+    this.#lastTickMs = nowMs;
+    this.#nowMs += Math.max(0, Math.min(stepMs, TICK_STEP_MS_MAX));
+    if (this.#peers.releaseSlowJoiners(this.#lateTerms())) this.#settle();
+    const beforeMs = this.#nowMs - this.#settings.giveUpMs;
+    this.#commits.giveUp(
+      { beforeMs, levels: ALL_LEVELS },
+      "not every node in sync answered in time",
+      this.#effects,
+    );
+    this.#act();
+  }
+
+  #onCompared(input: ReplicaInput & { readonly kind: "compared" }): void {
+    const comparing = this.#comparing;
+    if (comparing?.node !== input.donor) return;
+    if (comparing.epoch !== input.epoch) return;
+    this.#comparing = undefined;
+    if (!input.ok) return;
+    const peer = this.#peers.get(input.donor);
+    peer.comparedEpoch = input.epoch;
+    peer.askedMs = -Infinity;
+    const register = this.#register;
+    if (register !== undefined && isInSync(register, input.donor)) {
+      this.#comparedEpoch = input.epoch;
+    }
+    this.#act();
+  }
+
+  /** Do whatever is due: one change of the register, one step of joining. */
+  #act(): void {
+    const register = this.#register;
+    if (register === undefined || this.#frozen !== undefined) return;
+    if (!isMember(register, this.node)) return;
+    this.#effects.push(...this.#peers.promises());
+    if (!isInSync(register, this.node)) this.#joinFurther(register);
+    this.#recover(register);
+    if (!this.#requests.ready(this.#nowMs)) return;
+    const change = wantedChange({
+      register,
+      node: this.node,
+      store: this.store,
+      suspicion: this.#suspicion,
+      cannotStore: this.#readOnly !== undefined,
+      late: this.#peers.late(this.#lateTerms()),
+      nowMs: this.#nowMs,
+      rules: this.#rules,
+    });
+    if (change !== undefined) this.#request(register, change);
+  }
+
+  #request(
+    register: GroupRegister,
+    change: Parameters<RegisterRequests["begin"]>[1],
+  ): void {
+    const { request } = this.#requests.begin(register.epoch, change);
+    const { gen, epoch } = register;
+    this.#effects.push({
+      kind: "change-register",
+      request,
+      gen,
+      epoch,
+      change,
+    });
+  }
+
+  #lateTerms(): LateTerms {
+    return {
+      nowMs: this.#nowMs,
+      settings: this.#settings,
+      blockedSinceMs: this.#blockedSinceMs,
+    };
+  }
+
+  #joinFurther(register: GroupRegister): void {
+    if (this.#readOnly !== undefined || this.#storeDiffers(register)) return;
+    const step = nextJoinStep({
+      register,
+      peers: this.#peers.all,
+      nowMs: this.#nowMs,
+      notBeforeMs: this.#joinNotBeforeMs,
+      comparing: this.#comparing?.node,
+      comparedEpoch: this.#comparedEpoch,
+      rules: this.#rules,
+    });
+    switch (step.kind) {
+      case "wait":
+        return;
+      case "compare":
+        return this.#compare(step.donor.node);
+      case "ask":
+        this.#effects.push(...this.#peers.askToWait(step.peers, this.#nowMs));
+        return;
+      case "grow": {
+        if (!this.#requests.ready(this.#nowMs)) return;
+        this.#grewUnder = register.epoch;
+        return this.#request(register, { kind: "grow", node: this.node });
+      }
+    }
+  }
+
+  /** The last one in sync lost records: ask everybody what it was, for a while. */
+  #recover(register: GroupRegister): void {
+    const suspicion = this.#suspicion;
+    if (suspicion === undefined || !isInSync(register, this.node)) return;
+    if (register.members.length === 1) {
+      this.#suspicion = undefined; // nobody else ever saw what we lost
+      return;
+    }
+    if (register.insync.length > 1) return;
+    this.#suspicion = {
+      sinceEpoch: suspicion.sinceEpoch,
+      untilMs: suspicion.untilMs ?? this.#nowMs + this.#settings.giveUpMs,
+    };
+    if (this.#comparing !== undefined) return;
+    const peer = this.#peers.notCompared(this.#nowMs);
+    if (peer === "none-left") {
+      this.#suspicion = { ...this.#suspicion, untilMs: this.#nowMs };
+    } else if (peer !== undefined) this.#compare(peer.node);
+  }
+
+  #compare(node: NodeId): void {
+    const epoch = this.#register?.epoch ?? 0;
+    const peer = this.#peers.get(node);
+    if (peer.session === undefined) return;
+    peer.askedMs = this.#nowMs;
+    this.#comparing = { node, epoch };
+    this.#effects.push({
+      kind: "compare",
+      peer: node,
+      session: peer.session,
+      epoch,
+    });
+  }
+
+  #settle(): void {
+    const register = this.#register;
+    const holders = this.#peers.holders;
+    if (register === undefined) return;
+    if (!isInSync(register, this.node)) {
+      return this.#commits.settleLocal(holders, this.#effects);
+    }
+    const late = this.#rules.shrinkBeforeAnswer
+      ? undefined
+      : this.#peers.late(this.#lateTerms());
+    this.#commits.settle(this.#peers.standing(late), this.#effects);
+  }
+
+  #giveUp(levels: readonly Level[], why: string): void {
+    this.#commits.giveUp({ beforeMs: Infinity, levels }, why, this.#effects);
+  }
+
+  #joinTerms() {
+    const register = this.#register;
+    const willing = register !== undefined && isInSync(register, this.node) &&
+      this.#suspicion === undefined && this.#frozen === undefined;
+    return {
+      ...this.#lateTerms(),
+      willing,
+      head: this.#commits.head,
+      answered: this.#commits.answered,
+    };
+  }
+
+  #storeDiffers(register: GroupRegister): boolean {
+    if (!this.#rules.checkStores) return false;
+    return register.members.some((member) =>
+      member.node === this.node && member.store !== this.store
+    );
+  }
+}
+
+function refuse(
+  reason: "not-in-sync" | "read-only" | "frozen" | "busy",
+  why: string,
+): WriteVerdict {
+  return { ok: false, reason, why };
+}
