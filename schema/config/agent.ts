@@ -3,7 +3,7 @@
  *
  * One name in three spellings: `upload_priority` in the JSON file and in
  * FastDFS, `--upload-priority` on the command line, `KEDGE_UPLOAD_PRIORITY` in
- * the environment. The command line wins over the environment, the environment
+ * the environment. (`store_paths` is `--store-path`, once per folder.) The command line wins over the environment, the environment
  * over the file. Secrets have no flag: a command line is public.
  *
  * @module
@@ -14,7 +14,6 @@ import { GroupName } from "../group.ts";
 import { STORE_PATHS_MAX } from "../limits.ts";
 import {
   type HostPort,
-  hostPortText,
   parseDuration,
   parseHostPort,
   parseRate,
@@ -38,7 +37,7 @@ export const AgentSettings = z.strictObject({
     .describe("URL that clients use; derived from `listen` when missing."),
   peer_advertise: parsed(parseHostPort, "HOST:PORT").optional()
     .describe("Address that other agents use; `peer_listen` when missing."),
-  store_path: list(z.string().min(1)).pipe(
+  store_paths: list(z.string().min(1)).pipe(
     z.array(z.string()).max(STORE_PATHS_MAX),
   ).default([]).describe(
     "Disks or folders for files: M00, M01, … in this order; `DATA/store` when missing. Append only: the order is part of every file ID.",
@@ -52,7 +51,7 @@ export const AgentSettings = z.strictObject({
   upload_priority: number(0, 1000).default(10)
     .describe("Lower is chosen first by `first_by_priority`."),
   reserved_storage_space: parsed(parseReserve, "a size or a percentage")
-    .prefault("1%").describe(
+    .prefault("1GB").describe(
       "Space kept free on every store path, such as `20%` or `4GB`; uploads stop there with 507.",
     ),
   subdir_count_per_path: number(1, 256).default(256)
@@ -174,7 +173,14 @@ export interface AgentSetting {
 /** Settings that must not stand on a command line. */
 const SECRET: ReadonlySet<string> = new Set(["join_token"]);
 
-const LISTS: ReadonlySet<string> = new Set(["tracker", "store_path"]);
+const LISTS: ReadonlySet<string> = new Set(["tracker", "store_paths"]);
+
+function flagOf(name: string): string | undefined {
+  if (SECRET.has(name)) return undefined;
+  // One folder per flag reads better in the singular.
+  if (name === "store_paths") return "--store-path";
+  return `--${name.replaceAll("_", "-")}`;
+}
 
 /** Every setting, in the order of the page. */
 export function agentSettings(): AgentSetting[] {
@@ -184,7 +190,7 @@ export function agentSettings(): AgentSetting[] {
       : "";
     return {
       name,
-      flag: SECRET.has(name) ? undefined : `--${name.replaceAll("_", "-")}`,
+      flag: flagOf(name),
       env: `KEDGE_${name.toUpperCase()}`,
       fallback: fallback === "" ? undefined : fallback,
       description: field.description ?? "",
@@ -254,16 +260,16 @@ function contradictions(settings: z.infer<typeof AgentSettings>): string[] {
       "peer_advertise: needed because `peer_listen` is every interface",
     );
   }
-  const paths = settings.store_path;
+  const paths = settings.store_paths;
   if (new Set(paths).size < paths.length) {
-    found.push("store_path: the same folder twice");
+    found.push("store_paths: the same folder twice");
   }
   return found;
 }
 
 function toConfig(settings: z.infer<typeof AgentSettings>): AgentConfig {
   const { tls_cert: certFile, tls_key: keyFile } = settings;
-  const storePaths = settings.store_path;
+  const storePaths = settings.store_paths;
   return {
     dataDir: settings.data,
     trackers: settings.tracker.map((url) => url.replace(/\/+$/, "")),
@@ -297,16 +303,6 @@ function toConfig(settings: z.infer<typeof AgentSettings>): AgentConfig {
     caFile: settings.ca,
     logFormat: settings.log_format,
   };
-}
-
-/**
- * The URL of a listening address, for people and for heartbeats.
- *
- * @param address As really bound.
- * @param isTls Whether it speaks HTTPS.
- */
-export function urlOf(address: HostPort, isTls: boolean): string {
-  return `${isTls ? "https" : "http"}://${hostPortText(address)}`;
 }
 
 function fromEnv(

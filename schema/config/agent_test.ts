@@ -5,7 +5,7 @@ Deno.test("readAgentConfig() needs nothing for a first try", () => {
   const config = readAgentConfig({ flags: {}, env: {} });
   assert.deepEqual(config.listen, { hostname: "127.0.0.1", port: 8081 });
   assert.deepEqual(config.storePaths, ["./kedge-data/node/store"]);
-  assert.deepEqual(config.reserve, { kind: "percent", percent: 1 });
+  assert.deepEqual(config.reserve, { kind: "bytes", bytes: 1024 ** 3 });
   assert.deepEqual(config.syncWindow, { startMinute: 0, endMinute: 1439 });
   assert.equal(config.scrubIntervalMs, 7 * 86_400_000);
   assert.equal(config.tls, undefined);
@@ -13,7 +13,7 @@ Deno.test("readAgentConfig() needs nothing for a first try", () => {
 
 Deno.test("readAgentConfig() lets flags win over the environment over the file", () => {
   const config = readAgentConfig({
-    flags: { upload_priority: "1", store_path: ["/a", "/b"] },
+    flags: { upload_priority: "1", store_paths: ["/a", "/b"] },
     env: {
       KEDGE_UPLOAD_PRIORITY: "2",
       KEDGE_SUBDIR_COUNT_PER_PATH: "16",
@@ -61,11 +61,11 @@ Deno.test("readAgentConfig() refuses settings that contradict each other", () =>
           tls_cert: "cert.pem",
           listen: ":8081",
           peer_listen: "0.0.0.0:9081",
-          store_path: ["/a", "/a"],
+          store_paths: ["/a", "/a"],
         },
         env: {},
       }),
-    /tls_key[^]*advertise[^]*peer_advertise[^]*store_path/,
+    /tls_key[^]*advertise[^]*peer_advertise[^]*store_paths/,
   );
 });
 

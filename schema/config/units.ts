@@ -152,6 +152,16 @@ export function hostPortText({ hostname, port }: HostPort): string {
   return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
+/**
+ * The URL of a listening address, for people and for heartbeats.
+ *
+ * @param address As really bound.
+ * @param isTls Whether it speaks HTTPS.
+ */
+export function urlOf(address: HostPort, isTls: boolean): string {
+  return `${isTls ? "https" : "http"}://${hostPortText(address)}`;
+}
+
 /** Whether only this host can reach the address. */
 export function isLoopback(hostname: string): boolean {
   const name = hostname.toLowerCase();

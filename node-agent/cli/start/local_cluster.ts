@@ -1,0 +1,267 @@
+/**
+ * The programs of one `kedge start`: brought up in order, kept running, watched
+ * until an upload would succeed, stopped in order.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { GroupView } from "@kedge/schema";
+import { CliError } from "../errors.ts";
+import { tokenFile, trackerSpec } from "./programs.ts";
+import { agentSpec, type ProgramContext } from "./programs.ts";
+import { type Layout, writeWhole } from "./layout.ts";
+import type { Operator } from "./operator.ts";
+import type { PlannedAgent } from "./plan_core.ts";
+import { lastLines, type ProgramSpec, startProgram } from "./program.ts";
+import { type AgentFacts, missing } from "./readiness_core.ts";
+import { Supervised, type SupervisorPorts } from "./supervisor.ts";
+
+/** Deaths before the first success after which waiting makes no sense. */
+const DEATHS_MAX = 5;
+/** Pause between two looks while waiting, in milliseconds. */
+const LOOK_MS = 100;
+
+/** The line that an agent prints when it serves. */
+const ReadyLine = z.object({
+  ready: z.literal(true),
+  node: z.int(),
+  group: z.string(),
+  url: z.string(),
+});
+
+/** An agent as `kedge start --json` prints it. */
+export interface RunningAgent {
+  readonly node: number;
+  readonly group: string;
+  readonly url: string;
+  readonly pid: number;
+}
+
+/** What a cluster needs of the world. */
+export interface ClusterPorts {
+  /** Tell the operator. */
+  say(line: string): void;
+  nowMs(): number;
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** One agent with what it said. */
+interface AgentSlot {
+  readonly planned: PlannedAgent;
+  readonly program: Supervised;
+  said: z.infer<typeof ReadyLine> | undefined;
+}
+
+/** The running programs. */
+export class LocalCluster {
+  readonly #context: ProgramContext;
+  readonly #operator: Operator;
+  readonly #ports: ClusterPorts;
+  readonly #tracker: Supervised;
+  readonly #agents: AgentSlot[];
+  #saving: Promise<void> = Promise.resolve();
+
+  /** Nothing runs yet. */
+  constructor(
+    context: ProgramContext,
+    operator: Operator,
+    ports: ClusterPorts,
+  ) {
+    this.#context = context;
+    this.#operator = operator;
+    this.#ports = ports;
+    const supervisor: SupervisorPorts = {
+      start: startProgram,
+      say: (line) => ports.say(line),
+      nowMs: () => ports.nowMs(),
+      sleep: (ms, signal) => ports.sleep(ms, signal),
+      onChange: () => this.#saveRunning(),
+    };
+    this.#tracker = new Supervised(
+      "tracker",
+      () => Promise.resolve(trackerSpec(context)),
+      supervisor,
+    );
+    this.#agents = context.plan.agents.map((planned) => {
+      const slot: AgentSlot = {
+        planned,
+        said: undefined,
+        program: new Supervised(
+          `node-${planned.index}`,
+          () => this.#prepareAgent(slot),
+          supervisor,
+        ),
+      };
+      return slot;
+    });
+  }
+
+  /** Process number of the tracker. */
+  get trackerPid(): number {
+    return this.#tracker.pid ?? 0;
+  }
+
+  /** The agents that have said that they serve. */
+  get agents(): RunningAgent[] {
+    return this.#agents.flatMap(({ said, program }) =>
+      said === undefined ? [] : [{
+        node: said.node,
+        group: said.group,
+        url: said.url,
+        pid: program.pid ?? 0,
+      }]
+    );
+  }
+
+  /**
+   * Bring everything up and wait until an upload would succeed.
+   *
+   * @param level Level of new groups and, if given, of old ones.
+   * @throws {CliError} When a program cannot start.
+   */
+  async start(level: string | undefined): Promise<void> {
+    this.#tracker.start();
+    await this.#until(async () =>
+      await this.#operator.isUp() ? undefined : "waiting for the tracker"
+    );
+    const groups = new Set(this.#context.plan.agents.map((one) => one.group));
+    for (const group of groups) {
+      await this.#operator.createGroup(group, level);
+      if (level !== undefined) await this.#operator.setLevel(group, level);
+    }
+    for (const slot of this.#agents) {
+      slot.program.start();
+      // New nodes join one after the other, so that node-1 becomes node 1.
+      if (!await hasIdentity(this.#context.layout, slot.planned)) {
+        await this.#until(() =>
+          Promise.resolve(
+            slot.said === undefined
+              ? `waiting for ${slot.program.name} to join`
+              : undefined,
+          )
+        );
+      }
+    }
+    await this.#until(() => this.#whatIsMissing(groups));
+  }
+
+  /** Stop the agents, then the tracker. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#agents.map(({ program }) => program.stop()));
+    await this.#tracker.stop();
+    await this.#saving;
+    await Deno.remove(this.#context.layout.running).catch(() => {});
+  }
+
+  async #whatIsMissing(groups: Set<string>): Promise<string | undefined> {
+    const facts: AgentFacts[] = this.#agents.map(({ planned, said }) => ({
+      index: planned.index,
+      group: planned.group,
+      node: said?.node,
+    }));
+    const views = await this.#operator.groups()
+      .catch((): GroupView[] | undefined => undefined);
+    const line = missing(facts, views);
+    if (line !== undefined) return line;
+    for (const group of groups) {
+      const canPlace = await this.#operator.canPlace(group).catch(() => false);
+      if (!canPlace) return `waiting until ${group} takes uploads`;
+    }
+    return undefined;
+  }
+
+  /** Look again and again until nothing is missing; say what changes. */
+  async #until(look: () => Promise<string | undefined>): Promise<void> {
+    let told: string | undefined;
+    let sinceMs = this.#ports.nowMs();
+    for (;;) {
+      this.#ports.signal.throwIfAborted();
+      const line = await look();
+      if (line === undefined) return;
+      await this.#giveUpIfHopeless();
+      if (line !== told && this.#ports.nowMs() - sinceMs > 2000) {
+        this.#ports.say(line);
+        told = line;
+        sinceMs = this.#ports.nowMs();
+      }
+      await this.#ports.sleep(LOOK_MS, this.#ports.signal);
+    }
+  }
+
+  async #giveUpIfHopeless(): Promise<void> {
+    const programs = [
+      this.#tracker,
+      ...this.#agents.map(({ program }) => program),
+    ];
+    const hopeless = programs.find(({ deaths }) => deaths >= DEATHS_MAX);
+    if (hopeless === undefined) return;
+    const log = this.#context.layout.log(hopeless.name);
+    const lines = await lastLines(log, 12);
+    throw new CliError(
+      `${hopeless.name} cannot start; it said last:\n    ${
+        lines.join("\n    ")
+      }`,
+      `see ${log}`,
+    );
+  }
+
+  /** Before each start of an agent: a fresh token while it has no identity. */
+  async #prepareAgent(slot: AgentSlot): Promise<ProgramSpec> {
+    const { layout } = this.#context;
+    const { planned } = slot;
+    await Deno.mkdir(layout.node(planned.index), {
+      recursive: true,
+      mode: 0o700,
+    });
+    const path = tokenFile(layout, planned);
+    if (await hasIdentity(layout, planned)) {
+      await Deno.remove(path).catch(() => {});
+    } else {
+      const token = await this.#operator.joinToken(planned.group);
+      await writeWhole(path, token + "\n", 0o600);
+    }
+    return agentSpec(this.#context, planned, (line) => {
+      const ready = parseReady(line);
+      if (ready === undefined) return;
+      slot.said = ready;
+      this.#saveRunning();
+      Deno.remove(path).catch(() => {});
+    });
+  }
+
+  /** Keep `running.json` true: who runs with which process number. */
+  #saveRunning(): void {
+    const text = JSON.stringify({
+      supervisor_pid: Deno.pid,
+      tracker: this.#context.plan.tracker,
+      tracker_pid: this.trackerPid,
+      agents: this.agents,
+    });
+    this.#saving = this.#saving
+      .then(() => writeWhole(this.#context.layout.running, text + "\n", 0o644))
+      .catch(() => {});
+  }
+}
+
+function parseReady(line: string): z.infer<typeof ReadyLine> | undefined {
+  try {
+    return ReadyLine.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+async function hasIdentity(
+  layout: Layout,
+  { index }: PlannedAgent,
+): Promise<boolean> {
+  try {
+    await Deno.stat(`${layout.node(index)}/agent.json`);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,54 @@
+/** An agent that stores nothing: enough for `kedge start` to be tested. */
+
+import { readAgentConfig } from "@kedge/schema/config/agent";
+import { urlOf } from "@kedge/schema/config/units";
+import { parse } from "../../args.ts";
+
+const flag = { kind: "text", help: "" } as const;
+const { values } = parse(Deno.args.slice(1), {
+  data: flag,
+  tracker: flag,
+  listen: flag,
+  advertise: flag,
+  "peer-listen": flag,
+  "store-path": flag,
+  group: flag,
+  "token-file": flag,
+});
+const config = readAgentConfig({
+  flags: {
+    data: values.data,
+    tracker: values.tracker,
+    listen: values.listen,
+    token_file: values["token-file"],
+  },
+  env: {},
+});
+const node = Number(/node-(\d+)$/.exec(config.dataDir)?.[1]);
+const identity = `${config.dataDir}/agent.json`;
+if (!await exists(identity)) {
+  // A first start without a token fails, as the real one does.
+  Deno.readTextFileSync(config.tokenFile ?? "");
+  Deno.writeTextFileSync(identity, "{}");
+}
+const server = Deno.serve(
+  { ...config.listen, onListen() {} },
+  () => new Response("ok"),
+);
+await fetch(`${config.trackers[0]}/stub/join`, {
+  method: "POST",
+  body: String(node),
+});
+const ready = { ready: true, node, group: "group1" };
+Deno.stdout.writeSync(
+  new TextEncoder().encode(
+    JSON.stringify({ ...ready, url: urlOf(config.listen, false) }) + "\n",
+  ),
+);
+Deno.addSignalListener("SIGTERM", () => server.shutdown());
+await server.finished;
+Deno.exit(0);
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}

@@ -1,0 +1,109 @@
+/** The real world for commands: this process, its terminal, its network. */
+
+import type { CommandContext, Network, Output } from "./context.ts";
+import { streamRequest } from "./stream_request.ts";
+
+/** What is needed of `Deno.stdout` and `Deno.stderr`. */
+interface Sink {
+  writeSync(bytes: Uint8Array): number;
+  write(bytes: Uint8Array): Promise<number>;
+  isTerminal(): boolean;
+}
+
+/**
+ * The context of this process.
+ *
+ * @param openLog Makes the log of a long-running program.
+ * @returns The context. Ctrl-C and SIGTERM abort its signal; a second one ends
+ * the process at once.
+ */
+export function systemContext(
+  openLog: CommandContext["openLog"],
+): CommandContext {
+  const networks = new Map<string | undefined, Network>();
+  return {
+    env: Deno.env.toObject(),
+    out: output(Deno.stdout),
+    err: output(Deno.stderr),
+    stdin: Deno.stdin.readable,
+    signal: interruptSignal(),
+    network(caPem) {
+      const known = networks.get(caPem) ?? openNetwork(caPem);
+      networks.set(caPem, known);
+      return known;
+    },
+    openLog,
+    nowMs: () => performance.now(),
+    sleep,
+  };
+}
+
+/**
+ * Wait.
+ *
+ * @throws The signal's reason, when it aborts first.
+ */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}
+
+function openNetwork(caPem: string | undefined): Network {
+  const client = caPem === undefined
+    ? undefined
+    : Deno.createHttpClient({ caCerts: [caPem] });
+  return {
+    fetch: (input, init) =>
+      fetch(input, client === undefined ? init : { ...init, client }),
+    stream: (request, signal) => streamRequest(request, caPem, signal),
+  };
+}
+
+function output(sink: Sink): Output {
+  const encoder = new TextEncoder();
+  const write = (text: string) => {
+    const bytes = encoder.encode(text);
+    for (let done = 0; done < bytes.length;) {
+      done += sink.writeSync(bytes.subarray(done));
+    }
+  };
+  return {
+    line: (text) => write(text + "\n"),
+    write,
+    async bytes(chunk) {
+      for (let done = 0; done < chunk.length;) {
+        done += await sink.write(chunk.subarray(done));
+      }
+    },
+    columns: sink.isTerminal() ? columns() : undefined,
+  };
+}
+
+function columns(): number {
+  try {
+    return Deno.consoleSize().columns;
+  } catch {
+    return 80;
+  }
+}
+
+function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(name, () => {
+      if (controller.signal.aborted) Deno.exit(130);
+      controller.abort(new DOMException(`Stopped by ${name}`, "AbortError"));
+    });
+  }
+  return controller.signal;
+}

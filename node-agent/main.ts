@@ -1,0 +1,15 @@
+#!/usr/bin/env -S deno run -A --quiet
+/**
+ * `kedge`: the command line of the file store, and the entry of the agent.
+ *
+ * @module
+ */
+
+import { stderrLog } from "./adapters/log.ts";
+import { runCommand } from "./cli/command.ts";
+import { COMMANDS } from "./cli/registry.ts";
+import { systemContext } from "./cli/system_context.ts";
+
+if (import.meta.main) {
+  Deno.exit(await runCommand(COMMANDS, Deno.args, systemContext(stderrLog)));
+}
