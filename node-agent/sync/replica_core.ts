@@ -158,6 +158,16 @@ export class ReplicaCore {
     return this.#peers.required.map((peer) => peer.node);
   }
 
+  /**
+   * Whether our index is whole: it holds every change that was acknowledged at
+   * B or C. Only then is "never had it" our word (`fetch_core.ts`).
+   */
+  isWhole(): boolean {
+    const register = this.#register;
+    return register !== undefined && isInSync(register, this.node) &&
+      !this.#storeDiffers(register) && this.#suspicion === undefined;
+  }
+
   /** Whether a change would be taken now. */
   mayWrite(): WriteVerdict {
     const register = this.#register;
