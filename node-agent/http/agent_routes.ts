@@ -1,0 +1,128 @@
+/**
+ * The table of routes: the agent's column of `docs/protocols.md`.
+ *
+ * The content of files (`GET /GROUP/Mxx/…`) is not in it: it is public, and
+ * answered before any table is looked at.
+ *
+ * @module
+ */
+
+import type { CapabilityAction } from "@kedge/schema/capability";
+import { json } from "./answers.ts";
+import type { AgentHttpDeps } from "./deps.ts";
+import { limitsOf } from "./deps.ts";
+import { Downloads } from "./read/download.ts";
+import { fileInfo, fileList } from "./read/facts.ts";
+import { Finder } from "./read/finder.ts";
+import type {
+  AllowedCall,
+  Call,
+  GuardedRoute,
+  PublicRoute,
+  Route,
+} from "./routes.ts";
+import { BodyGuard } from "./write/body_guard.ts";
+import { KeyedLock } from "./write/keyed_lock.ts";
+import { Owners } from "./write/owners.ts";
+import { Receiver } from "./write/receive.ts";
+import { Uploads } from "./write/upload.ts";
+
+/** The parts that the door itself uses. */
+export interface AgentServices {
+  readonly downloads: Downloads;
+  readonly owners: Owners;
+}
+
+const PUBLIC = { kind: "public" } as const;
+const NO_CACHE = { headers: { "cache-control": "no-cache" } };
+
+/**
+ * Wire the routes to the ports.
+ *
+ * @returns The table, and the services of the paths outside it.
+ */
+export function agentRoutes(
+  deps: AgentHttpDeps,
+): { rows: Route[]; services: AgentServices } {
+  const finder = new Finder(deps);
+  const services = {
+    downloads: new Downloads(deps.files, finder),
+    owners: new Owners(deps, finder),
+  };
+  const rows = [...readRoutes(deps, finder), ...writeRoutes(deps)];
+  return { rows: [...rows, ...operatorRoutes(deps)], services };
+}
+
+function readRoutes(deps: AgentHttpDeps, finder: Finder): Route[] {
+  const entryOf = (call: Call) => {
+    finder.checkLease();
+    return finder.find(call.id);
+  };
+  return [
+    open("GET /health", () => json({ ok: true })),
+    open("GET /v1/node", async () => json(await deps.admin.status(), NO_CACHE)),
+    open("GET /v1/files/ID/info", async (call) => {
+      return json(fileInfo(await entryOf(call)), NO_CACHE);
+    }),
+    open("GET /v1/files/ID/meta", async (call) => {
+      return json((await entryOf(call)).meta, NO_CACHE);
+    }),
+  ];
+}
+
+function writeRoutes(deps: AgentHttpDeps): Route[] {
+  const limits = limitsOf(deps);
+  const { files, replicator } = deps;
+  const guard = new BodyGuard(limits, deps.clock);
+  const receiver = new Receiver({ files, replicator, guard });
+  const keys = new KeyedLock(limits.lockWaitersMax);
+  const uploads = new Uploads(deps, { receiver, keys });
+  const upload = (call: AllowedCall) => uploads.serve(call);
+  return [
+    guarded("PUT /v1/files", "upload", upload),
+    guarded("POST /v1/files", "upload", upload),
+    guarded("PUT /v1/files/NAME", "upload", upload),
+    guarded("POST /v1/files/NAME", "upload", upload),
+  ];
+}
+
+function operatorRoutes({ files, admin }: AgentHttpDeps): Route[] {
+  const { startScrub, scrubProgress, confirm } = admin;
+  return [
+    guarded("GET /v1/files", "operate", ({ query }) => {
+      return json(fileList(files, query), NO_CACHE);
+    }),
+    guarded("POST /v1/node/scrub", "operate", async () => {
+      return json(await startScrub.call(admin), { status: 202 });
+    }),
+    guarded("GET /v1/node/scrub", "operate", async () => {
+      return json(await scrubProgress.call(admin), NO_CACHE);
+    }),
+    guarded("POST /v1/node/confirm", "operate", async () => {
+      return json(await confirm.call(admin));
+    }),
+  ];
+}
+
+function open(
+  place: `${string} ${string}`,
+  handle: PublicRoute["handle"],
+): PublicRoute {
+  const [method = "", pattern = ""] = place.split(" ");
+  return { method, pattern, policy: PUBLIC, handle };
+}
+
+function guarded(
+  place: `${string} ${string}`,
+  action: CapabilityAction,
+  handle: GuardedRoute["handle"],
+): GuardedRoute {
+  const [method = "", pattern = ""] = place.split(" ");
+  return {
+    method,
+    pattern,
+    policy: { kind: "capability", action },
+    ownerOnly: false,
+    handle,
+  };
+}

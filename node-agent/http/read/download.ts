@@ -1,0 +1,197 @@
+/**
+ * `GET` and `HEAD` of a file's content: the hot path of the agent.
+ *
+ * @module
+ */
+
+import { Problem } from "@kedge/schema";
+import type { FileEntry } from "@kedge/schema/change";
+import type { ByteSpan, LocalFiles } from "../../ports.ts";
+import {
+  byteRangesBody,
+  byteRangesLength,
+  contentRange,
+} from "./byteranges.ts";
+import type { ByteRanges, SpanContent } from "./byteranges.ts";
+import { httpDate, mayUseRange, verdictOf } from "./conditions.ts";
+import type { Validators } from "./conditions.ts";
+import { attachment } from "./content_disposition.ts";
+import { contentType, isShown } from "./content_type.ts";
+import type { Finder } from "./finder.ts";
+import { rangesOf } from "./ranges.ts";
+
+const IMMUTABLE = "public, max-age=31536000, immutable";
+/** A document of ours may show itself and nothing else, in an origin of its own. */
+const POLICY = "sandbox; default-src 'none'; img-src 'self'; " +
+  "media-src 'self'; style-src 'unsafe-inline'";
+const EXPOSED = "ETag, Content-Range, Accept-Ranges, Content-Disposition";
+
+/** Serves contents. */
+export class Downloads {
+  readonly #files: LocalFiles;
+  readonly #finder: Finder;
+
+  /** Serve what these find. */
+  constructor(files: LocalFiles, finder: Finder) {
+    this.#files = files;
+    this.#finder = finder;
+  }
+
+  /**
+   * Answer a GET or HEAD.
+   *
+   * @param request With its conditional and range headers.
+   * @param id The file, as in the path.
+   * @param query Undecoded; `download` is read from it.
+   * @throws {Problem} As {@linkcode Finder}, and `damaged`,
+   * `precondition-failed`.
+   */
+  async serve(request: Request, id: string, query: string): Promise<Response> {
+    this.#finder.checkLease();
+    const found = this.#finder.find(id);
+    const entry = found instanceof Promise ? await found : found;
+    const { headers: asked } = request;
+    const validators = validatorsOf(entry);
+    const verdict = verdictOf({
+      ifMatch: asked.get("if-match"),
+      ifNoneMatch: asked.get("if-none-match"),
+      ifModifiedSince: asked.get("if-modified-since"),
+      ifUnmodifiedSince: asked.get("if-unmodified-since"),
+    }, validators);
+    if (verdict === "failed") {
+      throw new Problem("precondition-failed", "The file has another version", {
+        etag: validators.etag,
+      });
+    }
+    const headers = headersOf(entry, validators, query);
+    if (verdict === "not-modified") {
+      return new Response(null, { status: 304, headers });
+    }
+    if (request.method === "HEAD") {
+      headers.push(["content-length", String(entry.sizeBytes)]);
+      return new Response(null, { headers });
+    }
+    const range = asked.get("range");
+    if (range !== null && mayUseRange(asked.get("if-range"), validators)) {
+      return await this.#serveRange(entry, range, headers);
+    }
+    return await this.#serveWhole(entry, headers);
+  }
+
+  async #serveWhole(entry: FileEntry, headers: Pairs): Promise<Response> {
+    const content = await this.#read(entry);
+    headers.push(["content-length", String(entry.sizeBytes)]);
+    return new Response(content, { headers });
+  }
+
+  async #serveRange(
+    entry: FileEntry,
+    range: string,
+    headers: Pairs,
+  ): Promise<Response> {
+    const { sizeBytes } = entry;
+    const answer = rangesOf(range, sizeBytes);
+    if (answer.kind === "whole") return await this.#serveWhole(entry, headers);
+    if (answer.kind === "refused") {
+      throw new Problem(
+        "range-not-satisfiable",
+        `The range cannot be sent: ${answer.why}`,
+        { sizeBytes },
+      );
+    }
+    const [first, ...more] = answer.spans;
+    if (first === undefined) return await this.#serveWhole(entry, headers);
+    const content = await this.#read(entry, first);
+    if (more.length > 0) {
+      return this.#sendRanges(entry, answer.spans, { headers, content });
+    }
+    headers.push(["content-range", contentRange(first, sizeBytes)]);
+    headers.push(["content-length", String(first.lengthBytes)]);
+    return new Response(content, { status: 206, headers });
+  }
+
+  #sendRanges(
+    entry: FileEntry,
+    spans: readonly ByteSpan[],
+    { headers, content }: { headers: Pairs; content: SpanContent },
+  ): Response {
+    const ranges: ByteRanges = {
+      boundary: `kedge-${crypto.randomUUID()}`,
+      type: contentType(entry),
+      sizeBytes: entry.sizeBytes,
+      spans,
+    };
+    const read = (span: ByteSpan) => this.#files.read(entry, span);
+    const type = `multipart/byteranges; boundary=${ranges.boundary}`;
+    const others = headers.filter(([name]) => name !== "content-type");
+    others.push(["content-type", type]);
+    others.push(["content-length", String(byteRangesLength(ranges))]);
+    const body = byteRangesBody(ranges, content, read);
+    return new Response(body, { status: 206, headers: others });
+  }
+
+  /** Read, and once more from a repaired copy when ours is damaged. */
+  async #read(entry: FileEntry, span?: ByteSpan): Promise<SpanContent> {
+    try {
+      return await this.#files.read(entry, span);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.slug !== "damaged") throw error;
+    }
+    const repaired = await this.#finder.repair(entry.id);
+    if (validatorsOf(repaired).etag !== validatorsOf(entry).etag) {
+      throw new Problem(
+        "unavailable",
+        "The file changed while it was repaired",
+      );
+    }
+    return await this.#files.read(repaired, span);
+  }
+}
+
+type Pairs = [string, string][];
+
+/**
+ * What a file is compared by. Immutable files have the hash of their content; a
+ * file that may change has its version, and no date, because its creation says
+ * nothing about its last change.
+ */
+export function validatorsOf(entry: FileEntry): Validators {
+  if (entry.sha256 !== null && !entry.appender) {
+    return { etag: `"${entry.sha256}"`, modifiedS: entry.createdS };
+  }
+  const crc = entry.crc32.toString(16).padStart(8, "0");
+  const etag = `"${entry.epoch}-${entry.version}-${crc}"`;
+  return { etag, modifiedS: entry.appender ? undefined : entry.createdS };
+}
+
+function headersOf(
+  entry: FileEntry,
+  { etag, modifiedS }: Validators,
+  query: string,
+): Pairs {
+  const type = contentType(entry);
+  const headers: Pairs = [
+    ["content-type", type],
+    ["etag", etag],
+    ["accept-ranges", "bytes"],
+    ["cache-control", entry.appender ? "no-cache" : IMMUTABLE],
+    ["x-content-type-options", "nosniff"],
+    ["content-security-policy", POLICY],
+    ["access-control-allow-origin", "*"],
+    ["access-control-expose-headers", EXPOSED],
+  ];
+  if (modifiedS !== undefined) {
+    headers.push(["last-modified", httpDate(modifiedS)]);
+  }
+  const wanted = query === ""
+    ? null
+    : new URLSearchParams(query).get("download");
+  if (wanted !== null || !isShown(type)) {
+    headers.push(["content-disposition", attachment(wanted || nameOf(entry))]);
+  }
+  return headers;
+}
+
+function nameOf(entry: FileEntry): string {
+  return entry.name ?? entry.id.slice(entry.id.lastIndexOf("/") + 1);
+}

@@ -1,0 +1,122 @@
+/**
+ * From a file ID to what this node knows of the file, asking the group where
+ * this node alone cannot know.
+ *
+ * `404` is proof: a malformed ID, another group, a tombstone, or every member
+ * answered "never had it". Anything less certain is `503` (architecture.md).
+ *
+ * @module
+ */
+
+import { Problem } from "@kedge/schema";
+import type { FileEntry } from "@kedge/schema/change";
+import { parseFileId } from "@kedge/schema/file-id";
+import type { FetchOutcome } from "../../ports.ts";
+import type { AgentHttpDeps } from "../deps.ts";
+import { limitsOf } from "../deps.ts";
+
+/** Finds files here and in the group. */
+export class Finder {
+  readonly #deps: AgentHttpDeps;
+  readonly #fetchesMax: number;
+  readonly #fetches = new Map<string, Promise<FetchOutcome>>();
+
+  /** Work with these ports. */
+  constructor(deps: AgentHttpDeps) {
+    this.#deps = deps;
+    this.#fetchesMax = limitsOf(deps).fetchesMax;
+  }
+
+  /**
+   * Refuse when reads may not be served now (read lease, promises F4).
+   *
+   * @throws {Problem} `unavailable`.
+   */
+  checkLease(): void {
+    const may = this.#deps.replicator.mayRead();
+    if (!may.ok) throw new Problem("unavailable", may.why);
+  }
+
+  /**
+   * The present file of an ID.
+   *
+   * @param id As the client sent it.
+   * @throws {Problem} `invalid-file-id`, `file-not-found` as proof, else
+   * `unavailable`.
+   */
+  find(id: string): FileEntry | Promise<FileEntry> {
+    const entry = this.#deps.files.lookup(id);
+    if (entry?.state === "present") return entry;
+    if (entry !== undefined) throw gone(id);
+    this.#checkId(id);
+    return this.#ask(id);
+  }
+
+  /**
+   * Get a good copy of a file whose copy here is damaged.
+   *
+   * @param id A file that this node has in its index.
+   * @throws {Problem} `damaged` when nobody has one, `file-not-found` when it
+   * was deleted meanwhile.
+   */
+  async repair(id: string): Promise<FileEntry> {
+    const outcome = await this.#fetch(id);
+    switch (outcome.kind) {
+      case "kept":
+        return outcome.entry;
+      case "tombstone":
+        throw gone(id);
+      case "absent":
+        throw new Problem("damaged", "No member has a good copy");
+      case "unavailable":
+        throw new Problem("damaged", outcome.why);
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  #checkId(id: string): void {
+    const parsed = parseFileId(id);
+    if (parsed === undefined) {
+      throw new Problem("invalid-file-id", "The path is not a file ID");
+    }
+    if (parsed.group === this.#deps.group) return;
+    throw new Problem(
+      "file-not-found",
+      `This agent serves ${this.#deps.group}; ask a tracker for ${parsed.group}`,
+      { group: this.#deps.group },
+    );
+  }
+
+  async #ask(id: string): Promise<FileEntry> {
+    const outcome = await this.#fetch(id);
+    switch (outcome.kind) {
+      case "kept":
+        return outcome.entry;
+      case "tombstone":
+        throw gone(id);
+      case "absent":
+        throw new Problem("file-not-found", "No member ever had this file");
+      case "unavailable":
+        throw new Problem("unavailable", outcome.why);
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  #fetch(id: string): Promise<FetchOutcome> {
+    const running = this.#fetches.get(id);
+    if (running !== undefined) return running;
+    if (this.#fetches.size >= this.#fetchesMax) {
+      throw new Problem("unavailable", "Too many files are looked for at once");
+    }
+    const fetched = this.#deps.replicator.fetch(id)
+      .finally(() => this.#fetches.delete(id));
+    this.#fetches.set(id, fetched);
+    return fetched;
+  }
+}
+
+function gone(id: string): Problem {
+  return new Problem("file-not-found", "The file was deleted", { id });
+}

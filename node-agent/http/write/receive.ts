@@ -1,0 +1,216 @@
+/**
+ * From a request's body to staged bytes: bounded, checked, nothing left behind.
+ *
+ * @module
+ */
+
+import { INLINE_BODY_BYTES_MAX, Problem } from "@kedge/schema";
+import type {
+  LocalFiles,
+  Relay,
+  Replicator,
+  Staged,
+  StageRequest,
+} from "../../ports.ts";
+import { invalid } from "./user_text.ts";
+import type { BodyGuard, GuardedBody } from "./body_guard.ts";
+import { announcedDigests, DigestCheck } from "./digests.ts";
+import type { FormFacts } from "./upload_facts.ts";
+
+/** What is known of a body before it arrives. */
+export interface Incoming {
+  readonly request: Request;
+  /** Most bytes of the content. */
+  readonly sizeBytesMax: number;
+  /** Store path to use; the store's policy when missing. */
+  readonly pathIndex?: number | undefined;
+  /** Whether the bytes are for a change at level C. */
+  readonly durable?: boolean | undefined;
+}
+
+/** Bytes that have arrived. */
+export interface Received {
+  readonly staged: Staged;
+  /** What a form said; `undefined` for a raw body. */
+  readonly form: FormFacts | undefined;
+  /** Peers that got the bytes while they arrived. */
+  readonly relay: Relay | undefined;
+}
+
+/** Ports that receiving needs. */
+export interface ReceiverDeps {
+  readonly files: Pick<LocalFiles, "stage" | "discard">;
+  readonly replicator: Pick<Replicator, "openRelay">;
+  readonly guard: BodyGuard;
+}
+
+/** Takes bodies in. */
+export class Receiver {
+  readonly #deps: ReceiverDeps;
+
+  /** Receive with these. */
+  constructor(deps: ReceiverDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Take a body in.
+   *
+   * @returns Staged bytes: the caller commits them or calls
+   * {@linkcode discard}.
+   * @throws {Problem} `too-large`, `checksum-mismatch`, `incomplete-body`,
+   * `request-timeout`, `too-many-requests`, and those of `LocalFiles.stage`.
+   * Nothing is left then.
+   */
+  async receive(incoming: Incoming): Promise<Received> {
+    const { request, sizeBytesMax } = incoming;
+    const lengthBytes = contentLength(request.headers);
+    if (lengthBytes !== undefined && lengthBytes > sizeBytesMax) {
+      throw tooLarge(sizeBytesMax);
+    }
+    const check = new DigestCheck(announcedDigests(request.headers));
+    using body = this.#deps.guard.open(request.body);
+    try {
+      const isSmall = lengthBytes !== undefined &&
+        lengthBytes <= INLINE_BODY_BYTES_MAX;
+      return isSmall
+        ? await this.#receiveSmall(body, check, { ...incoming, lengthBytes })
+        : await this.#receiveStream(body, check, { ...incoming, lengthBytes });
+    } catch (error) {
+      body.cancel();
+      throw body.failure ?? error;
+    }
+  }
+
+  /** Forget bytes that will not be used. */
+  async discard({ staged, relay }: Received): Promise<void> {
+    relay?.abort();
+    await this.#deps.files.discard(staged);
+  }
+
+  async #receiveSmall(
+    body: GuardedBody,
+    check: DigestCheck,
+    incoming: Incoming & { readonly lengthBytes: number },
+  ): Promise<Received> {
+    const bytes = await readAll(body, incoming.lengthBytes);
+    if (check.isNeeded) {
+      check.update(bytes);
+      check.finish();
+    }
+    const staged = await this.#deps.files.stage({
+      body: bytes,
+      sizeBytesMax: incoming.sizeBytesMax,
+      sizeBytes: bytes.length,
+      pathIndex: incoming.pathIndex,
+      durable: incoming.durable,
+    });
+    return { staged, form: undefined, relay: undefined };
+  }
+
+  async #receiveStream(
+    body: GuardedBody,
+    check: DigestCheck,
+    incoming: Incoming & { readonly lengthBytes: number | undefined },
+  ): Promise<Received> {
+    const stream = streamOf(body, check);
+    const received = await this.#stage({
+      body: stream,
+      sizeBytesMax: incoming.sizeBytesMax,
+      sizeBytes: incoming.lengthBytes,
+      pathIndex: incoming.pathIndex,
+      durable: incoming.durable,
+    });
+    return await this.#checked(received, check);
+  }
+
+  async #stage(request: StageRequest): Promise<Received> {
+    const relay = this.#deps.replicator.openRelay();
+    try {
+      const staged = await this.#deps.files.stage({ ...request, relay });
+      return { staged, form: undefined, relay };
+    } catch (error) {
+      relay?.abort();
+      throw error;
+    }
+  }
+
+  async #checked(received: Received, check: DigestCheck): Promise<Received> {
+    try {
+      check.finish();
+      return received;
+    } catch (error) {
+      await this.discard(received);
+      throw error;
+    }
+  }
+}
+
+/**
+ * The announced length of a body.
+ *
+ * @returns Bytes; `undefined` for a chunked body.
+ * @throws {Problem} `invalid-request` when it is no number.
+ */
+export function contentLength(headers: Headers): number | undefined {
+  const text = headers.get("content-length");
+  if (text === null) return undefined;
+  if (!/^\d{1,15}$/.test(text)) throw invalid("content-length", "is no number");
+  return Number(text);
+}
+
+/** A refusal that names the limit. */
+export function tooLarge(sizeBytesMax: number): Problem {
+  return new Problem("too-large", `At most ${sizeBytesMax} bytes are allowed`, {
+    sizeBytesMax,
+  });
+}
+
+async function readAll(
+  body: GuardedBody,
+  lengthBytes: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const first = await body.next();
+  if (first?.length === lengthBytes && first.buffer instanceof ArrayBuffer) {
+    // The usual case: the whole body came in one piece. The end is read too,
+    // because only then is it known that the framing holds.
+    if (await body.next() !== undefined) throw lengthMismatch();
+    return new Uint8Array(first.buffer, first.byteOffset, first.length);
+  }
+  const bytes = new Uint8Array(lengthBytes);
+  let at = 0;
+  for (let chunk = first; chunk !== undefined; chunk = await body.next()) {
+    if (at + chunk.length > lengthBytes) throw lengthMismatch();
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  if (at !== lengthBytes) throw lengthMismatch();
+  return bytes;
+}
+
+function lengthMismatch(): Problem {
+  return new Problem(
+    "incomplete-body",
+    "The body does not have the length that Content-Length announced",
+  );
+}
+
+function streamOf(
+  body: GuardedBody,
+  check: DigestCheck,
+): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async pull(controller) {
+      const bytes = await body.next();
+      if (bytes === undefined) {
+        controller.close();
+        return;
+      }
+      check.update(bytes);
+      controller.enqueue(bytes);
+    },
+    cancel() {
+      body.cancel();
+    },
+  }, { highWaterMark: 0 });
+}
