@@ -99,6 +99,8 @@ export const NodeRecord = z.object({
   mode: z.enum(["active", "draining", "read-only"]),
   /** When it joined, in ms since the Unix epoch. */
   joinedMs: z.int().min(0),
+  /** Hash of the token it joined with; gone with its first heartbeat. */
+  joinToken: z.string().regex(/^[0-9a-f]{64}$/).optional(),
 });
 /** A node as the KV holds it. */
 export type NodeRecord = z.infer<typeof NodeRecord>;

@@ -1,0 +1,54 @@
+/**
+ * JSON bodies, bounded.
+ *
+ * @module
+ */
+
+import { JSON_BODY_BYTES_MAX, Problem } from "@kedge/schema";
+
+/**
+ * Read a JSON body. Call it only after the caller is known.
+ *
+ * @param request Whose body was not read yet.
+ * @returns The parsed body; `{}` when there is none.
+ * @throws {Problem} `too-large`, `invalid-request`
+ */
+export async function readJson(request: Request): Promise<unknown> {
+  const text = await readText(request);
+  if (text === "") return {};
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Problem(
+      "invalid-request",
+      `The body is not JSON: ${error instanceof Error ? error.message : error}`,
+      { part: "body", issues: [] },
+    );
+  }
+}
+
+async function readText(request: Request): Promise<string> {
+  const announced = request.headers.get("content-length");
+  if (announced !== null && Number(announced) > JSON_BODY_BYTES_MAX) {
+    throw tooLarge();
+  }
+  // The server holds a body to its announced length.
+  if (announced !== null) return await request.text();
+  if (request.body === null) return "";
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let lengthBytes = 0;
+  for await (const chunk of request.body) {
+    lengthBytes += chunk.length;
+    if (lengthBytes > JSON_BODY_BYTES_MAX) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return await new Blob(chunks).text();
+}
+
+function tooLarge(): Problem {
+  return new Problem(
+    "too-large",
+    `A JSON body may have at most ${JSON_BODY_BYTES_MAX} bytes`,
+    { bytesMax: JSON_BODY_BYTES_MAX },
+  );
+}

@@ -1,0 +1,231 @@
+/**
+ * Join: a one-time token becomes a member.
+ *
+ * Everything happens in one commit: the token is marked as used, the node gets
+ * its number and its record, the register gets the member (and the group is
+ * made, when the token allows). Of two nodes with one token, one wins.
+ *
+ * The answer may be lost on its way. So the same database may use its token
+ * again until its first heartbeat, and gets a new credential for the same
+ * number; any other database is refused.
+ *
+ * @module
+ */
+
+import {
+  emptyRegister,
+  type GroupName,
+  type GroupRegister,
+  GroupRegister as GroupRegisterSchema,
+  type JoinBody,
+  type JoinReply,
+  keys,
+  NODE_ID_MAX,
+  type NodeRecord,
+  NodeRecord as NodeRecordSchema,
+  type NodeReport,
+  Problem,
+} from "@kedge/schema";
+import { z } from "zod";
+import type { Services } from "../services.ts";
+import type { KvChange, KvEntry } from "../store/kv.ts";
+import { parseEntry, uncertain } from "../store/parse.ts";
+import { JoinToken } from "../store/records.ts";
+import { apply } from "../store/registers.ts";
+import { hashOf, newSecret } from "../store/secrets.ts";
+import { heartbeatReply } from "./heartbeat_reply.ts";
+
+/** Group of a node when neither it nor its token names one. */
+const DEFAULT_GROUP = "group1";
+
+/** Attempts before it gives up; nodes seldom join at the same moment. */
+const ATTEMPTS_MAX = 20;
+
+/**
+ * Make a node a member.
+ *
+ * @throws {Problem} `bad-token`, `group-not-found`, `already-exists`,
+ * `register-refused`, `kv-unavailable`, `kv-uncertain`
+ */
+export async function join(
+  services: Services,
+  body: JoinBody,
+): Promise<JoinReply> {
+  const credential = newSecret();
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    const plan = await planJoin(services, body, hashOf(credential));
+    const outcome = await services.kv.commit(plan.change);
+    if (outcome === "conflict") continue;
+    const { node, group } = plan.record;
+    if (outcome === "unknown" && !await isStored(services, plan.record)) {
+      throw uncertain("the node was added; try again with the same token");
+    }
+    services.cache.drop();
+    return {
+      node,
+      group,
+      credential,
+      clusterSecret: services.cluster.clusterSecret,
+      reply: await heartbeatReply(services, node),
+    };
+  }
+  throw new Problem("kv-unavailable", "Too many nodes join at this moment");
+}
+
+interface JoinPlan {
+  readonly record: NodeRecord;
+  readonly change: KvChange;
+}
+
+async function planJoin(
+  services: Services,
+  body: JoinBody,
+  credentialHash: string,
+): Promise<JoinPlan> {
+  const { kv, clock } = services;
+  const tokenHash = hashOf(body.token);
+  const entry = await kv.get(keys.token(tokenHash));
+  const token = entry && parseEntry(entry, JoinToken).value;
+  if (
+    entry === undefined || token === undefined ||
+    token.expiresMs <= clock.wallMs()
+  ) throw new Problem("bad-token", "The token is not known, or it has ended");
+  if (token.used !== null) {
+    return await planRepeat(services, { body, credentialHash, token, entry });
+  }
+  const group = groupOf(token, body);
+  const [next, register] = await Promise.all([
+    nextNode(services),
+    registerFor(services, group, token),
+  ]);
+  const { node } = next;
+  const store = body.heartbeat.store;
+  mustBeNew(register.value, store);
+  const record: NodeRecord = {
+    node,
+    group,
+    credentialHash,
+    mode: "active",
+    joinedMs: clock.wallMs(),
+    joinToken: tokenHash,
+  };
+  return {
+    record,
+    change: {
+      checks: [
+        { key: entry.key, version: entry.version },
+        { key: keys.nextNode(), version: next.version },
+        { key: keys.group(group), version: register.version },
+        { key: keys.node(node), version: null },
+      ],
+      sets: [
+        { key: entry.key, value: { ...token, used: { node, store } } },
+        { key: keys.nextNode(), value: node + 1 },
+        {
+          key: keys.group(group),
+          value: apply(register.value, { kind: "add", node, store }),
+        },
+        { key: keys.node(node), value: record },
+        reportSet(services, node, body),
+      ],
+    },
+  };
+}
+
+/** The answer of the first attempt was lost: a new credential, same number. */
+async function planRepeat(
+  services: Services,
+  { body, credentialHash, token, entry }: {
+    readonly body: JoinBody;
+    readonly credentialHash: string;
+    readonly token: JoinToken;
+    readonly entry: KvEntry;
+  },
+): Promise<JoinPlan> {
+  const used = new Problem("bad-token", "The token has been used");
+  if (token.used?.store !== body.heartbeat.store) throw used;
+  const { node } = token.used;
+  const stored = await services.kv.get(keys.node(node));
+  if (stored === undefined) throw used;
+  const known = parseEntry(stored, NodeRecordSchema).value;
+  if (known.joinToken !== hashOf(body.token)) throw used;
+  const record = { ...known, credentialHash };
+  return {
+    record,
+    change: {
+      checks: [
+        { key: entry.key, version: entry.version },
+        { key: stored.key, version: stored.version },
+      ],
+      sets: [
+        { key: stored.key, value: record },
+        reportSet(services, node, body),
+      ],
+    },
+  };
+}
+
+function groupOf(token: JoinToken, body: JoinBody): GroupName {
+  const { group } = token;
+  if (group !== null && body.group !== undefined && group !== body.group) {
+    throw new Problem(
+      "bad-token",
+      `The token is for group "${group}", not for "${body.group}"`,
+    );
+  }
+  return group ?? body.group ?? DEFAULT_GROUP;
+}
+
+async function nextNode({ kv }: Services) {
+  const entry = await kv.get(keys.nextNode());
+  if (entry === undefined) return { node: 1, version: null };
+  const { value } = parseEntry(entry, z.int().min(1));
+  if (value > NODE_ID_MAX) {
+    throw new Problem("already-exists", "All node numbers have been used");
+  }
+  return { node: value, version: entry.version };
+}
+
+async function registerFor(
+  { kv, cluster }: Services,
+  group: GroupName,
+  token: JoinToken,
+): Promise<{ value: GroupRegister; version: string | null }> {
+  const entry = await kv.get(keys.group(group));
+  if (entry !== undefined) return parseEntry(entry, GroupRegisterSchema);
+  if (token.createGroup) {
+    return { value: emptyRegister(group, cluster.gen), version: null };
+  }
+  throw new Problem(
+    "group-not-found",
+    `There is no group "${group}", and the token may not make it`,
+  );
+}
+
+function mustBeNew(register: GroupRegister, store: string): void {
+  const known = register.members.find((member) => member.store === store);
+  if (known === undefined) return;
+  throw new Problem(
+    "already-exists",
+    `This database is node ${known.node} already; remove that node first`,
+    { node: known.node },
+  );
+}
+
+function reportSet({ clock }: Services, node: number, body: JoinBody) {
+  const value: NodeReport = {
+    heardMs: clock.wallMs(),
+    heartbeat: body.heartbeat,
+  };
+  return { key: keys.report(node), value };
+}
+
+/** After an unknown outcome: is it this credential that is stored? */
+async function isStored(
+  { kv }: Services,
+  { node, credentialHash }: NodeRecord,
+): Promise<boolean> {
+  const entry = await kv.get(keys.node(node));
+  return entry !== undefined &&
+    parseEntry(entry, NodeRecordSchema).value.credentialHash === credentialHash;
+}

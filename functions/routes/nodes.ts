@@ -1,0 +1,197 @@
+/**
+ * Nodes: join, report, be managed.
+ *
+ * @module
+ */
+
+import {
+  ChangeMode,
+  Heartbeat,
+  HeartbeatReply,
+  JoinBody,
+  JoinReply,
+  keys,
+  NodeList,
+  NodeView,
+  Problem,
+} from "@kedge/schema";
+import { z } from "zod";
+import { viewNode } from "../domain/views.ts";
+import { json, type Route, route } from "../http/route.ts";
+import { issueCapability, type Services } from "../services.ts";
+import { heartbeatReply } from "./heartbeat_reply.ts";
+import { join } from "./join.ts";
+import { NodeParams } from "./paths.ts";
+import { redirect } from "./redirect.ts";
+
+/** Rows about nodes. */
+export function nodeRoutes(services: Services): Route[] {
+  return [
+    joinRoute(services),
+    heartbeatRoute(services),
+    ...listRoutes(services),
+    ...manageRoutes(services),
+    ...agentRoutes(services),
+  ];
+}
+
+function joinRoute(services: Services): Route {
+  return route({
+    method: "POST",
+    path: "/v1/nodes/join",
+    policy: "public",
+    summary: "Become a member, with a one-time token in the body",
+    body: JoinBody,
+    answer: {
+      status: 201,
+      description: "Number and credential, shown once",
+      schema: JoinReply,
+    },
+    handle: async ({ body }) =>
+      json(201, await join(services, body), { "cache-control": "no-store" }),
+  });
+}
+
+function heartbeatRoute(services: Services): Route {
+  return route({
+    method: "POST",
+    path: "/v1/nodes/:node/heartbeat",
+    policy: "node",
+    summary: "A node reports, and is told what it must know",
+    params: NodeParams,
+    body: Heartbeat,
+    answer: {
+      status: 200,
+      description: "The group as it is now",
+      schema: HeartbeatReply,
+    },
+    handle: async ({ caller, params, body }) => {
+      if (caller.kind !== "node" || caller.node !== params.node) {
+        throw new Problem("forbidden", "A node reports only for itself");
+      }
+      await services.nodes.report(params.node, body);
+      const reply = await heartbeatReply(services, params.node);
+      return json(200, reply, { "cache-control": "no-store" });
+    },
+  });
+}
+
+function listRoutes({ cache }: Services): Route[] {
+  const all = async () =>
+    [...(await cache.current()).groups.values()].flatMap((group) =>
+      group.members.map((member) => viewNode(group, member))
+    );
+  return [
+    route({
+      method: "GET",
+      path: "/v1/nodes",
+      policy: "client",
+      summary: "All nodes",
+      answer: { status: 200, description: "All nodes", schema: NodeList },
+      handle: async () => json(200, { nodes: await all() }),
+    }),
+    route({
+      method: "GET",
+      path: "/v1/nodes/:node",
+      policy: "client",
+      summary: "One node",
+      params: NodeParams,
+      answer: { status: 200, description: "The node", schema: NodeView },
+      handle: async ({ params }) => {
+        const found = (await all()).find(({ node }) => node === params.node);
+        if (found !== undefined) return json(200, found);
+        throw new Problem("node-not-found", `There is no node ${params.node}`);
+      },
+    }),
+  ];
+}
+
+const Removed = z.object({ node: z.int(), epoch: z.int() });
+
+function manageRoutes(services: Services): Route[] {
+  const { nodes, registers, cache } = services;
+  return [
+    route({
+      method: "POST",
+      path: "/v1/nodes/:node/mode",
+      policy: "operator",
+      summary: "Drain a node, make it read-only, or active again",
+      params: NodeParams,
+      body: ChangeMode,
+      answer: { status: 200, description: "The mode", schema: ChangeMode },
+      handle: async ({ params, body }) => {
+        const mode = body.mode === "drain" ? "draining" : body.mode;
+        await nodes.setMode(params.node, mode);
+        return json(200, { mode });
+      },
+    }),
+    route({
+      method: "DELETE",
+      path: "/v1/nodes/:node",
+      policy: "operator",
+      summary: "Take a node out of its group for good",
+      params: NodeParams,
+      answer: { status: 200, description: "It is out", schema: Removed },
+      handle: async ({ params: { node } }) => {
+        const { value, version } = await nodes.get(node);
+        const register = await registers.change(
+          value.group,
+          { kind: "remove", node },
+          {
+            checks: [{ key: keys.node(node), version }],
+            deletes: [keys.node(node), keys.report(node)],
+          },
+        );
+        cache.drop();
+        return json(200, { node, epoch: register.epoch });
+      },
+    }),
+  ];
+}
+
+/** What operators ask of one agent: `307` with a capability `operate`. */
+function agentRoutes(services: Services): Route[] {
+  const rows = [
+    ["POST", "scrub", "/v1/node/scrub", "Start a scrub of a node"],
+    ["GET", "scrub", "/v1/node/scrub", "Progress of a node's scrub"],
+    ["GET", "files", "/v1/files", "List the files of a node"],
+    [
+      "POST",
+      "confirm",
+      "/v1/node/confirm",
+      "Let a node accept the KV's new generation",
+    ],
+  ] as const;
+  return rows.map(([method, name, path, summary]) =>
+    route({
+      method,
+      path: `/v1/nodes/:node/${name}`,
+      policy: "operator",
+      summary,
+      params: NodeParams,
+      answer: { status: 307, description: "Ask the agent at `Location`" },
+      handle: async ({ request, params: { node } }) => {
+        const view = await services.cache.current();
+        const group = [...view.groups.values()].find(({ register }) =>
+          register.members.some((member) => member.node === node)
+        );
+        const member = group?.members.find((known) => known.node === node);
+        if (group === undefined || member === undefined) {
+          throw new Problem("node-not-found", `There is no node ${node}`);
+        }
+        if (member.report === undefined) {
+          throw new Problem("unavailable", `Node ${node} has never reported`);
+        }
+        const capability = issueCapability(services, view, {
+          a: "operate",
+          g: group.register.group,
+          n: node,
+        });
+        return redirect(member.report.url, path, {
+          from: request.url,
+          capability: capability.text,
+        });
+      },
+    })
+  );
+}

@@ -1,0 +1,214 @@
+/**
+ * The cluster as read from the KV at most a quarter of a second ago.
+ *
+ * A pure optimisation: an upload needs registers, settings, reports and keys,
+ * and reading them each time would cost more than all the rest. Nothing that
+ * must be exact comes from here: registers are changed and told to agents from
+ * fresh reads. When the KV is away the last reading goes on, with the
+ * heartbeats that this tracker itself has heard (promises F11).
+ *
+ * @module
+ */
+
+import {
+  GroupRegister,
+  GroupSettings,
+  keys,
+  type NodeId,
+  NodeRecord,
+  NodeReport,
+  type SigningKey,
+} from "@kedge/schema";
+import type { TrackerConfig } from "@kedge/schema/config/tracker";
+import type { z } from "zod";
+import {
+  type ClusterFacts,
+  type GroupState,
+  groupStates,
+} from "../domain/cluster.ts";
+import { type GroupTarget, uploadTargets } from "../domain/placement.ts";
+import type { Clock } from "../ports.ts";
+import type { KvEntry, KvStore } from "./kv.ts";
+import { parseEntry } from "./parse.ts";
+import { parseSigningKeys } from "./signing_keys.ts";
+
+/** The cluster at one moment. */
+export interface ClusterView {
+  /** Groups by name. */
+  readonly groups: ReadonlyMap<string, GroupState>;
+  /** Nodes by number. */
+  readonly nodes: ReadonlyMap<NodeId, NodeRecord>;
+  /** Where uploads may go. */
+  readonly targets: readonly GroupTarget[];
+  /** All stored signing keys, newest first. */
+  readonly signingKeys: readonly SigningKey[];
+}
+
+/** Oldest view that is used while the KV answers, in ms. */
+const VIEW_AGE_MS_MAX = 250;
+
+/** How long a request waits for a slow KV when there is an older view, in ms. */
+const PATIENCE_MS = 1000;
+
+const DEFAULT_SETTINGS = GroupSettings.parse({});
+
+interface Reading extends ClusterFacts {
+  readonly signingKeys: SigningKey[];
+}
+
+/** Reads the cluster and remembers it for a moment. */
+export class ClusterCache {
+  readonly #kv: KvStore;
+  readonly #config: TrackerConfig;
+  readonly #clock: Clock;
+  readonly #parsed = new Map<string, { version: string; value: unknown }>();
+  readonly #heard = new Map<NodeId, NodeReport>();
+  #reading: Reading | undefined;
+  #view: ClusterView | undefined;
+  #viewMs = -Infinity;
+  #loading: Promise<ClusterView> | undefined;
+  #changes = 0;
+
+  /** Use a store that the caller opened and closes. */
+  constructor(kv: KvStore, config: TrackerConfig, clock: Clock) {
+    this.#kv = kv;
+    this.#config = config;
+    this.#clock = clock;
+  }
+
+  /**
+   * The cluster now, give or take a quarter of a second.
+   *
+   * @throws {Problem} `kv-unavailable` when the KV never answered.
+   */
+  current(): ClusterView | Promise<ClusterView> {
+    const ageMs = this.#clock.monotonicMs() - this.#viewMs;
+    if (this.#view !== undefined && ageMs <= VIEW_AGE_MS_MAX) return this.#view;
+    return this.#refresh();
+  }
+
+  /** Something was written: the next request reads again. */
+  drop(): void {
+    this.#changes++;
+    this.#viewMs = -Infinity;
+    this.#loading = undefined;
+  }
+
+  /** Remember a heartbeat, so that it counts even while the KV is away. */
+  hear(node: NodeId, report: NodeReport): void {
+    this.#heard.set(node, report);
+  }
+
+  async #refresh(): Promise<ClusterView> {
+    this.#loading ??= this.#load(this.#changes);
+    const loading = this.#loading;
+    if (this.#reading === undefined) return await loading;
+    try {
+      const view = await withPatience(loading);
+      if (view !== undefined) return view;
+    } catch {
+      // The KV is away: go on with what is known.
+    }
+    return this.#goOn(this.#reading);
+  }
+
+  /** Use an older reading for another moment. */
+  #goOn(reading: Reading): ClusterView {
+    const view = this.#build(reading);
+    this.#view = view;
+    this.#viewMs = this.#clock.monotonicMs();
+    return view;
+  }
+
+  async #load(change: number): Promise<ClusterView> {
+    try {
+      const reading = await this.#read();
+      const view = this.#build(reading);
+      if (change === this.#changes) {
+        this.#reading = reading;
+        this.#view = view;
+        this.#viewMs = this.#clock.monotonicMs();
+      }
+      return view;
+    } finally {
+      if (change === this.#changes) this.#loading = undefined;
+    }
+  }
+
+  #build(reading: Reading): ClusterView {
+    const reports = new Map(reading.reports);
+    for (const [node, report] of this.#heard) {
+      const stored = reports.get(node);
+      const isNewer = report.heardMs > (stored?.heardMs ?? -Infinity);
+      if (!reading.nodes.has(node)) this.#heard.delete(node);
+      else if (isNewer) reports.set(node, report);
+    }
+    const groups = groupStates({ ...reading, reports }, {
+      nowMs: this.#clock.wallMs(),
+      checkActiveIntervalMs: this.#config.checkActiveIntervalMs,
+      defaults: DEFAULT_SETTINGS,
+    });
+    return {
+      groups: new Map(groups.map((group) => [group.register.group, group])),
+      nodes: reading.nodes,
+      targets: uploadTargets(groups, this.#config.reservedSpace),
+      signingKeys: reading.signingKeys,
+    };
+  }
+
+  async #read(): Promise<Reading> {
+    const [registers, settings, nodes, reports, signing] = await Promise.all([
+      this.#kv.list(keys.groups()),
+      this.#kv.list(keys.settings("").slice(0, 1)),
+      this.#kv.list(keys.nodes()),
+      this.#kv.list(keys.reports()),
+      this.#kv.get(keys.signingKeys()),
+    ]);
+    return {
+      registers: registers.map((entry) => this.#parse(entry, GroupRegister)),
+      settings: new Map(settings.map((entry) => [
+        String(entry.key[1]),
+        this.#parse(entry, GroupSettings),
+      ])),
+      nodes: new Map(nodes.map((entry) => [
+        Number(entry.key[1]),
+        this.#parse(entry, NodeRecord),
+      ])),
+      reports: new Map(reports.map((entry) => [
+        Number(entry.key[1]),
+        this.#parse(entry, NodeReport),
+      ])),
+      signingKeys: parseSigningKeys(signing),
+    };
+  }
+
+  /** Parse a value once per version. */
+  #parse<Schema extends z.ZodType>(
+    entry: KvEntry,
+    schema: Schema,
+  ): z.output<Schema> {
+    const name = entry.key.join("/");
+    const known = this.#parsed.get(name);
+    if (known?.version === entry.version) {
+      return known.value as z.output<Schema>;
+    }
+    const { value } = parseEntry(entry, schema);
+    this.#parsed.set(name, { version: entry.version, value });
+    return value;
+  }
+}
+
+/** Wait, but not for ever: `undefined` when it takes too long. */
+async function withPatience<Value>(
+  value: Promise<Value>,
+): Promise<Value | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tired = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([value, tired]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
