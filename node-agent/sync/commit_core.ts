@@ -64,10 +64,38 @@ export class CommitQueue {
   }
 
   /** Give a change its number and wait for it. */
-  submit(op: number, level: Level, nowMs: number): ReplicaEffect {
+  submit(
+    change: { readonly op: number; readonly level: Level },
+    origin: NodeId | undefined,
+    nowMs: number,
+  ): ReplicaEffect {
+    const { op, level } = change;
     const sequence = ++this.#head;
-    this.#queues[level].push({ op, sequence, sinceMs: nowMs });
+    this.#queues[level].push({ op, sequence, sinceMs: nowMs, origin });
     return { kind: "append", op, sequence, durable: level === "C" };
+  }
+
+  /**
+   * Give up changes of files that we do not own any more. The new owner may
+   * have changed the same state; then ours is overtaken although every peer
+   * holds its record.
+   */
+  ownershipMoved(
+    isOurs: (origin: NodeId) => boolean,
+    effects: ReplicaEffect[],
+  ): void {
+    for (const level of ["A", "B", "C"] as const) {
+      const lost = this.#queues[level].takeWhere(({ origin }) =>
+        origin !== undefined && !isOurs(origin)
+      );
+      for (const { op } of lost) {
+        effects.push({
+          kind: "uncertain",
+          op,
+          why: "the file's owner changed",
+        });
+      }
+    }
   }
 
   /** Our log has grown. Positions only go forward. */

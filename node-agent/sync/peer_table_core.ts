@@ -283,13 +283,18 @@ export class PeerTable {
   /**
    * A connected member that was not compared with under this epoch.
    *
+   * @param counts Which members are meant; all when missing.
    * @returns `undefined` when none is there now, `none-left` when all were.
    */
-  notCompared(nowMs: number): Peer | "none-left" | undefined {
+  notCompared(
+    nowMs: number,
+    counts: (node: NodeId) => boolean = () => true,
+  ): Peer | "none-left" | undefined {
     const epoch = this.#register?.epoch ?? 0;
     const members = this.#register?.members ?? [];
     const left = members.filter(({ node }) =>
-      node !== this.#node && this.get(node).comparedEpoch !== epoch
+      node !== this.#node && counts(node) &&
+      this.get(node).comparedEpoch !== epoch
     ).map(({ node }) => this.get(node));
     if (left.length === 0) return "none-left";
     return left.find((peer) =>

@@ -8,6 +8,8 @@
  * @module
  */
 
+import type { NodeId } from "@kedge/schema";
+
 /** One change that waits. */
 export interface PendingChange {
   /** The caller's number. */
@@ -16,6 +18,8 @@ export interface PendingChange {
   readonly sequence: number;
   /** When it was submitted, in core time. */
   readonly sinceMs: number;
+  /** Node that made the file, when only its owner may make this change. */
+  readonly origin: NodeId | undefined;
 }
 
 /** Queue of the changes of one level, by sequence. */
@@ -64,9 +68,16 @@ export class PendingQueue {
     return this.#take();
   }
 
-  /** Take the oldest, whatever it is. */
-  take(): PendingChange | undefined {
-    return this.oldest === undefined ? undefined : this.#take();
+  /** Take all that fit, wherever they are. For rare events: O(n). */
+  takeWhere(fits: (change: PendingChange) => boolean): PendingChange[] {
+    const taken: PendingChange[] = [];
+    const kept: PendingChange[] = [];
+    for (const change of this.#items) {
+      if (change !== undefined) (fits(change) ? taken : kept).push(change);
+    }
+    this.#items = kept;
+    this.#first = 0;
+    return taken;
   }
 
   #take(): PendingChange | undefined {

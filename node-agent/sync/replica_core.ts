@@ -21,6 +21,7 @@ import {
   isMember,
   type Level,
   type NodeId,
+  ownerOf,
 } from "@kedge/schema";
 import { CommitQueue } from "./commit_core.ts";
 import { nextJoinStep } from "./join_core.ts";
@@ -116,6 +117,7 @@ export class ReplicaCore {
   #comparing: { readonly node: NodeId; readonly epoch: number } | undefined;
   #comparedEpoch = 0;
   #joinNotBeforeMs = 0;
+  #epochSinceMs = 0;
   #grewUnder = 0;
   #effects: ReplicaEffect[] = [];
   readonly #blockedSinceMs: LateTerms["blockedSinceMs"] = (position) =>
@@ -208,7 +210,7 @@ export class ReplicaCore {
   #take(input: ReplicaInput): void {
     switch (input.kind) {
       case "submit":
-        return this.#onSubmit(input.op, input.level);
+        return this.#onSubmit(input);
       case "logged":
         this.#commits.logged(input);
         return this.#settle();
@@ -232,14 +234,23 @@ export class ReplicaCore {
     }
   }
 
-  #onSubmit(op: number, level: Level): void {
+  #onSubmit(input: ReplicaInput & { readonly kind: "submit" }): void {
+    const { op, origin } = input;
     const verdict = this.mayWrite();
     if (!verdict.ok) {
       const { reason, why } = verdict;
       this.#effects.push({ kind: "refuse", op, reason, why });
       return;
     }
-    this.#effects.push(this.#commits.submit(op, level, this.#nowMs));
+    const register = this.#register;
+    if (origin !== undefined && register !== undefined) {
+      if (ownerOf(register, origin) !== this.node) {
+        const why = "another node owns this file now";
+        this.#effects.push({ kind: "refuse", op, reason: "not-in-sync", why });
+        return;
+      }
+    }
+    this.#effects.push(this.#commits.submit(input, origin, this.#nowMs));
   }
 
   #onLogFailed(why: string): void {
@@ -294,6 +305,7 @@ export class ReplicaCore {
     this.#peers.adopt(register);
     this.#requests.hurry();
     this.#comparing = undefined;
+    this.#epochSinceMs = this.#nowMs;
     const inSync = isInSync(register, this.node);
     if (inSync) this.#clearSuspicion(register);
     if (!inSync && was !== undefined && isInSync(was, this.node)) {
@@ -301,6 +313,11 @@ export class ReplicaCore {
     }
     for (const peer of this.#peers.linked()) this.#tell(peer);
     if (!inSync) this.#giveUp(SHARED_LEVELS, "this node is out of sync");
+    if (this.#rules.ownerAnswers) {
+      const isOurs = (origin: NodeId) =>
+        ownerOf(register, origin) === this.node;
+      this.#commits.ownershipMoved(isOurs, this.#effects);
+    }
     this.#settle();
     this.#act();
   }
@@ -492,7 +509,8 @@ export class ReplicaCore {
     if (!isMember(register, this.node)) return;
     this.#effects.push(...this.#peers.promises());
     if (!isInSync(register, this.node)) this.#joinFurther(register);
-    this.#recover(register);
+    else if (this.#suspicion !== undefined) this.#recover(register);
+    else this.#keepEqual(register);
     if (!this.#requests.ready(this.#nowMs)) return;
     const change = wantedChange({
       register,
@@ -560,7 +578,7 @@ export class ReplicaCore {
   /** The last one in sync lost records: ask everybody what it was, for a while. */
   #recover(register: GroupRegister): void {
     const suspicion = this.#suspicion;
-    if (suspicion === undefined || !isInSync(register, this.node)) return;
+    if (suspicion === undefined) return;
     if (register.members.length === 1) {
       this.#suspicion = undefined; // nobody else ever saw what we lost
       return;
@@ -575,6 +593,21 @@ export class ReplicaCore {
     if (peer === "none-left") {
       this.#suspicion = { ...this.#suspicion, untilMs: this.#nowMs };
     } else if (peer !== undefined) this.#compare(peer.node);
+  }
+
+  /**
+   * Once per epoch and pair, the lower node compares. What only some members
+   * hold (records of a node that was lost since, states taken over by
+   * comparison) spreads this way; answers never wait for it.
+   */
+  #keepEqual(register: GroupRegister): void {
+    const dueMs = this.#epochSinceMs + this.#settings.regrowDelayMs;
+    if (this.#comparing !== undefined || this.#nowMs < dueMs) return;
+    const peer = this.#peers.notCompared(
+      this.#nowMs,
+      (node) => node > this.node && isInSync(register, node),
+    );
+    if (peer !== undefined && peer !== "none-left") this.#compare(peer.node);
   }
 
   #compare(node: NodeId): void {

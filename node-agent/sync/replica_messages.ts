@@ -54,7 +54,18 @@ export type ReplicaInput =
   /** The tracker could not be asked, or answered again. */
   | { readonly kind: "tracker"; readonly reachable: boolean }
   /** A client's change wants to be committed. `op` is the caller's number. */
-  | { readonly kind: "submit"; readonly op: number; readonly level: Level }
+  | {
+    readonly kind: "submit";
+    readonly op: number;
+    readonly level: Level;
+    /**
+     * Set when only the owner may make this change (append, modify, truncate,
+     * metadata, derived file): the node that made the file. When ownership moves
+     * before the answer, the change is `uncertain`: the new owner may have made
+     * another one from the same state. Missing for uploads and deletes.
+     */
+    readonly origin?: NodeId;
+  }
   /** Our log holds every sequence up to here. */
   | {
     readonly kind: "logged";

@@ -30,6 +30,8 @@ export const SAFETY_RULES = {
   checkStores: true,
   /** Holders are those who said so. */
   honestHolders: true,
+  /** A change by the owner is not answered once somebody else is the owner. */
+  ownerAnswers: true,
   /** A node that may have lost records leaves the set, or moves the epoch. */
   suspectLeaves: true,
 } as const;
