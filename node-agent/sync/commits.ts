@@ -1,0 +1,186 @@
+/**
+ * The changes of this node on their way: into our log and to the peers at once,
+ * then back to whoever waits.
+ *
+ * @module
+ */
+
+import { type Level, Problem } from "@kedge/schema";
+import type { Change } from "@kedge/schema/change";
+import { encodeRecord, type WireContent } from "@kedge/schema/wire/records";
+import type { ChangeLog, Commitment, ContentSource } from "../ports.ts";
+import { describe } from "./log_sender.ts";
+import type { RecentRecords } from "./recent_records.ts";
+import type { ReplicaEffect, ReplicaInput } from "./replica_messages.ts";
+
+/** One kind of effect. */
+type Effect<K extends ReplicaEffect["kind"]> = Extract<
+  ReplicaEffect,
+  { readonly kind: K }
+>;
+
+/** A change that was submitted. */
+interface Operation {
+  readonly change: Change;
+  readonly content: ContentSource;
+  readonly idempotencyKey: string | undefined;
+  readonly resolve: (commitment: Commitment) => void;
+  readonly reject: (problem: Problem) => void;
+  /** A peer asked for its bytes and we could not read them. */
+  isBroken: boolean;
+}
+
+/** What {@linkcode Commits} works with. */
+export interface CommitsOptions {
+  readonly log: ChangeLog;
+  readonly recent: RecentRecords;
+  /** Tell the core. */
+  input(input: ReplicaInput): void;
+  /** There is a new record to send. */
+  appended(): void;
+}
+
+/** See the module comment. */
+export class Commits {
+  readonly #options: CommitsOptions;
+  readonly #operations = new Map<number, Operation>();
+  #lastOp = 0;
+  #written: number;
+  #durable: number;
+  #isTelling = false;
+  #failure: string | undefined;
+
+  /** Nothing is on its way yet. */
+  constructor(options: CommitsOptions) {
+    this.#options = options;
+    this.#written = this.#durable = options.log.head();
+  }
+
+  /** Changes that wait. */
+  get size(): number {
+    return this.#operations.size;
+  }
+
+  /** See `Replicator.commit` in ports.ts. */
+  commit(
+    change: Change,
+    content: ContentSource,
+    level: Level,
+    idempotencyKey?: string,
+  ): Promise<Commitment> {
+    const op = ++this.#lastOp;
+    return new Promise((resolve, reject) => {
+      this.#operations.set(op, {
+        change,
+        content,
+        idempotencyKey,
+        resolve,
+        reject,
+        isBroken: false,
+      });
+      this.#options.input({ kind: "submit", op, level });
+    });
+  }
+
+  /** The bytes of a file could not be read here: do not claim to hold them. */
+  broken(id: string): void {
+    for (const operation of this.#operations.values()) {
+      if (operation.change.entry.id === id) operation.isBroken = true;
+    }
+  }
+
+  /** Store a change in our log and send it. */
+  append({ op, sequence, durable }: Effect<"append">): void {
+    const { log, recent, appended } = this.#options;
+    const operation = this.#operations.get(op);
+    if (operation === undefined) return;
+    const { change, content, idempotencyKey } = operation;
+    recent.push(sequence, { encoded: encode(change, content), durable });
+    log.append({ sequence, change, content }, durable, idempotencyKey).then(
+      () => this.#logged(sequence, durable),
+      (error) => this.#failed(error),
+    );
+    appended();
+  }
+
+  /** Answer the caller. */
+  answer({ op, level, holders }: Effect<"answer">): void {
+    const operation = this.#take(op);
+    if (operation === undefined) return;
+    if (!operation.isBroken) return operation.resolve({ level, holders });
+    operation.reject(
+      new Problem("uncertain", "The stored bytes cannot be read back"),
+    );
+  }
+
+  /** Nothing was done. */
+  refuse({ op, reason, why }: Effect<"refuse">): void {
+    const slug = reason === "frozen"
+      ? "read-only"
+      : reason === "busy"
+      ? "too-many-requests"
+      : reason;
+    this.#take(op)?.reject(new Problem(slug, sentence(why)));
+  }
+
+  /** It may or may not exist later. */
+  uncertain({ op, why }: Effect<"uncertain">): void {
+    this.#take(op)?.reject(new Problem("uncertain", sentence(why)));
+  }
+
+  /** Nothing more will be answered. */
+  close(why: string): void {
+    for (const op of [...this.#operations.keys()]) {
+      this.uncertain({ kind: "uncertain", op, why });
+    }
+  }
+
+  #take(op: number): Operation | undefined {
+    const operation = this.#operations.get(op);
+    this.#operations.delete(op);
+    return operation;
+  }
+
+  /** Stores of one transaction are told to the core together. */
+  #logged(sequence: number, durable: boolean): void {
+    if (this.#failure !== undefined) return;
+    this.#written = Math.max(this.#written, sequence);
+    if (durable) this.#durable = Math.max(this.#durable, sequence);
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    queueMicrotask(() => {
+      this.#isTelling = false;
+      if (this.#failure !== undefined) return;
+      this.#options.recent.stored(this.#written);
+      this.#options.input({
+        kind: "logged",
+        written: this.#written,
+        durable: this.#durable,
+      });
+    });
+  }
+
+  /** A record is missing in our log: nothing after it may be answered. */
+  #failed(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error instanceof Error ? error.message : String(error);
+    this.#options.input({ kind: "log-failed", why: this.#failure });
+  }
+}
+
+function encode(change: Change, content: ContentSource): Uint8Array {
+  if (content.kind === "inline") {
+    return encodeRecord(change, { kind: "inline" }, content.bytes);
+  }
+  if (content.kind === "none") return encodeRecord(change, { kind: "none" });
+  const { staged } = content;
+  if (staged.inline !== undefined) {
+    return encodeRecord(change, { kind: "inline" }, staged.inline);
+  }
+  const where: WireContent = describe(staged);
+  return encodeRecord(change, where);
+}
+
+function sentence(why: string): string {
+  return why.charAt(0).toUpperCase() + why.slice(1);
+}

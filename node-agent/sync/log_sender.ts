@@ -1,0 +1,348 @@
+/**
+ * Sends our log to one peer over one connection: old runs first, then the
+ * present one, and from then on every record as it is made.
+ *
+ * Records come from memory (`recent_records.ts`) or, for a peer that is behind,
+ * from the change log. At most {@linkcode WINDOW_BYTES_MAX} are under way: that
+ * bounds the peer's memory. While a write is under way records gather, so a busy
+ * link sends few large frames.
+ *
+ * @module
+ */
+
+import { MIB, type SyncPosition } from "@kedge/schema";
+import {
+  type AckBody,
+  encodeRecord,
+  encodeRecordsHead,
+  type WireContent,
+} from "@kedge/schema/wire/records";
+import type { ChangeLog, LogRecordWithContent } from "../ports.ts";
+import {
+  type Incarnation,
+  type PeerStanding,
+  peerStanding,
+} from "./positions_core.ts";
+import type { FrameLink } from "./frame_link.ts";
+import type { RecentRecords } from "./recent_records.ts";
+
+/** Most bytes that were sent and are not acknowledged yet. */
+export const WINDOW_BYTES_MAX: number = 8 * MIB;
+/** A frame is closed when its records reach this size, in bytes. */
+const FRAME_FULL_BYTES = 256 * 1024;
+/** Records wait for one another while this many bytes wait to be written. */
+const BUSY_BYTES = 32 * 1024;
+
+/** A place in a log: all up to here, and all earlier runs. */
+export interface LogPlace {
+  readonly incarnation: number;
+  readonly sequence: number;
+}
+
+/** What a sender works with. */
+export interface LogSenderOptions {
+  readonly link: FrameLink;
+  readonly log: ChangeLog;
+  readonly recent: RecentRecords;
+  /** What the peer has. */
+  readonly from: LogPlace;
+  /** Epoch of the register that the peer was told last. */
+  epoch(): number;
+  /** Resolves when `bytes` of catching up may be sent (limit and windows). */
+  pace(bytes: number): Promise<void>;
+}
+
+/** A run of records with the durability that their answers wait for. */
+interface Outgoing {
+  readonly incarnation: number;
+  readonly lastSequence: number;
+  readonly bytes: number;
+}
+
+/** See the module comment. */
+export class LogSender {
+  readonly #options: LogSenderOptions;
+  #sent: LogPlace;
+  #acked: LogPlace;
+  #underWay: Outgoing[] = [];
+  #underWayBytes = 0;
+  #isReading = false;
+  #isScheduled = false;
+  #notBelowEpoch = 0;
+  #isStarted = false;
+
+  /** A sender that sends nothing before {@linkcode start}. */
+  constructor(options: LogSenderOptions) {
+    this.#options = options;
+    this.#sent = options.from;
+    this.#acked = options.from;
+    options.link.onDrained = () => this.#sendNow();
+  }
+
+  /** What the peer has said that it holds. */
+  get acked(): LogPlace {
+    return this.#acked;
+  }
+
+  /** Send what the peer lacks, and everything new from now on. */
+  start(): void {
+    this.#isStarted = true;
+    this.poke();
+  }
+
+  /** There may be something to send. Gathers what comes in the same turn. */
+  poke(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      this.#sendNow();
+    });
+  }
+
+  /**
+   * The peer has stored records.
+   *
+   * @returns Whether that can be: it acknowledges nothing we have not sent.
+   */
+  onAck(ack: AckBody): boolean {
+    const place = { incarnation: ack.incarnation, sequence: ack.written };
+    if (comparePlaces(place, this.#sent) > 0) return false;
+    if (comparePlaces(place, this.#acked) > 0) this.#acked = place;
+    let done = 0;
+    for (const out of this.#underWay) {
+      const end = { incarnation: out.incarnation, sequence: out.lastSequence };
+      if (comparePlaces(end, place) > 0) break;
+      this.#underWayBytes -= out.bytes;
+      done++;
+    }
+    if (done > 0) this.#underWay.splice(0, done);
+    this.poke();
+    return true;
+  }
+
+  /** The peer refused records: go back, and on once we have its epoch. */
+  onReject(epoch: number): void {
+    this.#notBelowEpoch = epoch;
+    this.#sent = this.#acked;
+    this.#underWay = [];
+    this.#underWayBytes = 0;
+    this.poke();
+  }
+
+  #sendNow(): void {
+    const { link } = this.#options;
+    if (!this.#isStarted || this.#isPaused()) return;
+    while (
+      link.closedWhy === undefined && !this.#isReading &&
+      link.queuedBytes < BUSY_BYTES && this.#underWayBytes < WINDOW_BYTES_MAX
+    ) {
+      if (this.#sent.incarnation !== this.#options.log.incarnation) {
+        this.#sent = nextPlace(this.#sent, this.#options.log);
+      }
+      if (this.#isCaughtUp()) return;
+      if (!this.#sendRecent()) {
+        this.#isReading = true;
+        void this.#sendFromLog();
+      }
+    }
+  }
+
+  #isPaused(): boolean {
+    return this.#options.epoch() < this.#notBelowEpoch;
+  }
+
+  #isCaughtUp(): boolean {
+    const { log, recent } = this.#options;
+    return this.#sent.incarnation === log.incarnation &&
+      this.#sent.sequence >= recent.last;
+  }
+
+  /** Send one frame from memory, if the next record is there. */
+  #sendRecent(): boolean {
+    const { log, recent } = this.#options;
+    const { incarnation, sequence } = this.#sent;
+    if (incarnation !== log.incarnation || sequence + 1 < recent.first) {
+      return false;
+    }
+    const encoded: Uint8Array[] = [];
+    let bytes = 0;
+    let durable = false;
+    let last = sequence;
+    while (bytes < FRAME_FULL_BYTES) {
+      const record = recent.get(last + 1);
+      if (record === undefined) break;
+      encoded.push(record.encoded);
+      bytes += record.encoded.length;
+      durable ||= record.durable;
+      last++;
+    }
+    this.#send({ incarnation, sequence: last }, encoded, { bytes, durable });
+    return true;
+  }
+
+  async #sendFromLog(): Promise<void> {
+    const { link, log, pace } = this.#options;
+    try {
+      const next = this.#sent;
+      const records = await log.recordsAfter(next.incarnation, next.sequence, {
+        records: 512,
+        bytes: FRAME_FULL_BYTES,
+      });
+      if (records.length === 0) {
+        throw new Error(
+          `the log has no record after ${next.incarnation}/${next.sequence}`,
+        );
+      }
+      const encoded = records.map(encodeFromLog);
+      const bytes = encoded.reduce((sum, one) => sum + one.length, 0);
+      await pace(bytes);
+      // A reject may have moved us while we read: then this is not next any more.
+      const isStill = comparePlaces(this.#sent, next) === 0;
+      if (isStill && !this.#isPaused()) this.#sendParts(next, encoded);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      link.close(`cannot read our own log: ${why}`);
+    }
+    this.#isReading = false;
+    this.poke();
+  }
+
+  /** Cut what was read into frames: a single record may be large. */
+  #sendParts(from: LogPlace, encoded: readonly Uint8Array[]): void {
+    let { sequence } = from;
+    let part: Uint8Array[] = [];
+    let bytes = 0;
+    const flush = () => {
+      if (part.length === 0) return;
+      const place = { incarnation: from.incarnation, sequence };
+      this.#send(place, part, { bytes, durable: false });
+      part = [];
+      bytes = 0;
+    };
+    for (const one of encoded) {
+      part.push(one);
+      bytes += one.length;
+      sequence++;
+      if (bytes >= FRAME_FULL_BYTES) flush();
+    }
+    flush();
+  }
+
+  #send(
+    to: LogPlace,
+    encoded: readonly Uint8Array[],
+    { bytes, durable }: { readonly bytes: number; readonly durable: boolean },
+  ): void {
+    const { link, epoch } = this.#options;
+    const first = to.sequence - encoded.length + 1;
+    link.send({
+      kind: "records",
+      epoch: epoch(),
+      durable,
+      parts: [encodeRecordsHead(to.incarnation, first), ...encoded],
+    });
+    this.#sent = to;
+    this.#underWay.push({
+      incarnation: to.incarnation,
+      lastSequence: to.sequence,
+      bytes,
+    });
+    this.#underWayBytes += bytes;
+  }
+}
+
+/** Encode a record that was read from the change log. */
+function encodeFromLog(record: LogRecordWithContent): Uint8Array {
+  const { change, content } = record;
+  if (content.kind === "inline") {
+    return encodeRecord(change, { kind: "inline" }, content.bytes);
+  }
+  if (content.kind === "staged") {
+    return encodeRecord(change, describe(content.staged));
+  }
+  const { body, entry } = change;
+  if (body.kind === "none" || body.kind === "truncate") {
+    return encodeRecord(change, { kind: "none" });
+  }
+  if (body.kind === "range" || entry.sha256 === null) {
+    return encodeRecord(change, { kind: "unknown" });
+  }
+  const { sizeBytes, crc32, sha256 } = entry;
+  return encodeRecord(change, { kind: "elsewhere", sizeBytes, crc32, sha256 });
+}
+
+/** How a record names bytes that do not travel with it. */
+export function describe(
+  staged: { sizeBytes: number; crc32: number; sha256: string },
+): WireContent {
+  const { sizeBytes, crc32, sha256 } = staged;
+  return { kind: "elsewhere", sizeBytes, crc32, sha256 };
+}
+
+/** Order two places: negative when `a` is earlier. */
+export function comparePlaces(a: LogPlace, b: LogPlace): number {
+  return a.incarnation - b.incarnation || a.sequence - b.sequence;
+}
+
+/** Where to read on: the end of a run is the start of the next one. */
+function nextPlace(sent: LogPlace, log: ChangeLog): LogPlace {
+  const runs = log.incarnations();
+  const own = runs.find((run) => run.incarnation === sent.incarnation);
+  if (own !== undefined && sent.sequence < own.lastSequence) return sent;
+  const later = runs.find((run) =>
+    run.incarnation > sent.incarnation &&
+    (run.lastSequence > 0 || run.incarnation === log.incarnation)
+  );
+  if (later === undefined) return sent;
+  return { incarnation: later.incarnation, sequence: 0 };
+}
+
+/** What a peer's positions mean for our log. */
+export interface PeerPlace extends PeerStanding {
+  /** Where to go on. */
+  readonly from: LogPlace;
+}
+
+/**
+ * Judge how much of our log a peer has. It takes runs in order, so whoever has
+ * some of a later run has all of the earlier ones.
+ *
+ * @param positions What the peer says of our log.
+ * @param log Our log.
+ * @param head Last sequence that was given out: more than is stored yet.
+ */
+export function placeOfPeer(
+  positions: readonly SyncPosition[],
+  log: Pick<ChangeLog, "node" | "incarnation" | "incarnations">,
+  head: number,
+): PeerPlace {
+  const own = positions.filter((position) => position.origin === log.node);
+  let from: LogPlace = { incarnation: 0, sequence: 0 };
+  for (const { incarnation, sequence } of own) {
+    const place = { incarnation, sequence };
+    if (comparePlaces(place, from) > 0) from = place;
+  }
+  const runs = runsOf(log, head);
+  const earlier = runs.filter((run) => run.incarnation < from.incarnation)
+    .map((run) => ({ ...run, sequence: run.lastSequence }));
+  return { from, ...peerStanding(runs, [...own, ...earlier]) };
+}
+
+/** Whether a place lies before the end of a run earlier than the present one. */
+export function lacksEarlier(
+  place: LogPlace,
+  log: Pick<ChangeLog, "node" | "incarnation" | "incarnations">,
+): boolean {
+  return placeOfPeer([{ origin: log.node, ...place }], log, 0).lacksEarlier;
+}
+
+function runsOf(
+  log: Pick<ChangeLog, "incarnation" | "incarnations">,
+  head: number,
+): Incarnation[] {
+  const earlier = log.incarnations().filter((run) =>
+    run.incarnation < log.incarnation
+  );
+  return [...earlier, { incarnation: log.incarnation, lastSequence: head }];
+}

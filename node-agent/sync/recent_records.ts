@@ -1,0 +1,94 @@
+/**
+ * The youngest records of our log, encoded, in memory: what peers that keep up
+ * are fed from, without asking the database.
+ *
+ * A record goes in before it is in the log (peers get it at the same time as the
+ * disk) and stays at least until it is stored there; then the oldest go when the
+ * limit is reached.
+ *
+ * @module
+ */
+
+import { MIB } from "@kedge/schema";
+
+/** Memory for records that are stored already, in bytes. */
+const HELD_BYTES_MAX = 16 * MIB;
+
+/** One record, ready to send. */
+export interface RecentRecord {
+  /** See `encodeRecord`. */
+  readonly encoded: Uint8Array;
+  /** Whether its answer waits for a flush. */
+  readonly durable: boolean;
+}
+
+/** A window of our present incarnation: contiguous sequences. */
+export class RecentRecords {
+  #records: (RecentRecord | undefined)[] = [];
+  #dropped = 0;
+  #firstSequence: number;
+  #heldBytes = 0;
+  #stored: number;
+
+  /** An empty window behind the last stored sequence. */
+  constructor(head: number) {
+    this.#firstSequence = head + 1;
+    this.#stored = head;
+  }
+
+  /** Sequence of the oldest record held; one more than the last when empty. */
+  get first(): number {
+    return this.#firstSequence + this.#dropped;
+  }
+
+  /** Sequence of the youngest record. */
+  get last(): number {
+    return this.#firstSequence + this.#records.length - 1;
+  }
+
+  /** Memory held, in bytes. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /**
+   * Add the next record.
+   *
+   * @throws {RangeError} When `sequence` is not the next one.
+   */
+  push(sequence: number, record: RecentRecord): void {
+    if (sequence !== this.last + 1) {
+      throw new RangeError(
+        `Cannot hold record ${sequence}: the next one is ${this.last + 1}`,
+      );
+    }
+    this.#records.push(record);
+    this.#heldBytes += record.encoded.length;
+    this.#evict();
+  }
+
+  /** A record that is still held. */
+  get(sequence: number): RecentRecord | undefined {
+    return this.#records[sequence - this.#firstSequence];
+  }
+
+  /** The log holds everything up to here: those may go. */
+  stored(sequence: number): void {
+    this.#stored = Math.max(this.#stored, sequence);
+    this.#evict();
+  }
+
+  #evict(): void {
+    while (this.#heldBytes > HELD_BYTES_MAX && this.first <= this.#stored) {
+      const oldest = this.#records[this.#dropped];
+      this.#records[this.#dropped++] = undefined;
+      this.#heldBytes -= oldest?.encoded.length ?? 0;
+    }
+    // Give the room back once half of it is empty: amortised O(1).
+    if (this.#dropped > 64 && this.#dropped * 2 > this.#records.length) {
+      this.#records = this.#records.slice(this.#dropped);
+      this.#firstSequence += this.#dropped;
+      this.#dropped = 0;
+    }
+  }
+}

@@ -1,0 +1,380 @@
+/**
+ * What is said over the control connections: our log to the peers, their logs
+ * to us, registers, promises. Translates between frames and the replica core.
+ *
+ * A frame that is wrong closes its connection with a line in the log; nothing of
+ * it is stored.
+ *
+ * @module
+ */
+
+import type { GroupName, NodeId } from "@kedge/schema";
+import { GroupRegister } from "@kedge/schema/register";
+import type { Frame, FrameKind } from "@kedge/schema/wire/frame";
+import {
+  decodeAck,
+  decodeRecords,
+  decodeReject,
+  encodeAck,
+  encodeReject,
+  type RecordsBody,
+  type WireRecord,
+} from "@kedge/schema/wire/records";
+import {
+  decodeText,
+  encodeText,
+  EpochBody,
+  type LinkState,
+} from "@kedge/schema/wire/sync";
+import type { ChangeLog, ContentSource, Log } from "../ports.ts";
+import { lacksEarlier, LogSender, placeOfPeer } from "./log_sender.ts";
+import { OriginInbox } from "./origin_inbox.ts";
+import type { ControlLink } from "./peer_links.ts";
+import type { RecentRecords } from "./recent_records.ts";
+import type { LinkRef, ReplicaInput } from "./replica_messages.ts";
+
+/** A standing control connection. */
+export interface Session {
+  readonly control: ControlLink;
+  /** Epoch of the register that the peer was told last. */
+  toldEpoch: number;
+  sender: LogSender | undefined;
+  isAckDue: boolean;
+}
+
+/** A batch that the core has to judge. */
+interface PushedBatch {
+  readonly session: Session;
+  readonly body: RecordsBody;
+  readonly durable: boolean;
+  readonly bytes: number;
+}
+
+/** What {@linkcode Sessions} works with. */
+export interface SessionsOptions {
+  readonly group: GroupName;
+  readonly log: ChangeLog;
+  readonly recent: RecentRecords;
+  readonly logger: Log;
+  /** Tell the core. */
+  input(input: ReplicaInput): void;
+  /** Get the bytes of a record ready; may ask the peer for them. */
+  content(peer: NodeId, record: WireRecord): Promise<ContentSource>;
+  /** Wait until so many bytes of catching up may go to this peer. */
+  pace(peer: NodeId, bytes: number): Promise<void>;
+  /** The store refused what a peer sent. */
+  storeFailed(peer: NodeId, why: string): void;
+}
+
+/** See the module comment. */
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #sessions = new Map<NodeId, Session>();
+  readonly #inboxes = new Map<NodeId, OriginInbox>();
+  /** Batches that the core has not judged yet. */
+  readonly #batches = new Map<number, PushedBatch>();
+  /** Batches that are being applied, and who sent them. */
+  readonly #accepted = new Map<number, Session>();
+  #lastBatch = 0;
+
+  /** No connection yet. */
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+  }
+
+  /** Every standing connection. */
+  all(): IterableIterator<Session> {
+    return this.#sessions.values();
+  }
+
+  /** The connection to a peer. */
+  get(peer: NodeId): Session | undefined {
+    return this.#sessions.get(peer);
+  }
+
+  /** A peer has told its state: go on from there. */
+  linked(control: ControlLink, theirs: LinkState, ours: LinkState): void {
+    const { input, log, recent } = this.#options;
+    const session: Session = {
+      control,
+      toldEpoch: ours.register.epoch,
+      sender: undefined,
+      isAckDue: false,
+    };
+    this.#sessions.set(control.peer, session);
+    this.#inboxes.get(control.peer)?.unlinked();
+    if (theirs.register.group === this.#options.group) {
+      input({ kind: "register", register: theirs.register });
+    }
+    const place = placeOfPeer(theirs.positions, log, recent.last);
+    session.sender = new LogSender({
+      link: control.link,
+      log,
+      recent,
+      from: place.from,
+      epoch: () => session.toldEpoch,
+      pace: (bytes) => this.#options.pace(control.peer, bytes),
+    });
+    input({
+      kind: "linked",
+      ...refOf(session),
+      store: control.store,
+      written: place.written,
+      durable: place.written,
+      lacksEarlier: place.lacksEarlier,
+      knowsMore: place.knowsMore,
+    });
+  }
+
+  /** A connection is gone. */
+  unlinked(control: ControlLink): void {
+    const session = this.#sessions.get(control.peer);
+    if (session?.control !== control) return;
+    this.#sessions.delete(control.peer);
+    for (const [batch, pushed] of this.#batches) {
+      if (pushed.session === session) this.#batches.delete(batch);
+    }
+    this.#inboxes.get(control.peer)?.unlinked();
+    this.#options.input({ kind: "unlinked", ...refOf(session) });
+  }
+
+  /** There is a new record of ours. */
+  poke(): void {
+    for (const session of this.#sessions.values()) session.sender?.poke();
+  }
+
+  /** Stop all timers. */
+  close(): void {
+    for (const inbox of this.#inboxes.values()) inbox.close();
+  }
+
+  // -------------------------------------------------------------- effects
+
+  /** Send our log from the peer's position on. */
+  send(ref: LinkRef): void {
+    this.#find(ref)?.sender?.start();
+  }
+
+  /** Tell a peer our register; from now on frames carry its epoch. */
+  tellRegister(ref: LinkRef, register: GroupRegister): void {
+    const session = this.#find(ref);
+    if (session === undefined) return;
+    session.toldEpoch = register.epoch;
+    this.#say(session, "register", [encodeText(register)]);
+    session.sender?.poke();
+  }
+
+  /** The core takes a batch. */
+  apply(ref: LinkRef, batch: number): void {
+    const pushed = this.#batches.get(batch);
+    if (pushed === undefined) return;
+    const { session, body, durable, bytes } = pushed;
+    this.#batches.delete(batch);
+    this.#accepted.set(batch, session);
+    const inbox = this.#inbox(ref.peer);
+    if (!inbox.apply(batch, body, { durable, bytes })) {
+      this.#fault(session, "sent more than its window");
+    }
+  }
+
+  /** The core refuses a batch because of its epoch. */
+  reject(ref: LinkRef, batch: number, epoch: number): void {
+    this.#batches.delete(batch);
+    this.#inbox(ref.peer).reject();
+    const session = this.#find(ref);
+    if (session === undefined) return;
+    this.#say(session, "reject", [encodeReject(epoch)]);
+  }
+
+  /** Tell a peer what is stored here, once per turn. */
+  acknowledge(ref: LinkRef): void {
+    const session = this.#find(ref);
+    if (session === undefined || session.isAckDue) return;
+    session.isAckDue = true;
+    queueMicrotask(() => {
+      session.isAckDue = false;
+      const ack = this.#inbox(ref.peer).ack();
+      this.#say(session, "ack", [encodeAck(ack)]);
+    });
+  }
+
+  /** Ask a peer to wait for us, or promise to wait for it. */
+  sayEpoch(ref: LinkRef, kind: "join-request" | "promise", epoch: number) {
+    const session = this.#find(ref);
+    if (session !== undefined) {
+      this.#say(session, kind, [encodeText({ epoch })]);
+    }
+  }
+
+  /** Close a connection. */
+  drop(ref: LinkRef, why: string): void {
+    const session = this.#find(ref);
+    if (session === undefined) return;
+    this.#options.logger.warn("dropped a link", { peer: ref.peer, why });
+    session.control.link.close(why);
+  }
+
+  // --------------------------------------------------------------- frames
+
+  /** A frame has come over a control connection. */
+  frame(control: ControlLink, frame: Frame): void {
+    const session = this.#sessions.get(control.peer);
+    if (session?.control !== control) return;
+    const fault = this.#take(session, frame);
+    if (fault !== undefined) this.#fault(session, fault);
+  }
+
+  #take(session: Session, frame: Frame): string | undefined {
+    switch (frame.kind) {
+      case "records":
+        return this.#onRecords(session, frame);
+      case "ack":
+        return this.#onAck(session, frame);
+      case "reject":
+        return this.#onReject(session, frame);
+      case "register":
+        return this.#onRegister(frame);
+      case "join-request":
+      case "promise":
+        return this.#onEpoch(session, frame);
+      default:
+        return `${frame.kind} does not belong on a control connection`;
+    }
+  }
+
+  #onRecords(session: Session, frame: Frame): string | undefined {
+    const decoded = decodeRecords(frame.body, this.#options.group);
+    if (!decoded.ok) return decoded.fault;
+    const arrival = this.#inbox(session.control.peer).arrive(decoded.value);
+    if (arrival.kind === "fault") return arrival.fault;
+    if (arrival.kind === "rejected-before") return undefined;
+    const batch = ++this.#lastBatch;
+    this.#batches.set(batch, {
+      session,
+      body: arrival.body,
+      durable: frame.durable,
+      bytes: frame.body.length,
+    });
+    this.#options.input({
+      kind: "pushed",
+      ...refOf(session),
+      epoch: frame.epoch,
+      batch,
+    });
+  }
+
+  #onAck(session: Session, frame: Frame): string | undefined {
+    const decoded = decodeAck(frame.body);
+    if (!decoded.ok) return decoded.fault;
+    const { incarnation, written, durable } = decoded.value;
+    if (session.sender?.onAck(decoded.value) !== true) {
+      return "acknowledges records that were not sent";
+    }
+    const { log } = this.#options;
+    const isPresent = incarnation === log.incarnation;
+    const place = { incarnation, sequence: written };
+    this.#options.input({
+      kind: "acked",
+      ...refOf(session),
+      written: isPresent ? written : 0,
+      durable: isPresent ? durable : 0,
+      lacksEarlier: !isPresent && lacksEarlier(place, log),
+    });
+  }
+
+  #onReject(session: Session, frame: Frame): string | undefined {
+    const decoded = decodeReject(frame.body);
+    if (!decoded.ok) return decoded.fault;
+    session.sender?.onReject(decoded.value);
+    const epoch = decoded.value;
+    this.#options.input({ kind: "refused", ...refOf(session), epoch });
+  }
+
+  #onRegister(frame: Frame): string | undefined {
+    const decoded = decodeText(GroupRegister, frame.body);
+    if (!decoded.ok) return decoded.fault;
+    if (decoded.value.group !== this.#options.group) {
+      return "told the register of another group";
+    }
+    this.#options.input({ kind: "register", register: decoded.value });
+  }
+
+  #onEpoch(session: Session, frame: Frame): string | undefined {
+    const decoded = decodeText(EpochBody, frame.body);
+    if (!decoded.ok) return decoded.fault;
+    const kind = frame.kind === "promise" ? "promised" : "join-requested";
+    const { epoch } = decoded.value;
+    this.#options.input({ kind, ...refOf(session), epoch });
+  }
+
+  // ---------------------------------------------------------------- inside
+
+  #inbox(origin: NodeId): OriginInbox {
+    const known = this.#inboxes.get(origin);
+    if (known !== undefined) return known;
+    const { log, content } = this.#options;
+    let from = { incarnation: 0, sequence: 0 };
+    for (const position of log.positions()) {
+      const { incarnation, sequence } = position;
+      if (position.origin !== origin || incarnation < from.incarnation) {
+        continue;
+      }
+      from = { incarnation, sequence };
+    }
+    const inbox = new OriginInbox({
+      origin,
+      log,
+      from,
+      content: (record) => content(origin, record),
+      applied: (batch) => this.#applied(batch),
+      flushed: () => this.#flushed(origin),
+      failed: (error) => this.#inboxFailed(origin, error),
+    });
+    this.#inboxes.set(origin, inbox);
+    return inbox;
+  }
+
+  #applied(batch: number): void {
+    const session = this.#accepted.get(batch);
+    this.#accepted.delete(batch);
+    if (session === undefined) return;
+    this.#options.input({ kind: "applied", ...refOf(session), batch });
+  }
+
+  /** More is flushed: worth an ack, although no batch asked for it. */
+  #flushed(origin: NodeId): void {
+    const session = this.#sessions.get(origin);
+    if (session !== undefined) this.acknowledge(refOf(session));
+  }
+
+  #inboxFailed(origin: NodeId, error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    for (const [batch, session] of this.#accepted) {
+      if (session.control.peer === origin) this.#accepted.delete(batch);
+    }
+    this.#options.storeFailed(origin, why);
+    const session = this.#sessions.get(origin);
+    if (session !== undefined) {
+      this.drop(refOf(session), `cannot store its records: ${why}`);
+    }
+  }
+
+  #fault(session: Session, why: string): void {
+    const { peer, link } = session.control;
+    this.#options.logger.warn("a peer breaks the protocol", { peer, why });
+    link.close(`protocol: ${why}`);
+  }
+
+  #find(ref: LinkRef): Session | undefined {
+    const session = this.#sessions.get(ref.peer);
+    return session?.control.session === ref.session ? session : undefined;
+  }
+
+  #say(session: Session, kind: FrameKind, parts: Uint8Array[]): void {
+    session.control.link.send({ kind, epoch: session.toldEpoch, parts });
+  }
+}
+
+function refOf({ control }: Session): LinkRef {
+  return { peer: control.peer, session: control.session };
+}

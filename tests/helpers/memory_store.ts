@@ -1,0 +1,388 @@
+/**
+ * A store in memory: the ports `LocalFiles` and `ChangeLog` with the same
+ * behaviour as `node-agent/files/`, for tests of replication.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import {
+  type GroupRegister,
+  type NodeId,
+  Problem,
+  type StorePathReport,
+  type SyncPosition,
+} from "@kedge/schema";
+import { compareEntries, type FileEntry } from "@kedge/schema/change";
+import { encodeFileName } from "@kedge/schema/file-id";
+import type {
+  Applied,
+  ByteSpan,
+  ChangeLog,
+  ContentSource,
+  LocalFiles,
+  LogRecordWithContent,
+  RememberedUpload,
+  Staged,
+  StageRequest,
+} from "../../node-agent/ports.ts";
+
+const BUCKETS = 4096;
+const INLINE_BYTES_MAX = 64 * 1024;
+
+interface Held {
+  entry: FileEntry;
+  /** `undefined`: the index knows the file, the bytes are missing. */
+  bytes: Uint8Array | undefined;
+}
+
+/** What a test may make go wrong. */
+export interface MemoryStoreFaults {
+  /** Thrown by every write from now on. */
+  write?: Error | undefined;
+  /** Every write waits for this first. */
+  delay?: (() => Promise<void>) | undefined;
+}
+
+/** See the module comment. */
+export class MemoryStore implements LocalFiles, ChangeLog {
+  readonly node: NodeId;
+  readonly store: string;
+  readonly faults: MemoryStoreFaults = {};
+  readonly #files = new Map<string, Held>();
+  readonly #staged = new Map<string, Uint8Array>();
+  readonly #keys = new Map<string, RememberedUpload>();
+  #logs = new Map<number, LogRecordWithContent[]>();
+  #incarnation: number;
+  #positions = new Map<NodeId, Map<number, number>>();
+  #register: GroupRegister | undefined;
+  #lastToken = 0;
+  #random = 0;
+  /** Flushes so far. */
+  flushes = 0;
+
+  /** An empty store. */
+  constructor(node: NodeId, incarnation = 1) {
+    this.node = node;
+    this.store = crypto.randomUUID();
+    this.#incarnation = incarnation;
+    this.#logs.set(incarnation, []);
+  }
+
+  get incarnation(): number {
+    return this.#incarnation;
+  }
+
+  /** Go on in a new run of the log, as after an unclean stop. */
+  restart(): void {
+    this.#logs.set(++this.#incarnation, []);
+  }
+
+  // ------------------------------------------------------------ LocalFiles
+
+  async stage(request: StageRequest): Promise<Staged> {
+    const bytes = await collect(request);
+    const inline = bytes.length <= INLINE_BYTES_MAX ? bytes : undefined;
+    const token = inline === undefined ? `stage-${++this.#lastToken}` : "";
+    if (inline === undefined) this.#staged.set(token, bytes);
+    return {
+      token,
+      pathIndex: request.pathIndex ?? 0,
+      sizeBytes: bytes.length,
+      crc32: crc32(bytes),
+      sha256: createHash("sha256").update(bytes).digest("hex"),
+      inline,
+    };
+  }
+
+  discard(staged: Staged): Promise<void> {
+    this.#staged.delete(staged.token);
+    return Promise.resolve();
+  }
+
+  newId(
+    { staged, extension, appender }: {
+      staged: Staged;
+      extension: string;
+      appender: boolean;
+    },
+  ): string {
+    const name = encodeFileName({
+      origin: this.node,
+      createdS: 1_790_000_000,
+      sizeBytes: staged.sizeBytes,
+      crc32: staged.crc32,
+      appender,
+      random: ++this.#random & 0x7f_ffff,
+      digits: 0,
+      extension,
+    });
+    return `group1/M00/00/00/${name}`;
+  }
+
+  foresee(entry: FileEntry): Promise<{ sizeBytes: number; crc32: number }> {
+    const { sizeBytes, crc32 } = entry;
+    return Promise.resolve({ sizeBytes, crc32 });
+  }
+
+  lookup(id: string): FileEntry | undefined {
+    return this.#files.get(id)?.entry;
+  }
+
+  read(entry: FileEntry, span?: ByteSpan): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = this.#files.get(entry.id)?.bytes;
+    if (bytes === undefined || bytes.length !== entry.sizeBytes) {
+      return Promise.reject(new Problem("damaged", "The bytes are missing"));
+    }
+    const { from, lengthBytes } = span ??
+      { from: 0, lengthBytes: bytes.length };
+    return Promise.resolve(bytes.slice(from, from + lengthBytes));
+  }
+
+  list(): FileEntry[] {
+    return [...this.#files.values()].map((held) => held.entry);
+  }
+
+  remembered(idempotencyKey: string): RememberedUpload | undefined {
+    return this.#keys.get(idempotencyKey);
+  }
+
+  storePaths(): StorePathReport[] {
+    return [{ index: 0, totalBytes: 1e12, freeBytes: 9e11, state: "writable" }];
+  }
+
+  fileCount(): number {
+    return this.list().filter((entry) => entry.state === "present").length;
+  }
+
+  alarms(): string[] {
+    return [];
+  }
+
+  /** Lose the bytes of a file, as a bad disk does. */
+  damage(id: string): void {
+    const held = this.#files.get(id);
+    if (held !== undefined) held.bytes = undefined;
+  }
+
+  /** Staged bodies that nothing refers to. */
+  get stagedCount(): number {
+    return this.#staged.size;
+  }
+
+  // ------------------------------------------------------------- ChangeLog
+
+  head(): number {
+    return this.#logs.get(this.#incarnation)?.length ?? 0;
+  }
+
+  async append(
+    record: LogRecordWithContent,
+    _durable: boolean,
+    idempotencyKey?: string,
+  ): Promise<void> {
+    await this.#mayWrite();
+    if (record.sequence !== this.head() + 1) {
+      throw new Error(`append ${record.sequence} after ${this.head()}`);
+    }
+    this.#logs.get(this.#incarnation)?.push(small(record));
+    this.#merge(record.change, record.content);
+    const { id, sha256 } = record.change.entry;
+    if (idempotencyKey !== undefined) {
+      this.#keys.set(idempotencyKey, { id, sha256: sha256 ?? "" });
+    }
+  }
+
+  async apply(
+    origin: NodeId,
+    incarnation: number,
+    records: readonly LogRecordWithContent[],
+  ): Promise<Applied[]> {
+    await this.#mayWrite();
+    const runs = this.#positions.get(origin) ?? new Map<number, number>();
+    this.#positions.set(origin, runs);
+    const results: Applied[] = [];
+    for (const { sequence, change, content } of records) {
+      const held = runs.get(incarnation) ?? 0;
+      if (sequence !== held + 1) {
+        throw new Error(`apply ${sequence} after ${held}`);
+      }
+      results.push(this.#merge(change, content));
+      runs.set(incarnation, sequence);
+    }
+    return results;
+  }
+
+  async adopt(
+    changes: readonly { entry: FileEntry; content: ContentSource }[],
+  ): Promise<Applied[]> {
+    await this.#mayWrite();
+    return changes.map(({ entry, content }) =>
+      this.#merge({ entry, body: { kind: "whole" } }, content)
+    );
+  }
+
+  flush(): Promise<void> {
+    this.flushes++;
+    return this.#mayWrite();
+  }
+
+  recordsAfter(
+    incarnation: number,
+    sequence: number,
+    limit: { records: number; bytes: number },
+  ): Promise<LogRecordWithContent[]> {
+    const log = this.#logs.get(incarnation) ?? [];
+    return Promise.resolve(log.slice(sequence, sequence + limit.records));
+  }
+
+  incarnations(): { incarnation: number; lastSequence: number }[] {
+    return [...this.#logs].map(([incarnation, log]) => ({
+      incarnation,
+      lastSequence: log.length,
+    }));
+  }
+
+  positions(): SyncPosition[] {
+    return [...this.#positions].flatMap(([origin, runs]) =>
+      [...runs].map(([incarnation, sequence]) => ({
+        origin,
+        incarnation,
+        sequence,
+      }))
+    );
+  }
+
+  digests(): Promise<Uint32Array> {
+    const digests = new Uint32Array(BUCKETS);
+    for (const { entry } of this.#files.values()) {
+      const { id, state, epoch, version } = entry;
+      const line = `${id} ${state} ${epoch} ${version}`;
+      const bucket = bucketOf(id);
+      digests[bucket] = (digests[bucket] ?? 0) ^ crc32(line);
+    }
+    return Promise.resolve(digests);
+  }
+
+  bucket(index: number): Promise<FileEntry[]> {
+    return Promise.resolve(
+      this.list().filter((entry) => bucketOf(entry.id) === index),
+    );
+  }
+
+  damaged(limit: number): Promise<FileEntry[]> {
+    const bad = [...this.#files.values()].filter((held) =>
+      held.entry.state === "present" && held.bytes === undefined
+    );
+    return Promise.resolve(bad.slice(0, limit).map((held) => held.entry));
+  }
+
+  collectTombstones(uptoSequence: number): Promise<number> {
+    this.collectedUpTo = uptoSequence;
+    return Promise.resolve(0);
+  }
+
+  /** What {@linkcode collectTombstones} was told last. */
+  collectedUpTo = 0;
+
+  register(): GroupRegister | undefined {
+    return this.#register;
+  }
+
+  saveRegister(register: GroupRegister): Promise<void> {
+    this.#register = register;
+    return Promise.resolve();
+  }
+
+  // ---------------------------------------------------------------- inside
+
+  async #mayWrite(): Promise<void> {
+    await this.faults.delay?.();
+    if (this.faults.write !== undefined) throw this.faults.write;
+  }
+
+  #merge(
+    change: LogRecordWithContent["change"],
+    content: ContentSource,
+  ): Applied {
+    const { entry, body } = change;
+    const held = this.#files.get(entry.id);
+    const order = held === undefined ? 1 : compareEntries(entry, held.entry);
+    const bytes = this.#bytesOf(content);
+    if (order < 0) return "known";
+    if (order === 0 && (held?.bytes !== undefined || bytes === undefined)) {
+      return "known";
+    }
+    if (entry.state === "tombstone") {
+      this.#files.set(entry.id, { entry, bytes: undefined });
+      return "applied";
+    }
+    const next = this.#contentAfter(held, body, { entry, bytes });
+    this.#files.set(entry.id, { entry, bytes: next });
+    return next === undefined ? "needs-content" : "applied";
+  }
+
+  #contentAfter(
+    held: Held | undefined,
+    body: LogRecordWithContent["change"]["body"],
+    { entry, bytes }: { entry: FileEntry; bytes: Uint8Array | undefined },
+  ): Uint8Array | undefined {
+    if (body.kind === "none") return held?.bytes;
+    if (body.kind === "whole") {
+      return entry.sizeBytes === 0 ? new Uint8Array(0) : bytes;
+    }
+    if (held?.bytes === undefined) return undefined;
+    const next = new Uint8Array(entry.sizeBytes);
+    next.set(held.bytes.subarray(0, entry.sizeBytes));
+    if (body.kind === "truncate") return next;
+    if (bytes === undefined) return undefined;
+    next.set(bytes, body.offset);
+    return next;
+  }
+
+  #bytesOf(content: ContentSource): Uint8Array | undefined {
+    if (content.kind === "none") return undefined;
+    if (content.kind === "inline") return content.bytes;
+    const { staged } = content;
+    const bytes = staged.inline ?? this.#staged.get(staged.token);
+    this.#staged.delete(staged.token);
+    return bytes;
+  }
+}
+
+/** What the log keeps of a record: small bytes only. */
+function small(record: LogRecordWithContent): LogRecordWithContent {
+  const { content } = record;
+  if (content.kind !== "staged") return record;
+  const { inline } = content.staged;
+  return {
+    ...record,
+    content: inline === undefined
+      ? { kind: "none" }
+      : { kind: "inline", bytes: inline },
+  };
+}
+
+function bucketOf(id: string): number {
+  return crc32(Buffer.from(id)) % BUCKETS;
+}
+
+async function collect(
+  request: StageRequest,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { body, relay, sizeBytesMax } = request;
+  const pieces: Uint8Array[] = [];
+  if (body instanceof Uint8Array) pieces.push(body);
+  else for await (const piece of body) pieces.push(piece);
+  const bytes = new Uint8Array(Buffer.concat(pieces));
+  if (bytes.length > sizeBytesMax) throw new Problem("too-large", "Too large");
+  if (relay !== undefined && bytes.length > INLINE_BYTES_MAX) {
+    for (let at = 0; at < bytes.length; at += INLINE_BYTES_MAX) {
+      await relay.write(bytes.subarray(at, at + INLINE_BYTES_MAX));
+    }
+    await relay.finish();
+  }
+  return bytes;
+}
