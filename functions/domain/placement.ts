@@ -15,10 +15,8 @@
  */
 
 import type { GroupSettings, Heartbeat, NodeId } from "@kedge/schema";
-import type {
-  ReservedSpace,
-  TrackerConfig,
-} from "@kedge/schema/config/tracker";
+import type { TrackerConfig } from "@kedge/schema/config/tracker";
+import type { Reserve } from "@kedge/schema/config/units";
 import type { GroupState, MemberState } from "./cluster.ts";
 import { type Draw, drawBest, drawOne } from "./draw.ts";
 import { roomOf } from "./space.ts";
@@ -93,7 +91,7 @@ export type Placement =
  */
 export function uploadTargets(
   groups: readonly GroupState[],
-  reserve: ReservedSpace,
+  reserve: Reserve,
 ): GroupTarget[] {
   return groups.map((group) => groupTarget(group, reserve))
     .filter(({ nodes }) => nodes.length > 0);
@@ -202,7 +200,7 @@ function fits(path: PathTarget, sizeBytes: number): boolean {
   return path.freeBytes > 0 && path.freeBytes >= sizeBytes;
 }
 
-function groupTarget(group: GroupState, reserve: ReservedSpace): GroupTarget {
+function groupTarget(group: GroupState, reserve: Reserve): GroupTarget {
   const insync = group.members.filter((member) => member.insync);
   const reports = insync.flatMap(({ report }) => report ?? []);
   const nodes = insync.flatMap((member) =>
@@ -224,7 +222,7 @@ function groupTarget(group: GroupState, reserve: ReservedSpace): GroupTarget {
 function nodeTarget(
   { node, mode, alive, report }: MemberState,
   { register }: GroupState,
-  group: { readonly reports: readonly Heartbeat[]; reserve: ReservedSpace },
+  group: { readonly reports: readonly Heartbeat[]; reserve: Reserve },
 ): NodeTarget | undefined {
   if (mode !== "active" || !alive || report === undefined) return undefined;
   // It waits for an operator and takes no changes (promises F15).
@@ -244,7 +242,7 @@ function nodeTarget(
 
 function pathTarget(
   index: number,
-  group: { readonly reports: readonly Heartbeat[]; reserve: ReservedSpace },
+  group: { readonly reports: readonly Heartbeat[]; reserve: Reserve },
 ): PathTarget {
   const same = group.reports.map(({ storePaths }) =>
     storePaths.find((path) => path.index === index)

@@ -6,7 +6,7 @@
  */
 
 import type { StorePathReport } from "@kedge/schema";
-import type { ReservedSpace } from "@kedge/schema/config/tracker";
+import { type Reserve, reserveBytes } from "@kedge/schema/config/units";
 import type { GroupState, MemberState } from "./cluster.ts";
 
 /**
@@ -16,12 +16,10 @@ import type { GroupState, MemberState } from "./cluster.ts";
  * @param reserve `reserved_storage_space`.
  * @returns Bytes above the reserve; 0 when the path is not writable.
  */
-export function roomOf(path: StorePathReport, reserve: ReservedSpace): number {
+export function roomOf(path: StorePathReport, reserve: Reserve): number {
   if (path.state !== "writable") return 0;
-  const kept = reserve.kind === "bytes"
-    ? reserve.bytes
-    : Math.ceil(path.totalBytes * reserve.percent / 100);
-  return Math.max(0, path.freeBytes - kept);
+  const keptBytes = reserveBytes(reserve, path.totalBytes);
+  return Math.max(0, path.freeBytes - keptBytes);
 }
 
 /** Size and free space, in bytes. */
@@ -35,7 +33,7 @@ export interface Space {
 /** Size and room of one node. */
 export function spaceOf(
   paths: readonly StorePathReport[],
-  reserve: ReservedSpace,
+  reserve: Reserve,
 ): Space {
   let totalBytes = 0;
   let freeBytes = 0;
@@ -53,7 +51,7 @@ export function spaceOf(
  *
  * @returns Zeros when no member in sync has reported.
  */
-export function groupSpace(group: GroupState, reserve: ReservedSpace): Space {
+export function groupSpace(group: GroupState, reserve: Reserve): Space {
   const spaces = group.members
     .filter(hasReported)
     .map(({ report }) => spaceOf(report.storePaths, reserve));

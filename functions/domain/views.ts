@@ -5,7 +5,7 @@
  */
 
 import type { GroupView, NodeView } from "@kedge/schema";
-import type { ReservedSpace } from "@kedge/schema/config/tracker";
+import type { Reserve } from "@kedge/schema/config/units";
 import type { GroupState, MemberState } from "./cluster.ts";
 import { isWritable, uploadTargets } from "./placement.ts";
 import { groupSpace } from "./space.ts";
@@ -13,7 +13,7 @@ import { groupSpace } from "./space.ts";
 /** A group as `GET /v1/groups` shows it. */
 export function viewGroup(
   group: GroupState,
-  reserve: ReservedSpace,
+  reserve: Reserve,
 ): GroupView {
   return {
     register: group.register,

@@ -11,33 +11,25 @@
 import { z } from "zod";
 import { GroupName } from "../group.ts";
 import { CAPABILITY_LIFE_MS_MAX } from "../limits.ts";
+import {
+  type HostPort,
+  parseHostPort,
+  parseReserve,
+  type Reserve,
+} from "./units.ts";
 
-/** How much of every store path is kept free: bytes, or a part of its size. */
-export type ReservedSpace =
-  | { readonly kind: "bytes"; readonly bytes: number }
-  | { readonly kind: "percent"; readonly percent: number };
+const Reserved = z.string().transform((text, context): Reserve => {
+  const reserve = parseReserve(text);
+  if (reserve !== undefined) return reserve;
+  context.addIssue("must be a size such as 1GB or 1024MB, or a part: 20%");
+  return z.NEVER;
+});
 
-const UNITS = {
-  "": 1,
-  K: 2 ** 10,
-  M: 2 ** 20,
-  G: 2 ** 30,
-  T: 2 ** 40,
-} as const;
-
-const Reserved = z.string().transform((text, context): ReservedSpace => {
-  const percent = /^(\d{1,2}(?:\.\d{1,4})?)%$/.exec(text);
-  if (percent !== null) return { kind: "percent", percent: Number(percent[1]) };
-  const bytes = /^(\d{1,12})([KMGT]?)B?$/i.exec(text);
-  const unit = bytes?.[2]?.toUpperCase() ?? "";
-  if (bytes === null || !(unit in UNITS)) {
-    context.addIssue("must be bytes such as 1GB or 1024MB, or a part: 20%");
-    return z.NEVER;
-  }
-  return {
-    kind: "bytes",
-    bytes: Number(bytes[1]) * UNITS[unit as keyof typeof UNITS],
-  };
+const Listen = z.string().transform((text, context): HostPort => {
+  const listen = parseHostPort(text);
+  if (listen !== undefined) return listen;
+  context.addIssue("must be HOST:PORT, such as 127.0.0.1:8080");
+  return z.NEVER;
 });
 
 const Milliseconds = (min: number, max: number) =>
@@ -68,6 +60,24 @@ function setting<Schema extends z.ZodType>(
 
 /** Every setting of the tracker. */
 export const TRACKER_SETTINGS = {
+  listen: setting(
+    "KEDGE_LISTEN",
+    "127.0.0.1:8080",
+    "Where `functions/serve.ts` listens; a platform listens by itself",
+    Listen,
+  ),
+  tlsCert: setting(
+    "KEDGE_TLS_CERT",
+    undefined,
+    "File with the certificate chain in PEM: `functions/serve.ts` speaks HTTPS",
+    z.string().min(1).optional(),
+  ),
+  tlsKey: setting(
+    "KEDGE_TLS_KEY",
+    undefined,
+    "File with the private key of the certificate, in PEM",
+    z.string().min(1).optional(),
+  ),
   kv: setting(
     "KEDGE_KV",
     undefined,
@@ -231,6 +241,9 @@ function contradictions(config: Partial<TrackerConfig>): string[] {
     mistakes.push(
       "KEDGE_ADMIN_KEY: must be missing when KEDGE_ADMIN_KEY_FILE is given",
     );
+  }
+  if ((config.tlsCert === undefined) !== (config.tlsKey === undefined)) {
+    mistakes.push("KEDGE_TLS_CERT, KEDGE_TLS_KEY: both, or neither");
   }
   return mistakes;
 }
