@@ -23,9 +23,11 @@ import type {
 } from "./routes.ts";
 import { BodyGuard } from "./write/body_guard.ts";
 import { KeyedLock } from "./write/keyed_lock.ts";
+import { Mutations } from "./write/mutations.ts";
 import { Owners } from "./write/owners.ts";
 import { Receiver } from "./write/receive.ts";
 import { Uploads } from "./write/upload.ts";
+import type { WriteTools } from "./write/upload.ts";
 
 /** The parts that the door itself uses. */
 export interface AgentServices {
@@ -49,7 +51,7 @@ export function agentRoutes(
     downloads: new Downloads(deps.files, finder),
     owners: new Owners(deps, finder),
   };
-  const rows = [...readRoutes(deps, finder), ...writeRoutes(deps)];
+  const rows = [...readRoutes(deps, finder), ...writeRoutes(deps, finder)];
   return { rows: [...rows, ...operatorRoutes(deps)], services };
 }
 
@@ -70,19 +72,51 @@ function readRoutes(deps: AgentHttpDeps, finder: Finder): Route[] {
   ];
 }
 
-function writeRoutes(deps: AgentHttpDeps): Route[] {
+function writeRoutes(deps: AgentHttpDeps, finder: Finder): Route[] {
   const limits = limitsOf(deps);
   const { files, replicator } = deps;
   const guard = new BodyGuard(limits, deps.clock);
-  const receiver = new Receiver({ files, replicator, guard });
-  const keys = new KeyedLock(limits.lockWaitersMax);
-  const uploads = new Uploads(deps, { receiver, keys });
+  const tools: WriteTools = {
+    finder,
+    receiver: new Receiver({ files, replicator, guard }),
+    keys: new KeyedLock(limits.lockWaitersMax),
+    files: new KeyedLock(limits.lockWaitersMax),
+  };
+  return [...uploadRoutes(deps, tools), ...mutationRoutes(deps, tools)];
+}
+
+function uploadRoutes(deps: AgentHttpDeps, tools: WriteTools): Route[] {
+  const uploads = new Uploads(deps, tools);
   const upload = (call: AllowedCall) => uploads.serve(call);
+  const derive = (call: AllowedCall) => uploads.serveDerived(call);
   return [
     guarded("PUT /v1/files", "upload", upload),
     guarded("POST /v1/files", "upload", upload),
     guarded("PUT /v1/files/NAME", "upload", upload),
     guarded("POST /v1/files/NAME", "upload", upload),
+    atOwner("POST /v1/files/ID/derived", "derive", derive),
+  ];
+}
+
+function mutationRoutes(deps: AgentHttpDeps, tools: WriteTools): Route[] {
+  const mutations = new Mutations(deps, tools);
+  return [
+    atOwner("POST /v1/files/ID/append", "append", (call) => {
+      return mutations.append(call);
+    }),
+    atOwner("PUT /v1/files/ID/content", "modify", (call) => {
+      return mutations.modify(call);
+    }),
+    atOwner("POST /v1/files/ID/truncate", "truncate", (call) => {
+      return mutations.truncate(call);
+    }),
+    atOwner("PUT /v1/files/ID/meta", "set-meta", (call) => {
+      return mutations.setMeta(call, "overwrite");
+    }),
+    atOwner("PATCH /v1/files/ID/meta", "set-meta", (call) => {
+      return mutations.setMeta(call, "merge");
+    }),
+    guarded("DELETE /v1/files/ID", "delete", (call) => mutations.remove(call)),
   ];
 }
 
@@ -110,6 +144,14 @@ function open(
 ): PublicRoute {
   const [method = "", pattern = ""] = place.split(" ");
   return { method, pattern, policy: PUBLIC, handle };
+}
+
+function atOwner(
+  place: `${string} ${string}`,
+  action: CapabilityAction,
+  handle: GuardedRoute["handle"],
+): GuardedRoute {
+  return { ...guarded(place, action, handle), ownerOnly: true };
 }
 
 function guarded(

@@ -4,10 +4,14 @@
  * @module
  */
 
-import { INLINE_BODY_BYTES_MAX, Problem } from "@kedge/schema";
+import { Buffer } from "node:buffer";
+import {
+  INLINE_BODY_BYTES_MAX,
+  JSON_BODY_BYTES_MAX,
+  Problem,
+} from "@kedge/schema";
 import type {
   LocalFiles,
-  Relay,
   Replicator,
   Staged,
   StageRequest,
@@ -15,7 +19,7 @@ import type {
 import { invalid } from "./user_text.ts";
 import type { BodyGuard, GuardedBody } from "./body_guard.ts";
 import { announcedDigests, DigestCheck } from "./digests.ts";
-import type { FormFacts } from "./upload_facts.ts";
+import { Received } from "./received.ts";
 
 /** What is known of a body before it arrives. */
 export interface Incoming {
@@ -26,15 +30,6 @@ export interface Incoming {
   readonly pathIndex?: number | undefined;
   /** Whether the bytes are for a change at level C. */
   readonly durable?: boolean | undefined;
-}
-
-/** Bytes that have arrived. */
-export interface Received {
-  readonly staged: Staged;
-  /** What a form said; `undefined` for a raw body. */
-  readonly form: FormFacts | undefined;
-  /** Peers that got the bytes while they arrived. */
-  readonly relay: Relay | undefined;
 }
 
 /** Ports that receiving needs. */
@@ -56,8 +51,7 @@ export class Receiver {
   /**
    * Take a body in.
    *
-   * @returns Staged bytes: the caller commits them or calls
-   * {@linkcode discard}.
+   * @returns Staged bytes, which vanish when they are not handed over.
    * @throws {Problem} `too-large`, `checksum-mismatch`, `incomplete-body`,
    * `request-timeout`, `too-many-requests`, and those of `LocalFiles.stage`.
    * Nothing is left then.
@@ -82,10 +76,23 @@ export class Receiver {
     }
   }
 
-  /** Forget bytes that will not be used. */
-  async discard({ staged, relay }: Received): Promise<void> {
-    relay?.abort();
-    await this.#deps.files.discard(staged);
+  /**
+   * Take a small JSON body in.
+   *
+   * @throws {Problem} `too-large`, `invalid-request`, and those of a body that
+   * breaks off or crawls.
+   */
+  async receiveJson(request: Request): Promise<unknown> {
+    const lengthBytes = contentLength(request.headers) ?? 0;
+    if (lengthBytes > JSON_BODY_BYTES_MAX) throw tooLarge(JSON_BODY_BYTES_MAX);
+    using body = this.#deps.guard.open(request.body);
+    const bytes = await readUpTo(body, JSON_BODY_BYTES_MAX);
+    try {
+      const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+      return JSON.parse(text);
+    } catch {
+      throw invalid("body", "is not JSON in UTF-8");
+    }
   }
 
   async #receiveSmall(
@@ -105,7 +112,7 @@ export class Receiver {
       pathIndex: incoming.pathIndex,
       durable: incoming.durable,
     });
-    return { staged, form: undefined, relay: undefined };
+    return new Received(this.#deps.files, staged);
   }
 
   async #receiveStream(
@@ -113,34 +120,30 @@ export class Receiver {
     check: DigestCheck,
     incoming: Incoming & { readonly lengthBytes: number | undefined },
   ): Promise<Received> {
-    const stream = streamOf(body, check);
-    const received = await this.#stage({
-      body: stream,
+    const relay = this.#deps.replicator.openRelay();
+    const staged = await this.#stage({
+      body: streamOf(body, check),
       sizeBytesMax: incoming.sizeBytesMax,
       sizeBytes: incoming.lengthBytes,
       pathIndex: incoming.pathIndex,
       durable: incoming.durable,
+      relay,
     });
-    return await this.#checked(received, check);
-  }
-
-  async #stage(request: StageRequest): Promise<Received> {
-    const relay = this.#deps.replicator.openRelay();
-    try {
-      const staged = await this.#deps.files.stage({ ...request, relay });
-      return { staged, form: undefined, relay };
-    } catch (error) {
-      relay?.abort();
-      throw error;
-    }
-  }
-
-  async #checked(received: Received, check: DigestCheck): Promise<Received> {
+    const received = new Received(this.#deps.files, staged, relay);
     try {
       check.finish();
       return received;
     } catch (error) {
-      await this.discard(received);
+      await received[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #stage(request: StageRequest): Promise<Staged> {
+    try {
+      return await this.#deps.files.stage(request);
+    } catch (error) {
+      request.relay?.abort();
       throw error;
     }
   }
@@ -186,6 +189,24 @@ async function readAll(
   }
   if (at !== lengthBytes) throw lengthMismatch();
   return bytes;
+}
+
+async function readUpTo(
+  body: GuardedBody,
+  sizeBytesMax: number,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for (;;) {
+    const chunk = await body.next();
+    if (chunk === undefined) return Buffer.concat(chunks);
+    sizeBytes += chunk.length;
+    if (sizeBytes > sizeBytesMax) {
+      body.cancel();
+      throw tooLarge(sizeBytesMax);
+    }
+    chunks.push(chunk);
+  }
 }
 
 function lengthMismatch(): Problem {

@@ -1,20 +1,32 @@
 /**
- * Uploads: a new file from a request's body.
+ * New files from a request's body: uploads, and files derived from a master.
  *
  * @module
  */
 
 import { Problem } from "@kedge/schema";
 import type { Level, Uploaded } from "@kedge/schema";
-import type { Change, FileEntry } from "@kedge/schema/change";
 import type { CapabilityClaims } from "@kedge/schema/capability";
-import { parseFileId } from "@kedge/schema/file-id";
-import type { Commitment, ContentSource, Staged } from "../../ports.ts";
+import type { Change, FileEntry } from "@kedge/schema/change";
+import { derivedFileId, parseFileId } from "@kedge/schema/file-id";
+import type { Commitment, Staged } from "../../ports.ts";
 import type { AgentHttpDeps } from "../deps.ts";
+import type { Finder } from "../read/finder.ts";
+import {
+  atLeastB,
+  checkMayWrite,
+  checkSha256,
+  commitReceived,
+  nextVersion,
+  sizeBytesMax,
+  uploaded,
+} from "./changes.ts";
 import type { KeyedLock } from "./keyed_lock.ts";
-import type { Received, Receiver } from "./receive.ts";
+import type { Receiver } from "./receive.ts";
+import type { Received } from "./received.ts";
 import { extensionFor, uploadFacts, withForm } from "./upload_facts.ts";
 import type { UploadFacts } from "./upload_facts.ts";
+import { invalid } from "./user_text.ts";
 
 /** A request to make a file, with its capability checked. */
 export interface UploadCall {
@@ -22,23 +34,34 @@ export interface UploadCall {
   readonly query: URLSearchParams;
   /** Name in the path, undecoded; "" when there is none. */
   readonly name: string;
+  /** The master in the path, or "". */
+  readonly id: string;
   readonly claims: CapabilityClaims;
 }
 
-/** What uploads are made with. */
-export interface UploadTools {
+/** What files are made and changed with. */
+export interface WriteTools {
+  readonly finder: Finder;
   readonly receiver: Receiver;
   /** One upload per idempotency key at a time. */
   readonly keys: KeyedLock;
+  /** One change per file at a time. */
+  readonly files: KeyedLock;
+}
+
+/** The place of a derived file. */
+interface Derived {
+  readonly id: string;
+  readonly master: FileEntry;
 }
 
 /** Makes files. */
 export class Uploads {
   readonly #deps: AgentHttpDeps;
-  readonly #tools: UploadTools;
+  readonly #tools: WriteTools;
 
   /** Make files with these. */
-  constructor(deps: AgentHttpDeps, tools: UploadTools) {
+  constructor(deps: AgentHttpDeps, tools: WriteTools) {
     this.#deps = deps;
     this.#tools = tools;
   }
@@ -50,51 +73,79 @@ export class Uploads {
    * `uncertain`.
    */
   async serve(call: UploadCall): Promise<Response> {
-    const { request, claims } = call;
-    const { receiver } = this.#tools;
-    const early = uploadFacts({ ...call, headers: request.headers });
-    checkMayWrite(this.#deps);
-    const received = await receiver.receive({
-      request,
-      sizeBytesMax: sizeBytesMax(this.#deps, claims),
-      pathIndex: claims.p,
-      durable: (early.level ?? this.#deps.replicator.settings().level) === "C",
-    });
-    let facts: UploadFacts;
-    try {
-      const { form } = received;
-      facts = form === undefined ? early : withForm(early, form, claims);
-      checkSha256(received.staged, facts.sha256);
-    } catch (error) {
-      await receiver.discard(received);
-      throw error;
-    }
-    return created(await this.#store(received, facts));
+    const facts = uploadFacts({ ...call, headers: call.request.headers });
+    return await this.#receive(call, facts);
   }
 
-  #store(received: Received, facts: UploadFacts): Promise<Uploaded> {
+  /**
+   * Answer an upload of a file derived from a master (`prefix`, `ext`).
+   *
+   * @throws {Problem} `already-exists` also when it was deleted before: an ID
+   * never comes back.
+   */
+  async serveDerived(call: UploadCall): Promise<Response> {
+    const { query, request } = call;
+    const master = await this.#tools.finder.find(call.id);
+    const prefix = query.get("prefix") ?? "";
+    const id = derivedFileId(master.id, prefix, query.get("ext") ?? "");
+    if (id === undefined) {
+      throw invalid(
+        "prefix",
+        "and ext, with the master's name, do not make the ID of a derived file",
+      );
+    }
+    const facts = uploadFacts({ ...call, headers: request.headers });
+    if (facts.appender) throw invalid("appender", "is not for derived files");
+    if (facts.idempotencyKey === undefined) this.#checkFree(id);
+    return await this.#receive(call, facts, { id, master });
+  }
+
+  async #receive(
+    call: UploadCall,
+    early: UploadFacts,
+    derived?: Derived,
+  ): Promise<Response> {
+    checkMayWrite(this.#deps);
+    const { request, claims } = call;
+    const place = derived === undefined ? undefined : parseFileId(derived.id);
+    await using received = await this.#tools.receiver.receive({
+      request,
+      sizeBytesMax: sizeBytesMax(this.#deps, claims),
+      pathIndex: place?.pathIndex ?? claims.p,
+      durable: this.#levelOf(early, derived) === "C",
+    });
+    const { form } = received;
+    const facts = form === undefined ? early : withForm(early, form, claims);
+    checkSha256(received.staged, facts.sha256);
+    return created(await this.#storeOnce(received, facts, derived));
+  }
+
+  async #storeOnce(
+    received: Received,
+    facts: UploadFacts,
+    derived: Derived | undefined,
+  ): Promise<Uploaded> {
     const key = facts.idempotencyKey;
-    if (key === undefined) return this.#commit(received, facts);
-    return this.#tools.keys.run(key, async () => {
+    if (key === undefined) return await this.#store(received, facts, derived);
+    return await this.#tools.keys.run(key, async () => {
       const before = this.#deps.files.remembered(key);
-      if (before === undefined) return await this.#commit(received, facts);
-      await this.#tools.receiver.discard(received);
-      const { sha256 } = received.staged;
-      return await this.#again(before.id, before.sha256 === sha256, facts);
+      if (before === undefined) {
+        return await this.#store(received, facts, derived);
+      }
+      const isSame = before.sha256 === received.staged.sha256 &&
+        (derived === undefined || derived.id === before.id);
+      if (!isSame) throw conflict("for something else", before.id);
+      return await this.#again(before.id, this.#levelOf(facts, derived));
     });
   }
 
   /** Answer a retry with the file that its first try made. */
-  async #again(
-    id: string,
-    isSame: boolean,
-    facts: UploadFacts,
-  ): Promise<Uploaded> {
-    const entry = this.#deps.files.lookup(id);
-    if (!isSame) throw conflict("with other content", id);
-    if (entry?.state !== "present") throw conflict("and deleted since", id);
-    const level = facts.level ?? this.#deps.replicator.settings().level;
-    return uploaded(this.#deps, entry, await this.#confirm(entry, level));
+  #again(id: string, level: Level): Promise<Uploaded> {
+    return this.#tools.files.run(id, async () => {
+      const entry = this.#deps.files.lookup(id);
+      if (entry?.state !== "present") throw conflict("and deleted since", id);
+      return uploaded(this.#deps, entry, await this.#confirm(entry, level));
+    });
   }
 
   /**
@@ -111,68 +162,68 @@ export class Uploads {
     return await replicator.commit(change, { kind: "none" }, level);
   }
 
-  async #commit(received: Received, facts: UploadFacts): Promise<Uploaded> {
+  async #store(
+    received: Received,
+    facts: UploadFacts,
+    derived: Derived | undefined,
+  ): Promise<Uploaded> {
     const { staged } = received;
-    const extension = extensionFor(facts);
-    const { appender } = facts;
-    const id = this.#deps.files.newId({ staged, extension, appender });
-    const entry = newEntry(this.#deps, { id, staged, facts });
+    if (derived === undefined) {
+      const extension = extensionFor(facts);
+      const { appender } = facts;
+      const id = this.#deps.files.newId({ staged, extension, appender });
+      return await this.#commit(received, facts, { id });
+    }
+    return await this.#tools.files.run(derived.id, async () => {
+      this.#checkFree(derived.id);
+      this.#checkOwner(derived.master);
+      return await this.#commit(received, facts, derived);
+    });
+  }
+
+  async #commit(
+    received: Received,
+    facts: UploadFacts,
+    place: { readonly id: string; readonly master?: FileEntry },
+  ): Promise<Uploaded> {
+    const { staged } = received;
+    const entry = newEntry(this.#deps, { ...place, staged, facts });
+    const isDerived = place.master !== undefined;
     const level = facts.level ?? this.#deps.replicator.settings().level;
-    const change: Change = { entry, body: { kind: "whole" } };
     const commitment = await commitReceived(this.#deps, {
-      tools: this.#tools,
       received,
-      change,
-      level,
+      change: { entry, body: { kind: "whole" } },
+      level: isDerived ? atLeastB(level) : level,
       idempotencyKey: facts.idempotencyKey,
     });
     return uploaded(this.#deps, entry, commitment);
   }
-}
 
-/** A change together with the bytes that arrived for it. */
-export interface ReceivedChange {
-  readonly tools: Pick<UploadTools, "receiver">;
-  readonly received: Received;
-  readonly change: Change;
-  readonly level: Level;
-  readonly idempotencyKey?: string | undefined;
-}
+  #levelOf(facts: UploadFacts, derived: Derived | undefined): Level {
+    const level = facts.level ?? this.#deps.replicator.settings().level;
+    return derived === undefined ? level : atLeastB(level);
+  }
 
-/** Refusals after which nothing refers to the staged bytes. */
-const UNUSED: readonly string[] = ["not-in-sync", "insufficient-storage"];
+  #checkFree(id: string): void {
+    const entry = this.#deps.files.lookup(id);
+    if (entry === undefined) return;
+    const how = entry.state === "present"
+      ? "exists"
+      : "existed and was deleted";
+    throw new Problem("already-exists", `This derived file ${how}`, { id });
+  }
 
-/**
- * Commit a change whose bytes were received.
- *
- * Bytes are thrown away only when the refusal says that nothing was logged; a
- * record that is in doubt must find its bytes (the store sweeps the rest).
- */
-export async function commitReceived(
-  deps: AgentHttpDeps,
-  { tools, received, change, level, idempotencyKey }: ReceivedChange,
-): Promise<Commitment> {
-  await received.relay?.finish();
-  try {
-    const content = contentOf(received.staged);
-    return await deps.replicator.commit(change, content, level, idempotencyKey);
-  } catch (error) {
-    if (error instanceof Problem && UNUSED.includes(error.slug)) {
-      await tools.receiver.discard(received);
-    }
-    throw error;
+  /** The body may have taken long: ask again who the owner is. */
+  #checkOwner(master: FileEntry): void {
+    const owner = this.#deps.replicator.ownerOf(master.origin);
+    if (owner === this.#deps.node) return;
+    throw new Problem("wrong-node", "The owner of the master has changed", {
+      node: owner,
+    });
   }
 }
 
-/** The bytes of a change, from what was staged. */
-export function contentOf(staged: Staged): ContentSource {
-  const { inline } = staged;
-  if (inline === undefined) return { kind: "staged", staged };
-  return { kind: "inline", bytes: inline };
-}
-
-/** What a new entry is made of. */
-export interface NewEntry {
+interface NewEntry {
   readonly id: string;
   readonly staged: Staged;
   readonly facts: UploadFacts;
@@ -181,26 +232,25 @@ export interface NewEntry {
 }
 
 /** The first state of a new file. */
-export function newEntry(
+function newEntry(
   deps: AgentHttpDeps,
   { id, staged, facts, master }: NewEntry,
 ): FileEntry {
-  const isNew = master === undefined;
   return {
     id,
     state: "present",
     epoch: deps.replicator.register().epoch,
     version: 1,
-    origin: isNew ? deps.node : master.origin,
+    origin: master?.origin ?? deps.node,
     sizeBytes: staged.sizeBytes,
     crc32: staged.crc32,
     sha256: staged.sha256,
     type: facts.type,
     name: facts.name,
     meta: facts.meta,
-    createdS: createdS(deps, isNew ? id : ""),
+    createdS: createdS(deps, master === undefined ? id : ""),
     appender: facts.appender,
-    master: isNew ? null : master.id,
+    master: master?.id ?? null,
   };
 }
 
@@ -209,66 +259,8 @@ function createdS(deps: AgentHttpDeps, id: string): number {
   return parseFileId(id)?.createdS ?? Math.floor(deps.clock.wallMs() / 1000);
 }
 
-/** The same file, one version later. */
-export function nextVersion(entry: FileEntry, epoch: number): FileEntry {
-  return {
-    ...entry,
-    epoch: Math.max(epoch, entry.epoch),
-    version: entry.version + 1,
-  };
-}
-
-/**
- * Most bytes of a body: what the capability and the group allow.
- */
-export function sizeBytesMax(
-  deps: AgentHttpDeps,
-  claims: CapabilityClaims,
-): number {
-  const { fileBytesMax } = deps.replicator.settings();
-  return Math.min(claims.s ?? Infinity, fileBytesMax);
-}
-
-/**
- * Refuse when this node takes no changes.
- *
- * @throws {Problem} `read-only`.
- */
-export function checkMayWrite(deps: AgentHttpDeps): void {
-  const may = deps.replicator.mayWrite();
-  if (!may.ok) throw new Problem("read-only", may.why);
-}
-
-/**
- * Compare the content's hash with the one announced.
- *
- * @throws {Problem} `checksum-mismatch`.
- */
-export function checkSha256(staged: Staged, sha256: string | undefined): void {
-  if (sha256 === undefined || sha256 === staged.sha256) return;
-  throw new Problem("checksum-mismatch", "The content has another SHA-256", {
-    sha256: staged.sha256,
-  });
-}
-
-/** The answer to whoever made or changed a file. */
-export function uploaded(
-  deps: AgentHttpDeps,
-  entry: FileEntry,
-  { level, holders }: Commitment,
-): Uploaded {
-  return {
-    id: entry.id,
-    url: `${deps.url()}/${entry.id}`,
-    size: entry.sizeBytes,
-    sha256: entry.sha256,
-    level,
-    holders: [...holders],
-  };
-}
-
 /** `201` with the file's place. */
-export function created(body: Uploaded): Response {
+function created(body: Uploaded): Response {
   return new Response(JSON.stringify(body), {
     status: 201,
     headers: [

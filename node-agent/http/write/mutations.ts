@@ -1,0 +1,285 @@
+/**
+ * Changes of files that exist: append, modify, truncate, metadata, delete.
+ *
+ * One change per file at a time; content and metadata only at the file's owner
+ * (architecture.md, "One file, one lattice"), which the route has checked and
+ * which is checked again once the body is here and the lock is held.
+ *
+ * @module
+ */
+
+import { Problem } from "@kedge/schema";
+import type { Level } from "@kedge/schema";
+import type { ChangeBody, FileEntry } from "@kedge/schema/change";
+import type { Commitment, ContentEdit } from "../../ports.ts";
+import { json } from "../answers.ts";
+import type { AgentHttpDeps } from "../deps.ts";
+import { validatorsOf } from "../read/download.ts";
+import type { AllowedCall } from "../routes.ts";
+import {
+  atLeastB,
+  checkIfMatch,
+  checkMayWrite,
+  checkSha256,
+  commitReceived,
+  nextVersion,
+  sizeBytesMax,
+  uploaded,
+} from "./changes.ts";
+import { tooLarge } from "./receive.ts";
+import type { Received } from "./received.ts";
+import type { WriteTools } from "./upload.ts";
+import { levelGiven, sha256Given } from "./upload_facts.ts";
+import { checkedMeta, invalid } from "./user_text.ts";
+
+/** Changes files. */
+export class Mutations {
+  readonly #deps: AgentHttpDeps;
+  readonly #tools: WriteTools;
+
+  /** Change files with these. */
+  constructor(deps: AgentHttpDeps, tools: WriteTools) {
+    this.#deps = deps;
+    this.#tools = tools;
+  }
+
+  /** Put the body at the end of an appender file. */
+  append(call: AllowedCall): Promise<Response> {
+    return this.#writePart(call, undefined);
+  }
+
+  /** Put the body at `offset`, which may be up to the present end. */
+  async modify(call: AllowedCall): Promise<Response> {
+    return await this.#writePart(call, wholeNumber(call.query, "offset"));
+  }
+
+  /** Cut an appender file to `size`, or extend it with zeros. */
+  async truncate(call: AllowedCall): Promise<Response> {
+    const sizeBytes = wholeNumber(call.query, "size");
+    const level = this.#levelOf(call);
+    await this.#checkAppender(call);
+    return await this.#tools.files.run(call.id, async () => {
+      const entry = this.#owned(call);
+      this.#checkSize(sizeBytes);
+      const edit: ContentEdit = { kind: "truncate", sizeBytes };
+      const next = await this.#edited(entry, edit);
+      const body = { kind: "truncate", ...baseOf(entry) } as const;
+      const { replicator } = this.#deps;
+      const change = { entry: next, body };
+      const done = await replicator.commit(change, { kind: "none" }, level);
+      return this.#changed(next, done);
+    });
+  }
+
+  /**
+   * Change the user metadata.
+   *
+   * @param call Its body is a JSON object of texts; a merge removes names whose
+   * value is `null`.
+   * @param how All of it, or only what is named.
+   */
+  async setMeta(
+    call: AllowedCall,
+    how: "overwrite" | "merge",
+  ): Promise<Response> {
+    checkMayWrite(this.#deps);
+    const level = this.#levelOf(call);
+    const given = await this.#tools.receiver.receiveJson(call.request);
+    return await this.#tools.files.run(call.id, async () => {
+      const entry = this.#owned(call);
+      const wanted = how === "merge" ? merged(entry.meta, given) : given;
+      const next = this.#next(entry, { meta: checkedMeta(wanted) });
+      const { level: reached, holders } = await this.#commit(next, level);
+      const { id, version, meta } = next;
+      return json({ id, version, meta, level: reached, holders });
+    });
+  }
+
+  /** Delete a file: `?delete=sync` (the default) or `eventual`. */
+  async remove(call: AllowedCall): Promise<Response> {
+    checkMayWrite(this.#deps);
+    const mode = call.query.get("delete") ?? "sync";
+    if (mode !== "sync" && mode !== "eventual") {
+      throw invalid("delete", "must be sync or eventual");
+    }
+    const level = mode === "eventual" ? "A" : this.#levelOf(call);
+    await this.#tools.finder.find(call.id);
+    return await this.#tools.files.run(call.id, async () => {
+      const entry = this.#present(call);
+      const next = this.#next(entry, {
+        state: "tombstone",
+        name: null,
+        type: null,
+        meta: {},
+      });
+      const { level: reached, holders } = await this.#commit(next, level);
+      return json({ id: entry.id, level: reached, holders });
+    });
+  }
+
+  /** Append and modify: bytes that replace or extend a part. */
+  async #writePart(
+    call: AllowedCall,
+    offset: number | undefined,
+  ): Promise<Response> {
+    const { request, claims } = call;
+    const level = this.#levelOf(call);
+    const given = [request.headers.get("x-kedge-sha256")];
+    const sha256 = sha256Given(given, claims);
+    const early = await this.#checkAppender(call);
+    checkOffset(offset, early);
+    await using received = await this.#tools.receiver.receive({
+      request,
+      sizeBytesMax: sizeBytesMax(this.#deps, claims),
+      durable: level === "C",
+    });
+    checkSha256(received.staged, sha256);
+    return await this.#tools.files.run(call.id, async () => {
+      const entry = this.#owned(call);
+      checkOffset(offset, entry);
+      const at = offset ?? entry.sizeBytes;
+      return await this.#commitPart(entry, { received, at, level });
+    });
+  }
+
+  async #commitPart(
+    entry: FileEntry,
+    part: { received: Received; at: number; level: Level },
+  ): Promise<Response> {
+    const { received, at, level } = part;
+    const { staged } = received;
+    this.#checkSize(at + staged.sizeBytes);
+    const edit: ContentEdit = { kind: "range", offset: at, staged };
+    const next = await this.#edited(entry, edit);
+    const body: ChangeBody = {
+      kind: "range",
+      offset: at,
+      lengthBytes: staged.sizeBytes,
+      ...baseOf(entry),
+    };
+    const change = { entry: next, body };
+    const done = await commitReceived(this.#deps, { received, change, level });
+    return this.#changed(next, done);
+  }
+
+  /** Before the body is read: the file exists and may be changed. */
+  async #checkAppender(call: AllowedCall): Promise<FileEntry> {
+    checkMayWrite(this.#deps);
+    const entry = await this.#tools.finder.find(call.id);
+    mustBeAppender(entry);
+    checkIfMatch(call.request.headers.get("if-match"), entry);
+    return entry;
+  }
+
+  /** The file under the lock, if this node still owns it. */
+  #owned(call: AllowedCall): FileEntry {
+    const entry = this.#present(call);
+    const owner = this.#deps.replicator.ownerOf(entry.origin);
+    if (owner === this.#deps.node) return entry;
+    throw new Problem("wrong-node", "The owner of the file has changed", {
+      node: owner,
+    });
+  }
+
+  #present({ id, request }: AllowedCall): FileEntry {
+    const entry = this.#deps.files.lookup(id);
+    if (entry?.state !== "present") {
+      throw new Problem("file-not-found", "The file was deleted", { id });
+    }
+    checkIfMatch(request.headers.get("if-match"), entry);
+    return entry;
+  }
+
+  /** The entry after a change of content: no hash any more, but a CRC. */
+  async #edited(entry: FileEntry, edit: ContentEdit): Promise<FileEntry> {
+    const { sizeBytes, crc32 } = await this.#foresee(entry, edit);
+    return this.#next(entry, { sizeBytes, crc32, sha256: null });
+  }
+
+  async #foresee(
+    entry: FileEntry,
+    edit: ContentEdit,
+  ): Promise<{ readonly sizeBytes: number; readonly crc32: number }> {
+    const { files } = this.#deps;
+    try {
+      return await files.foresee(entry, edit);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.slug !== "damaged") throw error;
+    }
+    const repaired = await this.#tools.finder.repair(entry.id);
+    if (validatorsOf(repaired).etag !== validatorsOf(entry).etag) {
+      throw new Problem(
+        "unavailable",
+        "The file changed while it was repaired",
+      );
+    }
+    return await files.foresee(repaired, edit);
+  }
+
+  #next(entry: FileEntry, change: Partial<FileEntry>): FileEntry {
+    const { epoch } = this.#deps.replicator.register();
+    return { ...nextVersion(entry, epoch), ...change };
+  }
+
+  #commit(entry: FileEntry, level: Level): Promise<Commitment> {
+    const change = { entry, body: { kind: "none" } } as const;
+    return this.#deps.replicator.commit(change, { kind: "none" }, level);
+  }
+
+  #levelOf({ request, query, claims }: AllowedCall): Level {
+    const given = [request.headers.get("x-kedge-level"), query.get("level")];
+    const level = levelGiven(given, claims);
+    return atLeastB(level ?? this.#deps.replicator.settings().level);
+  }
+
+  #checkSize(sizeBytes: number): void {
+    const { fileBytesMax } = this.#deps.replicator.settings();
+    if (sizeBytes > fileBytesMax) throw tooLarge(fileBytesMax);
+  }
+
+  #changed(entry: FileEntry, done: Commitment): Response {
+    const { etag } = validatorsOf(entry);
+    return json(uploaded(this.#deps, entry, done), { headers: { etag } });
+  }
+}
+
+function baseOf({ epoch, version }: FileEntry) {
+  return { baseEpoch: epoch, baseVersion: version };
+}
+
+function mustBeAppender({ id, appender }: FileEntry): void {
+  if (appender) return;
+  throw new Problem("not-an-appender", "This file is immutable", { id });
+}
+
+function checkOffset(offset: number | undefined, entry: FileEntry): void {
+  if (offset === undefined || offset <= entry.sizeBytes) return;
+  const { sizeBytes } = entry;
+  throw new Problem(
+    "range-not-satisfiable",
+    `offset lies behind the end of the file, which has ${sizeBytes} bytes`,
+    { sizeBytes },
+  );
+}
+
+function wholeNumber(query: URLSearchParams, name: string): number {
+  const text = query.get(name);
+  if (text !== null && /^\d{1,15}$/.test(text)) return Number(text);
+  throw invalid(name, "must be a whole number of bytes");
+}
+
+/** RFC 7396 for a flat object: `null` removes, texts replace. */
+function merged(
+  meta: Readonly<Record<string, string>>,
+  patch: unknown,
+): unknown {
+  if (typeof patch !== "object" || patch === null || Array.isArray(patch)) {
+    return patch;
+  }
+  const result = new Map<string, unknown>(Object.entries(meta));
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) result.delete(name);
+    else result.set(name, value);
+  }
+  return Object.fromEntries(result);
+}
