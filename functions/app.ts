@@ -24,7 +24,7 @@ import { ClusterCache } from "./store/cluster_cache.ts";
 import type { KvStore } from "./store/kv.ts";
 import { Nodes } from "./store/nodes.ts";
 import { Registers } from "./store/registers.ts";
-import { hashOf, isSecret } from "./store/secrets.ts";
+import { hashOf, isSameHash } from "./store/secrets.ts";
 import { rotateSigningKeys } from "./store/signing_keys.ts";
 import { Tokens } from "./store/tokens.ts";
 
@@ -104,9 +104,11 @@ function identitiesOf(services: Services, deps: TrackerDeps): Identities {
   return {
     isOpen: deps.config.access === "open",
     isNode: (node, credential) => services.nodes.isNode(node, credential),
-    roleOf: async (secret) =>
-      adminHash !== undefined && isSecret(secret, adminHash)
+    roleOf: async (secret) => {
+      const hash = hashOf(secret);
+      return adminHash !== undefined && isSameHash(hash, adminHash)
         ? "operator"
-        : await services.apiKeys.roleOf(secret),
+        : await services.apiKeys.roleOf(hash);
+    },
   };
 }

@@ -10,6 +10,8 @@
  * @module
  */
 
+import { isLoopback } from "@kedge/schema/config/units";
+
 /** What decides. */
 export interface LocalCall {
   /** Address of the other end of the connection; `undefined` is not known. */
@@ -30,7 +32,7 @@ const PROXY_HEADERS = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
  */
 export function whyNotLocal(call: LocalCall): string | undefined {
   const { headers, remote } = call;
-  if (remote === undefined || !isLoopback(remote)) {
+  if (remote === undefined || !isLocal(remote)) {
     return "Open access is for callers on the tracker's own machine";
   }
   const proxy = PROXY_HEADERS.find((name) => headers.has(name));
@@ -39,7 +41,7 @@ export function whyNotLocal(call: LocalCall): string | undefined {
   }
   const { host, hostname, protocol } = new URL(call.url);
   const named = headers.get("host") ?? host;
-  if (named !== host || !isLoopback(hostname)) {
+  if (named !== host || !isLocal(hostname)) {
     return `Open access needs a loopback address in the URL, not "${named}"`;
   }
   const site = headers.get("sec-fetch-site");
@@ -53,9 +55,7 @@ export function whyNotLocal(call: LocalCall): string | undefined {
   return undefined;
 }
 
-/** Whether a name or address means this machine, whatever DNS says. */
-export function isLoopback(name: string): boolean {
-  const bare = name.replace(/^\[|\]$/g, "").replace(/^::ffff:/i, "");
-  return bare === "localhost" || bare === "::1" ||
-    /^127(\.\d{1,3}){3}$/.test(bare);
+/** Without the brackets of IPv6 and the prefix of an IPv4 address in IPv6. */
+function isLocal(name: string): boolean {
+  return isLoopback(name.replace(/^\[|\]$/g, "").replace(/^::ffff:/i, ""));
 }

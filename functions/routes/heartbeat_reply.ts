@@ -4,24 +4,23 @@
  * @module
  */
 
-import type { HeartbeatReply, NodeId } from "@kedge/schema";
+import { type HeartbeatReply, keys, type NodeRecord } from "@kedge/schema";
 import { keysInUse } from "../domain/signing.ts";
 import type { Services } from "../services.ts";
 import { parseSigningKeys, rotateSigningKeys } from "../store/signing_keys.ts";
-import { keys } from "@kedge/schema";
 
 /**
  * Put the reply together. The register and the keys are read fresh: an older
  * register than the last one told would look like a KV that was restored.
  *
- * @throws {Problem} `node-not-found`, `group-not-found`, `kv-unavailable`
+ * @param record The node as it is now.
+ * @throws {Problem} `group-not-found`, `kv-unavailable`
  */
 export async function heartbeatReply(
   services: Services,
-  node: NodeId,
+  record: NodeRecord,
 ): Promise<HeartbeatReply> {
   const { nodes, registers, cache, config } = services;
-  const { value: record } = await nodes.get(node);
   const [register, settings, signingKeys, view] = await Promise.all([
     registers.get(record.group),
     nodes.settingsOf(record.group),
@@ -34,11 +33,13 @@ export async function heartbeatReply(
     register: register.value,
     settings,
     peers: heard.flatMap(({ node: peer, report }) =>
-      peer === node || report === undefined || !isMember.has(peer) ? [] : [{
-        node: peer,
-        peerAddress: report.peerAddress,
-        url: report.url,
-      }]
+      peer === record.node || report === undefined || !isMember.has(peer)
+        ? []
+        : [{
+          node: peer,
+          peerAddress: report.peerAddress,
+          url: report.url,
+        }]
     ),
     signingKeys,
     mode: record.mode,

@@ -34,6 +34,7 @@ import { JoinToken } from "../store/records.ts";
 import { apply } from "../store/registers.ts";
 import { hashOf, newSecret } from "../store/secrets.ts";
 import { heartbeatReply } from "./heartbeat_reply.ts";
+import { saneHeartbeat } from "./sane_heartbeat.ts";
 
 /** Group of a node when neither it nor its token names one. */
 const DEFAULT_GROUP = "group1";
@@ -52,8 +53,9 @@ export async function join(
   body: JoinBody,
 ): Promise<JoinReply> {
   const credential = newSecret();
+  const sane = { ...body, heartbeat: saneHeartbeat(body.heartbeat) };
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-    const plan = await planJoin(services, body, hashOf(credential));
+    const plan = await planJoin(services, sane, hashOf(credential));
     const outcome = await services.kv.commit(plan.change);
     if (outcome === "conflict") continue;
     const { node, group } = plan.record;
@@ -66,7 +68,7 @@ export async function join(
       group,
       credential,
       clusterSecret: services.cluster.clusterSecret,
-      reply: await heartbeatReply(services, node),
+      reply: await heartbeatReply(services, plan.record),
     };
   }
   throw new Problem("kv-unavailable", "Too many nodes join at this moment");

@@ -23,6 +23,7 @@ import { heartbeatReply } from "./heartbeat_reply.ts";
 import { join } from "./join.ts";
 import { NodeParams } from "./paths.ts";
 import { redirect } from "./redirect.ts";
+import { saneHeartbeat } from "./sane_heartbeat.ts";
 
 /** Rows about nodes. */
 export function nodeRoutes(services: Services): Route[] {
@@ -69,8 +70,9 @@ function heartbeatRoute(services: Services): Route {
       if (caller.kind !== "node" || caller.node !== params.node) {
         throw new Problem("forbidden", "A node reports only for itself");
       }
-      await services.nodes.report(params.node, body);
-      const reply = await heartbeatReply(services, params.node);
+      const heartbeat = saneHeartbeat(body);
+      const record = await services.nodes.report(params.node, heartbeat);
+      const reply = await heartbeatReply(services, record);
       return json(200, reply, { "cache-control": "no-store" });
     },
   });

@@ -12,7 +12,6 @@ import type { Clock } from "../ports.ts";
 import type { KvStore } from "./kv.ts";
 import { parseEntry } from "./parse.ts";
 import { ApiKey } from "./records.ts";
-import { hashOf } from "./secrets.ts";
 
 /** How long a key that was read counts without another look, in ms. */
 const AGE_MS_MAX = 250;
@@ -35,12 +34,12 @@ export class ApiKeys {
   /**
    * The role of a key.
    *
-   * @param secret What the caller sent.
+   * @param hash SHA-256 of what the caller sent, in hex.
    * @returns Its role, or `undefined` when it is unknown or has ended.
    * @throws {Problem} `kv-unavailable` when it was never read and cannot be now.
    */
-  async roleOf(secret: string): Promise<ApiRole | undefined> {
-    const key = await this.#read(hashOf(secret));
+  async roleOf(hash: string): Promise<ApiRole | undefined> {
+    const key = await this.#read(hash);
     if (key === undefined) return undefined;
     const hasEnded = key.expiresMs !== null &&
       key.expiresMs <= this.#clock.wallMs();

@@ -66,17 +66,28 @@ export class Nodes {
 
   /**
    * Keep a report. Also kept in memory, so that it counts for placement while
-   * the KV is away.
+   * the KV is away. The first report proves that the node has its credential:
+   * the token that it joined with is forgotten in the same commit.
    *
-   * @throws {Problem} `kv-unavailable`, `kv-uncertain`
+   * @returns The node as it is now.
+   * @throws {Problem} `node-not-found`, `kv-unavailable`, `kv-uncertain`
    */
-  async report(node: NodeId, heartbeat: Heartbeat): Promise<void> {
+  async report(node: NodeId, heartbeat: Heartbeat): Promise<NodeRecord> {
     const value: NodeReport = { heardMs: this.#clock.wallMs(), heartbeat };
     this.#cache.hear(node, value);
-    const outcome = await this.#kv.commit({
-      sets: [{ key: keys.report(node), value }],
-    });
+    const set = { key: keys.report(node), value };
+    const { value: { joinToken, ...record }, version } = await this.get(node);
+    const key = keys.node(node);
+    const outcome = await this.#kv.commit(
+      joinToken === undefined ? { sets: [set] } : {
+        checks: [{ key, version }],
+        sets: [set, { key, value: record }],
+        deletes: [keys.token(joinToken)],
+      },
+    );
+    // A conflict is somebody else's change of the node: the next report tells.
     if (outcome === "unknown") throw uncertain("the report was kept");
+    return record;
   }
 
   /**

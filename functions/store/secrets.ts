@@ -18,9 +18,13 @@ export function hashOf(secret: string): string {
   return createHash("sha256").update(secret).digest("hex");
 }
 
-/** Whether `secret` is the one with this hash; takes the same time for all. */
+/** Whether two hashes are equal; takes the same time for all of one length. */
+export function isSameHash(given: string, wanted: string): boolean {
+  const [a, b] = [Buffer.from(given, "hex"), Buffer.from(wanted, "hex")];
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** Whether `secret` is the one with this hash. */
 export function isSecret(secret: string, hash: string): boolean {
-  const given = Buffer.from(hashOf(secret));
-  const wanted = Buffer.from(hash);
-  return given.length === wanted.length && timingSafeEqual(given, wanted);
+  return isSameHash(hashOf(secret), hash);
 }
