@@ -107,6 +107,16 @@ export class RawHttp implements Disposable {
     return text;
   }
 
+  /** As {@linkcode untilClosed}, or what came within `ms` milliseconds. */
+  async untilClosedOr(ms: number): Promise<string> {
+    const timer = setTimeout(() => this.close(), ms);
+    try {
+      return await this.untilClosed();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   /** Say that no more will be sent. */
   async closeWrite(): Promise<void> {
     await this.#conn.closeWrite();
