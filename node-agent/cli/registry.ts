@@ -1,25 +1,160 @@
 /** Every command of `kedge`, by name. Modules are loaded when they are used. */
 
-import type { CommandEntry } from "./command.ts";
+import type { Command, CommandEntry } from "./command.ts";
 
 /** All commands, in the order of the overview. */
 export const COMMANDS: readonly CommandEntry[] = [
-  {
-    name: "start",
-    summary: "run a tracker and a replicated group on this machine",
-    section: "run",
-    load: async () => (await import("./start.ts")).start,
-  },
-  {
-    name: "tracker",
-    summary: "run a tracker",
-    section: "run",
-    load: async () => (await import("./tracker.ts")).tracker,
-  },
-  {
-    name: "agent",
-    summary: "run a node agent, or rebuild its index",
-    section: "run",
-    load: async () => (await import("./agent.ts")).agent,
-  },
+  entry(
+    "run",
+    "start",
+    "run a tracker and a replicated group on this machine",
+    async () => (await import("./start.ts")).start,
+  ),
+  entry(
+    "run",
+    "tracker",
+    "run a tracker",
+    async () => (await import("./tracker.ts")).tracker,
+  ),
+  entry(
+    "run",
+    "agent",
+    "run a node agent, or rebuild its index",
+    async () => (await import("./agent.ts")).agent,
+  ),
+  entry(
+    "files",
+    "upload",
+    "store files and print their IDs",
+    async () => (await import("./upload.ts")).upload,
+  ),
+  entry(
+    "files",
+    "download",
+    "read files back; goes on where a broken download stopped",
+    async () => (await import("./download.ts")).download,
+  ),
+  entry(
+    "files",
+    "info",
+    "show what is known of a file",
+    async () => (await import("./info.ts")).info,
+  ),
+  entry(
+    "files",
+    "delete",
+    "delete files",
+    async () => (await import("./delete.ts")).deleteFiles,
+  ),
+  entry(
+    "files",
+    "append",
+    "append to a file that was uploaded with --appender",
+    async () => (await import("./append.ts")).append,
+  ),
+  entry(
+    "files",
+    "meta",
+    "read, overwrite or merge the metadata of a file",
+    async () => (await import("./meta.ts")).meta,
+  ),
+  entry(
+    "files",
+    "list",
+    "list files, for operators",
+    async () => (await import("./list.ts")).list,
+  ),
+  entry(
+    "cluster",
+    "status",
+    "who is alive, in sync, behind, full: one screen",
+    async () => (await import("./status.ts")).status,
+  ),
+  entry(
+    "cluster",
+    "monitor",
+    "the status, live",
+    async () => (await import("./monitor.ts")).monitor,
+  ),
+  entry(
+    "cluster",
+    "nodes",
+    "list the nodes",
+    async () => (await import("./nodes.ts")).nodes,
+  ),
+  entry(
+    "cluster",
+    "groups",
+    "list the groups",
+    async () => (await import("./nodes.ts")).groups,
+  ),
+  entry(
+    "cluster",
+    "group",
+    "create a group, set its level, force a node in sync",
+    async () => (await import("./group.ts")).group,
+  ),
+  entry(
+    "cluster",
+    "node",
+    "remove a node, make it read-only, accept a restored KV",
+    async () => (await import("./drain.ts")).node,
+  ),
+  entry(
+    "cluster",
+    "drain",
+    "give a node no more uploads",
+    async () => (await import("./drain.ts")).drain,
+  ),
+  entry(
+    "cluster",
+    "undrain",
+    "give a node uploads again",
+    async () => (await import("./drain.ts")).undrain,
+  ),
+  entry(
+    "cluster",
+    "scrub",
+    "read every stored byte again, and repair bad copies",
+    async () => (await import("./scrub.ts")).scrub,
+  ),
+  entry(
+    "cluster",
+    "token",
+    "make, list and revoke join tokens and API keys",
+    async () => (await import("./token.ts")).token,
+  ),
+  entry(
+    "cluster",
+    "keys",
+    "rotate the keys that sign capabilities",
+    async () => (await import("./token.ts")).keys,
+  ),
+  entry(
+    "tools",
+    "bench",
+    "measure uploads and downloads",
+    async () => (await import("./bench.ts")).bench,
+  ),
+  entry(
+    "tools",
+    "completion",
+    "print a completion script for bash, zsh or fish",
+    async () => (await import("./completion.ts")).completion,
+  ),
+  entry(
+    "tools",
+    "version",
+    "show the version",
+    async () => (await import("./version.ts")).version,
+  ),
 ];
+
+function entry(
+  section: CommandEntry["section"],
+  name: string,
+  summary: string,
+  load: () => Promise<Command>,
+): CommandEntry {
+  return { section, name, summary, load };
+}

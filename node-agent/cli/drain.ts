@@ -1,0 +1,117 @@
+/** `kedge drain`, `kedge undrain`, `kedge node`: what a node is wanted for. */
+
+import { exactly, parse } from "./args.ts";
+import { allNodes, nodeIn, nodeNumber } from "./client/cluster.ts";
+import { CONNECTION } from "./client/connection.ts";
+import { openClient } from "./client/tracker_client.ts";
+import type { Command } from "./command.ts";
+import { CliError, UsageError } from "./errors.ts";
+import { EXIT } from "./exit_codes.ts";
+
+type Mode = "active" | "draining" | "read-only";
+
+function modeCommand(name: string, mode: Mode, text: {
+  readonly summary: string;
+  readonly about: string;
+}): Command {
+  return {
+    name,
+    summary: text.summary,
+    usage: [`${name} NODE…`],
+    about: text.about,
+    options: CONNECTION,
+    examples: [[`kedge ${name} 2`, `node 2 becomes ${mode}`]],
+    exits: ["notFound", "unreachable", "refused"],
+
+    async run(args, context) {
+      const { values, words } = parse(args, CONNECTION);
+      if (words.length === 0) throw new UsageError("Missing NODE");
+      const numbers = words.map(nodeNumber);
+      const client = await openClient(values, context);
+      for (const node of numbers) {
+        await client.done(`/v1/nodes/${node}/mode`, {
+          method: "POST",
+          body: { mode },
+        });
+        context.out.line(
+          values.json
+            ? JSON.stringify({ node, mode })
+            : `node ${node} is ${mode}`,
+        );
+      }
+      return EXIT.ok;
+    },
+  };
+}
+
+/** Give a node no more uploads. */
+export const drain: Command = modeCommand("drain", "draining", {
+  summary: "give a node no more uploads",
+  about:
+    `A draining node keeps its files, stays in sync and answers reads, but gets no
+new uploads. The first step before maintenance or removal.`,
+});
+
+/** Give a node uploads again. */
+export const undrain: Command = modeCommand("undrain", "active", {
+  summary: "give a node uploads again",
+  about: "Takes back a drain, or the mode read-only.",
+});
+
+const NODE_OPTIONS = {
+  force: { kind: "flag", help: "also a node that is alive and not draining" },
+  ...CONNECTION,
+} as const;
+
+/** Remove a node, or make it read-only. */
+export const node: Command = {
+  name: "node",
+  summary: "remove a node, make it read-only, accept a restored KV",
+  usage: ["node remove NODE", "node read-only NODE", "node confirm NODE"],
+  about:
+    `"remove" takes a node out of its group for good: the others forget it, its
+number is not used again. It keeps its files on disk. Refused by the tracker for
+the last member in sync; refused here for a node that is alive and not draining.
+
+"confirm" tells a node that went read-only after the shared KV store was restored
+from a backup that the store is right now.`,
+  options: NODE_OPTIONS,
+  examples: [
+    ["kedge drain 3 && kedge node remove 3", "retire a node"],
+    ["kedge node confirm 2", "after restoring the KV"],
+  ],
+  verbs: ["remove", "read-only", "confirm"],
+  exits: ["notFound", "unreachable", "refused"],
+
+  async run(args, context) {
+    const { values, words } = parse(args, NODE_OPTIONS);
+    const [verb = "", word = ""] = exactly(words, "VERB", "NODE");
+    const number = nodeNumber(word);
+    const client = await openClient(values, context);
+    if (verb === "remove") {
+      const known = nodeIn(await allNodes(client), number);
+      if (known.alive && known.mode !== "draining" && !values.force) {
+        throw new CliError(
+          `Node ${number} is alive and takes uploads`,
+          `kedge drain ${number}   (or --force)`,
+        );
+      }
+      await client.done(`/v1/nodes/${number}`, { method: "DELETE" });
+    } else if (verb === "read-only") {
+      await client.done(`/v1/nodes/${number}/mode`, {
+        method: "POST",
+        body: { mode: "read-only" },
+      });
+    } else if (verb === "confirm") {
+      await client.done(`/v1/nodes/${number}/confirm`, { method: "POST" });
+    } else {
+      throw new UsageError(`Say remove, read-only or confirm, not "${verb}"`);
+    }
+    context.out.line(
+      values.json
+        ? JSON.stringify({ node: number, done: verb })
+        : `node ${number}: ${verb} done`,
+    );
+    return EXIT.ok;
+  },
+};

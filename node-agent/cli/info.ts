@@ -1,0 +1,61 @@
+/** `kedge info`: what is known of a file. */
+
+import type { FileInfo } from "@kedge/schema";
+import { parse } from "./args.ts";
+import { CONNECTION } from "./client/connection.ts";
+import { fileInfo } from "./client/downloader.ts";
+import { openClient } from "./client/tracker_client.ts";
+import type { Command } from "./command.ts";
+import { UsageError } from "./errors.ts";
+import { EXIT } from "./exit_codes.ts";
+import { plainText } from "./text/table.ts";
+import { sizeText } from "./text/units.ts";
+
+/** See the module comment. */
+export const info: Command = {
+  name: "info",
+  summary: "show what is known of a file",
+  usage: ["info ID…"],
+  about: "Asks a replica for size, checksums, type, origin and metadata.",
+  options: CONNECTION,
+  examples: [
+    ["kedge info group1/M00/02/44/….jpg", "one file"],
+    ["kedge info --json ID | jq .sha256", "for scripts"],
+  ],
+  exits: ["notFound", "unreachable"],
+
+  async run(args, context) {
+    const { values, words } = parse(args, CONNECTION);
+    if (words.length === 0) throw new UsageError("Missing ID");
+    const client = await openClient(values, context);
+    for (const id of words) {
+      const found = await fileInfo(client, id);
+      context.out.line(values.json ? JSON.stringify(found) : infoText(found));
+    }
+    return EXIT.ok;
+  },
+};
+
+/** The lines for people. */
+export function infoText(file: FileInfo): string {
+  const rows: [string, string | null][] = [
+    ["id", file.id],
+    ["name", file.name],
+    ["size", `${file.size} (${sizeText(file.size)})`],
+    ["type", file.type],
+    ["sha256", file.sha256],
+    ["crc32", file.crc32.toString(16).padStart(8, "0")],
+    ["created", file.created],
+    ["origin", `node ${file.origin} of ${file.group}`],
+    ["version", String(file.version)],
+    ["appender", file.appender ? "yes" : null],
+    ["master", file.master],
+    ...Object.entries(file.meta).map(([name, value]): [string, string] => [
+      `meta ${name}`,
+      value,
+    ]),
+  ];
+  return rows.flatMap(([name, value]) =>
+    value === null ? [] : [`${plainText(name).padEnd(9)} ${plainText(value)}`]
+  ).join("\n");
+}

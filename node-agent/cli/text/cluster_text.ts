@@ -1,0 +1,179 @@
+/**
+ * Groups and nodes as people read them: who is alive, in sync, behind, full.
+ * Pure.
+ *
+ * @module
+ */
+
+import type { GroupView, Heartbeat, NodeView } from "@kedge/schema";
+import { plainText, tableLines } from "./table.ts";
+import { agoText, countText, durationText, sizeText } from "./units.ts";
+
+/** One word for the state of a node, worst first. */
+export function nodeState(node: NodeView): string {
+  if (!node.alive) return "DOWN";
+  if (!node.insync) return "catching up";
+  if (node.mode !== "active") return node.mode;
+  const isHurt = node.report?.storePaths.some(({ state }) =>
+    state === "fenced" || state === "missing"
+  );
+  if (isHurt) return "disk fault";
+  const isFull = node.report?.storePaths.every(({ state }) => state === "full");
+  return isFull === true ? "full" : "in sync";
+}
+
+/** Whether everything about a group is as it should be. */
+export function isHealthy(group: GroupView): boolean {
+  return group.writable && group.nodes.length > 0 &&
+    group.nodes.every((node) =>
+      nodeState(node) === "in sync" && node.report?.alarms.length === 0
+    );
+}
+
+/** The table of nodes. */
+export function nodeLines(
+  nodes: readonly NodeView[],
+  columns?: number,
+): string[] {
+  const head = [
+    "NODE›",
+    "GROUP",
+    "STATE",
+    "SEEN›",
+    "BEHIND›",
+    "FILES›",
+    "FREE›",
+    "SIZE›",
+    "URL",
+  ];
+  const rows = nodes.map((node) => {
+    const { free, total } = space(node.report);
+    return [
+      String(node.node),
+      node.group,
+      nodeState(node),
+      agoText(node.silentMs),
+      node.lagChanges === 0 ? "-" : String(node.lagChanges),
+      String(node.report?.fileCount ?? "-"),
+      node.report === null ? "-" : sizeText(free),
+      node.report === null ? "-" : sizeText(total),
+      plainText(node.report?.url ?? "-"),
+    ];
+  });
+  return tableLines(head, rows, columns);
+}
+
+/** The table of groups. */
+export function groupLines(
+  groups: readonly GroupView[],
+  columns?: number,
+): string[] {
+  const head = [
+    "GROUP",
+    "STATE",
+    "LEVEL",
+    "NODES›",
+    "IN SYNC›",
+    "EPOCH›",
+    "FREE›",
+    "SIZE›",
+  ];
+  const rows = groups.map((group) => [
+    group.register.group,
+    groupState(group),
+    group.level,
+    String(group.register.members.length),
+    String(group.register.insync.length),
+    String(group.register.epoch),
+    sizeText(group.freeBytes),
+    sizeText(group.totalBytes),
+  ]);
+  return tableLines(head, rows, columns);
+}
+
+/** Everything on one screen. */
+export function statusLines(
+  groups: readonly GroupView[],
+  columns?: number,
+): string[] {
+  if (groups.length === 0) {
+    return ["There is no group yet: kedge token create, then kedge agent …"];
+  }
+  const nodes = groups.flatMap((group) => group.nodes);
+  const notes = nodes.flatMap(noteLines);
+  return [
+    verdictLine(groups),
+    "",
+    ...groupLines(groups, columns),
+    "",
+    ...nodeLines(nodes, columns),
+    ...(notes.length > 0 ? ["", ...notes] : []),
+  ];
+}
+
+/** One sentence about everything. */
+export function verdictLine(groups: readonly GroupView[]): string {
+  const nodes = groups.flatMap((group) => group.nodes);
+  const down = nodes.filter((node) => !node.alive);
+  const behind = nodes.filter((node) => node.alive && !node.insync);
+  const shut = groups.filter((group) => !group.writable);
+  const parts = [
+    ...shut.map((group) => `${group.register.group} takes no uploads`),
+    ...(down.length > 0 ? [`${countText(down.length, "node")} down`] : []),
+    ...(behind.length > 0
+      ? [`${countText(behind.length, "node")} catching up`]
+      : []),
+  ];
+  const alarms = nodes.reduce(
+    (sum, { report }) => sum + (report?.alarms.length ?? 0),
+    0,
+  );
+  if (alarms > 0) parts.push(countText(alarms, "alarm"));
+  return parts.length > 0
+    ? `NOT WELL: ${parts.join(", ")}`
+    : `All is well: ${countText(nodes.length, "node")} in ${
+      countText(groups.length, "group")
+    }, all in sync`;
+}
+
+function groupState(group: GroupView): string {
+  if (!group.writable) return "NO UPLOADS";
+  return isHealthy(group) ? "ok" : "degraded";
+}
+
+function noteLines({ node, report }: NodeView): string[] {
+  if (report === null) return [];
+  const disks = report.storePaths.flatMap(({ index, state, reason }) => {
+    if (state === "writable") return [];
+    const name = `M${index.toString(16).toUpperCase().padStart(2, "0")}`;
+    const why = reason === undefined ? "" : `: ${plainText(reason)}`;
+    return [`node ${node}: store path ${name} is ${state}${why}`];
+  });
+  const alarms = report.alarms.map((alarm) =>
+    `node ${node}: ${plainText(alarm)}`
+  );
+  const scrub = report.scrub === null
+    ? []
+    : [`node ${node}: ${scrubText(report.scrub)}`];
+  return [...disks, ...alarms, ...scrub];
+}
+
+/** Progress of a scrub. */
+export function scrubText(scrub: NonNullable<Heartbeat["scrub"]>): string {
+  const { checkedBytes, totalBytes, repaired, damaged, etaS } = scrub;
+  const share = totalBytes === 0
+    ? 100
+    : Math.floor(100 * checkedBytes / totalBytes);
+  const eta = etaS === null ? "" : `, ETA ${durationText(etaS * 1000)}`;
+  return `scrub ${share} % of ${sizeText(totalBytes)}${eta}; ` +
+    `${repaired} repaired, ${damaged} damaged`;
+}
+
+function space(report: Heartbeat | null): { free: number; total: number } {
+  let [free, total] = [0, 0];
+  for (const path of report?.storePaths ?? []) {
+    free += path.freeBytes;
+    total += path.totalBytes;
+  }
+  return { free, total };
+}
