@@ -119,11 +119,7 @@ the operator's key is shown once and kept in DATA/admin.key.`,
       using _lock = lockData(layout.lock);
       await awaitOrphans(layout.running, context.sleep);
       const { plan, tls } = await planOf(layout, values);
-      const access = values.access === "open" || values.access === "key"
-        ? values.access
-        : isLoopback(plan.hostname)
-        ? "open"
-        : "key";
+      const access = accessOf(values.access, plan.hostname);
       const { key, isNew } = await adminKey(layout.adminKey);
       await writeWhole(layout.cluster, JSON.stringify(plan, null, 2), 0o644);
 
@@ -207,6 +203,20 @@ async function planOf(
   const tls = plan.tls ? await tlsFiles(layout, values, plan) : undefined;
   const address = { hostname: plan.advertise, port: plan.port };
   return { plan: { ...plan, tracker: urlOf(address, plan.tls) }, tls };
+}
+
+/** Open is for this machine only; the tracker would refuse it too. */
+function accessOf(
+  wanted: string | undefined,
+  hostname: string,
+): "open" | "key" {
+  if (wanted === "open" && !isLoopback(hostname)) {
+    throw new UsageError(
+      `--access open needs a loopback address, not ${hostname}: others could upload and delete`,
+    );
+  }
+  if (wanted === "key" || !isLoopback(hostname)) return "key";
+  return "open";
 }
 
 async function readPlan(path: string): Promise<ClusterPlan | undefined> {
