@@ -13,7 +13,7 @@ import type { AgentServices } from "./agent_routes.ts";
 import { isPublic, notAllowed, RouteTable } from "./routes.ts";
 import type { Call, GuardedRoute, Route } from "./routes.ts";
 import { isFileLike, isFilePath, resourceOf, targetOf } from "./target.ts";
-import type { Target } from "./target.ts";
+import type { Resource, Target } from "./target.ts";
 
 /** The door, to be given to a server. */
 export interface AgentApp {
@@ -95,7 +95,7 @@ class Door {
       const methods = this.#table.methods(resource.pattern);
       if (methods.length > 0) return preflight(methods);
     }
-    if (resource.pattern === path && isFileLike(path)) {
+    if (isMisspelt(resource, path)) {
       throw new Problem("invalid-file-id", "The path is not a file ID");
     }
     const route = this.#table.find(request.method, resource.pattern);
@@ -130,6 +130,12 @@ class Door {
     }
     return await route.handle({ ...call, claims });
   }
+}
+
+/** Whether a file is meant but its ID is none; nothing is looked up then. */
+function isMisspelt({ pattern, id }: Resource, path: string): boolean {
+  if (id !== "") return !isFilePath(`/${id}`);
+  return pattern === path && isFileLike(path);
 }
 
 function preflight(methods: readonly string[]): Response {

@@ -28,7 +28,7 @@ export interface Resource {
 
 const FILE_PATH =
   /^\/[A-Za-z0-9]{1,16}\/M[0-9A-F]{2}\/[0-9A-F]{2}\/[0-9A-F]{2}\/[A-Za-z0-9._-]{34,73}$/;
-const FILE_LIKE = /^\/[^/]*\/M[0-9A-Fa-f]{2}(\/|$)|\.\.|%|\\|\/\//;
+const FILE_LIKE = /^\/[^/]*\/[Mm][0-9A-Fa-f]{2}(\/|$)|\.\.|%|\\|\/\//;
 const FILES = "/v1/files/";
 const ID_SEGMENTS = 5;
 

@@ -47,7 +47,7 @@ export class BodyGuard {
       closed: () => this.#bodies.delete(guarded),
     });
     this.#bodies.add(guarded);
-    this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
+    this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS);
     return guarded;
   }
 

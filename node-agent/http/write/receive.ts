@@ -10,16 +10,17 @@ import {
   JSON_BODY_BYTES_MAX,
   Problem,
 } from "@kedge/schema";
-import type {
-  LocalFiles,
-  Replicator,
-  Staged,
-  StageRequest,
-} from "../../ports.ts";
+import type { LocalFiles, Replicator } from "../../ports.ts";
 import { invalid } from "./user_text.ts";
 import type { BodyGuard, GuardedBody } from "./body_guard.ts";
 import { announcedDigests, DigestCheck } from "./digests.ts";
+import { FORM_OVERHEAD_BYTES_MAX, FormBody } from "./form_body.ts";
+import { formBoundary } from "./multipart_parser.ts";
+import type { PartHead } from "./part_head.ts";
 import { Received } from "./received.ts";
+
+/** Longest `Content-Type` that is looked at, in characters. */
+const TYPE_LENGTH_MAX = 255;
 
 /** What is known of a body before it arrives. */
 export interface Incoming {
@@ -58,18 +59,28 @@ export class Receiver {
    */
   async receive(incoming: Incoming): Promise<Received> {
     const { request, sizeBytesMax } = incoming;
+    const boundary = boundaryOf(request.headers.get("content-type"));
+    const overheadBytes = boundary === undefined ? 0 : FORM_OVERHEAD_BYTES_MAX;
     const lengthBytes = contentLength(request.headers);
-    if (lengthBytes !== undefined && lengthBytes > sizeBytesMax) {
+    if (
+      lengthBytes !== undefined && lengthBytes > sizeBytesMax + overheadBytes
+    ) {
       throw tooLarge(sizeBytesMax);
     }
     const check = new DigestCheck(announcedDigests(request.headers));
     using body = this.#deps.guard.open(request.body);
     try {
-      const isSmall = lengthBytes !== undefined &&
-        lengthBytes <= INLINE_BODY_BYTES_MAX;
-      return isSmall
-        ? await this.#receiveSmall(body, check, { ...incoming, lengthBytes })
-        : await this.#receiveStream(body, check, { ...incoming, lengthBytes });
+      if (boundary !== undefined) {
+        const form = new FormBody(body, boundary, check);
+        return await this.#receiveForm(form, check, incoming);
+      }
+      if (lengthBytes !== undefined && lengthBytes <= INLINE_BODY_BYTES_MAX) {
+        const known = { ...incoming, lengthBytes };
+        return await this.#receiveSmall(body, check, known);
+      }
+      const stream = streamOf(body, check);
+      const received = await this.#stage(stream, incoming, lengthBytes);
+      return await checked(received, check);
     } catch (error) {
       body.cancel();
       throw body.failure ?? error;
@@ -115,38 +126,86 @@ export class Receiver {
     return new Received(this.#deps.files, staged);
   }
 
-  async #receiveStream(
-    body: GuardedBody,
+  async #receiveForm(
+    form: FormBody,
     check: DigestCheck,
-    incoming: Incoming & { readonly lengthBytes: number | undefined },
+    incoming: Incoming,
   ): Promise<Received> {
-    const relay = this.#deps.replicator.openRelay();
-    const staged = await this.#stage({
-      body: streamOf(body, check),
-      sizeBytesMax: incoming.sizeBytesMax,
-      sizeBytes: incoming.lengthBytes,
-      pathIndex: incoming.pathIndex,
-      durable: incoming.durable,
-      relay,
-    });
-    const received = new Received(this.#deps.files, staged, relay);
+    const fields = new Map<string, string>();
+    let received: Received | undefined;
     try {
+      let head: PartHead | undefined;
+      for (;;) {
+        const item = await form.next();
+        if (item === undefined) break;
+        if (item.kind === "field") {
+          fields.set(item.name, item.value);
+          continue;
+        }
+        head = item.head;
+        received = await this.#stage(item.stream, incoming);
+      }
+      if (received === undefined) throw invalid("file", "is not in the form");
       check.finish();
+      received.form = { fields, fileName: head?.fileName, type: head?.type };
       return received;
     } catch (error) {
-      await received[Symbol.asyncDispose]();
+      await received?.[Symbol.asyncDispose]();
       throw error;
     }
   }
 
-  async #stage(request: StageRequest): Promise<Staged> {
+  async #stage(
+    body: ReadableStream<Uint8Array>,
+    { sizeBytesMax, pathIndex, durable }: Incoming,
+    sizeBytes?: number,
+  ): Promise<Received> {
+    const { files, replicator } = this.#deps;
+    const relay = replicator.openRelay();
+    const request = {
+      body,
+      sizeBytesMax,
+      sizeBytes,
+      pathIndex,
+      durable,
+      relay,
+    };
     try {
-      return await this.#deps.files.stage(request);
+      return new Received(files, await files.stage(request), relay);
     } catch (error) {
-      request.relay?.abort();
+      relay?.abort();
       throw error;
     }
   }
+}
+
+/** Bytes whose announced checksums hold; otherwise they vanish. */
+async function checked(
+  received: Received,
+  check: DigestCheck,
+): Promise<Received> {
+  try {
+    check.finish();
+    return received;
+  } catch (error) {
+    await received[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The boundary of a form; `undefined` for a raw body. */
+function boundaryOf(contentType: string | null): string | undefined {
+  if (contentType === null || !/^multipart\//i.test(contentType)) {
+    return undefined;
+  }
+  const boundary = contentType.length > TYPE_LENGTH_MAX
+    ? undefined
+    : formBoundary(contentType);
+  if (boundary !== undefined) return boundary;
+  throw new Problem(
+    "unsupported-media-type",
+    "Only multipart/form-data with a boundary is understood",
+  );
 }
 
 /**

@@ -72,28 +72,33 @@ export function metaFromHeaders(headers: Headers): FileMeta {
  * @throws {Problem} `invalid-request` naming the entry.
  */
 export function checkedMeta(value: unknown): FileMeta {
-  const parsed = FileMeta.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const where = issue?.path.join(".") || "meta";
-    throw invalid(where, issue?.message ?? "is not an object of texts");
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw invalid("meta", "is not an object of texts");
   }
-  const entries = Object.entries(parsed.data);
+  const entries = Object.entries(value);
   if (entries.length > META_ENTRIES_MAX) {
     throw invalid("meta", `has more than ${META_ENTRIES_MAX} entries`);
   }
-  for (const [name, text] of entries) {
-    if (byteLength(name) > META_NAME_BYTES_MAX) {
-      throw invalid("meta", `has a name over ${META_NAME_BYTES_MAX} bytes`);
-    }
-    if (byteLength(text) > META_VALUE_BYTES_MAX) {
-      throw invalid(name, `is longer than ${META_VALUE_BYTES_MAX} bytes`);
-    }
-    if (UNFIT.test(name) || UNFIT.test(text)) {
-      throw invalid("meta", "has characters not fit to show");
-    }
+  for (const [name, text] of entries) checkMetaEntry(name, text);
+  return FileMeta.parse(value);
+}
+
+function checkMetaEntry(name: string, text: unknown): void {
+  if (name === "" || byteLength(name) > META_NAME_BYTES_MAX) {
+    throw invalid(
+      "meta",
+      `has a name not of 1 to ${META_NAME_BYTES_MAX} bytes`,
+    );
   }
-  return parsed.data;
+  if (typeof text !== "string" || byteLength(text) > META_VALUE_BYTES_MAX) {
+    throw invalid(
+      "meta",
+      `has a value that is not a text of up to ${META_VALUE_BYTES_MAX} bytes`,
+    );
+  }
+  if (UNFIT.test(name) || UNFIT.test(text)) {
+    throw invalid("meta", "has characters not fit to show");
+  }
 }
 
 /**
