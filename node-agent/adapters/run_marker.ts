@@ -1,0 +1,68 @@
+/**
+ * Tells after a start whether writes that were not flushed may be gone.
+ *
+ * A killed process loses nothing that it gave to the kernel; a machine that
+ * restarts does. `DATA/agent.run` holds the boot ID of the machine while the
+ * agent runs, and `clean` after a clean stop.
+ *
+ * @module
+ */
+
+/** Where Linux tells the boot ID. */
+const BOOT_ID = "/proc/sys/kernel/random/boot_id";
+
+/** The marker of one data folder. */
+export class RunMarker {
+  readonly #path: string;
+  readonly #bootIdPath: string;
+
+  /** Use `folder`, which exists. */
+  constructor(folder: string, bootIdPath = BOOT_ID) {
+    this.#path = `${folder}/agent.run`;
+    this.#bootIdPath = bootIdPath;
+  }
+
+  /**
+   * Begin a run; durable when it resolves.
+   *
+   * @returns Whether the run before may have lost writes: the machine has
+   * restarted since, without a clean stop. When unknown, `true`.
+   */
+  async begin(): Promise<{ readonly mayHaveLost: boolean }> {
+    const before = await readIfPresent(this.#path);
+    const bootId = await readIfPresent(this.#bootIdPath);
+    await this.#write(bootId ?? "unknown");
+    if (before === undefined || before === "clean") {
+      return { mayHaveLost: false };
+    }
+    return { mayHaveLost: bootId === undefined || before !== bootId };
+  }
+
+  /** The run ended cleanly and everything is flushed. */
+  async endCleanly(): Promise<void> {
+    await this.#write("clean");
+  }
+
+  async #write(text: string): Promise<void> {
+    using file = await Deno.open(this.#path, {
+      write: true,
+      create: true,
+      truncate: true,
+      mode: 0o600,
+    });
+    const bytes = new TextEncoder().encode(text);
+    for (let done = 0; done < bytes.length;) {
+      done += await file.write(bytes.subarray(done));
+    }
+    await file.sync();
+  }
+}
+
+async function readIfPresent(path: string): Promise<string | undefined> {
+  try {
+    return (await Deno.readTextFile(path)).trim();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

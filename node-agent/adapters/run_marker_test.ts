@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { RunMarker } from "./run_marker.ts";
+
+Deno.test("RunMarker suspects lost writes only after an unclean reboot", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "kedge-run-" });
+  try {
+    const boot = `${folder}/boot_id`;
+    const begin = async (bootId: string) => {
+      await Deno.writeTextFile(boot, `${bootId}\n`);
+      const marker = new RunMarker(folder, boot);
+      return { marker, ...await marker.begin() };
+    };
+    assert.equal((await begin("boot-1")).mayHaveLost, false, "first start");
+    const killed = await begin("boot-1");
+    assert.equal(killed.mayHaveLost, false, "killed, same boot");
+    const rebooted = await begin("boot-2");
+    assert.equal(rebooted.mayHaveLost, true, "machine restarted");
+    await rebooted.marker.endCleanly();
+    assert.equal((await begin("boot-3")).mayHaveLost, false, "clean stop");
+    await Deno.remove(boot);
+    const unknown = await new RunMarker(folder, boot).begin();
+    assert.equal(unknown.mayHaveLost, true, "boot ID cannot be read");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
