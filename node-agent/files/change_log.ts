@@ -1,0 +1,489 @@
+/**
+ * `ChangeLog`: the log and the index as `sync/` uses them.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import {
+  type GroupRegister,
+  INLINE_BODY_BYTES_MAX,
+  type NodeId,
+  Problem,
+  type SyncPosition,
+} from "@kedge/schema";
+import type { Change, FileEntry } from "@kedge/schema/change";
+import type { FileRow } from "@kedge/schema/db";
+import type {
+  Applied,
+  ChangeLog,
+  ContentSource,
+  LogRecordWithContent,
+} from "../ports.ts";
+import { mustParse } from "./layout.ts";
+import type { StoredFiles, StoreParts } from "./local_files.ts";
+import type { Step, StepContent } from "./merge_core.ts";
+import { RecentRecords } from "./recent_records.ts";
+import type { Op, Opened, RememberedKey } from "./worker_messages.ts";
+
+/** What a log begins with. */
+export interface LogStart {
+  readonly node: NodeId;
+  readonly group: string;
+  readonly opened: Opened;
+  readonly register: GroupRegister | undefined;
+}
+
+/** A change on its way, with its inline bytes. */
+interface Prepared {
+  readonly step: Step;
+  readonly body: Uint8Array | undefined;
+}
+
+/** The log and index of this node. */
+export class StoredLog implements ChangeLog {
+  /** @inheritdoc */
+  readonly node: NodeId;
+  /** @inheritdoc */
+  readonly store: string;
+  /** @inheritdoc */
+  readonly incarnation: number;
+  readonly #parts: StoreParts;
+  readonly #files: StoredFiles;
+  readonly #group: string;
+  readonly #positions = new Map<string, SyncPosition>();
+  readonly #recent = new RecentRecords();
+  #register: GroupRegister | undefined;
+  #head: number;
+  #turn: Promise<unknown> | undefined;
+
+  /** Put together by `openStore`. */
+  constructor(parts: StoreParts, files: StoredFiles, start: LogStart) {
+    this.node = start.node;
+    this.store = start.opened.store;
+    this.incarnation = start.opened.incarnation;
+    this.#parts = parts;
+    this.#files = files;
+    this.#group = start.group;
+    this.#head = start.opened.head;
+    this.#register = start.register;
+    for (const position of parts.index.statements.positions.all({})) {
+      this.#notePosition(position);
+    }
+  }
+
+  /** @inheritdoc */
+  head(): number {
+    return this.#head;
+  }
+
+  /** @inheritdoc */
+  append(
+    record: LogRecordWithContent,
+    durable: boolean,
+    idempotencyKey?: string,
+  ): Promise<void> {
+    const { change, content } = record;
+    const isSimple = this.#turn === undefined && !mustWait(change, content);
+    const key = this.#keyOf(change, idempotencyKey);
+    if (isSimple) {
+      const prepared = this.#simple(change, content);
+      return this.#append(record, prepared, { durable, key });
+    }
+    // Records are stored in order: the later ones wait for this one.
+    const before = this.#turn ?? Promise.resolve();
+    const ready = before.then(() => this.#prepare(change, content, durable));
+    const stored = ready.then((prepared) => ({
+      done: this.#append(record, prepared, { durable, key }),
+    }));
+    const turn = stored.catch(() => {}).then(() => {
+      if (this.#turn === turn) this.#turn = undefined;
+    });
+    this.#turn = turn;
+    return stored.then(({ done }) => done);
+  }
+
+  #keyOf(change: Change, key: string | undefined): RememberedKey | undefined {
+    if (key === undefined) return undefined;
+    const { id, sha256 } = change.entry;
+    const usedMs = this.#parts.clock.wallMs();
+    return { key, id, sha256: sha256 ?? "", usedMs };
+  }
+
+  async #append(
+    record: LogRecordWithContent,
+    prepared: Prepared,
+    how: { durable: boolean; key: RememberedKey | undefined },
+  ): Promise<void> {
+    const { sequence, change } = record;
+    const { id } = change.entry;
+    const { pump, index } = this.#parts;
+    const { step, body } = prepared;
+    const stored = pump.store(
+      (at): Op => ({
+        kind: "append",
+        sequence,
+        record: JSON.stringify(change),
+        step: placed(step, at),
+        key: how.key,
+      }),
+      body === undefined ? [] : [body],
+      how.durable,
+    );
+    index.rows.change([id], stored);
+    this.#handOver(step);
+    await stored;
+    this.#head = sequence;
+    this.#recent.add(record);
+    this.#files.release(id);
+  }
+
+  #handOver({ content }: Step): void {
+    if ("token" in content) this.#parts.stager.handOver(content.token);
+  }
+
+  /** A change that nothing needs to be read or flushed for. */
+  #simple(change: Change, source: ContentSource): Prepared {
+    const body = inlineOf(source);
+    const content: StepContent = body === undefined
+      ? this.#wholeOf(source)
+      : { kind: "inline", at: 0, length: body.length };
+    return { step: this.#step(change, content), body };
+  }
+
+  #wholeOf(source: ContentSource): StepContent {
+    if (source.kind !== "staged") return { kind: "none" };
+    const { token, crc32, sizeBytes } = source.staged;
+    const file = this.#parts.stager.find(token);
+    if (file === undefined) return { kind: "none" };
+    const { pathIndex, blockCrcs } = file;
+    return { kind: "whole", token, pathIndex, crc32, sizeBytes, blockCrcs };
+  }
+
+  #step(change: Change, content: StepContent): Step {
+    const { entry, body } = change;
+    return { entry, body, content, pathIndex: this.#homeOf(entry) };
+  }
+
+  /** Store path for new content: the one in the ID if it is here and works. */
+  #homeOf(entry: FileEntry): number {
+    const { pathIndex } = mustParse(entry.id);
+    const { paths } = this.#parts;
+    if (paths.isWritable(pathIndex)) return pathIndex;
+    if (entry.state === "tombstone") return 0;
+    const other = paths.anyWritable();
+    return other ?? 0;
+  }
+
+  async #prepare(
+    change: Change,
+    source: ContentSource,
+    durable: boolean,
+  ): Promise<Prepared> {
+    const { entry, body } = change;
+    if (body.kind === "none" || body.kind === "whole") {
+      const prepared = this.#simple(change, source);
+      await this.#flushed(prepared.step, durable);
+      return prepared;
+    }
+    const row = await this.#parts.index.stillRow(entry.id);
+    const content = await this.#parts.edits.prepare(row, change, source);
+    if (content.kind === "none" && body.kind === "range") {
+      const isAppend = row !== undefined && body.offset === row.sizeBytes;
+      if (isAppend) return this.#simple(change, source);
+    }
+    const step = this.#step(change, content);
+    await this.#flushed(step, durable);
+    return { step, body: undefined };
+  }
+
+  async #flushed({ content }: Step, durable: boolean): Promise<void> {
+    if (!durable || !("token" in content)) return;
+    await this.#parts.stager.find(content.token)?.flushed;
+  }
+
+  /** @inheritdoc */
+  async apply(
+    origin: NodeId,
+    incarnation: number,
+    records: readonly LogRecordWithContent[],
+    durable: boolean,
+  ): Promise<Applied[]> {
+    const [first] = records;
+    if (first === undefined) return [];
+    records.forEach(({ sequence }, index) => {
+      if (sequence === first.sequence + index) return;
+      throw new Problem("invalid-request", "Records of a log have a gap");
+    });
+    const items = await this.#receive(records, durable);
+    const applied = await this.#storeAll(items, durable, (steps) => ({
+      kind: "apply",
+      origin,
+      incarnation,
+      first: first.sequence,
+      steps,
+    }));
+    const sequence = first.sequence + records.length - 1;
+    this.#notePosition({ origin, incarnation, sequence });
+    return applied;
+  }
+
+  /** @inheritdoc */
+  async adopt(
+    changes: readonly {
+      readonly entry: FileEntry;
+      readonly content: ContentSource;
+    }[],
+    durable: boolean,
+  ): Promise<Applied[]> {
+    const whole = changes.map(({ entry, content }) => ({
+      change: { entry, body: { kind: "whole" as const } },
+      content,
+    }));
+    const items = await this.#receive(whole, durable);
+    return await this.#storeAll(items, durable, (steps) => ({
+      kind: "adopt",
+      steps,
+    }));
+  }
+
+  /** Check what a peer sent, and bring it into the worker's form. */
+  async #receive(
+    given: readonly { change: Change; content: ContentSource }[],
+    durable: boolean,
+  ): Promise<Prepared[]> {
+    const seen = new Set<string>();
+    const items: Prepared[] = [];
+    for (const { change, content } of given) {
+      const { id } = change.entry;
+      this.#check(change, content);
+      const { kind } = change.body;
+      const isPart = kind === "range" || kind === "truncate";
+      // What is made from a version that is itself on its way is fetched.
+      if (isPart && seen.has(id)) {
+        items.push({
+          step: this.#step(change, { kind: "none" }),
+          body: undefined,
+        });
+      } else items.push(await this.#prepare(change, content, durable));
+      seen.add(id);
+    }
+    return items;
+  }
+
+  /** @throws {Problem} `checksum-mismatch` or `invalid-request`. */
+  #check({ entry, body }: Change, source: ContentSource): void {
+    const id = mustParse(entry.id);
+    if (id.group !== this.#group) throw hostile("is of another group");
+    if (typeof id.origin === "number" && id.origin !== entry.origin) {
+      throw hostile("names another origin than its ID");
+    }
+    if (entry.state === "tombstone") return;
+    if (id.kind === "normal" && id.sizeBytes !== entry.sizeBytes) {
+      throw hostile("names another length than its ID");
+    }
+    if (body.kind !== "whole" || source.kind === "none") return;
+    const given = source.kind === "staged" ? source.staged : {
+      sizeBytes: source.bytes.length,
+      crc32: crc32(source.bytes),
+      sha256: entry.sha256 === null ? "" : sha256(source.bytes),
+    };
+    const isRight = given.sizeBytes === entry.sizeBytes &&
+      given.crc32 === entry.crc32 &&
+      (entry.sha256 === null || given.sha256 === entry.sha256);
+    if (isRight) return;
+    throw new Problem(
+      "checksum-mismatch",
+      `A peer sent other bytes for ${entry.id} than it announced`,
+    );
+  }
+
+  async #storeAll(
+    items: readonly Prepared[],
+    durable: boolean,
+    make: (steps: readonly Step[]) => Op,
+  ): Promise<Applied[]> {
+    const { pump, index } = this.#parts;
+    const bodies = items.flatMap(({ body }) =>
+      body === undefined ? [] : [body]
+    );
+    const stored = pump.store(
+      (start) => {
+        let at = start;
+        return make(items.map(({ step, body }) => {
+          const result = placed(step, at);
+          at += body?.length ?? 0;
+          return result;
+        }));
+      },
+      bodies,
+      durable,
+    );
+    index.rows.change(items.map(({ step }) => step.entry.id), stored);
+    for (const { step } of items) this.#handOver(step);
+    const { applied } = await stored;
+    return [...applied];
+  }
+
+  #notePosition(position: SyncPosition): void {
+    const { origin, incarnation, sequence } = position;
+    const key = `${origin}:${incarnation}`;
+    const known = this.#positions.get(key)?.sequence ?? 0;
+    if (sequence > known || !this.#positions.has(key)) {
+      this.#positions.set(key, { origin, incarnation, sequence });
+    }
+  }
+
+  /** @inheritdoc */
+  async flush(): Promise<void> {
+    await this.#turn;
+    await this.#parts.pump.store(() => ({ kind: "flush" }), [], true);
+  }
+
+  /** @inheritdoc */
+  async recordsAfter(
+    incarnation: number,
+    sequence: number,
+    limit: { readonly records: number; readonly bytes: number },
+  ): Promise<LogRecordWithContent[]> {
+    const found: LogRecordWithContent[] = [];
+    let bytes = 0;
+    let next = sequence;
+    while (found.length < limit.records && bytes < limit.bytes) {
+      const record = incarnation === this.incarnation
+        ? this.#recent.get(next + 1) ?? await this.#load(incarnation, next)
+        : await this.#load(incarnation, next);
+      if (record === undefined) break;
+      const length = record.content.kind === "inline"
+        ? record.content.bytes.length
+        : 0;
+      if (found.length > 0 && bytes + length > limit.bytes) break;
+      found.push(record);
+      bytes += length;
+      next = record.sequence;
+    }
+    return found;
+  }
+
+  async #load(
+    incarnation: number,
+    after: number,
+  ): Promise<LogRecordWithContent | undefined> {
+    const { index, alarms } = this.#parts;
+    const row = index.statements.changesAfter
+      .get({ incarnation, sequence: after, limit: 1 });
+    if (row === undefined) return undefined;
+    const { sequence, record } = row;
+    if (crc32(`${incarnation}:${sequence}:${record}`) !== row.crc32) {
+      const why = `record ${sequence} of log ${incarnation} is damaged`;
+      alarms.add(`${why}; this log stops here`);
+      throw new Problem("damaged", `${why}: the log stops here`, {
+        incarnation,
+        sequence,
+      });
+    }
+    const change: Change = JSON.parse(record);
+    return { sequence, change, content: await this.#contentOf(change) };
+  }
+
+  /** Bytes of a small file, if it is still what the record made. */
+  async #contentOf({ entry, body }: Change): Promise<ContentSource> {
+    const none: ContentSource = { kind: "none" };
+    if (body.kind !== "whole" || entry.state === "tombstone") return none;
+    if (entry.sizeBytes > INLINE_BODY_BYTES_MAX) return none;
+    const row: FileRow | undefined = this.#parts.index.row(entry.id);
+    if (row === undefined || row.damaged === 1) return none;
+    if (row.epoch !== entry.epoch || row.version !== entry.version) return none;
+    try {
+      const bytes = await this.#files.read(entry);
+      return bytes instanceof Uint8Array ? { kind: "inline", bytes } : none;
+    } catch {
+      return none; // damaged here: the peer asks for it and hears so
+    }
+  }
+
+  /** @inheritdoc */
+  incarnations(): readonly {
+    readonly incarnation: number;
+    readonly lastSequence: number;
+  }[] {
+    const { statements } = this.#parts.index;
+    const list = [];
+    for (let incarnation = 0;;) {
+      const next = statements.nextIncarnation.get({ incarnation });
+      if (next === undefined || next.incarnation >= this.incarnation) break;
+      incarnation = next.incarnation;
+      const lastSequence = statements.lastSequence.get({ incarnation })?.last;
+      list.push({ incarnation, lastSequence: lastSequence ?? 0 });
+    }
+    list.push({ incarnation: this.incarnation, lastSequence: this.#head });
+    return list;
+  }
+
+  /** @inheritdoc */
+  positions(): readonly SyncPosition[] {
+    return [...this.#positions.values()];
+  }
+
+  /** @inheritdoc */
+  digests(): Promise<Uint32Array> {
+    return this.#parts.pump.digests();
+  }
+
+  /** @inheritdoc */
+  bucket(index: number): Promise<FileEntry[]> {
+    return this.#parts.index.bucket(index);
+  }
+
+  /** @inheritdoc */
+  damaged(limit: number): Promise<FileEntry[]> {
+    return Promise.resolve(this.#parts.index.damaged(limit));
+  }
+
+  /** @inheritdoc */
+  async collectTombstones(uptoSequence: number): Promise<number> {
+    const { collected } = await this.#parts.pump
+      .store(() => ({ kind: "collect", upto: uptoSequence }), [], false);
+    return collected;
+  }
+
+  /** @inheritdoc */
+  register(): GroupRegister | undefined {
+    return this.#register;
+  }
+
+  /** @inheritdoc */
+  async saveRegister(register: GroupRegister): Promise<void> {
+    const value = JSON.stringify(register);
+    await this.#parts.pump
+      .store(() => ({ kind: "state", key: "register", value }), [], true);
+    this.#register = register;
+  }
+}
+
+/** Whether a change needs something to be read or flushed first. */
+function mustWait({ body }: Change, source: ContentSource): boolean {
+  if (body.kind === "range" || body.kind === "truncate") return true;
+  return source.kind === "staged" && source.staged.inline === undefined;
+}
+
+function inlineOf(source: ContentSource): Uint8Array | undefined {
+  if (source.kind === "inline") return source.bytes;
+  return source.kind === "staged" ? source.staged.inline : undefined;
+}
+
+function placed(step: Step, at: number): Step {
+  const { content } = step;
+  return content.kind === "inline"
+    ? { ...step, content: { ...content, at } }
+    : step;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+function hostile(what: string): Problem {
+  return new Problem("invalid-request", `An entry of a peer ${what}`);
+}

@@ -1,0 +1,276 @@
+/**
+ * Puts everything that waits into one transaction.
+ *
+ * A batch is stored whole or not at all. After a failed commit nothing is tried
+ * again: the database may have lost what it believes to have, so the log is
+ * closed and only a new start (with a new incarnation) writes again.
+ *
+ * @module
+ */
+
+import { crc32 } from "node:zlib";
+import type { DatabaseSync } from "node:sqlite";
+import type { FileRow } from "@kedge/schema/db";
+import type { Applied } from "../ports.ts";
+import type { DigestTable } from "./digest_table.ts";
+import type { Finisher, Pending } from "./finisher.ts";
+import { decide, type NewAction, type Step } from "./merge_core.ts";
+import type { WriteStatements } from "./statements.ts";
+import type { Op, OpResult } from "./worker_messages.ts";
+
+/** What a committer works with. */
+export interface CommitterParts {
+  readonly database: DatabaseSync;
+  readonly statements: WriteStatements;
+  readonly finisher: Finisher;
+  readonly digests: DigestTable;
+  readonly incarnation: number;
+  /** Last sequence of our log that is stored. */
+  readonly head: number;
+  /** Whether a store path takes bytes. */
+  readonly mayWrite: (pathIndex: number) => boolean;
+}
+
+/** An action with its bytes, to be carried out after the commit. */
+interface Due {
+  readonly action: Pending;
+  readonly payload: Uint8Array | null;
+}
+
+/** The one writer of the database. */
+export class Committer {
+  readonly #parts: CommitterParts;
+  #head: number;
+  #lastUnsettled: number;
+  #isFull = true; // the value of PRAGMA synchronous that the connection has
+  #hasUnflushed = false;
+  #due: Due[] = [];
+  #rows: { before: FileRow | undefined; after: FileRow | undefined }[] = [];
+
+  /** Take over the writing. */
+  constructor(parts: CommitterParts, lastUnsettled: number) {
+    this.#parts = parts;
+    this.#head = parts.head;
+    this.#lastUnsettled = lastUnsettled;
+  }
+
+  /** Whether a commit waits for its flush. */
+  get hasUnflushed(): boolean {
+    return this.#hasUnflushed;
+  }
+
+  /**
+   * Store a batch and carry out what follows from it.
+   *
+   * @param ops What to store, in order.
+   * @param bytes Inline bodies of all of them.
+   * @param durable Whether to flush before this returns.
+   * @returns One result per op.
+   * @throws {Error} When nothing was stored.
+   */
+  commit(ops: readonly Op[], bytes: Uint8Array, durable: boolean): OpResult[] {
+    const head = this.#head;
+    const lastUnsettled = this.#lastUnsettled;
+    this.#due = [];
+    this.#rows = [];
+    this.#setDurable(durable);
+    const { statements, database, finisher, digests } = this.#parts;
+    let results: OpResult[];
+    statements.begin();
+    try {
+      results = ops.map((op) => this.#store(op, bytes));
+      if (durable && this.#hasUnflushed) this.#touch();
+      statements.commit();
+    } catch (error) {
+      this.#head = head;
+      this.#lastUnsettled = lastUnsettled;
+      if (database.isTransaction) database.exec("ROLLBACK");
+      throw error;
+    }
+    this.#hasUnflushed = !durable;
+    for (const { before, after } of this.#rows) digests.change(before, after);
+    for (const { action, payload } of this.#due) {
+      finisher.finish(action, payload);
+    }
+    this.#due = [];
+    return results;
+  }
+
+  #setDurable(durable: boolean): void {
+    if (durable === this.#isFull) return;
+    // NORMAL writes without a flush; checkpoints still flush in order.
+    this.#parts.database.exec(
+      `PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`,
+    );
+    this.#isFull = durable;
+  }
+
+  /** A commit without a change writes nothing, and so flushes nothing. */
+  #touch(): void {
+    const value = String(this.#head);
+    this.#parts.statements.putState.run({ key: "flushed", value });
+  }
+
+  #store(op: Op, bytes: Uint8Array): OpResult {
+    switch (op.kind) {
+      case "append":
+        return this.#append(op, bytes);
+      case "apply":
+        return this.#apply(op, bytes);
+      case "adopt":
+        return done(op.steps.map((step) => this.#merge(step, bytes)));
+      case "state":
+        this.#parts.statements.putState.run({ key: op.key, value: op.value });
+        return done([]);
+      case "mark":
+        return this.#mark(op);
+      case "fence":
+        this.#parts.statements.putPath.run({
+          pathIndex: op.pathIndex,
+          fenced: op.reason,
+        });
+        return done([]);
+      case "collect":
+        return this.#collect(op.upto);
+      case "flush":
+        return done([]);
+      default:
+        return op satisfies never;
+    }
+  }
+
+  #append(op: Op & { kind: "append" }, bytes: Uint8Array): OpResult {
+    const { statements, incarnation } = this.#parts;
+    if (op.sequence !== this.#head + 1) {
+      return refused(`record ${op.sequence} does not follow ${this.#head}`);
+    }
+    statements.putChange.run({
+      incarnation,
+      sequence: op.sequence,
+      tombstone: op.step.entry.state === "tombstone" ? 1 : 0,
+      record: op.record,
+      crc32: crc32(`${incarnation}:${op.sequence}:${op.record}`),
+    });
+    this.#head = op.sequence;
+    if (op.key !== undefined) statements.putKey.run({ ...op.key });
+    return done([this.#merge(op.step, bytes)]);
+  }
+
+  #apply(op: Op & { kind: "apply" }, bytes: Uint8Array): OpResult {
+    const { statements } = this.#parts;
+    const { origin, incarnation, first, steps } = op;
+    const position = this.#positionOf(origin, incarnation);
+    if (first > position + 1) {
+      return refused(
+        `records of node ${origin} from ${first} do not follow ${position}`,
+      );
+    }
+    const applied = steps.map((step) => this.#merge(step, bytes));
+    const sequence = first + steps.length - 1;
+    if (sequence > position) {
+      statements.putPosition.run({ origin, incarnation, sequence });
+    }
+    return done(applied);
+  }
+
+  #positionOf(origin: number, incarnation: number): number {
+    const rows = this.#parts.statements.positions.all({});
+    const row = rows.find((one) =>
+      one.origin === origin && one.incarnation === incarnation
+    );
+    return row?.sequence ?? 0;
+  }
+
+  #merge(step: Step, bytes: Uint8Array): Applied {
+    const { statements } = this.#parts;
+    const { id, epoch, version } = step.entry;
+    const before = statements.file.get({ id });
+    const { mayWrite } = this.#parts;
+    const { outcome, row, actions } = decide(before, step, { bytes, mayWrite });
+    if (row !== undefined) {
+      statements.putFile.run({ ...row });
+      this.#rows.push({ before, after: row });
+    }
+    for (const action of actions) this.#plan({ id, epoch, version }, action);
+    return outcome;
+  }
+
+  #plan(
+    file: { id: string; epoch: number; version: number },
+    action: NewAction,
+  ): void {
+    const { kind, pathIndex, token, offset, payload, replaces } = action;
+    const number = ++this.#lastUnsettled;
+    this.#parts.statements.putUnsettled.run({
+      number,
+      ...file,
+      kind,
+      pathIndex,
+      token,
+      offset,
+      payload,
+    });
+    const pending: Pending = {
+      number,
+      id: file.id,
+      kind,
+      pathIndex,
+      token,
+      offset,
+      replaces,
+      sinceMs: performance.now(),
+      done: false,
+    };
+    this.#due.push({ action: pending, payload });
+  }
+
+  #mark(op: Op & { kind: "mark" }): OpResult {
+    const damaged = op.damaged ? 1 : 0;
+    const { id, epoch, version } = op;
+    this.#parts.statements.markFile.run({ id, epoch, version, damaged });
+    return done([]);
+  }
+
+  #collect(upto: number): OpResult {
+    const { statements, incarnation } = this.#parts;
+    const key = "collected";
+    const [of, last] = (statements.state.get({ key })?.value ?? "").split(":");
+    const from = of === String(incarnation) ? Number(last) + 1 : 1;
+    let collected = 0;
+    for (const row of statements.deletes.all({ incarnation, from, to: upto })) {
+      const id: unknown = JSON.parse(row.record)?.entry?.id;
+      if (typeof id !== "string") continue;
+      const before = statements.file.get({ id });
+      if (before?.tombstone !== 1) continue;
+      statements.dropFile.run({ id });
+      this.#rows.push({ before, after: undefined });
+      collected++;
+    }
+    statements.putState.run({ key, value: `${incarnation}:${upto}` });
+    return { ok: true, applied: [], collected };
+  }
+
+  /** Forget actions whose files are on the disk. */
+  forget(numbers: readonly number[]): void {
+    if (numbers.length === 0) return;
+    const { statements, database } = this.#parts;
+    this.#setDurable(false);
+    statements.begin();
+    try {
+      for (const number of numbers) statements.dropUnsettled.run({ number });
+      statements.commit();
+    } catch (error) {
+      if (database.isTransaction) database.exec("ROLLBACK");
+      throw error;
+    }
+    this.#hasUnflushed = true;
+  }
+}
+
+function done(applied: readonly Applied[]): OpResult {
+  return { ok: true, applied, collected: 0 };
+}
+
+function refused(detail: string): OpResult {
+  return { ok: false, slug: "invalid-request", detail };
+}

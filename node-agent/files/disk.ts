@@ -1,0 +1,124 @@
+/**
+ * Small things done to disks, and what their failures mean.
+ *
+ * @module
+ */
+
+import { Problem } from "@kedge/schema";
+
+/** The `errno` name of a failure, such as `ENOSPC`, or "". */
+export function errorCode(error: unknown): string {
+  if (typeof error !== "object" || error === null) return "";
+  return "code" in error && typeof error.code === "string" ? error.code : "";
+}
+
+/** Whether there is no more room: nothing is wrong with the disk. */
+export function isFull(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
+/** Whether the file or folder does not exist. */
+export function isMissing(error: unknown): boolean {
+  return errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR";
+}
+
+/** A failure in words for an operator, without the stack. */
+export function describeError(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The refusal of a request that met a full disk or a broken one. */
+export function problemOfDisk(error: unknown, what: string): Problem {
+  if (error instanceof Problem) return error;
+  const why = `${what}: ${describeError(error)}`;
+  return new Problem(isFull(error) ? "insufficient-storage" : "read-only", why);
+}
+
+/** Write all bytes: one call may write fewer than asked. */
+export function writeAllSync(file: Deno.FsFile, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) {
+    done += file.writeSync(bytes.subarray(done));
+  }
+}
+
+/** Write all bytes: one call may write fewer than asked. */
+export async function writeAll(
+  file: Deno.FsFile,
+  bytes: Uint8Array,
+): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    done += await file.write(bytes.subarray(done));
+  }
+}
+
+/**
+ * Read until `into` is full or the file ends.
+ *
+ * @returns Bytes read.
+ */
+export function readFullSync(file: Deno.FsFile, into: Uint8Array): number {
+  let done = 0;
+  while (done < into.length) {
+    const count = file.readSync(into.subarray(done));
+    if (count === null) break;
+    done += count;
+  }
+  return done;
+}
+
+/**
+ * Read until `into` is full or the file ends.
+ *
+ * @returns Bytes read.
+ */
+export async function readFull(
+  file: Deno.FsFile,
+  into: Uint8Array,
+): Promise<number> {
+  let done = 0;
+  while (done < into.length) {
+    const count = await file.read(into.subarray(done));
+    if (count === null) break;
+    done += count;
+  }
+  return done;
+}
+
+/** Flush a file, or the names in a folder, to the disk. */
+export function flushSync(path: string): void {
+  const file = Deno.openSync(path);
+  try {
+    file.syncSync();
+  } finally {
+    file.close();
+  }
+}
+
+/** Flush a file, or the names in a folder, without blocking this thread. */
+export async function flush(path: string): Promise<void> {
+  const file = await Deno.open(path);
+  try {
+    await file.sync();
+  } finally {
+    file.close();
+  }
+}
+
+/** Write a file and bring it and its name to the disk, whole or not at all. */
+export function writeDurableSync(path: string, text: string): void {
+  const temporary = `${path}.new`;
+  Deno.writeTextFileSync(temporary, text);
+  flushSync(temporary);
+  Deno.renameSync(temporary, path);
+  flushSync(path.slice(0, path.lastIndexOf("/")));
+}
+
+/** Remove a file that may be gone already. */
+export function removeSync(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}

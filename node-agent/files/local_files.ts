@@ -1,0 +1,289 @@
+/**
+ * `LocalFiles`: what `http/` and `sync/` do with this node's files.
+ *
+ * @module
+ */
+
+import { Problem, type StorePathReport } from "@kedge/schema";
+import { compareEntries, type FileEntry } from "@kedge/schema/change";
+import { entryOf, type FileRow } from "@kedge/schema/db";
+import {
+  encodeFileId,
+  encodeFileName,
+  hashedDirectory,
+  rotatedDirectory,
+} from "@kedge/schema/file-id";
+import type {
+  ByteSpan,
+  Clock,
+  ContentEdit,
+  LocalFiles,
+  RememberedUpload,
+  Staged,
+  StageRequest,
+} from "../ports.ts";
+import type { Editor } from "./editor.ts";
+import type { Layout } from "./layout.ts";
+import type { ListQuery, LocalIndex } from "./local_index.ts";
+import type { Edits } from "./edits.ts";
+import type { Pump } from "./pump.ts";
+import type { Body, Reader } from "./reader.ts";
+import type { Stager } from "./stager.ts";
+import type { StorePaths } from "./store_paths.ts";
+
+/** How long an idempotency key is remembered: a day, in ms. */
+export const KEY_LIFE_MS: number = 24 * 60 * 60 * 1000;
+/** Names tried for one file. Source: FastDFS. */
+const NAME_TRIES_MAX = 10;
+/** Names given out and not yet stored that are remembered. */
+const RESERVED_COUNT_MAX = 100_000;
+
+/** How new files are named. */
+export interface Naming {
+  readonly node: number;
+  readonly group: string;
+  readonly subdirCount: number;
+  readonly distributeMode: "rotate" | "random";
+  readonly rotateCount: number;
+  /** Files placed before this run. */
+  readonly placed: number;
+}
+
+/** What the files of a store are made of. */
+export interface StoreParts {
+  readonly layout: Layout;
+  readonly index: LocalIndex;
+  readonly paths: StorePaths;
+  readonly pump: Pump;
+  readonly stager: Stager;
+  readonly reader: Reader;
+  readonly editor: Editor;
+  readonly edits: Edits;
+  readonly clock: Clock;
+  /** A random 32-bit number. */
+  readonly random: () => number;
+  /** What operators should see, besides the store paths. */
+  readonly alarms: Set<string>;
+  /** Whether the disk of the database is full. */
+  readonly isDatabaseFull: () => boolean;
+}
+
+/** This node's files. */
+export class StoredFiles implements LocalFiles {
+  readonly #parts: StoreParts;
+  readonly #naming: Naming;
+  readonly #reserved = new Set<string>();
+  /** Files placed so far, for the directories. */
+  placed: number;
+
+  /** Put together by `openStore`. */
+  constructor(parts: StoreParts, naming: Naming) {
+    this.#parts = parts;
+    this.#naming = naming;
+    this.placed = naming.placed;
+  }
+
+  /** @inheritdoc */
+  stage(request: StageRequest): Promise<Staged> {
+    const { pump, isDatabaseFull } = this.#parts;
+    if (pump.failure !== undefined) {
+      const why = `This node's log is closed: ${pump.failure}`;
+      return Promise.reject(new Problem("read-only", why));
+    }
+    if (isDatabaseFull()) {
+      return Promise.reject(
+        new Problem(
+          "insufficient-storage",
+          "The disk of this node's database is full",
+        ),
+      );
+    }
+    return this.#parts.stager.stage(request);
+  }
+
+  /** @inheritdoc */
+  async discard(staged: Staged): Promise<void> {
+    if (staged.token !== "") await this.#parts.stager.discard(staged.token);
+  }
+
+  /** @inheritdoc */
+  newId(options: {
+    readonly staged: Staged;
+    readonly extension: string;
+    readonly appender: boolean;
+  }): string {
+    for (let attempt = 0; attempt < NAME_TRIES_MAX; attempt++) {
+      const id = this.#name(options);
+      if (this.#reserved.has(id) || this.#parts.index.row(id) !== undefined) {
+        continue;
+      }
+      this.#reserved.add(id);
+      if (this.#reserved.size > RESERVED_COUNT_MAX) {
+        const [oldest] = this.#reserved;
+        if (oldest !== undefined) this.#reserved.delete(oldest);
+      }
+      this.placed++;
+      return id;
+    }
+    throw new Problem("internal", "No unused name was found for a file");
+  }
+
+  #name(options: {
+    readonly staged: Staged;
+    readonly extension: string;
+    readonly appender: boolean;
+  }): string {
+    const { node, group, subdirCount, rotateCount } = this.#naming;
+    const { staged, extension, appender } = options;
+    const { clock, random } = this.#parts;
+    const name = encodeFileName({
+      origin: node,
+      createdS: Math.floor(clock.wallMs() / 1000) % 2 ** 32,
+      sizeBytes: staged.sizeBytes,
+      crc32: staged.crc32,
+      appender,
+      random: random(),
+      digits: random(),
+      extension,
+    });
+    const directory = this.#naming.distributeMode === "rotate"
+      ? rotatedDirectory(this.placed, rotateCount, subdirCount)
+      : hashedDirectory(name, subdirCount);
+    const { pathIndex } = staged;
+    return encodeFileId({ group, pathIndex, ...directory }, name);
+  }
+
+  /** The record of this file is stored: the index remembers it from now on. */
+  release(id: string): void {
+    this.#reserved.delete(id);
+  }
+
+  /** @inheritdoc */
+  async foresee(
+    entry: FileEntry,
+    edit: ContentEdit,
+  ): Promise<{ readonly sizeBytes: number; readonly crc32: number }> {
+    const row = await this.#parts.index.stillRow(entry.id);
+    if (row === undefined || compareEntries(entryOf(row), entry) !== 0) {
+      throw new Problem("precondition-failed", "The file changed meanwhile");
+    }
+    if (row.damaged === 1) throw this.#damaged(row.id);
+    if (edit.kind === "range" && edit.offset > row.sizeBytes) {
+      throw new Problem(
+        "range-not-satisfiable",
+        `The file has ${row.sizeBytes} bytes; a change cannot begin at ${edit.offset}`,
+      );
+    }
+    return await this.#parts.edits.foresee(row, edit);
+  }
+
+  /** @inheritdoc */
+  lookup(id: string): FileEntry | undefined {
+    const row = this.#parts.index.row(id);
+    return row === undefined ? undefined : entryOf(row);
+  }
+
+  /** @inheritdoc */
+  async read(entry: FileEntry, span?: ByteSpan): Promise<Body> {
+    const { index, reader, paths, layout } = this.#parts;
+    const { id, sizeBytes } = entry;
+    const row = await index.stillRow(id);
+    const { from, lengthBytes } = span ?? { from: 0, lengthBytes: sizeBytes };
+    if (from < 0 || lengthBytes < 0 || from + lengthBytes > sizeBytes) {
+      throw new Problem(
+        "range-not-satisfiable",
+        "The range is not in the file",
+      );
+    }
+    if (row === undefined || row.tombstone === 1) {
+      throw new Problem("file-not-found", `${id} was deleted`);
+    }
+    if (row.damaged === 1 || !paths.isReadable(row.pathIndex)) {
+      throw this.#damaged(id);
+    }
+    const isSame = compareEntries(entryOf(row), entry) === 0;
+    if (!isSame && row.sizeBytes < sizeBytes) throw changed(id);
+    const path = layout.file(id, row.pathIndex);
+    const wanted = isSame ? row : { ...row, sizeBytes, crc32: entry.crc32 };
+    try {
+      const onDamage = (why: string) => this.#report(isSame, row, why);
+      return await reader.read({ path, row: wanted, onDamage }, {
+        from,
+        lengthBytes,
+      });
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (!isSame) throw changed(id);
+      const kept = this.#unsettled(row);
+      if (kept === undefined) throw error;
+      return kept.subarray(from, from + lengthBytes);
+    }
+  }
+
+  #damaged(id: string): Problem {
+    const why = `The content of ${id} is missing or wrong on this node`;
+    return new Problem("damaged", why, { id });
+  }
+
+  /** Bytes that the disk has not taken yet. */
+  #unsettled(row: FileRow): Uint8Array<ArrayBuffer> | undefined {
+    const found = this.#parts.index.statements.unsettledOf.all({ id: row.id });
+    const last = found.at(-1);
+    if (last?.kind !== "write" || last.payload === null) return undefined;
+    if (last.version !== row.version || last.epoch !== row.epoch) {
+      return undefined;
+    }
+    return new Uint8Array(last.payload);
+  }
+
+  #report(isSame: boolean, row: FileRow, why: string): void {
+    if (!isSame || this.#unsettled(row) !== undefined) return;
+    const { id, epoch, version } = row;
+    const { pump, index } = this.#parts;
+    this.#parts.alarms.add(`${id} is damaged here: ${why}`.slice(0, 300));
+    index.rows.forget(id);
+    pump.store(
+      () => ({ kind: "mark", id, epoch, version, damaged: true }),
+      [],
+      false,
+    ).then(() => index.rows.forget(id), () => {});
+  }
+
+  /** @inheritdoc */
+  list(query: ListQuery): FileEntry[] {
+    return this.#parts.index.list(query);
+  }
+
+  /** @inheritdoc */
+  remembered(idempotencyKey: string): RememberedUpload | undefined {
+    const { index, clock } = this.#parts;
+    const row = index.statements.key.get({ key: idempotencyKey });
+    if (row === undefined) return undefined;
+    if (row.usedMs + KEY_LIFE_MS < clock.wallMs()) return undefined;
+    return { id: row.id, sha256: row.sha256 };
+  }
+
+  /** @inheritdoc */
+  storePaths(): StorePathReport[] {
+    return this.#parts.paths.report();
+  }
+
+  /** @inheritdoc */
+  fileCount(): number {
+    return this.#parts.pump.present;
+  }
+
+  /** @inheritdoc */
+  alarms(): string[] {
+    const { pump, paths, alarms, isDatabaseFull } = this.#parts;
+    const closed = pump.failure === undefined
+      ? []
+      : [`the log is closed: ${pump.failure}`.slice(0, 300)];
+    const full = isDatabaseFull() ? ["the disk of the database is full"] : [];
+    return [...closed, ...full, ...paths.alarms(), ...alarms].slice(0, 32);
+  }
+}
+
+function changed(id: string): Problem {
+  return new Problem("unavailable", `${id} changed while it was read`, { id });
+}

@@ -1,0 +1,247 @@
+/**
+ * The main isolate's side of the store worker: while one batch is being
+ * committed the next one collects, so that many writers share one flush
+ * without a timer.
+ *
+ * @module
+ */
+
+import { Problem } from "@kedge/schema";
+import type {
+  FromWorker,
+  Op,
+  Opened,
+  OpResult,
+  ToWorker,
+  WorkerOptions,
+} from "./worker_messages.ts";
+
+/** Bytes of inline bodies in one batch, at most. */
+const BATCH_BYTES_MAX = 8 << 20;
+/** Ops in one batch, at most. */
+const BATCH_OPS_MAX = 512;
+
+/** Something that waits for the next batch. */
+interface Waiting {
+  /** Make the op; its bodies lie at `at` in the batch's buffer. */
+  readonly make: (at: number) => Op;
+  readonly bodies: readonly Uint8Array[];
+  readonly durable: boolean;
+  readonly resolve: (result: OpResult & { ok: true }) => void;
+  readonly reject: (problem: Problem) => void;
+}
+
+/** What the worker tells without being asked. */
+export type WorkerNews = Exclude<
+  FromWorker,
+  { kind: "opened" | "open-failed" | "answer" | "failed" | "digests" }
+>;
+
+/** Talks to the store worker. */
+export class Pump {
+  readonly #worker: Worker;
+  readonly #onNews: (news: WorkerNews) => void;
+  readonly #asked = new Map<number, (answer: FromWorker) => void>();
+  readonly #opened = Promise.withResolvers<Opened>();
+  /** Present files by the index, as far as they are counted. */
+  present = 0;
+  #waiting: Waiting[] = [];
+  #isBusy = false;
+  #nextRequest = 1;
+  #failure: string | undefined;
+
+  /**
+   * Start the worker.
+   *
+   * @param onNews Called for everything that it tells without being asked.
+   */
+  constructor(onNews: (news: WorkerNews) => void) {
+    this.#onNews = onNews;
+    this.#worker = new Worker(import.meta.resolve("./store_worker.ts"), {
+      type: "module",
+      name: "store",
+    });
+    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) =>
+      this.#hear(data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#fail(`the store worker died: ${event.message}`);
+    };
+  }
+
+  /** Why nothing can be stored any more, or `undefined`. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /**
+   * Open the database.
+   *
+   * @throws {Problem} When it cannot be used.
+   */
+  open(options: WorkerOptions): Promise<Opened> {
+    this.#send({ kind: "open", options });
+    return this.#opened.promise;
+  }
+
+  /**
+   * Store something with the next batch.
+   *
+   * @param make Makes the op, given where its bodies lie in the buffer.
+   * @param bodies Inline bodies, in order.
+   * @throws {Problem} `read-only` when the log is closed, or the op's refusal.
+   */
+  store(
+    make: (at: number) => Op,
+    bodies: readonly Uint8Array[],
+    durable: boolean,
+  ): Promise<OpResult & { ok: true }> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(closed(this.#failure));
+      this.#waiting.push({ make, bodies, durable, resolve, reject });
+      if (!this.#isBusy) void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    this.#isBusy = true;
+    await Promise.resolve(); // let the callers of this turn join
+    while (this.#waiting.length > 0) {
+      const batch = this.#take();
+      const { ops, bytes, durable } = packed(batch);
+      const answer = await this.#ask(
+        (request) => ({ kind: "batch", request, durable, ops, bytes }),
+        [bytes.buffer],
+      );
+      this.#settle(batch, answer);
+    }
+    this.#isBusy = false;
+  }
+
+  #take(): Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    for (const { bodies } of this.#waiting) {
+      for (const body of bodies) bytes += body.length;
+      if (count > 0 && bytes > BATCH_BYTES_MAX) break;
+      if (++count === BATCH_OPS_MAX) break;
+    }
+    const rest = this.#waiting.splice(count);
+    const batch = this.#waiting;
+    this.#waiting = rest;
+    return batch;
+  }
+
+  #settle(batch: readonly Waiting[], answer: FromWorker): void {
+    if (answer.kind === "answer") this.present = answer.present;
+    if (answer.kind !== "answer") {
+      const why = answer.kind === "failed" ? answer.why : "the worker stopped";
+      this.#fail(why);
+      for (const { reject } of batch) reject(closed(why));
+      return;
+    }
+    batch.forEach(({ resolve, reject }, index) => {
+      const result = answer.results[index];
+      if (result === undefined) reject(closed("the worker did not answer"));
+      else if (result.ok) resolve(result);
+      else reject(new Problem(result.slug, result.detail));
+    });
+  }
+
+  #ask(
+    make: (request: number) => ToWorker,
+    transfer: Transferable[] = [],
+  ): Promise<FromWorker> {
+    const request = this.#nextRequest++;
+    const answer = Promise.withResolvers<FromWorker>();
+    if (this.#failure !== undefined) {
+      return Promise.resolve({ kind: "failed", request, why: this.#failure });
+    }
+    this.#asked.set(request, answer.resolve);
+    this.#send(make(request), transfer);
+    return answer.promise;
+  }
+
+  #send(message: ToWorker, transfer: Transferable[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  #hear(message: FromWorker): void {
+    switch (message.kind) {
+      case "opened":
+        this.present = message.opened.present;
+        return this.#opened.resolve(message.opened);
+      case "open-failed":
+        this.#failure = message.detail;
+        return this.#opened.reject(new Problem(message.slug, message.detail));
+      case "failed":
+        this.#failure ??= message.why;
+        return this.#answer(message.request, message);
+      case "answer":
+      case "digests":
+        return this.#answer(message.request, message);
+      default:
+        return this.#onNews(message);
+    }
+  }
+
+  #answer(request: number, message: FromWorker): void {
+    const resolve = this.#asked.get(request);
+    this.#asked.delete(request);
+    resolve?.(message);
+  }
+
+  #fail(why: string): void {
+    this.#failure ??= why;
+    this.#opened.reject(closed(why));
+    for (const [request, resolve] of this.#asked) {
+      resolve({ kind: "failed", request, why });
+    }
+    this.#asked.clear();
+    for (const { reject } of this.#waiting) reject(closed(why));
+    this.#waiting = [];
+  }
+
+  /** The digests of all buckets. */
+  async digests(): Promise<Uint32Array> {
+    const answer = await this.#ask((request) => ({ kind: "digests", request }));
+    if (answer.kind === "digests") return answer.digests;
+    throw closed(this.#failure ?? "the worker stopped");
+  }
+
+  /** Flush files older than this now, for tests and a quiet stop. */
+  async settle(minAgeMs: number): Promise<void> {
+    await this.#ask((request) => ({ kind: "settle", request, minAgeMs }));
+  }
+
+  /** End the run. A clean end is durable when this resolves. */
+  async close(clean: boolean): Promise<void> {
+    await this.#ask((request) => ({ kind: "close", request, clean }));
+    this.#failure ??= "the store is closed";
+    this.#worker.terminate();
+  }
+}
+
+/** The content of a batch's message, with all bodies in one buffer. */
+function packed(batch: readonly Waiting[]) {
+  let total = 0;
+  for (const { bodies } of batch) {
+    for (const body of bodies) total += body.length;
+  }
+  const bytes = new Uint8Array(total);
+  let at = 0;
+  const ops = batch.map(({ make, bodies }) => {
+    const op = make(at);
+    for (const body of bodies) {
+      bytes.set(body, at);
+      at += body.length;
+    }
+    return op;
+  });
+  const durable = batch.some((waiting) => waiting.durable);
+  return { ops, bytes, durable };
+}
+
+function closed(why: string): Problem {
+  return new Problem("read-only", `This node's log is closed: ${why}`);
+}

@@ -1,0 +1,210 @@
+/**
+ * Reads content and lets out only bytes that were checked.
+ *
+ * Small files are read whole and compared with their CRC-32. Large ones are
+ * compared block by block, before each block leaves; a file that was read to
+ * its end without fault, and has not been touched since, is streamed natively.
+ *
+ * @module
+ */
+
+import { crc32 } from "node:zlib";
+import {
+  CHECKSUM_BLOCK_BYTES,
+  INLINE_BODY_BYTES_MAX,
+  Problem,
+} from "@kedge/schema";
+import type { FileRow } from "@kedge/schema/db";
+import type { ByteSpan } from "../ports.ts";
+import { unpackBlocks } from "./crc32.ts";
+import { describeError, readFull, readFullSync } from "./disk.ts";
+
+/** Content on its way out. */
+export type Body =
+  | Uint8Array<ArrayBuffer>
+  | ReadableStream<Uint8Array<ArrayBuffer>>;
+
+/** A file to read, and what is known about it. */
+export interface Readable {
+  /** Where it lies. */
+  readonly path: string;
+  /** What its bytes must be. */
+  readonly row: FileRow;
+  /** Called when they are not. */
+  readonly onDamage: (why: string) => void;
+}
+
+/** Files remembered as checked. */
+const CHECKED_COUNT_MAX = 20_000;
+
+/** Reads files of one store. */
+export class Reader {
+  /** Fingerprint at the time when every byte was right, by file ID. */
+  readonly #checked = new Map<string, string>();
+
+  /**
+   * Read a part of a file.
+   *
+   * @param span Inside the file.
+   * @throws {Problem} `damaged`.
+   */
+  async read(file: Readable, span: ByteSpan): Promise<Body> {
+    if (span.lengthBytes === 0) return new Uint8Array(0);
+    const isSmall = file.row.sizeBytes <= INLINE_BODY_BYTES_MAX;
+    return isSmall
+      ? this.#readSmall(file, span)
+      : await this.#readLarge(file, span);
+  }
+
+  #readSmall(file: Readable, span: ByteSpan): Uint8Array<ArrayBuffer> {
+    const { sizeBytes, crc32: wanted } = file.row;
+    const bytes = new Uint8Array(sizeBytes);
+    let count: number;
+    try {
+      const handle = Deno.openSync(file.path);
+      try {
+        count = readFullSync(handle, bytes);
+      } finally {
+        handle.close();
+      }
+    } catch (error) {
+      throw damage(file, describeError(error));
+    }
+    if (count < sizeBytes) throw damage(file, `${count} of ${sizeBytes} bytes`);
+    if (crc32(bytes) !== wanted) throw damage(file, "the checksum is wrong");
+    const { from, lengthBytes } = span;
+    return lengthBytes === sizeBytes
+      ? bytes
+      : bytes.subarray(from, from + lengthBytes);
+  }
+
+  async #readLarge(file: Readable, span: ByteSpan): Promise<Body> {
+    let handle: Deno.FsFile;
+    let info: Deno.FileInfo;
+    try {
+      handle = await Deno.open(file.path);
+      info = await handle.stat();
+    } catch (error) {
+      throw damage(file, describeError(error));
+    }
+    const { sizeBytes, id } = file.row;
+    const print = fingerprint(file.row, info);
+    const isChecked = this.#checked.get(id) === print;
+    const reachesEnd = span.from + span.lengthBytes === sizeBytes;
+    try {
+      if (isChecked && reachesEnd && info.size === sizeBytes) {
+        await handle.seek(span.from, Deno.SeekMode.Start);
+        return handle.readable;
+      }
+      if (info.size < sizeBytes) {
+        throw damage(file, `${info.size} of ${sizeBytes} bytes`);
+      }
+      const blocks = new CheckedBlocks(handle, file);
+      await blocks.start(span);
+      return blocks.stream(() => this.#remember(id, print, span, file.row));
+    } catch (error) {
+      handle.close();
+      throw error;
+    }
+  }
+
+  #remember(id: string, print: string, span: ByteSpan, row: FileRow): void {
+    if (span.lengthBytes !== row.sizeBytes) return;
+    this.#checked.delete(id);
+    this.#checked.set(id, print);
+    if (this.#checked.size <= CHECKED_COUNT_MAX) return;
+    const [oldest] = this.#checked.keys();
+    if (oldest !== undefined) this.#checked.delete(oldest);
+  }
+}
+
+/** Whatever changes when somebody touches the file. */
+function fingerprint(row: FileRow, info: Deno.FileInfo): string {
+  const { dev, ino, size, ctime, mtime } = info;
+  const facts = [row.epoch, row.version, dev, ino, size, +(ctime ?? 0)];
+  return [...facts, +(mtime ?? 0)].join(":");
+}
+
+/** Blocks of an open file, each compared before it is given out. */
+class CheckedBlocks {
+  readonly #handle: Deno.FsFile;
+  readonly #file: Readable;
+  readonly #crcs: readonly number[];
+  #span: ByteSpan = { from: 0, lengthBytes: 0 };
+  #next = 0;
+  #last = 0;
+  #first: Uint8Array<ArrayBuffer> | undefined;
+
+  constructor(handle: Deno.FsFile, file: Readable) {
+    const { sizeBytes, crc32, blockCrcs } = file.row;
+    this.#handle = handle;
+    this.#file = file;
+    this.#crcs = unpackBlocks(sizeBytes, crc32, blockCrcs);
+  }
+
+  /** Read the first block, so that a damaged file is refused at once. */
+  async start(span: ByteSpan): Promise<void> {
+    this.#span = span;
+    this.#next = Math.floor(span.from / CHECKSUM_BLOCK_BYTES);
+    const end = span.from + span.lengthBytes;
+    this.#last = Math.floor((end - 1) / CHECKSUM_BLOCK_BYTES);
+    const at = this.#next * CHECKSUM_BLOCK_BYTES;
+    await this.#handle.seek(at, Deno.SeekMode.Start);
+    this.#first = await this.#read();
+  }
+
+  async #read(): Promise<Uint8Array<ArrayBuffer>> {
+    const index = this.#next++;
+    const at = index * CHECKSUM_BLOCK_BYTES;
+    const { sizeBytes } = this.#file.row;
+    const length = Math.min(CHECKSUM_BLOCK_BYTES, sizeBytes - at);
+    const bytes = new Uint8Array(length);
+    let count: number;
+    try {
+      count = await readFull(this.#handle, bytes);
+    } catch (error) {
+      throw damage(this.#file, describeError(error));
+    }
+    if (count < length || crc32(bytes) !== this.#crcs[index]) {
+      throw damage(this.#file, `block ${index} is wrong`);
+    }
+    const from = Math.max(0, this.#span.from - at);
+    const end = this.#span.from + this.#span.lengthBytes - at;
+    return bytes.subarray(from, Math.min(length, end));
+  }
+
+  /** The span as a stream. Takes over the file. */
+  stream(onWhole: () => void): Body {
+    const first = this.#first;
+    if (this.#next > this.#last && first !== undefined) {
+      this.#handle.close();
+      onWhole();
+      return first;
+    }
+    return new ReadableStream({
+      pull: async (controller) => {
+        try {
+          controller.enqueue(this.#first ?? await this.#read());
+          this.#first = undefined;
+          if (this.#next <= this.#last) return;
+          this.#handle.close();
+          onWhole();
+          controller.close();
+        } catch (error) {
+          this.#handle.close();
+          controller.error(error);
+        }
+      },
+      cancel: () => this.#handle.close(),
+    }, { highWaterMark: 1 });
+  }
+}
+
+function damage(file: Readable, why: string): Problem {
+  file.onDamage(why);
+  return new Problem(
+    "damaged",
+    `The copy of ${file.row.id} on this node is damaged: ${why}`,
+    { id: file.row.id },
+  );
+}

@@ -1,0 +1,88 @@
+/**
+ * Space kept back on the disk of the database, so that deletes and their
+ * records still fit when it is full.
+ *
+ * @module
+ */
+
+import { describeError, isMissing, removeSync, writeAllSync } from "./disk.ts";
+
+const CHUNK_BYTES = 1 << 20;
+
+/** A file that is only there to be removed. */
+export class Reserve {
+  readonly #path: string;
+  readonly #sizeBytes: number;
+  #isReleased = false;
+
+  /**
+   * Name the file.
+   *
+   * @param sizeBytes 0 keeps nothing back.
+   */
+  constructor(path: string, sizeBytes: number) {
+    this.#path = path;
+    this.#sizeBytes = sizeBytes;
+  }
+
+  /** Whether the space was given away. */
+  get isReleased(): boolean {
+    return this.#isReleased;
+  }
+
+  /**
+   * Give the space away.
+   *
+   * @returns Whether there was any.
+   */
+  release(): boolean {
+    if (this.#isReleased || this.#sizeBytes === 0) return false;
+    this.#isReleased = true;
+    try {
+      Deno.removeSync(this.#path);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Take the space, if it is there.
+   *
+   * @returns Whether the reserve is full now.
+   */
+  fill(): boolean {
+    if (this.#sizeBytes === 0) return true;
+    try {
+      if (Deno.statSync(this.#path).size >= this.#sizeBytes) return true;
+    } catch (error) {
+      if (!isMissing(error)) return false;
+    }
+    try {
+      this.#write();
+      this.#isReleased = false;
+      return true;
+    } catch (error) {
+      removeSync(this.#path);
+      this.#isReleased = true;
+      void describeError(error); // a full disk: tried again later
+      return false;
+    }
+  }
+
+  #write(): void {
+    const file = Deno.openSync(this.#path, {
+      write: true,
+      create: true,
+      truncate: true,
+    });
+    try {
+      const chunk = new Uint8Array(CHUNK_BYTES);
+      for (let rest = this.#sizeBytes; rest > 0; rest -= chunk.length) {
+        writeAllSync(file, chunk.subarray(0, Math.min(rest, chunk.length)));
+      }
+    } finally {
+      file.close();
+    }
+  }
+}

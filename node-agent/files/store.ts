@@ -1,0 +1,213 @@
+/**
+ * Opens the local store of a node: files, index and change log.
+ *
+ * @module
+ */
+
+import { randomBytes, randomUUID } from "node:crypto";
+import { FLUSH_DELAY_MS, type NodeId } from "@kedge/schema";
+import type { Reserve } from "@kedge/schema/config/units";
+import type { Clock, Log } from "../ports.ts";
+import { StoredLog } from "./change_log.ts";
+import { openForReading } from "./database.ts";
+import { Editor } from "./editor.ts";
+import { Edits } from "./edits.ts";
+import { Layout } from "./layout.ts";
+import { StoredFiles, type StoreParts } from "./local_files.ts";
+import { LocalIndex } from "./local_index.ts";
+import { lockDataDir } from "./lock.ts";
+import { Pump, type WorkerNews } from "./pump.ts";
+import { Reader } from "./reader.ts";
+import { RowCache } from "./row_cache.ts";
+import { Stager } from "./stager.ts";
+import { ReadStatements } from "./statements.ts";
+import { StorePaths } from "./store_paths.ts";
+
+/** Age at which a file is flushed and its copy in the database dropped. */
+const SETTLE_DELAY_MS = 30_000;
+/** Space kept back for deletes. Source: promises.md F14. */
+const RESERVE_FILE_BYTES = 64 << 20;
+/** Rows of the index kept in memory. */
+const ROWS_KEPT = 20_000;
+
+/** What {@linkcode openStore} needs. */
+export interface StoreOptions {
+  /** Folder of the database; made when missing. */
+  readonly dataDir: string;
+  /** Folders of `M00`, `M01`, …; made when new. */
+  readonly storePaths: readonly string[];
+  /** This node's number. */
+  readonly node: NodeId;
+  /** Its group. */
+  readonly group: string;
+  /** Folders per level, 1 to 256. */
+  readonly subdirCount?: number;
+  /** How files are spread over folders. */
+  readonly distributeMode?: "rotate" | "random";
+  /** Files in one folder before `rotate` takes the next. */
+  readonly rotateCount?: number;
+  /** Space kept free on every store path. */
+  readonly reserve: Reserve;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A random 32-bit number; from the system by default. */
+  readonly random?: () => number;
+  /** For tests. */
+  readonly settleDelayMs?: number;
+  /** For tests; 64 MiB by default. */
+  readonly reserveFileBytes?: number;
+}
+
+/** An open store. */
+export interface Store {
+  /** Files, for `http/`. */
+  readonly files: StoredFiles;
+  /** Log and index, for `sync/`. */
+  readonly log: StoredLog;
+  /** Flush all files older than this now and drop their copies. */
+  settle(minAgeMs: number): Promise<void>;
+  /** Operator: this store path was mended; take bytes again. */
+  clearFence(pathIndex: number): Promise<void>;
+  /** Stop. Only after a clean stop does the log go on under its number. */
+  close(options: { readonly clean: boolean }): Promise<void>;
+}
+
+/**
+ * Open the store of a node; finishes what a crash interrupted.
+ *
+ * @throws {Problem} `already-exists` when another agent uses the folder,
+ * `invalid-request` when the database is another node's, `read-only` when it
+ * cannot be opened.
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const layout = new Layout(options.dataDir, options.storePaths);
+  Deno.mkdirSync(options.dataDir, { recursive: true, mode: 0o750 });
+  const lock = lockDataDir(layout.lock);
+  try {
+    return await openLocked(options, layout, lock);
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+async function openLocked(
+  options: StoreOptions,
+  layout: Layout,
+  lock: Deno.FsFile,
+): Promise<Store> {
+  const { clock, log } = options;
+  const alarms = new Set<string>();
+  const news = new News(log);
+  const pump = new Pump((message) => news.hear(message));
+  const opened = await pump.open({
+    dataDir: options.dataDir,
+    storePaths: options.storePaths,
+    node: options.node,
+    group: options.group,
+    newStore: randomUUID(),
+    // Unlike any number of a lost database of this node, or nearly so.
+    newIncarnation: Math.max(1, Math.floor(clock.wallMs())),
+    settleDelayMs: options.settleDelayMs ?? SETTLE_DELAY_MS,
+    flushDelayMs: FLUSH_DELAY_MS,
+    reserveFileBytes: options.reserveFileBytes ?? RESERVE_FILE_BYTES,
+  });
+  const database = openForReading(layout.database);
+  const index = new LocalIndex(
+    database,
+    new ReadStatements(database),
+    new RowCache(ROWS_KEPT),
+  );
+  const { reserve } = options;
+  const paths = new StorePaths(layout, opened.paths, { reserve, clock });
+  news.paths = paths;
+  const onFence = (pathIndex: number, reason: string) => {
+    if (!paths.isWritable(pathIndex)) return;
+    paths.set(pathIndex, { state: "fenced", reason });
+    log.warn("a store path is fenced after an I/O error", {
+      pathIndex,
+      reason,
+    });
+    pump.store(() => ({ kind: "fence", pathIndex, reason }), [], true)
+      .catch(() => {});
+  };
+  const stager = new Stager(layout, paths, onFence);
+  const editor = new Editor(layout, paths, stager, onFence);
+  const edits = new Edits(editor, stager);
+  const parts: StoreParts = {
+    layout,
+    index,
+    paths,
+    pump,
+    stager,
+    reader: new Reader(),
+    editor,
+    edits,
+    clock,
+    random: options.random ?? (() => randomBytes(4).readUInt32LE()),
+    alarms,
+    isDatabaseFull: () => news.isDatabaseFull,
+  };
+  const { state } = index.statements;
+  const files = new StoredFiles(parts, {
+    node: options.node,
+    group: options.group,
+    subdirCount: options.subdirCount ?? 256,
+    distributeMode: options.distributeMode ?? "rotate",
+    rotateCount: options.rotateCount ?? 100,
+    placed: Number(state.get({ key: "placed" })?.value ?? 0),
+  });
+  const saved = state.get({ key: "register" })?.value;
+  const changes = new StoredLog(parts, files, {
+    node: options.node,
+    group: options.group,
+    opened,
+    register: saved === undefined ? undefined : JSON.parse(saved),
+  });
+  return {
+    files,
+    log: changes,
+    settle: (minAgeMs) => pump.settle(minAgeMs),
+    async clearFence(pathIndex) {
+      const op = { kind: "fence", pathIndex, reason: null } as const;
+      await pump.store(() => op, [], true);
+      paths.set(pathIndex, { state: "writable", reason: undefined });
+    },
+    async close({ clean }) {
+      if (clean && pump.failure === undefined) {
+        const value = String(files.placed);
+        await changes.flush();
+        await pump
+          .store(() => ({ kind: "state", key: "placed", value }), [], true);
+      }
+      await pump.close(clean);
+      index.close();
+      lock.close();
+    },
+  };
+}
+
+/** What the worker tells without being asked. */
+class News {
+  readonly #log: Log;
+  paths: StorePaths | undefined;
+  isDatabaseFull = false;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  hear(message: WorkerNews): void {
+    switch (message.kind) {
+      case "path":
+        return this.paths?.set(message.pathIndex, message.state);
+      case "database-full":
+        this.isDatabaseFull = message.isFull;
+        return;
+      case "log":
+        return this.#log[message.level](message.message, message.facts);
+      default:
+        return message satisfies never;
+    }
+  }
+}

@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { crc32 } from "node:zlib";
+import { MIB, Problem } from "@kedge/schema";
+import { parseFileId } from "@kedge/schema/file-id";
+import { diskPath, someBytes, TestStore } from "./store_fixture.ts";
+
+async function withStore(
+  act: (store: TestStore, dir: string) => Promise<void>,
+): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-store-" });
+  try {
+    const store = await TestStore.open(dir);
+    try {
+      await act(store, dir);
+    } finally {
+      await store.close();
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+const SIZES = [0, 1, 4096, 65_536, 65_537, MIB - 1, MIB, MIB + 1, 3 * MIB + 7];
+
+Deno.test("a file that was appended can be read, whole and in parts", () =>
+  withStore(async (store, dir) => {
+    for (const size of SIZES) {
+      const bytes = someBytes(size, size + 1);
+      const entry = await store.upload(bytes);
+      assert.equal(entry.sizeBytes, size);
+      assert.equal(entry.crc32, crc32(bytes));
+      assert.deepEqual(store.store.files.lookup(entry.id), entry);
+      for (let round = 0; round < 3; round++) {
+        assert.deepEqual(await store.read(entry), bytes, `size ${size}`);
+      }
+      for (const [from, end] of [[0, 1], [size - 1, size], [1, size - 1]]) {
+        if (from === undefined || end === undefined) continue;
+        if (from < 0 || end > size || from >= end) continue;
+        const part = await store.read(entry, { from, lengthBytes: end - from });
+        assert.deepEqual(part, bytes.subarray(from, end), `${from}-${end}`);
+      }
+      const info = await Deno.stat(diskPath(dir, entry.id));
+      assert.equal(info.size, size);
+      assert.equal(parseFileId(entry.id)?.origin, 1);
+    }
+    assert.equal(store.store.files.fileCount(), SIZES.length);
+    assert.equal(store.store.log.head(), SIZES.length);
+    assert.deepEqual([...Deno.readDirSync(`${dir}/p0/data/.tmp`)], []);
+  }));
+
+Deno.test("a body that comes as a stream is staged the same way", () =>
+  withStore(async (store) => {
+    for (const size of SIZES) {
+      const bytes = someBytes(size, 3);
+      const body = new Blob([bytes]).stream();
+      const passed: Uint8Array[] = [];
+      let finished = false;
+      const staged = await store.store.files.stage({
+        body,
+        sizeBytesMax: size,
+        relay: {
+          write(part) {
+            passed.push(part.slice());
+            return Promise.resolve();
+          },
+          finish() {
+            finished = true;
+            return Promise.resolve();
+          },
+          abort() {},
+        },
+      });
+      assert.equal(staged.crc32, crc32(bytes));
+      assert.equal(staged.inline === undefined, size > 65_536);
+      assert.equal(finished, size > 65_536);
+      if (finished) {
+        assert.deepEqual(await new Blob(passed as BlobPart[]).bytes(), bytes);
+      }
+      await store.store.files.discard(staged);
+    }
+  }));
+
+Deno.test("a body that is too long is refused, and leaves nothing", () =>
+  withStore(async (store, dir) => {
+    for (const size of [1, 70_000, 3 * MIB]) {
+      const body = new Blob([someBytes(size)]).stream();
+      await assert.rejects(
+        store.store.files.stage({ body, sizeBytesMax: size - 1 }),
+        (error) => error instanceof Problem && error.slug === "too-large",
+      );
+    }
+    assert.deepEqual([...Deno.readDirSync(`${dir}/p0/data/.tmp`)], []);
+  }));
+
+Deno.test("a sender that breaks off leaves nothing", () =>
+  withStore(async (store, dir) => {
+    let sent = 0;
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (++sent > 20) controller.error(new Error("gone"));
+        else controller.enqueue(someBytes(100_000, sent));
+      },
+    });
+    let aborted = false;
+    await assert.rejects(
+      store.store.files.stage({
+        body,
+        sizeBytesMax: 1e9,
+        relay: {
+          write: () => Promise.resolve(),
+          finish: () => Promise.resolve(),
+          abort() {
+            aborted = true;
+          },
+        },
+      }),
+      /gone/,
+    );
+    assert(aborted);
+    assert.deepEqual([...Deno.readDirSync(`${dir}/p0/data/.tmp`)], []);
+  }));
+
+Deno.test("a file can be appended to, changed and truncated", () =>
+  withStore(async (store) => {
+    for (const size of [10, 60_000, MIB, 2 * MIB + 5]) {
+      let bytes = someBytes(size, 1);
+      let entry = await store.upload(bytes, { appender: true });
+      const check = async (wanted: Uint8Array<ArrayBuffer>) => {
+        bytes = wanted;
+        assert.equal(entry.sizeBytes, bytes.length);
+        assert.equal(entry.crc32, crc32(bytes));
+        assert.deepEqual(await store.read(entry), bytes);
+        assert.deepEqual(store.store.files.lookup(entry.id), entry);
+      };
+      for (const more of [5, 65_536, 100_000, MIB + 3]) {
+        const tail = someBytes(more, more);
+        entry = await store.write(entry, entry.sizeBytes, tail);
+        await check(new Uint8Array([...bytes, ...tail]));
+      }
+      for (const [offset, length] of [[0, 3], [7, 200_000], [MIB - 2, 4]]) {
+        if (offset === undefined || length === undefined) continue;
+        const patch = someBytes(length, 9);
+        entry = await store.write(entry, offset, patch);
+        const next = bytes.slice();
+        next.set(patch, offset);
+        await check(next);
+      }
+      for (const cut of [bytes.length - 1, MIB + 1, MIB, 3, 0, 5, 2 * MIB]) {
+        entry = await store.truncate(entry, cut);
+        const next = new Uint8Array(cut);
+        next.set(bytes.subarray(0, cut));
+        await check(next);
+      }
+    }
+  }));
+
+Deno.test("a deleted file is gone from the disk and stays a tombstone", () =>
+  withStore(async (store, dir) => {
+    const entry = await store.upload(someBytes(5000));
+    const buried = await store.delete(entry);
+    assert.deepEqual(store.store.files.lookup(entry.id), buried);
+    await assert.rejects(Deno.stat(diskPath(dir, entry.id)));
+    await assert.rejects(store.read(entry), { slug: "file-not-found" });
+    assert.equal(store.store.files.fileCount(), 0);
+  }));
+
+Deno.test("after a clean stop the log goes on, after another it is new", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-store-" });
+  try {
+    let store = await TestStore.open(dir);
+    const { incarnation, store: uuid } = store.store.log;
+    const entry = await store.upload(someBytes(100));
+    const digests = await store.store.log.digests();
+    await store.close(true);
+    store = await TestStore.open(dir);
+    assert.equal(store.store.log.incarnation, incarnation);
+    assert.equal(store.store.log.store, uuid);
+    assert.equal(store.store.log.head(), 1);
+    assert.deepEqual(await store.store.log.digests(), digests);
+    assert.equal(store.store.files.fileCount(), 1);
+    assert.deepEqual(await store.read(entry), someBytes(100));
+    await store.upload(someBytes(7));
+    const after = await store.store.log.digests();
+    await store.close(false);
+    store = await TestStore.open(dir);
+    assert.equal(store.store.log.incarnation, incarnation + 1);
+    assert.equal(store.store.log.head(), 0);
+    assert.deepEqual(await store.store.log.digests(), after);
+    await store.upload(someBytes(8));
+    assert.deepEqual(store.store.log.incarnations(), [
+      { incarnation, lastSequence: 2 },
+      { incarnation: incarnation + 1, lastSequence: 1 },
+    ]);
+    await store.close();
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("a second agent on the same folder is refused", () =>
+  withStore(async (_, dir) => {
+    await assert.rejects(TestStore.open(dir), { slug: "already-exists" });
+  }));
+
+Deno.test("settling flushes files and drops their copies", () =>
+  withStore(async (store, dir) => {
+    const entry = await store.upload(someBytes(5000));
+    const large = await store.upload(someBytes(200_000));
+    const longer = await store.write(large, 200_000, someBytes(100_000, 4));
+    await store.store.settle(0);
+    assert.deepEqual(await store.read(entry), someBytes(5000));
+    assert.equal((await store.read(longer)).length, 300_000);
+    assert.deepEqual([...Deno.readDirSync(`${dir}/p0/data/.tmp`)], []);
+  }));
+
+Deno.test("an idempotency key is remembered with the file", () =>
+  withStore(async (store) => {
+    const entry = await store.upload(someBytes(10), { key: "k1" });
+    assert.deepEqual(store.store.files.remembered("k1"), {
+      id: entry.id,
+      sha256: entry.sha256,
+    });
+    assert.equal(store.store.files.remembered("k2"), undefined);
+  }));

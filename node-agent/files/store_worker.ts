@@ -1,0 +1,375 @@
+/**
+ * The store worker: the one thread that writes the database and small files.
+ *
+ * @module
+ */
+
+/// <reference lib="deno.worker" />
+
+import type { DatabaseSync } from "node:sqlite";
+import { Problem } from "@kedge/schema";
+import { Committer } from "./committer.ts";
+import { openForWriting } from "./database.ts";
+import { DigestTable } from "./digest_table.ts";
+import { describeError, isMissing, removeSync } from "./disk.ts";
+import { Finisher } from "./finisher.ts";
+import { Layout } from "./layout.ts";
+import { openStorePaths } from "./path_gate.ts";
+import { Reserve } from "./reserve.ts";
+import { WriteStatements } from "./statements.ts";
+import type {
+  FromWorker,
+  Opened,
+  PathState,
+  ToWorker,
+  WorkerOptions,
+} from "./worker_messages.ts";
+
+/** Longest work on settling or scanning between two messages, in ms. */
+const SLICE_MS = 5;
+/** Rows scanned at a time. */
+const SCAN_ROWS = 500;
+/** WAL bytes, roughly, after which it is moved into the database. */
+const CHECKPOINT_BYTES = 16 << 20;
+/** Bytes of a change besides its inline body, roughly. */
+const CHANGE_BYTES = 2048;
+/** Larger than any ID: they begin with a letter or digit. */
+const BEYOND_IDS = "~";
+
+/** One open database with its store paths. */
+class StoreWorker {
+  readonly #options: WorkerOptions;
+  readonly #database: DatabaseSync;
+  readonly #statements: WriteStatements;
+  readonly #layout: Layout;
+  readonly #finisher: Finisher;
+  readonly #committer: Committer;
+  readonly #digests = new DigestTable();
+  readonly #reserve: Reserve;
+  readonly #paths: PathState[];
+  /** What was found at the start. */
+  readonly opened: Opened;
+  #failed: string | undefined;
+  #flushTimer: ReturnType<typeof setTimeout> | undefined;
+  #settleTimer: ReturnType<typeof setTimeout> | undefined;
+  #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  #walBytes = 0;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#layout = new Layout(options.dataDir, options.storePaths);
+    this.#reserve = new Reserve(this.#layout.reserve, options.reserveFileBytes);
+    this.#database = openForWriting(this.#layout.database);
+    this.#statements = new WriteStatements(this.#database);
+    const { store, incarnation } = this.#enterRun();
+    this.#paths = openStorePaths(this.#layout, this.#statements, store);
+    const mayWrite = (index: number) =>
+      this.#paths[index]?.state === "writable";
+    this.#finisher = new Finisher(this.#layout, this.#statements, {
+      fence: (pathIndex, reason) => this.#fence(pathIndex, reason),
+      mayWrite,
+    });
+    const damaged = this.#finisher.replay((id) =>
+      this.#statements.file.get({ id })
+    );
+    this.#sweep();
+    const saved = this.#takeState("digests");
+    if (saved !== undefined) this.#digests.restore(saved);
+    const head = this.#statements.lastSequence.get({ incarnation })?.last ?? 0;
+    this.#committer = new Committer({
+      database: this.#database,
+      statements: this.#statements,
+      finisher: this.#finisher,
+      digests: this.#digests,
+      incarnation,
+      head,
+      mayWrite,
+    }, this.#finisher.lastNumber);
+    this.#markDamaged(damaged);
+    this.#reserve.fill();
+    this.#scan(performance.now() + SLICE_MS);
+    const { present } = this.#digests;
+    this.opened = { store, incarnation, head, present, paths: this.#paths };
+    this.#settleTimer = setInterval(
+      () => this.#idle(),
+      Math.max(10, options.settleDelayMs / 10),
+    );
+    this.#idle();
+  }
+
+  #state(key: string): string | undefined {
+    return this.#statements.state.get({ key })?.value;
+  }
+
+  #takeState(key: string): string | undefined {
+    const value = this.#state(key);
+    if (value !== undefined) this.#statements.dropState.run({ key });
+    return value;
+  }
+
+  /** Check who we are, and begin a run: a new one unless the last was ended. */
+  #enterRun(): { store: string; incarnation: number } {
+    const { node, group, newStore, newIncarnation } = this.#options;
+    const put = (key: string, value: string | number) =>
+      this.#statements.putState.run({ key, value: String(value) });
+    this.#statements.begin();
+    const store = this.#state("store");
+    const last = Number(this.#state("incarnation"));
+    let incarnation = newIncarnation;
+    if (store === undefined) {
+      put("store", newStore);
+      put("node", node);
+      put("group", group);
+    } else {
+      const owner = `node ${this.#state("node")} of ${this.#state("group")}`;
+      if (owner !== `node ${node} of ${group}`) {
+        throw new Problem(
+          "invalid-request",
+          `This database belongs to ${owner}, not to node ${node} of ${group}`,
+        );
+      }
+      incarnation = this.#state("clean") === "1" ? last : last + 1;
+    }
+    put("incarnation", incarnation);
+    put("clean", 0);
+    this.#statements.commit();
+    return { store: store ?? newStore, incarnation };
+  }
+
+  /** Staging files that no record names are of nobody. */
+  #sweep(): void {
+    this.#paths.forEach(({ state }, index) => {
+      if (state !== "writable") return;
+      const needed = this.#finisher.tokens(index);
+      for (const entry of Deno.readDirSync(this.#layout.staging(index))) {
+        if (needed.has(entry.name)) continue;
+        removeSync(this.#layout.staged(index, entry.name));
+      }
+    });
+  }
+
+  #markDamaged(ids: readonly string[]): void {
+    for (const id of ids) {
+      const row = this.#statements.file.get({ id });
+      if (row === undefined) continue;
+      this.#statements.markFile.run({ ...row, damaged: 1 });
+      warn("a file could not be completed after a crash", { id });
+    }
+  }
+
+  #fence(pathIndex: number, reason: string): void {
+    if (this.#paths[pathIndex]?.state !== "writable") return;
+    const state: PathState = { state: "fenced", reason };
+    this.#paths[pathIndex] = state;
+    say({ kind: "path", pathIndex, state });
+    warn("a store path is fenced after an I/O error", { pathIndex, reason });
+    // At once: the next start must not trust the disk either.
+    try {
+      if (!this.#database.isTransaction) {
+        this.#statements.putPath.run({ pathIndex, fenced: reason });
+      }
+    } catch (error) {
+      warn("a fence could not be saved", { why: describeError(error) });
+    }
+  }
+
+  /** Store a batch. */
+  batch(message: ToWorker & { kind: "batch" }): void {
+    const { request, ops, bytes, durable } = message;
+    if (this.#failed !== undefined) {
+      return say({ kind: "failed", request, why: this.#failed });
+    }
+    try {
+      for (const op of ops) this.#beforeFence(op);
+      const results = this.#commit(message);
+      const { present } = this.#digests;
+      say({ kind: "answer", request, results, present });
+    } catch (error) {
+      this.#failed = `the database cannot be written: ${describeError(error)}`;
+      warn("the log is closed", { why: this.#failed });
+      return say({ kind: "failed", request, why: this.#failed });
+    }
+    this.#walBytes += bytes.length + ops.length * CHANGE_BYTES;
+    if (durable) this.#stopFlushTimer();
+    else this.#startFlushTimer();
+    if (this.#walBytes > CHECKPOINT_BYTES) this.#checkpoint();
+  }
+
+  #beforeFence(op: (ToWorker & { kind: "batch" })["ops"][number]): void {
+    if (op.kind !== "fence") return;
+    const { pathIndex, reason } = op;
+    const isFenced = reason !== null;
+    this.#paths[pathIndex] = isFenced
+      ? { state: "fenced", reason }
+      : { state: "writable", reason: undefined };
+  }
+
+  #commit(message: ToWorker & { kind: "batch" }) {
+    const { ops, bytes, durable } = message;
+    try {
+      return this.#committer.commit(ops, bytes, durable);
+    } catch (error) {
+      // A full disk is not a broken one: nothing was stored, and there is
+      // space kept back for this.
+      if (!isDatabaseFull(error) || !this.#reserve.release()) throw error;
+      warn("the disk of the database is full; the reserve is used", {});
+      say({ kind: "database-full", isFull: true });
+      return this.#committer.commit(ops, bytes, durable);
+    }
+  }
+
+  #startFlushTimer(): void {
+    this.#flushTimer ??= setTimeout(() => {
+      this.#flushTimer = undefined;
+      if (!this.#committer.hasUnflushed) return;
+      const none = new Uint8Array(0);
+      this.batch({
+        kind: "batch",
+        request: -1,
+        durable: true,
+        ops: [{ kind: "flush" }],
+        bytes: none,
+      });
+    }, this.#options.flushDelayMs);
+  }
+
+  #stopFlushTimer(): void {
+    clearTimeout(this.#flushTimer);
+    this.#flushTimer = undefined;
+  }
+
+  #checkpoint(): void {
+    this.#walBytes = 0;
+    try {
+      this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    } catch (error) {
+      this.#failed = `a checkpoint failed: ${describeError(error)}`;
+      warn("the log is closed", { why: this.#failed });
+    }
+  }
+
+  /** Work that can wait: settle, scan, fill the reserve. A slice at a time. */
+  #idle(): void {
+    if (this.#failed !== undefined) return;
+    clearTimeout(this.#idleTimer);
+    const untilMs = performance.now() + SLICE_MS;
+    let isMore = this.#settle(this.#options.settleDelayMs, untilMs);
+    if (!this.#digests.isComplete) isMore = this.#scan(untilMs) || isMore;
+    if (this.#reserve.isReleased && this.#reserve.fill()) {
+      say({ kind: "database-full", isFull: false });
+    }
+    if (isMore) this.#idleTimer = setTimeout(() => this.#idle(), 0);
+  }
+
+  /** Returns whether there is more to settle now. */
+  #settle(minAgeMs: number, untilMs: number): boolean {
+    const beforeMs = performance.now() - minAgeMs;
+    const settled = this.#finisher.settle(beforeMs, untilMs);
+    try {
+      this.#committer.forget(settled.map(({ number }) => number));
+    } catch (error) {
+      if (isDatabaseFull(error)) return false;
+      this.#failed = `the database cannot be written: ${describeError(error)}`;
+      warn("the log is closed", { why: this.#failed });
+      return false;
+    }
+    this.#finisher.dropTokens(settled);
+    if (settled.length > 0) this.#startFlushTimer();
+    return settled.length > 0;
+  }
+
+  #scan(untilMs: number): boolean {
+    while (!this.#digests.isComplete && performance.now() < untilMs) {
+      this.#digests.scan(this.#statements.filesBetween.all({
+        from: `${this.#digests.cursor}\u0001`,
+        to: BEYOND_IDS,
+        limit: SCAN_ROWS,
+      }));
+    }
+    return !this.#digests.isComplete;
+  }
+
+  /** Send the digests once every row is counted. */
+  digests(request: number): void {
+    if (this.#scan(performance.now() + SLICE_MS)) {
+      setTimeout(() => this.digests(request), 0);
+      return;
+    }
+    say({ kind: "digests", request, digests: this.#digests.sums.slice() });
+  }
+
+  /** Settle everything older than this now. */
+  settleNow(request: number, minAgeMs: number): void {
+    while (this.#settle(minAgeMs, Infinity)) {
+      // Until nothing is left.
+    }
+    this.#answer(request);
+  }
+
+  #answer(request: number): void {
+    const { present } = this.#digests;
+    say({ kind: "answer", request, results: [], present });
+  }
+
+  /** End the run; a clean end is durable before this returns. */
+  close(request: number, clean: boolean): void {
+    clearInterval(this.#settleTimer);
+    clearTimeout(this.#idleTimer);
+    this.#stopFlushTimer();
+    if (clean && this.#failed === undefined) {
+      const digests = this.#digests.save();
+      const ops = [{ kind: "state", key: "clean", value: "1" }] as const;
+      const saved = digests === undefined
+        ? []
+        : [{ kind: "state", key: "digests", value: digests }] as const;
+      this.#committer.commit([...ops, ...saved], new Uint8Array(0), true);
+      this.#database.close();
+    }
+    this.#answer(request);
+    self.close();
+  }
+}
+
+function isDatabaseFull(error: unknown): boolean {
+  return /database or disk is full/.test(describeError(error));
+}
+
+function say(message: FromWorker): void {
+  self.postMessage(message);
+}
+
+function warn(message: string, facts: Record<string, unknown>): void {
+  say({ kind: "log", level: "warn", message, facts });
+}
+
+let worker: StoreWorker | undefined;
+
+function open(options: WorkerOptions): void {
+  try {
+    worker = new StoreWorker(options);
+    say({ kind: "opened", opened: worker.opened });
+  } catch (error) {
+    const slug = error instanceof Problem ? error.slug : "read-only";
+    const isGone = isMissing(error);
+    const detail = isGone ? "a folder is missing" : describeError(error);
+    say({ kind: "open-failed", slug, detail });
+    self.close();
+  }
+}
+
+self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  switch (data.kind) {
+    case "open":
+      return open(data.options);
+    case "batch":
+      return worker?.batch(data);
+    case "digests":
+      return worker?.digests(data.request);
+    case "settle":
+      return worker?.settleNow(data.request, data.minAgeMs);
+    case "close":
+      return worker?.close(data.request, data.clean);
+    default:
+      return data satisfies never;
+  }
+};

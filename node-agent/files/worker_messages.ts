@@ -1,0 +1,170 @@
+/**
+ * What the main isolate and the store worker say to each other.
+ *
+ * Everything that changes the database is a batch: one message, one
+ * transaction, one answer. The bytes of all small bodies of a batch travel in
+ * one buffer, which is transferred.
+ *
+ * @module
+ */
+
+import type { ProblemSlug, StorePathReport } from "@kedge/schema";
+import type { Applied } from "../ports.ts";
+import type { Step } from "./merge_core.ts";
+
+/** What the worker is started with. */
+export interface WorkerOptions {
+  readonly dataDir: string;
+  readonly storePaths: readonly string[];
+  readonly node: number;
+  readonly group: string;
+  /** Identity and first incarnation for a new database. */
+  readonly newStore: string;
+  readonly newIncarnation: number;
+  /** Age after which a file is flushed and its copy dropped, in ms. */
+  readonly settleDelayMs: number;
+  /** How long an undurable commit may wait for its flush, in ms. */
+  readonly flushDelayMs: number;
+  /** Size of the reserve file, in bytes. */
+  readonly reserveFileBytes: number;
+}
+
+/** One thing to store. */
+export type Op =
+  | {
+    readonly kind: "append";
+    readonly sequence: number;
+    /** The change as JSON. */
+    readonly record: string;
+    readonly step: Step;
+    readonly key: RememberedKey | undefined;
+  }
+  | {
+    readonly kind: "apply";
+    readonly origin: number;
+    readonly incarnation: number;
+    /** Sequence of the first step. */
+    readonly first: number;
+    readonly steps: readonly Step[];
+  }
+  | { readonly kind: "adopt"; readonly steps: readonly Step[] }
+  | { readonly kind: "state"; readonly key: string; readonly value: string }
+  /** The content of this version is wrong here, or right after all. */
+  | {
+    readonly kind: "mark";
+    readonly id: string;
+    readonly epoch: number;
+    readonly version: number;
+    readonly damaged: boolean;
+  }
+  | {
+    readonly kind: "fence";
+    readonly pathIndex: number;
+    /** `null` takes the fence away. */
+    readonly reason: string | null;
+  }
+  /** Forget tombstones of our log up to this sequence. */
+  | { readonly kind: "collect"; readonly upto: number }
+  /** Nothing: for its flush. */
+  | { readonly kind: "flush" };
+
+/** An idempotency key to remember. */
+export interface RememberedKey {
+  readonly key: string;
+  readonly id: string;
+  readonly sha256: string;
+  readonly usedMs: number;
+}
+
+/** What became of one op. */
+export type OpResult =
+  | {
+    readonly ok: true;
+    readonly applied: readonly Applied[];
+    /** Tombstones forgotten. */
+    readonly collected: number;
+  }
+  | {
+    readonly ok: false;
+    readonly slug: ProblemSlug;
+    readonly detail: string;
+  };
+
+/** To the worker. */
+export type ToWorker =
+  | { readonly kind: "open"; readonly options: WorkerOptions }
+  | {
+    readonly kind: "batch";
+    readonly request: number;
+    readonly durable: boolean;
+    readonly ops: readonly Op[];
+    readonly bytes: Uint8Array<ArrayBuffer>;
+  }
+  | { readonly kind: "digests"; readonly request: number }
+  | {
+    readonly kind: "settle";
+    readonly request: number;
+    readonly minAgeMs: number;
+  }
+  | {
+    readonly kind: "close";
+    readonly request: number;
+    readonly clean: boolean;
+  };
+
+/** State of a store path as found at the start. */
+export interface PathState {
+  readonly state: StorePathReport["state"];
+  readonly reason: string | undefined;
+}
+
+/** What the worker found when it opened the database. */
+export interface Opened {
+  readonly store: string;
+  readonly incarnation: number;
+  readonly head: number;
+  /** Present files by the index, as far as they are counted. */
+  readonly present: number;
+  readonly paths: readonly PathState[];
+}
+
+/** From the worker. */
+export type FromWorker =
+  | { readonly kind: "opened"; readonly opened: Opened }
+  | {
+    readonly kind: "open-failed";
+    readonly slug: ProblemSlug;
+    readonly detail: string;
+  }
+  | {
+    readonly kind: "answer";
+    readonly request: number;
+    readonly results: readonly OpResult[];
+    /** Present files by the index, as far as they are counted. */
+    readonly present: number;
+  }
+  /** The database can no longer be written; nothing of the batch counts. */
+  | {
+    readonly kind: "failed";
+    readonly request: number;
+    readonly why: string;
+  }
+  | {
+    readonly kind: "digests";
+    readonly request: number;
+    readonly digests: Uint32Array;
+  }
+  /** Something happened to a disk. */
+  | {
+    readonly kind: "path";
+    readonly pathIndex: number;
+    readonly state: PathState;
+  }
+  /** The database disk is full, or has room again. */
+  | { readonly kind: "database-full"; readonly isFull: boolean }
+  | {
+    readonly kind: "log";
+    readonly level: "info" | "warn";
+    readonly message: string;
+    readonly facts: Record<string, unknown>;
+  };
