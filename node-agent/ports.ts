@@ -330,14 +330,24 @@ export interface Replicator {
     level: Level,
     idempotencyKey?: string,
   ): Promise<Commitment>;
-  /** Look for a file that is missing or damaged here, and keep it. */
-  fetch(id: string): Promise<FetchOutcome>;
+  /**
+   * Look for a file that is missing or damaged here, and keep it.
+   *
+   * @param purpose `confirm`: our copy is good, but {@linkcode mayRead} wants to
+   * know first whether the file was deleted; `kept` then allows the local copy.
+   */
+  fetch(id: string, purpose?: "repair" | "confirm"): Promise<FetchOutcome>;
   /** A relay to the in-sync peers for a body that is arriving. */
   openRelay(): Relay | undefined;
   /** The node that may change files made by `origin`; `undefined` is nobody. */
   ownerOf(origin: NodeId): NodeId | undefined;
-  /** Whether reads may be served, or why not (read lease, promises F4). */
-  mayRead(): { readonly ok: true } | {
+  /**
+   * Whether reads may be served, or why not (read lease, promises F4).
+   *
+   * `confirm`: this node is not in sync, so each file needs
+   * `fetch(id, "confirm")` before its local copy is served.
+   */
+  mayRead(): { readonly ok: true; readonly confirm?: boolean } | {
     readonly ok: false;
     readonly why: string;
   };

@@ -12,8 +12,17 @@ import type { PeerAddress } from "@kedge/schema";
 import type { ByteChannel, PeerListener, PeerTransport } from "../ports.ts";
 
 /** A transport over `Deno.connect` and `Deno.listen`. */
-export function tcpTransport(): PeerTransport {
-  return { connect, listen };
+export class TcpTransport implements PeerTransport {
+  connect(address: PeerAddress, timeoutMs: number): Promise<ByteChannel> {
+    return connect(address, timeoutMs);
+  }
+
+  listen(
+    address: PeerAddress,
+    onChannel: (channel: ByteChannel) => void,
+  ): PeerListener {
+    return listen(address, onChannel);
+  }
 }
 
 async function connect(

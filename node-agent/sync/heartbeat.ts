@@ -21,8 +21,11 @@ export interface HeartbeatOptions {
   report(): Heartbeat;
   /** Our epoch when a question is sent; 0 is none. */
   epoch(): number;
-  /** What a tracker answered, and the epoch that we had when we asked. */
-  replied(reply: HeartbeatReply, askedUnder: number): void;
+  /** What a tracker answered; our epoch and the time when we asked. */
+  replied(
+    reply: HeartbeatReply,
+    asked: { readonly epoch: number; readonly atMs: number },
+  ): void;
   /** Whether trackers can be reached; told at every try. */
   reachable(reachable: boolean): void;
 }
@@ -35,7 +38,6 @@ export class Heartbeats {
   #isAsking = false;
   #isWanted = false;
   #isStopped = false;
-  #lastMs: number | undefined;
   #failure = "";
 
   /** Silent until {@linkcode start}. */
@@ -46,11 +48,6 @@ export class Heartbeats {
   /** Why the last report did not arrive; "" when it did. */
   get failure(): string {
     return this.#failure;
-  }
-
-  /** Monotonic time of the last answer. */
-  get lastMs(): number | undefined {
-    return this.#lastMs;
   }
 
   /** Report now and from now on. */
@@ -80,7 +77,7 @@ export class Heartbeats {
     const { tracker, clock, replied, reachable, epoch, report } = this.#options;
     this.#isAsking = true;
     this.#isWanted = false;
-    const askedUnder = epoch();
+    const asked = { epoch: epoch(), atMs: clock.monotonicMs() };
     let nextMs: number;
     try {
       const reply = await tracker.heartbeat(report());
@@ -90,9 +87,8 @@ export class Heartbeats {
       }
       this.#failure = "";
       this.#retryMs = RETRY_MS.first;
-      this.#lastMs = clock.monotonicMs();
       nextMs = reply.nextMs;
-      replied(reply, askedUnder);
+      replied(reply, asked);
       reachable(true);
     } catch (error) {
       nextMs = this.#failed(error);

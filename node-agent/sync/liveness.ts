@@ -27,6 +27,8 @@ export class Liveness {
   #hadBacklog = false;
   #progressMs: number;
   #pingMs: number;
+  /** When the pings were sent that are not answered yet. */
+  readonly #pinged: number[] = [];
 
   /** Start to watch at a monotonic time. */
   constructor(link: FrameLink, nowMs: number) {
@@ -56,6 +58,12 @@ export class Liveness {
     if (nowMs - this.#progressMs > SUSPECT_MS) return "suspect";
     if (nowMs - this.#pingMs < PING_MS) return "fine";
     this.#pingMs = nowMs;
+    this.#pinged.push(nowMs);
     return "ping";
+  }
+
+  /** A pong came; returns when its ping was sent. */
+  ponged(): number | undefined {
+    return this.#pinged.shift();
   }
 }

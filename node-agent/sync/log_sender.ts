@@ -84,6 +84,11 @@ export class LogSender {
     return this.#acked;
   }
 
+  /** Bytes that were sent and are not acknowledged. */
+  get underWayBytes(): number {
+    return this.#underWayBytes;
+  }
+
   /** Send what the peer lacks, and everything new from now on. */
   start(): void {
     this.#isStarted = true;

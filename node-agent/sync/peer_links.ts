@@ -65,8 +65,10 @@ export interface PeerLinkEvents {
   epoch(): number;
   /** A peer is connected; both sides have told their state. */
   linked(control: ControlLink, theirs: LinkState, ours: LinkState): void;
-  /** A frame came; awaiting slows the peer down. */
-  frame(control: ControlLink, frame: Frame): Promise<void> | void;
+  /** A frame came. */
+  frame(control: ControlLink, frame: Frame): void;
+  /** A peer acted under this epoch at some time after `sinceMs`. */
+  confirmed(peer: NodeId, epoch: number, sinceMs: number): void;
   /** The connection of a linked peer is gone. */
   unlinked(control: ControlLink, why: string): void;
   /** A peer wants to ask things over a bulk connection. */
@@ -392,8 +394,7 @@ export class PeerLinks {
     try {
       do {
         for (let frame = link.next(); frame; frame = link.next()) {
-          const busy = this.#take(control, frame);
-          if (busy !== undefined) await busy;
+          this.#take(control, frame);
         }
       } while (await link.fill());
     } catch (error) {
@@ -402,14 +403,17 @@ export class PeerLinks {
     }
   }
 
-  #take(control: ControlLink, frame: Frame): Promise<void> | undefined {
+  #take(control: ControlLink, frame: Frame): void {
     const { events } = this.#options;
-    if (frame.kind === "pong") return undefined;
-    if (frame.kind === "ping") {
-      control.link.send({ kind: "pong", epoch: events.epoch() });
-      return undefined;
+    if (frame.kind === "pong") {
+      const sentMs = this.#liveness.get(control)?.ponged();
+      if (sentMs === undefined) {
+        return control.link.close("a pong came without a ping");
+      }
+      return events.confirmed(control.peer, frame.epoch, sentMs);
     }
-    return events.frame(control, frame) ?? undefined;
+    if (frame.kind !== "ping") return events.frame(control, frame);
+    control.link.send({ kind: "pong", epoch: events.epoch() });
   }
 
   #drop(control: ControlLink, why: string): void {

@@ -6,8 +6,9 @@
  *                        │            │  ▲
  *                        ▼            ▼  │
  *                  RecentRecords   Sessions ◀──▶ PeerLinks ◀──▶ peers
- *                                     │
- *                   OriginInbox ──▶ change log
+ *                                     │                           │
+ *                   OriginInbox ──▶ change log                    │
+ *  http ── fetch, relay ──▶ Transfers ◀──▶ bulk connections ◀─────┘
  *  trackers ◀── Heartbeats, change-register
  * ```
  *
@@ -21,6 +22,7 @@
 import type {
   GroupRegister,
   GroupSettings,
+  Heartbeat,
   HeartbeatReply,
   Level,
   NodeId,
@@ -28,9 +30,9 @@ import type {
   PeerInfo,
   SigningKey,
 } from "@kedge/schema";
-import type { Change } from "@kedge/schema/change";
-import { ownerOf } from "@kedge/schema/register";
 import { Problem } from "@kedge/schema";
+import type { Change } from "@kedge/schema/change";
+import { isInSync } from "@kedge/schema/register";
 import type {
   Commitment,
   ContentSource,
@@ -39,87 +41,98 @@ import type {
   Relay,
   Replicator,
 } from "../ports.ts";
+import { Alarms } from "./alarms.ts";
 import { Commits } from "./commits.ts";
 import { CoreLoop, type PromptEffect } from "./core_loop.ts";
+import type { LinkIdentity } from "./greeting.ts";
+import { GroupView } from "./group_view.ts";
 import { Heartbeats } from "./heartbeat.ts";
+import { READ_LEASE_MS, readVerdict } from "./lease_core.ts";
+import { LoopLag } from "./loop_lag.ts";
 import { PeerLinks } from "./peer_links.ts";
 import { RecentRecords } from "./recent_records.ts";
 import { ReplicaCore } from "./replica_core.ts";
-import type { ReplicatorOptions } from "./replicator_options.ts";
+import type {
+  ReplicatorOptions,
+  ReplicatorStatus,
+} from "./replicator_options.ts";
+import { statusOf } from "./replicator_status.ts";
 import { Sessions } from "./sessions.ts";
+import { TombstoneCollector } from "./tombstones.ts";
+import { Transfers } from "./transfers.ts";
 
 /** Pause between two ticks of the core, in milliseconds. */
 const TICK_MS = 100;
+/** An event loop that stood still for longer than this is an alarm, in ms. */
+const LAG_ALARM_MS = 500;
 
 /** See the module comment. */
 export class GroupReplicator implements Replicator {
   readonly #options: ReplicatorOptions;
+  readonly #view: GroupView;
+  readonly #alarms: Alarms;
+  readonly #lag = new LoopLag(TICK_MS);
   readonly #core: ReplicaCore;
   readonly #loop: CoreLoop;
   readonly #recent: RecentRecords;
   readonly #commits: Commits;
   readonly #sessions: Sessions;
   readonly #links: PeerLinks;
+  readonly #transfers: Transfers;
   readonly #heartbeats: Heartbeats;
-  /** The register that is saved: the only one that is told to peers. */
-  #saved: GroupRegister | undefined;
-  #reply: HeartbeatReply | undefined;
+  readonly #tombstones: TombstoneCollector;
   #listener: PeerListener | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #stopped: string | undefined;
 
   /** A replicator that does nothing before {@linkcode start}. */
   constructor(options: ReplicatorOptions) {
-    const { log, node, group } = options;
+    const { log, node, clock, logger, defaultSettings } = options;
+    const identity: LinkIdentity = {
+      node,
+      group: options.group,
+      store: log.store,
+      boot: crypto.randomUUID(),
+      secret: options.clusterSecret,
+    };
     this.#options = options;
-    this.#saved = log.register();
+    this.#view = new GroupView(node, defaultSettings, log.register());
+    this.#alarms = new Alarms(clock, logger);
     this.#recent = new RecentRecords(log.head());
     this.#core = new ReplicaCore({
       node,
       store: log.store,
       incarnation: log.incarnation,
-      register: this.#saved,
+      register: log.register(),
       head: log.head(),
       mayHaveLost: options.mayHaveLost,
       ...(options.settings === undefined ? {} : { settings: options.settings }),
     });
-    this.#loop = new CoreLoop({
-      core: this.#core,
-      perform: (effect) => this.#perform(effect),
-      save: (register) => this.#save(register),
-      saveFailed: (error) => this.#saveFailed(error),
-    });
+    this.#loop = this.#makeLoop();
     this.#commits = new Commits({
       log,
       recent: this.#recent,
       input: (input) => this.#loop.input(input),
       appended: () => this.#sessions.poke(),
     });
-    this.#sessions = new Sessions({
-      group,
-      log,
-      recent: this.#recent,
-      logger: options.logger,
-      input: (input) => this.#loop.input(input),
-      content: () => Promise.resolve({ kind: "none" }),
-      pace: () => Promise.resolve(),
-      storeFailed: (peer, why) => this.#alarm(`records of ${peer}: ${why}`),
-    });
-    this.#links = this.#makeLinks();
+    this.#sessions = this.#makeSessions();
+    this.#links = this.#makeLinks(identity);
+    this.#transfers = this.#makeTransfers(identity);
     this.#heartbeats = this.#makeHeartbeats();
+    this.#tombstones = new TombstoneCollector(log, logger);
   }
 
   // ------------------------------------------------------------- lifecycle
 
   /** Listen, report, link. */
   start(): void {
-    const { transport, listen } = this.#options;
+    const { transport, listen, firstReply, clock } = this.#options;
     this.#listener = transport.listen(
       listen,
       (channel) => this.#links.accept(channel),
     );
-    if (this.#options.firstReply !== undefined) {
-      this.#replied(this.#options.firstReply, 0);
+    if (firstReply !== undefined) {
+      this.#replied(firstReply, { epoch: 0, atMs: clock.monotonicMs() });
     }
     this.#heartbeats.start();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
@@ -131,15 +144,33 @@ export class GroupReplicator implements Replicator {
   }
 
   /** Answer what waits with `uncertain` and hang up. */
-  stop(): void {
-    this.#stopped = "this node stops";
-    this.#listener?.close();
-    this.#heartbeats.stop();
-    clearInterval(this.#timer);
-    this.#loop.stop();
-    this.#commits.close(this.#stopped);
-    this.#links.close(this.#stopped);
-    this.#sessions.close();
+  async stop(): Promise<void> {
+    this.#stop("this node stops");
+    await this.#transfers.close("this node stops");
+  }
+
+  /** An operator accepts the register of a KV that was restored. */
+  async confirm(): Promise<GroupRegister> {
+    const register = await this.#options.tracker.register();
+    this.#loop.input({ kind: "confirm", register });
+    return register;
+  }
+
+  /** What `kedge status` shows. */
+  status(): ReplicatorStatus {
+    return statusOf({
+      options: this.#options,
+      view: this.#view,
+      core: this.#core,
+      sessions: this.#sessions,
+      links: this.#links,
+      pending: this.#commits.size,
+      readOnly: this.#whyReadOnly(),
+      catchUp: this.#transfers.progress ?? null,
+      trackerFailure: this.#heartbeats.failure,
+      loopLagMs: this.#lag.peakMs,
+      alarms: this.#alarms.current(),
+    });
   }
 
   // ------------------------------------------------------------------ port
@@ -151,15 +182,15 @@ export class GroupReplicator implements Replicator {
   }
 
   settings(): GroupSettings {
-    return this.#reply?.settings ?? this.#options.defaultSettings;
+    return this.#view.settings;
   }
 
   peers(): readonly PeerInfo[] {
-    return this.#reply?.peers ?? [];
+    return this.#view.peers;
   }
 
   signingKeys(): readonly SigningKey[] {
-    return this.#reply?.signingKeys ?? [];
+    return this.#view.signingKeys;
   }
 
   commit(
@@ -168,40 +199,52 @@ export class GroupReplicator implements Replicator {
     level: Level,
     idempotencyKey?: string,
   ): Promise<Commitment> {
-    const verdict = this.mayWrite();
-    if (!verdict.ok && this.#reply?.mode === "read-only") {
-      return Promise.reject(new Problem("read-only", verdict.why));
-    }
-    if (this.#stopped !== undefined) {
-      return Promise.reject(new Problem("read-only", this.#stopped));
+    if (this.#stopped !== undefined || this.#view.mode === "read-only") {
+      const why = this.#whyReadOnly() ?? "This node takes no changes";
+      return Promise.reject(new Problem("read-only", why));
     }
     return this.#commits.commit(change, content, level, idempotencyKey);
   }
 
-  fetch(_id: string): Promise<FetchOutcome> {
-    return Promise.resolve({ kind: "unavailable", why: "not built yet" });
+  fetch(
+    id: string,
+    purpose: "repair" | "confirm" = "repair",
+  ): Promise<FetchOutcome> {
+    return this.#transfers.fetch(id, purpose);
   }
 
   openRelay(): Relay | undefined {
-    return undefined;
+    const linked = this.#core.requiredPeers().filter((peer) =>
+      this.#sessions.get(peer) !== undefined
+    );
+    return this.#transfers.relay(linked);
   }
 
   ownerOf(origin: NodeId): NodeId | undefined {
-    const register = this.#core.register;
-    return register === undefined ? undefined : ownerOf(register, origin);
+    return this.#view.ownerOf(origin);
   }
 
   mayRead(): ReturnType<Replicator["mayRead"]> {
-    return { ok: true };
+    const register = this.#core.register;
+    const verdict = readVerdict({
+      register,
+      node: this.#options.node,
+      required: this.#core.requiredPeers(),
+      isWhole: this.#isCertain(),
+      nowMs: this.#options.clock.monotonicMs(),
+      ...this.#view.confirmations(register?.epoch ?? 0),
+      leaseMs: READ_LEASE_MS,
+      isolatedReads: this.#options.isolatedReads ?? "refuse",
+    });
+    if (verdict.kind === "refuse") return { ok: false, why: verdict.why };
+    return verdict.kind === "confirm"
+      ? { ok: true, confirm: true }
+      : { ok: true };
   }
 
   mayWrite(): ReturnType<Replicator["mayWrite"]> {
-    const verdict = this.#core.mayWrite();
-    if (!verdict.ok) return { ok: false, why: verdict.why };
-    if (this.#reply?.mode === "read-only") {
-      return { ok: false, why: "An operator made this node read-only" };
-    }
-    return { ok: true };
+    const why = this.#whyReadOnly();
+    return why === null ? { ok: true } : { ok: false, why };
   }
 
   // ---------------------------------------------------------------- effects
@@ -238,22 +281,22 @@ export class GroupReplicator implements Replicator {
       case "read-register":
         return this.#heartbeats.soon();
       case "compare":
-        return this.#loop.input({
-          kind: "compared",
-          donor: effect.peer,
-          epoch: effect.epoch,
-          ok: true,
-        });
+        return void this.#compare(effect.peer, effect.epoch);
       case "restart-log":
         logger.warn("the log must start a new incarnation", {
           why: effect.why,
         });
         return onRestartLog(effect.why);
       case "alarm":
-        return this.#alarm(effect.why);
+        return this.#alarms.raise(effect.why);
       default:
         return effect satisfies never;
     }
+  }
+
+  async #compare(donor: NodeId, epoch: number): Promise<void> {
+    const ok = await this.#transfers.compare(donor, epoch);
+    this.#loop.input({ kind: "compared", donor, epoch, ok });
   }
 
   async #changeRegister(
@@ -277,59 +320,92 @@ export class GroupReplicator implements Replicator {
 
   async #save(register: GroupRegister): Promise<void> {
     await this.#options.log.saveRegister(register);
-    this.#saved = register;
+    this.#view.save(register);
     this.#options.logger.info("the group register moved", {
       epoch: register.epoch,
       insync: register.insync,
     });
-    this.#setPeers();
+    this.#links.setPeers(this.#view.reachable);
   }
 
   #saveFailed(error: unknown): void {
     const why = error instanceof Error ? error.message : String(error);
-    this.#alarm(`cannot save the register: ${why}`);
-    this.#stopped = "the register cannot be saved";
-    this.#commits.close(this.#stopped);
-    this.#links.close(this.#stopped);
-  }
-
-  #alarm(why: string): void {
-    this.#options.logger.warn("alarm", { why });
+    this.#alarms.raise(`cannot save the register: ${why}`);
+    this.#stop("the register cannot be saved");
   }
 
   // ----------------------------------------------------------------- wiring
 
-  #makeLinks(): PeerLinks {
-    const { node, group, clusterSecret, log, transport, clock, logger } =
-      this.#options;
+  #makeLoop(): CoreLoop {
+    return new CoreLoop({
+      core: this.#core,
+      perform: (effect) => this.#perform(effect),
+      save: (register) => this.#save(register),
+      saveFailed: (error) => this.#saveFailed(error),
+    });
+  }
+
+  #makeSessions(): Sessions {
+    const { group, log, logger } = this.#options;
+    return new Sessions({
+      group,
+      log,
+      recent: this.#recent,
+      logger,
+      input: (input) => this.#loop.input(input),
+      content: (peer, record) => this.#transfers.content(peer, record),
+      pace: (peer, bytes) =>
+        // What an answer waits for is never slowed down.
+        this.#core.requiredPeers().includes(peer)
+          ? Promise.resolve()
+          : this.#transfers.pace(bytes),
+      storeFailed: (peer, why) =>
+        this.#alarms.raise(`cannot store changes of node ${peer}: ${why}`),
+    });
+  }
+
+  #makeLinks(identity: LinkIdentity): PeerLinks {
+    const { transport, clock, logger } = this.#options;
     return new PeerLinks({
-      identity: {
-        node,
-        group,
-        store: log.store,
-        boot: crypto.randomUUID(),
-        secret: clusterSecret,
-      },
+      identity,
       transport,
       clock,
       log: logger,
       events: {
-        isMember: (peer) =>
-          this.#saved?.members.some((member) => member.node === peer) ?? false,
+        isMember: (peer) => this.#view.isMember(peer),
         stateFor: (peer) => this.#stateFor(peer),
-        epoch: () => this.#saved?.epoch ?? 0,
+        epoch: () => this.#view.epoch,
         linked: (control, theirs, ours) => {
           logger.info("linked", { peer: control.peer });
           this.#sessions.linked(control, theirs, ours);
         },
         frame: (control, frame) => this.#sessions.frame(control, frame),
+        confirmed: (peer, epoch, sinceMs) =>
+          this.#view.confirmed(peer, epoch, sinceMs),
         unlinked: (control, why) => {
           logger.warn("link lost", { peer: control.peer, why });
           this.#sessions.unlinked(control);
         },
-        bulk: (_peer, link) => Promise.resolve(link.close("not built yet")),
+        bulk: (peer, link) => this.#transfers.serve(peer.node, link),
         stranger: () => this.#heartbeats.soon(),
       },
+    });
+  }
+
+  #makeTransfers(identity: LinkIdentity): Transfers {
+    return new Transfers(this.#options, {
+      identity,
+      address: (peer) => this.#links.address(peer)?.peerAddress,
+      epoch: () => this.#view.epoch,
+      isWhole: () => this.#view.isOurs(this.#options.log.store),
+      weKnow: () => this.#isCertain(),
+      register: () => this.#view.saved,
+      fileBytesMax: () => this.#view.settings.fileBytesMax,
+      broken: (id) => {
+        this.#commits.broken(id);
+        this.#alarms.raise(`the copy of ${id} here is damaged`);
+      },
+      alarm: (why) => this.#alarms.raise(why),
     });
   }
 
@@ -341,62 +417,95 @@ export class GroupReplicator implements Replicator {
       log: logger,
       report: () => this.#report(),
       epoch: () => this.#core.register?.epoch ?? 0,
-      replied: (reply, askedUnder) => this.#replied(reply, askedUnder),
+      replied: (reply, asked) => this.#replied(reply, asked),
       reachable: (reachable) =>
         this.#loop.input({ kind: "tracker", reachable }),
     });
   }
 
+  // ---------------------------------------------------------------- inside
+
   async #stateFor(peer: NodeId) {
     const { log } = this.#options;
-    const register = this.#saved;
+    const register = this.#view.saved;
     if (register === undefined) throw new Error("no register is known yet");
     const positions = log.positions().filter(({ origin }) => origin === peer);
     // What is told must be flushed: the peer counts it as durable.
     await log.flush();
-    return {
-      register,
-      positions: [...positions],
-      incarnation: log.incarnation,
-    };
+    return { register, positions, incarnation: log.incarnation };
   }
 
-  #report() {
+  #report(): Heartbeat {
     const { log, node } = this.#options;
+    const { incarnation } = log;
+    const facts = this.#options.report();
     return {
-      ...this.#options.report(),
+      ...facts,
+      alarms: [...facts.alarms, ...this.#alarms.current()].slice(0, 32),
       store: log.store,
-      head: {
-        origin: node,
-        incarnation: log.incarnation,
-        sequence: log.head(),
-      },
+      head: { origin: node, incarnation, sequence: log.head() },
       positions: log.positions().slice(0, 256),
       epoch: this.#core.register?.epoch ?? 0,
       gen: this.#core.register?.gen ?? null,
     };
   }
 
-  #replied(reply: HeartbeatReply, askedUnder: number): void {
-    this.#reply = reply;
+  #replied(
+    reply: HeartbeatReply,
+    asked: { readonly epoch: number; readonly atMs: number },
+  ): void {
     const { register } = reply;
-    this.#loop.input({ kind: "register", register, askedUnder });
-    this.#setPeers();
-  }
-
-  #setPeers(): void {
-    const { node } = this.#options;
-    const members = new Set(this.#saved?.members.map((member) => member.node));
-    this.#links.setPeers(
-      this.peers().filter((peer) =>
-        members.has(peer.node) && peer.node !== node
-      ),
-    );
+    if (register.group !== this.#options.group) {
+      return this.#alarms.raise(`a tracker told group ${register.group}`);
+    }
+    this.#view.replied(reply, asked.atMs);
+    this.#loop.input({ kind: "register", register, askedUnder: asked.epoch });
+    this.#links.setPeers(this.#view.reachable);
   }
 
   #tick(): void {
     const nowMs = this.#options.clock.monotonicMs();
+    this.#lag.tick(nowMs);
+    if (this.#lag.peakMs > LAG_ALARM_MS) {
+      this.#alarms.raise("the event loop stood still: see loopLagMs");
+    }
     this.#links.tick(nowMs);
+    this.#transfers.tick(nowMs);
     this.#loop.input({ kind: "tick", nowMs });
+    this.#tombstones.tick(nowMs, {
+      register: this.#view.saved,
+      node: this.#options.node,
+      isTrackerHeard: this.#heartbeats.failure === "",
+      heldBy: (peer) => this.#sessions.get(peer)?.durable,
+    });
+  }
+
+  /** In sync under our own database, and nothing of it may have been lost. */
+  #isCertain(): boolean {
+    const register = this.#core.register;
+    if (register === undefined) return false;
+    if (!isInSync(register, this.#options.node)) return false;
+    const verdict = this.#core.mayWrite();
+    return verdict.ok || verdict.reason !== "not-in-sync";
+  }
+
+  #whyReadOnly(): string | null {
+    if (this.#stopped !== undefined) return this.#stopped;
+    if (this.#view.mode === "read-only") {
+      return "an operator made this node read-only";
+    }
+    const verdict = this.#core.mayWrite();
+    return verdict.ok ? null : verdict.why;
+  }
+
+  #stop(why: string): void {
+    this.#stopped ??= why;
+    this.#listener?.close();
+    this.#heartbeats.stop();
+    clearInterval(this.#timer);
+    this.#loop.stop();
+    this.#commits.close(why);
+    this.#links.close(why);
+    this.#sessions.close();
   }
 }

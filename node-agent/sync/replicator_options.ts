@@ -1,5 +1,5 @@
 /**
- * What `agent.ts` passes to the replicator.
+ * What `agent.ts` passes to the replicator, and what the replicator tells.
  *
  * @module
  */
@@ -20,6 +20,8 @@ import type {
   PeerTransport,
   TrackerPort,
 } from "../ports.ts";
+import type { CompareProgress } from "./compare.ts";
+import type { PaceLimits } from "./pace.ts";
 import type { ReplicaSettings } from "./replica_core.ts";
 
 /** What a heartbeat says that the replicator does not know itself. */
@@ -40,7 +42,7 @@ export interface ReplicatorOptions {
   readonly tracker: TrackerPort;
   readonly clock: Clock;
   readonly logger: Log;
-  /** Where to take connections of peers. */
+  /** Where to take connections of peers. Port 0 is any free one. */
   readonly listen: PeerAddress;
   /**
    * Records that were written but not flushed may be gone: the last stop was
@@ -51,10 +53,56 @@ export interface ReplicatorOptions {
   readonly firstReply?: HeartbeatReply | undefined;
   /** Group settings until a tracker tells them. */
   readonly defaultSettings: GroupSettings;
-  /** The rest of a heartbeat. */
+  /** Whether to serve reads without contact to anybody. */
+  readonly isolatedReads?: "refuse" | "serve" | undefined;
+  /** Limits of background catching-up; none when missing. */
+  readonly pace?: PaceLimits | undefined;
+  /** The rest of a heartbeat. Our alarms are added. */
   report(): NodeReportFacts;
   /** Stop the process and start again as after an unclean stop. */
   onRestartLog(why: string): void;
-  /** Times of the core that differ from its defaults. */
+  /** Times of the core that differ from its defaults, such as `ackTimeoutMs`. */
   readonly settings?: Partial<ReplicaSettings> | undefined;
+}
+
+/** One other member, as this node sees it. */
+export interface PeerStatus {
+  readonly node: NodeId;
+  readonly insync: boolean;
+  readonly linked: boolean;
+  /** Whether answers at B and C wait for it. */
+  readonly required: boolean;
+  /** Changes of ours that it has not acknowledged; `null` is not known. */
+  readonly lagChanges: number | null;
+  /** Bytes of ours that are under way to it. */
+  readonly underWayBytes: number;
+  /** Bytes of its changes that wait to be stored here. */
+  readonly waitingBytes: number;
+  /** Why it could not be reached the last time; "" is no failure. */
+  readonly failure: string;
+}
+
+/** What `kedge status` shows of replication. */
+export interface ReplicatorStatus {
+  readonly node: NodeId;
+  readonly group: GroupName;
+  readonly epoch: number;
+  readonly gen: string | null;
+  readonly insync: readonly NodeId[];
+  /** What this node is in its group. */
+  readonly role: "in-sync" | "joining" | "outsider" | "unknown";
+  /** What an operator wants of it. */
+  readonly mode: HeartbeatReply["mode"];
+  /** Why no changes are taken; `null` when they are. */
+  readonly readOnly: string | null;
+  /** Changes that wait for their answer. */
+  readonly pending: number;
+  readonly peers: readonly PeerStatus[];
+  /** The comparison that runs now. */
+  readonly catchUp: CompareProgress | null;
+  /** Why trackers cannot be reached; "" when they can. */
+  readonly trackerFailure: string;
+  /** Longest recent pause of the event loop, in milliseconds. */
+  readonly loopLagMs: number;
+  readonly alarms: readonly string[];
 }

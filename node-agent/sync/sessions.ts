@@ -39,6 +39,8 @@ export interface Session {
   /** Epoch of the register that the peer was told last. */
   toldEpoch: number;
   sender: LogSender | undefined;
+  /** Sequence of our present run up to which it is flushed there. */
+  durable: number;
   isAckDue: boolean;
 }
 
@@ -99,6 +101,7 @@ export class Sessions {
       control,
       toldEpoch: ours.register.epoch,
       sender: undefined,
+      durable: 0,
       isAckDue: false,
     };
     this.#sessions.set(control.peer, session);
@@ -107,6 +110,7 @@ export class Sessions {
       input({ kind: "register", register: theirs.register });
     }
     const place = placeOfPeer(theirs.positions, log, recent.last);
+    session.durable = place.written;
     session.sender = new LogSender({
       link: control.link,
       log,
@@ -136,6 +140,11 @@ export class Sessions {
     }
     this.#inboxes.get(control.peer)?.unlinked();
     this.#options.input({ kind: "unlinked", ...refOf(session) });
+  }
+
+  /** Bytes of a peer's changes that wait to be stored here. */
+  waitingBytes(peer: NodeId): number {
+    return this.#inboxes.get(peer)?.waitingBytes ?? 0;
   }
 
   /** There is a new record of ours. */
@@ -272,6 +281,7 @@ export class Sessions {
     }
     const { log } = this.#options;
     const isPresent = incarnation === log.incarnation;
+    if (isPresent) session.durable = Math.max(session.durable, durable);
     const place = { incarnation, sequence: written };
     this.#options.input({
       kind: "acked",

@@ -18,7 +18,7 @@
  * bulk, dialer asks:
  * digests-request ────────────▶  digests
  * bucket-request  ────────────▶  bucket … (several pages) end
- * content-request ────────────▶  (content-head [chunk …])… end
+ * content-request ────────────▶  per file: content-head [chunk … end]
  * stage chunk … end ──────────▶  staged
  * give            ────────────▶  given
  * any             ────────────▶  refusal
@@ -155,6 +155,8 @@ export const ContentHead = z.object({
   follows: z.boolean(),
   /** Whether the index has it but the bytes are missing or wrong. */
   damaged: z.boolean(),
+  /** Whether the index is whole, so that "never had it" counts. */
+  whole: z.boolean(),
 });
 /** What the asked node has of one file. */
 export type ContentHead = z.infer<typeof ContentHead>;

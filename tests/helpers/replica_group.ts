@@ -100,7 +100,7 @@ export class ReplicaGroup {
 
   /** Stop one node. */
   stop(node: NodeId): void {
-    this.nodes.get(node)?.replicator.stop();
+    void this.nodes.get(node)?.replicator.stop();
     this.nodes.delete(node);
     this.tracker.reports.delete(node);
   }
@@ -117,7 +117,7 @@ export class ReplicaGroup {
   }
 
   [Symbol.dispose](): void {
-    for (const { replicator } of this.nodes.values()) replicator.stop();
+    for (const { replicator } of this.nodes.values()) void replicator.stop();
   }
 }
 

@@ -1,0 +1,168 @@
+/**
+ * Gets the bytes of states that we learn of: from bodies that were sent ahead,
+ * or from the peer that told us.
+ *
+ * @module
+ */
+
+import type { GroupName, NodeId } from "@kedge/schema";
+import { compareEntries, type FileEntry } from "@kedge/schema/change";
+import type { WireRecord } from "@kedge/schema/wire/records";
+import { FILES_PER_REQUEST_MAX, type Given } from "@kedge/schema/wire/sync";
+import { MIB } from "@kedge/schema";
+import type { ChangeLog, ContentSource, LocalFiles } from "../ports.ts";
+import type { BulkPool } from "./bulk_pool.ts";
+import { askFor, contentOf, type PeerFile } from "./content_transfer.ts";
+import type { StagedBodies } from "./staged_bodies.ts";
+
+/** States that are taken over in one transaction: at most so many, … */
+const ADOPT_COUNT_MAX = 128;
+/** … with at most so many inline bytes. */
+const ADOPT_BYTES_MAX = 2 * MIB;
+/** Largest group of files that is asked for at once. */
+const ASK_COUNT = Math.min(64, FILES_PER_REQUEST_MAX);
+
+/** A state and its bytes, ready to be adopted. */
+type Adoption = { readonly entry: FileEntry; readonly content: ContentSource };
+
+/** What {@linkcode ContentPuller} works with. */
+export interface ContentPullerOptions {
+  readonly group: GroupName;
+  readonly files: LocalFiles;
+  readonly log: ChangeLog;
+  readonly pool: BulkPool;
+  readonly bodies: StagedBodies;
+  /** Tell the operator. */
+  alarm(why: string): void;
+}
+
+/** See the module comment. */
+export class ContentPuller {
+  readonly #options: ContentPullerOptions;
+
+  /** Nothing is under way. */
+  constructor(options: ContentPullerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The bytes of a record whose bytes did not come with it.
+   *
+   * The peer is asked for the file as it is *now*; when that is newer than the
+   * record, it is adopted at once and the record will be known already.
+   *
+   * @throws {Error} When the peer cannot be reached or our disk refuses.
+   */
+  async contentFor(peer: NodeId, record: WireRecord): Promise<ContentSource> {
+    const { bodies, files } = this.#options;
+    const { change, content } = record;
+    if (content.kind === "elsewhere") {
+      const staged = bodies.take(content);
+      if (staged !== undefined) return { kind: "staged", staged };
+    }
+    const ours = files.lookup(change.entry.id);
+    if (ours !== undefined && compareEntries(ours, change.entry) >= 0) {
+      return { kind: "none" };
+    }
+    const file = await this.#askOne(peer, change.entry.id);
+    const isSame = file.entry !== undefined &&
+      compareEntries(file.entry, change.entry) === 0;
+    if (isSame && change.body.kind === "whole") {
+      if (file.staged === undefined) this.#missing(peer, change.entry.id);
+      return contentOf(file.staged);
+    }
+    await this.#adopt([file], peer);
+    return { kind: "none" };
+  }
+
+  /**
+   * Take states over from a peer, with their bytes.
+   *
+   * @param pace Waits as long as the bytes must wait.
+   * @param took Told the bytes of every group that was taken.
+   * @returns How many are here now, and how many without their bytes.
+   */
+  async adoptFrom(
+    peer: NodeId,
+    entries: readonly FileEntry[],
+    {
+      pace = () => Promise.resolve(),
+      took = () => {},
+    }: {
+      readonly pace?: (bytes: number) => Promise<void>;
+      readonly took?: (files: number, bytes: number) => void;
+    } = {},
+  ): Promise<Given> {
+    const { pool, log, group, files } = this.#options;
+    const dead = entries.filter((entry) => entry.state === "tombstone");
+    if (dead.length > 0) {
+      await log.adopt(
+        dead.map((entry) => ({ entry, content: { kind: "none" } })),
+        false,
+      );
+    }
+    let [taken, missing] = [dead.length, 0];
+    const alive = entries.filter((entry) => entry.state === "present");
+    for (let at = 0; at < alive.length; at += ASK_COUNT) {
+      const ids = alive.slice(at, at + ASK_COUNT).map((entry) => entry.id);
+      const bytes = alive.slice(at, at + ASK_COUNT)
+        .reduce((sum, entry) => sum + entry.sizeBytes, 0);
+      await pace(bytes);
+      await pool.use(peer, async (call) => {
+        const asking = { files, group, content: true };
+        let batch: PeerFile[] = [];
+        for await (const file of askFor(call, ids, asking)) {
+          batch.push(file);
+          if (!isFull(batch)) continue;
+          missing += await this.#adopt(batch, peer);
+          batch = [];
+        }
+        missing += await this.#adopt(batch, peer);
+      });
+      taken += ids.length;
+      took(ids.length, bytes);
+    }
+    return { taken, missing };
+  }
+
+  async #askOne(peer: NodeId, id: string): Promise<PeerFile> {
+    const { pool, files, group } = this.#options;
+    return await pool.use(peer, async (call) => {
+      const asking = { files, group, content: true };
+      let answer: PeerFile | undefined;
+      for await (const file of askFor(call, [id], asking)) answer = file;
+      if (answer === undefined) throw new Error("the peer did not answer");
+      return answer;
+    });
+  }
+
+  /** Merge what came; returns how many have no bytes. */
+  async #adopt(batch: readonly PeerFile[], peer: NodeId): Promise<number> {
+    const adoptions = batch.flatMap((file): Adoption[] =>
+      file.entry === undefined
+        ? []
+        : [{ entry: file.entry, content: contentOf(file.staged) }]
+    );
+    if (adoptions.length === 0) return 0;
+    const results = await this.#options.log.adopt(adoptions, false);
+    let missing = 0;
+    for (const [index, { entry }] of adoptions.entries()) {
+      if (results[index] !== "needs-content") continue;
+      missing++;
+      this.#missing(peer, entry.id);
+    }
+    return missing;
+  }
+
+  #missing(peer: NodeId, id: string): void {
+    this.#options.alarm(`node ${peer} cannot give the bytes of ${id}`);
+  }
+}
+
+function isFull(batch: readonly PeerFile[]): boolean {
+  const bytes = batch.reduce(
+    (sum, file) => sum + (file.staged?.inline?.length ?? 0),
+    0,
+  );
+  return batch.length >= ADOPT_COUNT_MAX || bytes >= ADOPT_BYTES_MAX;
+}

@@ -1,0 +1,201 @@
+/**
+ * Looks in the group for a file that is missing or damaged here, and keeps it.
+ * What the answers mean is decided by `fetch_core.ts`.
+ *
+ * @module
+ */
+
+import type { GroupName, GroupRegister, NodeId } from "@kedge/schema";
+import { Problem } from "@kedge/schema";
+import { parseFileId } from "@kedge/schema/file-id";
+import type { ChangeLog, FetchOutcome, LocalFiles, Log } from "../ports.ts";
+import type { BulkPool } from "./bulk_pool.ts";
+import { askFor, contentOf, type PeerFile } from "./content_transfer.ts";
+import {
+  decideFetch,
+  fetchOrder,
+  type FetchVerdict,
+  type MemberAnswer,
+} from "./fetch_core.ts";
+
+/** How long a member may take to say whether it has a file, in milliseconds. */
+const ASK_MS = 2000;
+
+/** What {@linkcode FileFinder} works with. */
+export interface FileFinderOptions {
+  readonly node: NodeId;
+  readonly group: GroupName;
+  readonly files: LocalFiles;
+  readonly log: ChangeLog;
+  readonly logger: Log;
+  readonly pool: BulkPool;
+  register(): GroupRegister | undefined;
+  /** We are in sync and our index is whole: our word counts too. */
+  weKnow(): boolean;
+}
+
+/** Everything that one search knows. */
+interface Search {
+  readonly id: string;
+  readonly register: GroupRegister;
+  readonly answers: Map<NodeId, MemberAnswer>;
+  /** Members whose bytes turned out to be bad. */
+  readonly bad: Set<NodeId>;
+}
+
+/** See the module comment. */
+export class FileFinder {
+  readonly #options: FileFinderOptions;
+  readonly #searches = new Map<string, Promise<FetchOutcome>>();
+
+  /** Nobody looks for anything yet. */
+  constructor(options: FileFinderOptions) {
+    this.#options = options;
+  }
+
+  /** See `Replicator.fetch` in ports.ts. One search per file at a time. */
+  fetch(id: string): Promise<FetchOutcome> {
+    const running = this.#searches.get(id);
+    if (running !== undefined) return running;
+    const search = this.#fetch(id).catch((error): FetchOutcome => {
+      const why = error instanceof Error ? error.message : String(error);
+      return { kind: "unavailable", why };
+    }).finally(() => this.#searches.delete(id));
+    this.#searches.set(id, search);
+    return search;
+  }
+
+  /** See `Replicator.confirm` in ports.ts. */
+  async confirm(id: string): Promise<FetchOutcome> {
+    const search = this.#search(id);
+    if (search === undefined) return unavailable("no group is known yet");
+    const { register, node } = { ...this.#options, ...search };
+    const order = fetchOrder(register, node, originOf(id));
+    await this.#askAll(search, order);
+    const ours = this.#options.files.lookup(id);
+    const verdict = this.#decide(search);
+    if (verdict.kind !== "found" || ours === undefined) {
+      return await this.#follow(search, verdict);
+    }
+    const isOurs = ours.epoch === verdict.entry.epoch &&
+      ours.version === verdict.entry.version;
+    return isOurs
+      ? { kind: "kept", entry: ours }
+      : await this.#follow(search, verdict);
+  }
+
+  async #fetch(id: string): Promise<FetchOutcome> {
+    const search = this.#search(id);
+    if (search === undefined) return unavailable("no group is known yet");
+    const order = fetchOrder(search.register, this.#options.node, originOf(id));
+    const [likely, ...others] = order;
+    if (likely !== undefined) await this.#askAll(search, [likely]);
+    const first = this.#decide(search);
+    if (first.kind === "found" || first.kind === "tombstone") {
+      const outcome = await this.#follow(search, first);
+      if (outcome.kind !== "unavailable") return outcome;
+    }
+    await this.#askAll(search, others);
+    return await this.#follow(search, this.#decide(search));
+  }
+
+  #search(id: string): Search | undefined {
+    const register = this.#options.register();
+    if (register === undefined) return undefined;
+    return { id, register, answers: new Map(), bad: new Set() };
+  }
+
+  #decide({ id, register, answers }: Search): FetchVerdict {
+    const { node, files, weKnow } = this.#options;
+    const ours = files.lookup(id);
+    return decideFetch({ register, node, weKnow: weKnow(), ours, answers });
+  }
+
+  async #follow(search: Search, verdict: FetchVerdict): Promise<FetchOutcome> {
+    switch (verdict.kind) {
+      case "absent":
+        return { kind: "absent" };
+      case "unavailable":
+        return verdict;
+      case "tombstone":
+        await this.#options.log.adopt([
+          { entry: verdict.entry, content: { kind: "none" } },
+        ], true);
+        return { kind: "tombstone" };
+      case "found":
+        return await this.#keep(search, verdict.from);
+      default:
+        return verdict satisfies never;
+    }
+  }
+
+  /** Take the bytes from the first member whose copy is good. */
+  async #keep(search: Search, from: readonly NodeId[]): Promise<FetchOutcome> {
+    const { log, logger } = this.#options;
+    const { id } = search;
+    let why = "no copy is good";
+    for (const peer of from.filter((member) => !search.bad.has(member))) {
+      try {
+        const file = await this.#ask(peer, id, true);
+        if (file.entry === undefined || file.staged === undefined) {
+          search.bad.add(peer);
+          logger.warn("a peer's copy is bad", { peer, id });
+          continue;
+        }
+        const content = contentOf(file.staged);
+        await log.adopt([{ entry: file.entry, content }], true);
+        return { kind: "kept", entry: file.entry };
+      } catch (error) {
+        if (error instanceof Problem) throw error;
+        why = error instanceof Error ? error.message : String(error);
+      }
+    }
+    return unavailable(why);
+  }
+
+  async #askAll(search: Search, members: readonly NodeId[]): Promise<void> {
+    await Promise.all(members.map(async (member) => {
+      search.answers.set(member, await this.#answerOf(member, search.id));
+    }));
+  }
+
+  async #answerOf(member: NodeId, id: string): Promise<MemberAnswer> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<MemberAnswer>((resolve) => {
+      timer = setTimeout(() => resolve({ kind: "silent" }), ASK_MS);
+    });
+    const answer = this.#ask(member, id, false).then(
+      ({ entry, whole }): MemberAnswer =>
+        entry !== undefined
+          ? { kind: "has", entry }
+          : { kind: whole ? "never" : "silent" },
+      (): MemberAnswer => ({ kind: "silent" }),
+    );
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #ask(peer: NodeId, id: string, content: boolean): Promise<PeerFile> {
+    const { pool, files, group } = this.#options;
+    return pool.use(peer, async (call) => {
+      let answer: PeerFile | undefined;
+      for await (const file of askFor(call, [id], { files, group, content })) {
+        answer = file;
+      }
+      if (answer === undefined) throw new Error("the peer did not answer");
+      return answer;
+    });
+  }
+}
+
+function originOf(id: string): NodeId {
+  const origin = parseFileId(id)?.origin;
+  return typeof origin === "number" ? origin : 0;
+}
+
+function unavailable(why: string): FetchOutcome {
+  return { kind: "unavailable", why };
+}
