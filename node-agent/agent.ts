@@ -1,0 +1,240 @@
+/**
+ * The composition root of a node agent: the one place that knows which
+ * implementation stands behind which port, and in which order they live.
+ *
+ * ```text
+ * identity ─▶ (join) ─▶ store ─▶ replicator ─▶ HTTP door ─▶ ready
+ *                                                  … signal …
+ * HTTP door closes ─▶ replicator stops ─▶ store closes cleanly
+ * ```
+ *
+ * @module
+ */
+
+import { GroupSettings, type HeartbeatReply } from "@kedge/schema";
+import type { AgentConfig } from "@kedge/schema/config/agent";
+import { systemClock } from "./adapters/clock.ts";
+import { type RunningServer, serve } from "./adapters/http_server.ts";
+import { RunMarker } from "./adapters/run_marker.ts";
+import { TcpTransport } from "./adapters/tcp_transport.ts";
+import { TrackerClient } from "./adapters/tracker_client.ts";
+import { AgentReport } from "./agent_report.ts";
+import { openStore, type Store } from "./files/store.ts";
+import { createAgentApp } from "./http/agent_app.ts";
+import { type Admission, admit } from "./join.ts";
+import type { Log } from "./ports.ts";
+import { ScrubSchedule } from "./scrub_schedule.ts";
+import { GroupReplicator } from "./sync/replicator.ts";
+
+/** What an agent says when it is ready to serve. */
+export interface AgentReady {
+  /** Its number. */
+  readonly node: number;
+  /** Its group. */
+  readonly group: string;
+  /** Base URL of its HTTP door. */
+  readonly url: string;
+}
+
+/** What surrounds an agent. */
+export interface AgentSurroundings {
+  readonly log: Log;
+  /** Stops the agent cleanly. */
+  readonly signal: AbortSignal;
+  /** Called when the agent serves; again after a restart of its log. */
+  readonly onReady: (ready: AgentReady) => void;
+}
+
+/**
+ * Run an agent until `signal` is aborted.
+ *
+ * @param config Complete settings.
+ * @param surroundings Log, stop signal, and who wants to know.
+ * @throws {Error} With the cause and the next step, when it cannot start.
+ */
+export async function runAgent(
+  config: AgentConfig,
+  surroundings: AgentSurroundings,
+): Promise<void> {
+  while (!surroundings.signal.aborted) {
+    const restart = await runOnce(config, surroundings);
+    if (restart === undefined) return;
+    surroundings.log.warn("starting the agent again", { why: restart });
+  }
+}
+
+/** One life: from the identity to the end. Returns why to live again, if so. */
+async function runOnce(
+  config: AgentConfig,
+  surroundings: AgentSurroundings,
+): Promise<string | undefined> {
+  const { log, signal } = surroundings;
+  const admission = await admit(config);
+  const store = await openStore({
+    dataDir: config.dataDir,
+    storePaths: config.storePaths,
+    node: admission.identity.node,
+    group: admission.identity.group,
+    subdirCount: config.subdirCountPerPath,
+    distributeMode: config.distributeMode,
+    rotateCount: config.distributeRotateCount,
+    reserve: config.reserve,
+    newStore: admission.newStore,
+    clock: systemClock,
+    log,
+  });
+  const marker = new RunMarker(config.dataDir);
+  const life = new Life(config, surroundings, { admission, store });
+  try {
+    await life.begin(await marker.begin());
+    const restart = await life.untilEnd(signal);
+    await life.end();
+    await store.close({ clean: restart === undefined });
+    if (restart === undefined) await marker.endCleanly();
+    return restart;
+  } catch (error) {
+    await life.end();
+    await store.close({ clean: false });
+    throw error;
+  }
+}
+
+/** The running parts of one life. */
+class Life {
+  readonly #config: AgentConfig;
+  readonly #surroundings: AgentSurroundings;
+  readonly #admission: Admission;
+  readonly #store: Store;
+  readonly #restart = Promise.withResolvers<string>();
+  #tracker: TrackerClient | undefined;
+  #replicator: GroupReplicator | undefined;
+  #scrubs: ScrubSchedule | undefined;
+  #server: RunningServer | undefined;
+
+  constructor(
+    config: AgentConfig,
+    surroundings: AgentSurroundings,
+    parts: { readonly admission: Admission; readonly store: Store },
+  ) {
+    this.#config = config;
+    this.#surroundings = surroundings;
+    this.#admission = parts.admission;
+    this.#store = parts.store;
+  }
+
+  async begin({ mayHaveLost }: { mayHaveLost: boolean }): Promise<void> {
+    const { identity, caCerts, firstReply } = this.#admission;
+    const { log } = this.#surroundings;
+    const { node, group } = identity;
+    const { files } = this.#store;
+    this.#tracker = new TrackerClient({
+      trackers: this.#config.trackers,
+      node,
+      group,
+      credential: identity.credential,
+      caCerts,
+    });
+    const report = new AgentReport(this.#config, {
+      files,
+      scrub: () => this.#scrubs?.report() ?? null,
+      load: () => app.load(),
+      url: () => this.url,
+      peerPort: () => this.#replicator?.address.port,
+    });
+    const replicator = this.#replicate({ mayHaveLost, firstReply, report });
+    this.#scrubs = new ScrubSchedule(this.#config, {
+      store: this.#store,
+      replicator,
+      clock: systemClock,
+      log,
+    });
+    const scrubs = this.#scrubs;
+    const app = createAgentApp({
+      node,
+      group,
+      url: () => this.url,
+      files,
+      replicator,
+      clock: systemClock,
+      log,
+      admin: {
+        status: () => report.status({ node, group, replicator }),
+        startScrub: () => scrubs.start(),
+        scrubProgress: () => scrubs.report(),
+        confirm: () => replicator.confirm(),
+      },
+    });
+    this.#server = await this.#serve((request) => app.fetch(request));
+    replicator.start();
+    scrubs.schedule();
+    this.#surroundings.onReady({ node, group, url: this.url });
+  }
+
+  /** Until the signal (`undefined`) or a reason to start again. */
+  untilEnd(signal: AbortSignal): Promise<string | undefined> {
+    const stopped = Promise.withResolvers<undefined>();
+    if (signal.aborted) stopped.resolve(undefined);
+    const stop = () => stopped.resolve(undefined);
+    signal.addEventListener("abort", stop, { once: true });
+    return Promise.race([stopped.promise, this.#restart.promise]);
+  }
+
+  /** Stop what runs, in the order that loses nothing. */
+  async end(): Promise<void> {
+    this.#scrubs?.stop();
+    await this.#server?.close();
+    await this.#replicator?.stop();
+    this.#tracker?.close();
+  }
+
+  /** Under which clients reach this agent. */
+  get url(): string {
+    return this.#config.advertise ?? this.#server?.url ?? "";
+  }
+
+  #replicate(given: {
+    readonly mayHaveLost: boolean;
+    readonly firstReply: HeartbeatReply | undefined;
+    readonly report: AgentReport;
+  }): GroupReplicator {
+    const { identity } = this.#admission;
+    const tracker = this.#tracker;
+    if (tracker === undefined) {
+      throw new Error("the tracker client comes first");
+    }
+    return new GroupReplicator({
+      node: identity.node,
+      group: identity.group,
+      clusterSecret: identity.clusterSecret,
+      files: this.#store.files,
+      log: this.#store.log,
+      transport: new TcpTransport(),
+      tracker,
+      clock: systemClock,
+      logger: this.#surroundings.log,
+      listen: this.#config.peerListen,
+      mayHaveLost: given.mayHaveLost,
+      firstReply: given.firstReply,
+      defaultSettings: GroupSettings.parse({}),
+      report: () => given.report.facts(),
+      onRestartLog: (why) => this.#restart.resolve(why),
+      settings: { ackTimeoutMs: this.#config.ackTimeoutMs },
+      isolatedReads: this.#config.isolatedReads,
+      pace: {
+        bytesPerSecond: this.#config.syncBytesPerS,
+        ...this.#config.syncWindow,
+      },
+    });
+  }
+
+  async #serve(
+    fetch: (request: Request) => Response | Promise<Response>,
+  ): Promise<RunningServer> {
+    const { listen, tls } = this.#config;
+    const certificate = tls === undefined ? {} : {
+      cert: await Deno.readTextFile(tls.certFile),
+      key: await Deno.readTextFile(tls.keyFile),
+    };
+    return await serve(fetch, { ...listen, ...certificate });
+  }
+}
