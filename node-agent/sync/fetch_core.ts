@@ -5,13 +5,13 @@
  * | what was answered                                        | verdict       |
  * | -------------------------------------------------------- | ------------- |
  * | anybody has a tombstone                                  | `tombstone`   |
- * | somebody has it, and a node in sync has no tombstone     | `found`       |
- * | somebody has it, but no node in sync could be asked      | `unavailable` |
+ * | somebody has it, and a node that may serve no tombstone  | `found`       |
+ * | somebody has it, but no node that may serve was asked    | `unavailable` |
  * | every member answered "never had it"                     | `absent`      |
  * | otherwise                                                | `unavailable` |
  *
- * A node in sync holds every acknowledged delete, so its word (or our own, when
- * we are in sync) is enough to know that a file was not deleted. It is *not*
+ * A node in sync holds every acknowledged delete, so its word (or our own) is
+ * enough to know that a file was not deleted, while its read lease lasts. It is *not*
  * enough for "never had it": an upload at level A may be on its origin alone.
  *
  * @module
@@ -22,10 +22,18 @@ import { type GroupRegister, isInSync, type NodeId } from "@kedge/schema";
 
 /** What one member says about one file. */
 export type MemberAnswer =
-  /** Its index has this; whether the bytes are good shows when they come. */
-  | { readonly kind: "has"; readonly entry: FileEntry }
-  /** Its index is whole and has nothing. */
-  | { readonly kind: "never" }
+  /**
+   * Its index has this; whether the bytes are good shows when they come.
+   * `serves`: it may serve reads itself now (`lease_core.ts` says `serve`), so
+   * it would know of an acknowledged delete.
+   */
+  | {
+    readonly kind: "has";
+    readonly entry: FileEntry;
+    readonly serves: boolean;
+  }
+  /** Its index is whole (`ReplicaCore.isWhole()`) and has nothing. */
+  | { readonly kind: "never"; readonly serves: boolean }
   /**
    * No answer, or "not here" from a node that is not in sync: its index may be
    * the lesser part of what it once held.
@@ -63,7 +71,7 @@ export interface FetchView {
   readonly register: GroupRegister;
   /** We. */
   readonly node: NodeId;
-  /** We are in sync and our index is whole: our word counts too. */
+  /** We may serve reads ourselves: our word counts too. */
   readonly weKnow: boolean;
   /** What our own index has. */
   readonly ours: FileEntry | undefined;
@@ -102,9 +110,7 @@ export function decideFetch(view: FetchView): FetchVerdict {
     const from = entries.filter((one) => compareEntries(one.entry, best) === 0)
       .map((one) => one.member);
     const authority = view.weKnow || !rules.askAuthority ||
-      others.some((member) =>
-        isInSync(register, member) && spoke(answers.get(member))
-      );
+      others.some((member) => serves(answers.get(member)));
     if (!authority) return unavailable("no node in sync could be asked");
     return { kind: "found", entry: best, from };
   }
@@ -117,6 +123,10 @@ export function decideFetch(view: FetchView): FetchVerdict {
 
 function spoke(answer: MemberAnswer | undefined): boolean {
   return answer !== undefined && answer.kind !== "silent";
+}
+
+function serves(answer: MemberAnswer | undefined): boolean {
+  return answer !== undefined && answer.kind !== "silent" && answer.serves;
 }
 
 function newest(

@@ -23,11 +23,17 @@
 
 import type { NodeId, SyncPosition } from "@kedge/schema";
 
-/** What one member says over its own link: positions that are durable there. */
+/**
+ * What one member says over its own link, asked after the round began: an older
+ * report proves nothing.
+ */
 export interface LogReport {
-  /** End of its own log. */
-  readonly head: SyncPosition;
-  /** How far it holds the logs of the others. */
+  /**
+   * End of each incarnation of its own log: the last number that was given out,
+   * stored or not.
+   */
+  readonly ends: readonly SyncPosition[];
+  /** How far it holds every log *durably*, its own included. */
   readonly positions: readonly SyncPosition[];
 }
 
@@ -107,7 +113,7 @@ export class TombstoneRounds {
       round.barrier = 2;
       round.secondBeganAt = now.stamp;
       round.reports.clear();
-      round.heads = undefined;
+      round.ends = undefined;
       return undefined;
     }
     const isOpen = now.openSince !== undefined &&
@@ -130,7 +136,7 @@ interface Round {
   barrier: 1 | 2;
   secondBeganAt: number;
   /** Ends of all logs at the start of the barrier, once everybody spoke. */
-  heads: readonly SyncPosition[] | undefined;
+  ends: readonly SyncPosition[] | undefined;
   readonly reports: Map<NodeId, LogReport>;
 }
 
@@ -141,29 +147,30 @@ function newRound(set: RoundSet, stamp: number): Round {
     stamp,
     barrier: 1,
     secondBeganAt: 0,
-    heads: undefined,
+    ends: undefined,
     reports: new Map(),
   };
 }
 
 function isPassed(round: Round): boolean {
-  const reports = round.members.map((node) => round.reports.get(node));
-  const heads = reports.flatMap((report) => report ? [report.head] : []);
-  if (heads.length < round.members.length) return false;
-  round.heads ??= heads;
-  return round.heads.every((head) =>
-    reports.every((report) => report !== undefined && holds(report, head))
+  const reports: LogReport[] = [];
+  for (const node of round.members) {
+    const report = round.reports.get(node);
+    if (report === undefined) return false;
+    reports.push(report);
+  }
+  round.ends ??= reports.flatMap((report) => report.ends);
+  return round.ends.every((end) =>
+    reports.every((report) => holds(report, end))
   );
 }
 
-/** Whether a member holds the log of an origin up to its end. */
-function holds(report: LogReport, head: SyncPosition): boolean {
-  if (head.sequence === 0) return true;
-  const known = [report.head, ...report.positions];
-  return known.some((position) =>
-    position.origin === head.origin &&
-    (position.incarnation > head.incarnation ||
-      position.incarnation === head.incarnation &&
-        position.sequence >= head.sequence)
+/** Whether a member holds an incarnation of an origin's log up to its end. */
+function holds(report: LogReport, end: SyncPosition): boolean {
+  if (end.sequence === 0) return true;
+  return report.positions.some((position) =>
+    position.origin === end.origin &&
+    position.incarnation === end.incarnation &&
+    position.sequence >= end.sequence
   );
 }

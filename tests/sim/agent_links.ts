@@ -1,0 +1,427 @@
+/**
+ * The links of one simulated agent: greeting, pushing its log, applying the logs
+ * of others, questions. A mirror of the shell in `node-agent/sync/`.
+ *
+ * @module
+ */
+
+import type { NodeId } from "@kedge/schema";
+import {
+  type Incarnation,
+  judgeBatch,
+  peerStanding,
+  sendFrom,
+} from "../../node-agent/sync/positions_core.ts";
+import type {
+  LinkRef,
+  ReplicaEffect,
+} from "../../node-agent/sync/replica_messages.ts";
+import type { Held, Message, Question, Reply } from "./messages.ts";
+import type { SimAgent } from "./sim_agent.ts";
+import type { Positions, SimRecord } from "./sim_store.ts";
+
+type BatchMessage = Message & { readonly kind: "batch" };
+
+interface Link {
+  readonly peer: NodeId;
+  readonly session: number;
+  isGreeted: boolean;
+  /** What the peer holds of our log, as it last said. */
+  held: Held;
+  /** Where sending goes on; `undefined` until the core orders it. */
+  cursor: { incarnation: number; sequence: number } | undefined;
+  readonly questions: Map<number, (reply: Reply | undefined) => void>;
+}
+
+interface InBatch {
+  readonly link: Link;
+  readonly message: BatchMessage;
+  readonly skip: number;
+}
+
+/** How long a question may take, in ms. */
+const ANSWER_MS = 700;
+
+/** See the module comment. */
+export class AgentLinks {
+  readonly #agent: SimAgent;
+  readonly #links = new Map<NodeId, Link>();
+  readonly #batches = new Map<number, InBatch>();
+  /** By origin and incarnation: taken in, stored or about to be. */
+  readonly #taken = new Map<NodeId, Positions>();
+  /** Origins of which something was stored since the last flush. */
+  readonly #unflushed = new Set<NodeId>();
+  #numbers = 0;
+  #highest = 0;
+
+  constructor(agent: SimAgent) {
+    this.#agent = agent;
+  }
+
+  /** Highest incarnation of our log that any peer spoke of. */
+  highestIncarnation(): number {
+    return this.#highest;
+  }
+
+  /** Peers that are connected and greeted. */
+  greeted(): NodeId[] {
+    return [...this.#links.values()].filter((link) => link.isGreeted)
+      .map((link) => link.peer);
+  }
+
+  connected(peer: NodeId, session: number): void {
+    this.broken(peer, this.#links.get(peer)?.session ?? -1);
+    this.#links.set(peer, {
+      peer,
+      session,
+      isGreeted: false,
+      held: [],
+      cursor: undefined,
+      questions: new Map(),
+    });
+    const { store } = this.#agent;
+    this.#send(peer, {
+      kind: "hello",
+      store: store.id,
+      held: heldOf(store.positions.get(peer)),
+      durable: heldOf(store.durablePositions.get(peer)),
+    });
+  }
+
+  broken(peer: NodeId, session: number): void {
+    const link = this.#links.get(peer);
+    if (link?.session !== session) return;
+    this.#links.delete(peer);
+    // What was taken in but not stored comes again over the next link.
+    for (const [number, batch] of this.#batches) {
+      if (batch.link === link) this.#batches.delete(number);
+    }
+    for (const answer of link.questions.values()) answer(undefined);
+    if (link.isGreeted) this.#agent.feed({ kind: "unlinked", peer, session });
+  }
+
+  receive(peer: NodeId, session: number, message: Message): void {
+    const link = this.#links.get(peer);
+    if (link?.session !== session) return;
+    const { epoch } = { epoch: 0, ...message };
+    switch (message.kind) {
+      case "hello":
+        return this.#onHello(link, message);
+      case "register":
+        return this.#agent.feed(message);
+      case "batch":
+        return this.#onBatch(link, message);
+      case "ack":
+        return this.#onAck(link, message);
+      case "reject":
+        this.#agent.world.mark("records refused");
+        return this.#agent.feed({ kind: "refused", peer, session, epoch });
+      case "join":
+        return this.#agent.feed({
+          kind: "join-requested",
+          peer,
+          session,
+          epoch,
+        });
+      case "promise":
+        return this.#agent.feed({ kind: "promised", peer, session, epoch });
+      case "ask":
+        return this.#agent.files.question(
+          peer,
+          message.question,
+          (reply) =>
+            this.#send(peer, { kind: "reply", number: message.number, reply }),
+        );
+      case "reply": {
+        const answer = link.questions.get(message.number);
+        link.questions.delete(message.number);
+        return answer?.(message.reply);
+      }
+    }
+  }
+
+  /** Ask a peer something. No answer in time is `undefined`. */
+  ask(
+    peer: NodeId,
+    question: Question,
+    then: (reply: Reply | undefined) => void,
+    timeoutMs: number = ANSWER_MS,
+  ): void {
+    const link = this.#links.get(peer);
+    if (link === undefined || !link.isGreeted) return then(undefined);
+    const number = ++this.#numbers;
+    link.questions.set(number, then);
+    this.#send(peer, { kind: "ask", number, question });
+    this.#agent.after(timeoutMs, () => {
+      if (link.questions.delete(number)) then(undefined);
+    });
+  }
+
+  /** Something new is in our log. */
+  pumpAll(): void {
+    for (const link of this.#links.values()) this.#pump(link);
+  }
+
+  /** Everything stored is durable: say so. */
+  flushed(): void {
+    for (const peer of this.#unflushed) {
+      const link = this.#links.get(peer);
+      if (link?.isGreeted) this.#acknowledge(link);
+    }
+    this.#unflushed.clear();
+  }
+
+  /** Carry out an effect that belongs to a link. */
+  perform(effect: Extract<ReplicaEffect, LinkRef>): void {
+    const { peer, session } = effect;
+    const link = this.#links.get(peer);
+    if (link?.session !== session) return;
+    switch (effect.kind) {
+      case "send":
+        link.cursor = sendFrom(this.#incarnations(), link.held) ??
+          this.#end();
+        return this.#pump(link);
+      case "tell-register":
+        return this.#send(peer, {
+          kind: "register",
+          register: effect.register,
+        });
+      case "apply":
+        return this.#apply(effect.batch);
+      case "reject":
+        this.#batches.delete(effect.batch);
+        return this.#send(peer, { kind: "reject", epoch: effect.epoch });
+      case "acknowledge":
+        return this.#acknowledge(link);
+      case "request-join":
+        return this.#send(peer, { kind: "join", epoch: effect.epoch });
+      case "promise":
+        this.#agent.world.mark("promised");
+        return this.#send(peer, { kind: "promise", epoch: effect.epoch });
+      case "drop-link":
+        this.#agent.world.mark("link dropped");
+        return this.#agent.world.net.close(this.#agent.node, peer, session);
+      case "compare":
+        return;
+      default:
+        return effect satisfies never;
+    }
+  }
+
+  // --------------------------------------------------------------- sending
+
+  #onHello(link: Link, message: Message & { readonly kind: "hello" }): void {
+    link.isGreeted = true;
+    link.held = message.held;
+    for (const { incarnation } of message.held) {
+      this.#highest = Math.max(this.#highest, incarnation);
+    }
+    this.#taken.delete(link.peer);
+    this.#agent.feed({
+      kind: "linked",
+      peer: link.peer,
+      session: link.session,
+      store: message.store,
+      ...this.#standing(message.held, message.durable),
+    });
+  }
+
+  #onAck(link: Link, message: Message & { readonly kind: "ack" }): void {
+    link.held = message.held;
+    const { knowsMore: _, ...standing } = this.#standing(
+      message.held,
+      message.durable,
+    );
+    const { peer, session } = link;
+    this.#agent.feed({ kind: "acked", peer, session, ...standing });
+  }
+
+  #standing(held: Held, durable: Held) {
+    const log = this.#incarnations();
+    const written = peerStanding(log, held);
+    const flushed = peerStanding(log, durable);
+    return {
+      written: written.written,
+      durable: flushed.written,
+      lacksEarlier: flushed.lacksEarlier,
+      knowsMore: written.knowsMore,
+    };
+  }
+
+  #pump(link: Link): void {
+    const { store, core, world } = this.#agent;
+    const { cursor } = link;
+    if (cursor === undefined || core.register === undefined) return;
+    for (;;) {
+      const isPresent = cursor.incarnation === store.incarnation;
+      const log = isPresent
+        ? this.#agent.log
+        : store.log.get(cursor.incarnation) ?? [];
+      const from = cursor.sequence;
+      const records = log.slice(from, from + world.config.batchMax);
+      if (records.length > 0) {
+        this.#send(link.peer, {
+          kind: "batch",
+          epoch: core.register.epoch,
+          incarnation: cursor.incarnation,
+          first: from + 1,
+          records,
+        });
+        cursor.sequence += records.length;
+        continue;
+      }
+      if (isPresent) return;
+      const next = this.#incarnations().find((run) =>
+        run.incarnation > cursor.incarnation
+      );
+      cursor.incarnation = next?.incarnation ?? store.incarnation;
+      cursor.sequence = 0;
+    }
+  }
+
+  #incarnations(): Incarnation[] {
+    const { store } = this.#agent;
+    const earlier = [...store.log.keys()].toSorted((a, b) => a - b)
+      .filter((incarnation) => incarnation < store.incarnation)
+      .map((incarnation) => ({
+        incarnation,
+        lastSequence: store.log.get(incarnation)?.length ?? 0,
+      }));
+    const lastSequence = this.#agent.log.length;
+    return [...earlier, { incarnation: store.incarnation, lastSequence }];
+  }
+
+  #end() {
+    const { store, log } = this.#agent;
+    return { incarnation: store.incarnation, sequence: log.length };
+  }
+
+  // ------------------------------------------------------------- receiving
+
+  #onBatch(link: Link, message: BatchMessage): void {
+    const { peer, session } = link;
+    const taken = this.#takenOf(peer);
+    const held = taken.get(message.incarnation) ?? 0;
+    const verdict = judgeBatch(held, message.first, message.records.length);
+    if (verdict.kind === "known") return this.#acknowledge(link);
+    if (verdict.kind === "gap" && this.#agent.world.rules.refuseGaps) {
+      this.#agent.world.mark("gap ignored");
+      return;
+    }
+    const skip = verdict.kind === "apply" ? verdict.skip : 0;
+    const batch = ++this.#numbers;
+    this.#batches.set(batch, { link, message, skip });
+    const { epoch } = message;
+    this.#agent.feed({ kind: "pushed", peer, session, epoch, batch });
+  }
+
+  #takenOf(origin: NodeId): Positions {
+    let taken = this.#taken.get(origin);
+    if (taken === undefined) {
+      taken = new Map(this.#agent.store.positions.get(origin));
+      this.#taken.set(origin, taken);
+    }
+    return taken;
+  }
+
+  #apply(number: number): void {
+    const batch = this.#batches.get(number);
+    if (batch === undefined) return;
+    const { message, skip, link } = batch;
+    const { incarnation, first, records } = message;
+    const last = first + records.length - 1;
+    this.#takenOf(link.peer).set(incarnation, last);
+    if (!this.#agent.world.rules.storeBeforeAck) {
+      this.#claim(link, incarnation, last);
+    }
+    records.forEach((record, index) => {
+      if (index < skip) return;
+      const isLast = index === records.length - 1;
+      this.#store(batch, first + index, record, isLast ? number : undefined);
+    });
+  }
+
+  #store(
+    batch: InBatch,
+    sequence: number,
+    record: SimRecord,
+    number: number | undefined,
+  ): void {
+    const { link, message: { incarnation } } = batch;
+    const { disk, world } = this.#agent;
+    disk.write(false, {
+      store: () => {
+        this.#storeNow(link, incarnation, sequence, record);
+        return {};
+      },
+      written: () => {
+        if (number === undefined) return;
+        this.#batches.delete(number);
+        if (this.#links.get(link.peer) !== link) return;
+        const { peer, session } = link;
+        world.mark("records applied");
+        this.#agent.feed({ kind: "applied", peer, session, batch: number });
+      },
+    });
+  }
+
+  #storeNow(
+    link: Link,
+    incarnation: number,
+    sequence: number,
+    record: SimRecord,
+  ): void {
+    const { store, world, files } = this.#agent;
+    const held = store.positions.get(link.peer)?.get(incarnation) ?? 0;
+    if (sequence <= held) return;
+    // Records after one that waits for its content wait too.
+    if (sequence > held + 1 && world.rules.refuseGaps) return;
+    world.history.applied(this.#agent, {
+      origin: link.peer,
+      incarnation,
+      sequence,
+      record,
+    });
+    this.#unflushed.add(link.peer);
+    const stored = store.apply(link.peer, incarnation, sequence, record);
+    if (stored !== "needs-content") return;
+    world.mark("record without its base");
+    files.contentFor(link.peer, record, () => this.#startOver(link));
+  }
+
+  /** Positions did not move: let the peer send from there again. */
+  #startOver(link: Link): void {
+    this.#taken.delete(link.peer);
+    if (this.#links.get(link.peer) !== link) return;
+    const { net } = this.#agent.world;
+    net.close(this.#agent.node, link.peer, link.session);
+  }
+
+  #acknowledge(link: Link): void {
+    const { store } = this.#agent;
+    this.#send(link.peer, {
+      kind: "ack",
+      held: heldOf(store.positions.get(link.peer)),
+      durable: heldOf(store.durablePositions.get(link.peer)),
+    });
+  }
+
+  /** Only for the mutation test: say what is not so. */
+  #claim(link: Link, incarnation: number, sequence: number): void {
+    const held = [{ incarnation, sequence }];
+    this.#send(link.peer, { kind: "ack", held, durable: held });
+  }
+
+  #send(peer: NodeId, message: Message): void {
+    const link = this.#links.get(peer);
+    if (link === undefined) return;
+    this.#agent.world.net.send(this.#agent.node, peer, link.session, message);
+  }
+}
+
+function heldOf(positions: Positions | undefined): Held {
+  return [...positions ?? []].map(([incarnation, sequence]) => ({
+    incarnation,
+    sequence,
+  }));
+}

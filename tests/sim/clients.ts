@@ -1,0 +1,153 @@
+/**
+ * Clients of a simulated group: upload, append, delete and read, through any
+ * node, with retries by idempotency key.
+ *
+ * @module
+ */
+
+import type { NodeId } from "@kedge/schema";
+import type { SimAgent } from "./sim_agent.ts";
+import type { World } from "./world.ts";
+
+/** Longest wait of a client for an answer, in ms. */
+const PATIENCE_MS = 7000;
+
+/** Start the clients of a run; they stop at a time. */
+export function startClients(world: World, untilMs: number): void {
+  for (let client = 0; client < world.config.clients; client++) {
+    think(world, untilMs);
+  }
+}
+
+/** Read a file through a node and check the answer. */
+export function readAndCheck(
+  world: World,
+  agent: SimAgent,
+  id: string,
+  then: (kind: string) => void = () => {},
+): void {
+  const startedMs = world.scheduler.nowMs;
+  const wasInSync = inSync(world, agent.node);
+  const { life } = agent;
+  agent.run(() =>
+    agent.files.read(id, (result) => {
+      if (agent.life !== life) return;
+      agent.note(`read ${id}: ${result.kind}`);
+      const strict = wasInSync && inSync(world, agent.node);
+      world.history.wasRead({ agent, id, startedMs, result, strict });
+      then(result.kind);
+    })
+  );
+}
+
+function think(world: World, untilMs: number): void {
+  const { scheduler, rng, config } = world;
+  scheduler.after(rng.clients.range(0, 2 * config.thinkMs), () => {
+    if (scheduler.nowMs >= untilMs) return;
+    act(world, () => think(world, untilMs));
+  });
+}
+
+function act(world: World, then: () => void): void {
+  const { rng, history } = world;
+  const agent = rng.clients.pick([...world.agents.values()]);
+  const kind = rng.clients.next();
+  const items = history.items;
+  if (kind < 0.45 || items.length === 0) return upload(world, agent, then);
+  const recent = items.slice(-40);
+  const { id } = rng.clients.pick(recent);
+  if (kind < 0.6) return append(world, agent, id, then);
+  if (kind < 0.72) return remove(world, agent, id, then);
+  const next = once(then);
+  readAndCheck(world, agent, id, next);
+  world.scheduler.after(2000, next);
+}
+
+function upload(world: World, agent: SimAgent, then: () => void): void {
+  const { rng } = world;
+  const token = world.next();
+  const level = rng.clients.pick(["A", "B", "B", "C"] as const);
+  const large = rng.clients.chance(world.config.large);
+  const request = {
+    kind: "upload",
+    id: `f${token}`,
+    token,
+    level,
+    large,
+    key: `k${token}`,
+  } as const;
+  const retries = rng.clients.between(0, 2);
+  attempt(world, agent, request, retries, then);
+}
+
+function append(
+  world: World,
+  agent: SimAgent,
+  id: string,
+  then: () => void,
+): void {
+  const level = world.rng.clients.pick(["B", "C"] as const);
+  const token = world.next();
+  const rest = { id, token, level, large: false, key: undefined };
+  attempt(world, agent, { kind: "append", ...rest }, 0, then);
+}
+
+function remove(
+  world: World,
+  agent: SimAgent,
+  id: string,
+  then: () => void,
+): void {
+  const level = world.rng.clients.pick(["A", "B", "C", "C"] as const);
+  const token = world.next();
+  const rest = { id, token, level, large: false, key: undefined };
+  attempt(world, agent, { kind: "delete", ...rest }, 0, then);
+}
+
+type Request = Omit<Parameters<SimAgent["files"]["change"]>[0], "then">;
+
+function attempt(
+  world: World,
+  agent: SimAgent,
+  request: Request,
+  retries: number,
+  then: () => void,
+): void {
+  const next = once((isDone: boolean) => {
+    if (isDone || retries === 0) return then();
+    const pauseMs = world.rng.clients.range(20, 800);
+    world.scheduler.after(
+      pauseMs,
+      () => attempt(world, agent, request, retries - 1, then),
+    );
+  });
+  agent.run(() =>
+    agent.files.change({
+      ...request,
+      then: (result) => {
+        agent.note(`#${request.token} ${JSON.stringify(result)}`);
+        world.mark(`${request.kind} ${result.kind}`);
+        if (result.kind === "ok") {
+          world.history.acknowledged(request.token, result.level);
+        }
+        next(result.kind === "ok");
+      },
+    })
+  );
+  world.scheduler.after(PATIENCE_MS, () => next(false));
+}
+
+function inSync(world: World, node: NodeId): boolean {
+  return world.kv.register.insync.includes(node);
+}
+
+function once<Args extends unknown[]>(
+  work: (...args: Args) => void,
+): (...args: Args) => void {
+  let isDone = false;
+  return (...args) => {
+    if (isDone) return;
+    isDone = true;
+    work(...args);
+  };
+}

@@ -1,0 +1,339 @@
+/**
+ * What clients were told in a run, and whether it holds: the checkers.
+ *
+ * Content is unique numbers, so every byte that is read back says which change
+ * it comes from. A change that was acknowledged is *excused* only when a fault
+ * that its level does not survive took the last copy (promises.md §2.2).
+ *
+ * @module
+ */
+
+import type { Level, NodeId } from "@kedge/schema";
+import { compareEntries, type FileEntry } from "@kedge/schema/change";
+import type { ReplicaEffect } from "../../node-agent/sync/replica_messages.ts";
+import {
+  type ChangeRequest,
+  LEASE_MS,
+  type ReadResult,
+} from "./agent_files.ts";
+import type { CommitRequest, SimAgent } from "./sim_agent.ts";
+import type { SimRecord, SimStore } from "./sim_store.ts";
+import { Violation, type World } from "./world.ts";
+
+/** One change that a client tried. */
+export interface Item {
+  readonly kind: ChangeRequest["kind"];
+  readonly id: string;
+  readonly token: number;
+  /** Level that was reached, once acknowledged. */
+  level: Level | undefined;
+  ackedMs: number;
+  excused: boolean;
+}
+
+type AnswerEffect = ReplicaEffect & { readonly kind: "answer" };
+
+/** What takes data away. */
+export type LossKind = "power" | "power-all" | "wipe" | "disk-error";
+
+/** Power cuts closer than this count as one, in ms. */
+const TOGETHER_MS = 15_000;
+
+/** See the module comment. */
+export class History {
+  readonly items: Item[] = [];
+  readonly #byId = new Map<string, Item[]>();
+  readonly #byToken = new Map<number, Item>();
+  readonly #numbers = new Map<string, number>();
+  readonly #collected = new Set<string>();
+  #world: World | undefined;
+
+  /** Called once, when the world is whole. */
+  open(world: World): void {
+    this.#world = world;
+  }
+
+  /** Items of one file. */
+  of(id: string): readonly Item[] {
+    return this.#byId.get(id) ?? [];
+  }
+
+  /** A change is on its way. */
+  attempted(agent: SimAgent, request: ChangeRequest, entry: FileEntry): void {
+    if (this.#byToken.has(request.token)) return; // a retry
+    const { kind, token } = request;
+    const { id } = entry;
+    const item: Item = {
+      kind,
+      id,
+      token,
+      level: undefined,
+      ackedMs: Infinity,
+      excused: false,
+    };
+    this.items.push(item);
+    this.#byToken.set(token, item);
+    const items = this.#byId.get(id);
+    if (items === undefined) this.#byId.set(id, [item]);
+    else items.push(item);
+    agent.note(`${kind} ${id} v${entry.version} e${entry.epoch} #${token}`);
+  }
+
+  /** The client was told that it is done. */
+  acknowledged(token: number, level: Level): void {
+    const item = this.#byToken.get(token);
+    if (item === undefined) throw new Error("an unknown change was answered");
+    const { nowMs } = this.#mustWorld().scheduler;
+    if (item.level === undefined || item.level < level) item.level = level;
+    item.ackedMs = Math.min(item.ackedMs, nowMs);
+  }
+
+  /** Tombstones were forgotten. */
+  collected(ids: readonly string[]): void {
+    for (const id of ids) this.#collected.add(id);
+  }
+
+  // -------------------------------------------------- at every step (I3, I17)
+
+  /** I17: a number never means two records. */
+  numbered(agent: SimAgent, sequence: number, record: SimRecord): void {
+    const { store, node } = agent;
+    this.#number(agent, node, store.incarnation, sequence, record);
+  }
+
+  /** I17 on the receiving side. */
+  applied(
+    agent: SimAgent,
+    place: {
+      readonly origin: NodeId;
+      readonly incarnation: number;
+      readonly sequence: number;
+      readonly record: SimRecord;
+    },
+  ): void {
+    const { origin, incarnation, sequence, record } = place;
+    this.#number(agent, origin, incarnation, sequence, record);
+  }
+
+  #number(
+    agent: SimAgent,
+    origin: NodeId,
+    incarnation: number,
+    sequence: number,
+    record: SimRecord,
+  ): void {
+    const { config, agents } = this.#mustWorld();
+    if (config.liar === origin - 1) return; // its disk forgets its numbers
+    const store = agents.get(origin)?.store.id ?? "";
+    const key = `${origin}/${store}/${incarnation}/${sequence}`;
+    const known = this.#numbers.get(key);
+    if (known === undefined) this.#numbers.set(key, record.serial);
+    else if (known !== record.serial) {
+      agent.fail("I17", `${key} means two records`);
+    }
+  }
+
+  /** I3: an answer at B or C is true on every member of the in-sync set. */
+  answered(
+    agent: SimAgent,
+    request: CommitRequest,
+    effect: AnswerEffect,
+  ): void {
+    const world = this.#mustWorld();
+    const { entry } = request.change;
+    const mustHold = new Set(effect.holders);
+    if (
+      request.level !== "A" &&
+      world.kv.register.gen === agent.core.register?.gen
+    ) {
+      for (const node of world.kv.register.insync) mustHold.add(node);
+    }
+    for (const node of mustHold) {
+      const holder = world.agents.get(node);
+      if (holder === undefined) continue;
+      this.#mustHave(agent, holder, request, effect.level);
+    }
+    if (effect.level !== "A" && effect.holders.length < 2) {
+      agent.fail("I3", `${entry.id} claims ${effect.level} with one holder`);
+    }
+  }
+
+  #mustHave(
+    agent: SimAgent,
+    holder: SimAgent,
+    request: CommitRequest,
+    level: Level,
+  ): void {
+    const { config, scheduler } = this.#mustWorld();
+    const { entry } = request.change;
+    const isLiar = config.liar === holder.node - 1;
+    const lostPower = scheduler.nowMs - holder.lostPowerMs < TOGETHER_MS;
+    // What a power cut or a lying disk took is the business of lost().
+    if (isLiar || (lostPower && level !== "C")) return;
+    const file = holder.store.files.get(entry.id);
+    if (file === undefined && this.#collected.has(entry.id)) return;
+    const token = request.content?.at(-1);
+    const hasIt = file !== undefined &&
+      compareEntries(file.entry, entry) >= 0 &&
+      (file.entry.state === "tombstone" || file.content === undefined ||
+        token === undefined || file.content.includes(token));
+    if (!hasIt) {
+      agent.fail(
+        "I3",
+        `${entry.id} answered at ${level} but node ${holder.node} lacks it`,
+      );
+    }
+    const isSame = file !== undefined &&
+      compareEntries(file.entry, entry) === 0;
+    if (level === "C" && isSame && holder.store.isUnflushed(entry.id)) {
+      agent.fail(
+        "I3",
+        `${entry.id} answered at C but is not durable on ${holder.node}`,
+      );
+    }
+  }
+
+  // ------------------------------------------------------------ faults (I13)
+
+  /** Which acknowledged changes exist on some disk. */
+  existing(): Set<Item> {
+    const { agents } = this.#mustWorld();
+    const stores = [...agents.values()].map((agent) => agent.store);
+    return new Set(
+      this.items.filter((item) =>
+        item.level !== undefined &&
+        stores.some((store) => this.#has(store, item))
+      ),
+    );
+  }
+
+  /** A fault took data away: was it allowed to? */
+  lost(before: ReadonlySet<Item>, kind: LossKind, node: NodeId): void {
+    const world = this.#mustWorld();
+    const after = this.existing();
+    for (const item of before) {
+      if (after.has(item) || item.excused) continue;
+      if (!this.#mayLose(item, kind, node)) {
+        throw new Violation(
+          "I13",
+          `${kind} of ${node} lost ${item.kind} ${item.id} #${item.token}, ` +
+            `acknowledged at ${item.level}`,
+          world.scheduler.nowMs,
+        );
+      }
+      item.excused = true;
+      world.mark("excused loss");
+    }
+  }
+
+  #mayLose(item: Item, kind: LossKind, node: NodeId): boolean {
+    const world = this.#mustWorld();
+    if (item.level === "A") return true;
+    if (world.config.liar >= 0) return item.level !== "C" || kind === "wipe";
+    const { nowMs } = world.scheduler;
+    const others = [...world.agents.values()].filter((agent) =>
+      agent.node !== node && nowMs - agent.lostPowerMs < TOGETHER_MS
+    );
+    const alone = others.length === 0;
+    if (item.level === "C") return kind === "wipe" && !alone;
+    return kind === "power-all" || !alone;
+  }
+
+  #has(store: SimStore, item: Item): boolean {
+    const file = store.files.get(item.id);
+    if (item.kind === "delete") {
+      return file === undefined
+        ? this.#collected.has(item.id)
+        : file.entry.state === "tombstone";
+    }
+    if (file === undefined) return this.#collected.has(item.id);
+    return file.entry.state === "tombstone" ||
+      file.content?.includes(item.token) === true;
+  }
+
+  // ------------------------------------------------------- reads (I14…I16, I19)
+
+  /** Check the answer to a read. */
+  wasRead(read: {
+    readonly agent: SimAgent;
+    readonly id: string;
+    readonly startedMs: number;
+    readonly result: ReadResult;
+    /** In authority all the time: no lease, no fence. */
+    readonly strict: boolean;
+  }): void {
+    const { agent, id, startedMs, result } = read;
+    if (result.kind === "unavailable") return;
+    const items = this.of(id);
+    const upload = items.find((item) => item.kind === "upload");
+    if (result.kind === "content") {
+      this.#checkContent(agent, id, result.content, items);
+    }
+    const deleted = items.find((item) =>
+      item.kind === "delete" && item.ackedMs < startedMs && !item.excused &&
+      item.level !== "A"
+    );
+    if (result.kind === "content" && deleted !== undefined) {
+      const leaseMs = read.strict ? 0 : 1.1 * LEASE_MS;
+      if (deleted.ackedMs + leaseMs < startedMs) {
+        agent.fail("I15", `${id} was deleted and is read again`);
+      }
+    }
+    if (result.kind === "not-found") {
+      const mayBeDeleted = items.some((item) => item.kind === "delete");
+      if (mayBeDeleted || upload === undefined || upload.excused) return;
+      if (upload.ackedMs < startedMs) {
+        agent.fail("I19", `404 for ${id}, acknowledged at ${upload.level}`);
+      }
+    }
+    if (result.kind === "content") this.#checkAppends(read, items);
+  }
+
+  #checkContent(
+    agent: SimAgent,
+    id: string,
+    content: readonly number[],
+    items: readonly Item[],
+  ): void {
+    const tokens = new Set(
+      items.filter((item) => item.kind !== "delete").map((item) => item.token),
+    );
+    const [first] = content;
+    const upload = items.find((item) => item.kind === "upload");
+    if (upload === undefined || first !== upload.token) {
+      agent.fail("I14", `${id} begins with ${first}`);
+    }
+    for (const token of content) {
+      if (!tokens.delete(token)) {
+        agent.fail("I14", `${id} contains ${token}, never written or twice`);
+      }
+    }
+  }
+
+  #checkAppends(
+    read: {
+      readonly agent: SimAgent;
+      readonly id: string;
+      readonly startedMs: number;
+      readonly result: ReadResult;
+      readonly strict: boolean;
+    },
+    items: readonly Item[],
+  ): void {
+    if (read.result.kind !== "content") return;
+    for (const item of items) {
+      if (item.kind !== "append" || item.excused) continue;
+      if (item.level === "A" && !read.strict) continue;
+      const leaseMs = read.strict ? 0 : 1.1 * LEASE_MS;
+      if (item.ackedMs + leaseMs >= read.startedMs) continue;
+      if (!read.result.content.includes(item.token)) {
+        read.agent.fail("I13", `${read.id} lacks append #${item.token}`);
+      }
+    }
+  }
+
+  #mustWorld(): World {
+    if (this.#world === undefined) throw new Error("the world is not whole");
+    return this.#world;
+  }
+}

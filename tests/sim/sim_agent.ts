@@ -1,0 +1,396 @@
+/**
+ * One simulated machine with its agent: the real replica core, a mirror of the
+ * shell around it, and a disk.
+ *
+ * @module
+ */
+
+import type { Level, NodeId } from "@kedge/schema";
+import type { Change } from "@kedge/schema/change";
+import { ReplicaCore } from "../../node-agent/sync/replica_core.ts";
+import type {
+  ReplicaEffect,
+  ReplicaInput,
+} from "../../node-agent/sync/replica_messages.ts";
+import { AgentFiles } from "./agent_files.ts";
+import { AgentLinks } from "./agent_links.ts";
+import type { Message } from "./messages.ts";
+import { SimDisk } from "./sim_disk.ts";
+import { type Content, type SimRecord, SimStore } from "./sim_store.ts";
+import { Violation, type World } from "./world.ts";
+
+/** The answer to a change. */
+export type CommitResult =
+  | {
+    readonly kind: "ok";
+    readonly level: Level;
+    readonly holders: readonly NodeId[];
+  }
+  | { readonly kind: "refused"; readonly why: string }
+  | { readonly kind: "uncertain" };
+
+/** A change on its way into the log. */
+export interface CommitRequest {
+  readonly change: Change;
+  readonly content: Content | undefined;
+  readonly level: Level;
+  readonly large: boolean;
+  readonly key: string | undefined;
+  readonly origin: NodeId | undefined;
+  readonly then: (result: CommitResult) => void;
+}
+
+/** How often a tracker is asked, and the core told the time, in ms. */
+const HEARTBEAT_MS = 700;
+const TICK_MS = 100;
+
+/** See the module comment. */
+export class SimAgent {
+  readonly node: NodeId;
+  readonly world: World;
+  readonly disk: SimDisk;
+  store: SimStore;
+  isUp = false;
+  /** Raised with every start and stop: what belongs to another life is void. */
+  life = 0;
+  core: ReplicaCore;
+  links: AgentLinks;
+  files: AgentFiles;
+  /** Records of the present incarnation, as given out. */
+  log: SimRecord[] = [];
+  /** Sent-time of the last tracker question answered with our epoch. */
+  trackerMs: number | undefined;
+  /** Up to when the machine lost power, wiped or broke last. */
+  lostPowerMs = -Infinity;
+  readonly #clock: { readonly offsetMs: number; readonly rate: number };
+  readonly #commits = new Map<number, CommitRequest>();
+  #op = 0;
+  #pausedUntilMs = 0;
+  #inbox: (() => void)[] = [];
+  #mayHaveLost = false;
+  #incarnationAbove = 0;
+
+  constructor(node: NodeId, world: World, storeId: string) {
+    this.node = node;
+    this.world = world;
+    this.store = new SimStore(storeId);
+    this.disk = new SimDisk(this);
+    const rng = world.rng.faults;
+    this.#clock = { offsetMs: rng.range(0, 1e6), rate: rng.range(0.99, 1.01) };
+    this.core = this.#newCore();
+    this.links = new AgentLinks(this);
+    this.files = new AgentFiles(this);
+  }
+
+  /** Monotonic time of this machine. */
+  get nowMs(): number {
+    return this.#clock.offsetMs + this.world.scheduler.nowMs * this.#clock.rate;
+  }
+
+  // ------------------------------------------------------------- lifecycle
+
+  /** Start the process. */
+  start(): void {
+    if (this.isUp) return;
+    const { store, world } = this;
+    this.life++;
+    this.isUp = true;
+    this.#pausedUntilMs = 0;
+    this.#inbox = [];
+    store.ignoresTombstones = !world.rules.tombstonesWin;
+    this.#openLog();
+    this.disk.open();
+    this.core = this.#newCore();
+    this.links = new AgentLinks(this);
+    this.files = new AgentFiles(this);
+    this.trackerMs = undefined;
+    this.#commits.clear();
+    this.#every(TICK_MS, () => this.feed({ kind: "tick", nowMs: this.nowMs }));
+    this.#every(HEARTBEAT_MS, () => this.readRegister());
+    this.files.start();
+    this.note(`starts incarnation ${store.incarnation}`);
+  }
+
+  #openLog(): void {
+    const { store, world } = this;
+    if (store.incarnation === 0) {
+      store.beginIncarnation(1);
+      this.#mayHaveLost = false;
+    } else if (!store.clean) {
+      if (world.rules.newIncarnation) {
+        store.beginIncarnation(
+          Math.max(store.incarnation, this.#incarnationAbove) + 1,
+        );
+        world.mark("incarnation bumped");
+      }
+      if (world.config.cautious) this.#mayHaveLost = true;
+    } else this.#mayHaveLost = false;
+    store.clean = false;
+    this.log = [...store.log.get(store.incarnation) ?? []];
+  }
+
+  /** Stop the process: at once, or after finishing cleanly. */
+  stop(how: "kill" | "clean" | "power"): void {
+    if (!this.isUp) return;
+    this.note(`stops: ${how}`);
+    this.life++;
+    this.isUp = false;
+    if (how === "clean") {
+      // Everything given out is logged before a clean stop says so.
+      const isWhole = this.disk.finish() &&
+        this.log.length === this.store.log.get(this.store.incarnation)?.length;
+      this.store.clean = isWhole;
+      if (isWhole && !this.store.lies) this.store.flush();
+    }
+    this.disk.close();
+    this.files.stop();
+    this.world.net.dropAll(this.node, how !== "power");
+  }
+
+  /** The machine loses power: un-flushed transactions may be gone. */
+  losePower(): void {
+    this.stop("power");
+    const lost = this.store.powerCut(this.world.rng.disk);
+    this.#mayHaveLost = true;
+    this.store.clean = false;
+    this.lostPowerMs = this.world.scheduler.nowMs;
+    if (lost > 0) this.world.mark("power cut lost transactions");
+  }
+
+  /** The disk is replaced by an empty one. */
+  wipe(storeId: string): void {
+    this.stop("power");
+    const lies = this.store.lies;
+    this.store = new SimStore(storeId);
+    this.store.lies = lies;
+    this.#mayHaveLost = false;
+    this.#incarnationAbove = 0;
+    this.lostPowerMs = this.world.scheduler.nowMs;
+  }
+
+  /** A write failed: what is on the disk now is uncertain. */
+  diskFailed(): void {
+    this.#mayHaveLost = true;
+    this.store.clean = false;
+  }
+
+  /** The process stands still. */
+  pause(ms: number): void {
+    const { scheduler } = this.world;
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, scheduler.nowMs + ms);
+    const { life } = this;
+    scheduler.after(ms, () => this.#resume(life));
+  }
+
+  /** Go on at once. */
+  unpause(): void {
+    this.#pausedUntilMs = 0;
+    this.#resume(this.life);
+  }
+
+  /** Start again as after an unclean stop: the log lost numbers. */
+  restartLog(): void {
+    this.world.mark("log restarted");
+    const known = this.links.highestIncarnation();
+    this.#incarnationAbove = Math.max(this.#incarnationAbove, known);
+    this.#mayHaveLost = true;
+    this.stop("kill");
+    this.world.scheduler.after(300, () => this.start());
+  }
+
+  /** Run something as this process, unless it is another life by then. */
+  run(work: () => void, life = this.life): void {
+    if (life !== this.life || !this.isUp) return;
+    if (this.#pausedUntilMs > this.world.scheduler.nowMs) {
+      this.#inbox.push(() => this.run(work, life));
+      return;
+    }
+    work();
+  }
+
+  /** Run something later in this life. */
+  after(ms: number, work: () => void): void {
+    const { life } = this;
+    this.world.scheduler.after(ms, () => this.run(work, life));
+  }
+
+  #every(ms: number, work: () => void): void {
+    this.after(ms, () => {
+      work();
+      this.#every(ms, work);
+    });
+  }
+
+  #resume(life: number): void {
+    if (life !== this.life) return;
+    if (this.#pausedUntilMs > this.world.scheduler.nowMs) return;
+    const inbox = this.#inbox;
+    this.#inbox = [];
+    for (const work of inbox) work();
+  }
+
+  // ------------------------------------------------------------------ core
+
+  /** Commit a change through the core. */
+  commit(request: CommitRequest): void {
+    const op = ++this.#op;
+    this.#commits.set(op, request);
+    const { level, origin } = request;
+    this.feed({
+      kind: "submit",
+      op,
+      level,
+      ...(origin === undefined ? {} : { origin }),
+    });
+  }
+
+  /** Tell the core what happened, and do what it orders. */
+  feed(input: ReplicaInput): void {
+    for (const effect of this.core.handle(input)) this.#perform(effect);
+    const { pending } = this.core;
+    if (pending > 10_000) this.fail("I22", `${pending} changes wait`);
+  }
+
+  /** Ask a tracker for the register. */
+  readRegister(): void {
+    const { life } = this;
+    const askedMs = this.nowMs;
+    const askedUnder = this.core.register?.epoch ?? 0;
+    this.world.kv.read(this.node, (register) =>
+      this.run(() => {
+        if (register === undefined) return;
+        this.feed({ kind: "register", register, askedUnder });
+        const ours = this.core.register;
+        if (ours?.epoch === register.epoch && ours.gen === register.gen) {
+          this.trackerMs = askedMs;
+        }
+      }, life));
+  }
+
+  /** A promise was broken here. */
+  fail(invariant: string, what: string): never {
+    const { nowMs } = this.world.scheduler;
+    throw new Violation(invariant, `node ${this.node}: ${what}`, nowMs);
+  }
+
+  /** A line of the trace. */
+  note(what: string): void {
+    const { trace, scheduler } = this.world;
+    trace?.(`${scheduler.nowMs.toFixed(1).padStart(9)} n${this.node} ${what}`);
+  }
+
+  // The links and the net.
+  onConnected(peer: NodeId, session: number): void {
+    this.run(() => this.links.connected(peer, session));
+  }
+  onBroken(peer: NodeId, session: number): void {
+    this.run(() => this.links.broken(peer, session));
+  }
+  onMessage(peer: NodeId, session: number, message: Message): void {
+    this.run(() => this.links.receive(peer, session, message));
+  }
+
+  #newCore(): ReplicaCore {
+    const { config, rules } = this.world;
+    return new ReplicaCore({
+      node: this.node,
+      store: this.store.id,
+      incarnation: this.store.incarnation,
+      register: this.store.register,
+      head: this.log.length,
+      mayHaveLost: this.#mayHaveLost,
+      settings: {
+        ackTimeoutMs: config.ackTimeoutMs,
+        unlinkedMs: Math.min(300, config.ackTimeoutMs),
+        giveUpMs: config.giveUpMs,
+        regrowDelayMs: config.regrowDelayMs,
+      },
+      rules: rules.core,
+    });
+  }
+
+  #perform(effect: ReplicaEffect): void {
+    const { world } = this;
+    switch (effect.kind) {
+      case "append":
+        return this.#append(effect.op, effect.sequence, effect.durable);
+      case "answer":
+        return this.#answer(effect);
+      case "refuse":
+        return this.#finish(effect.op, { kind: "refused", why: effect.why });
+      case "uncertain":
+        world.mark("uncertain");
+        return this.#finish(effect.op, { kind: "uncertain" });
+      case "change-register":
+        return this.#changeRegister(effect);
+      case "read-register":
+        return this.readRegister();
+      case "save-register":
+        this.note(`epoch ${effect.register.epoch}: ${effect.register.insync}`);
+        return this.store.saveRegister(effect.register);
+      case "restart-log":
+        return this.after(0, () => this.restartLog());
+      case "alarm":
+        this.note(`alarm: ${effect.why}`);
+        return;
+      case "compare":
+        return this.files.compare(effect);
+      default:
+        return this.links.perform(effect);
+    }
+  }
+
+  #append(op: number, sequence: number, durable: boolean): void {
+    const request = this.#commits.get(op);
+    if (request === undefined) throw new Error("append of an unknown change");
+    const { change, content, large, key } = request;
+    const record: SimRecord = {
+      serial: this.world.next(),
+      change,
+      content,
+      large,
+      key,
+    };
+    this.log.push(record);
+    if (this.log.length !== sequence) throw new Error("sequence out of step");
+    this.world.history.numbered(this, sequence, record);
+    this.disk.write(durable, {
+      store: () => {
+        this.store.append(record);
+        return { head: sequence };
+      },
+    });
+    this.links.pumpAll();
+  }
+
+  #answer(effect: ReplicaEffect & { readonly kind: "answer" }): void {
+    const request = this.#commits.get(effect.op);
+    if (request === undefined) return;
+    this.world.history.answered(this, request, effect);
+    const { level, holders } = effect;
+    if (level !== request.level) this.world.mark("answered at a lower level");
+    this.#finish(effect.op, { kind: "ok", level, holders });
+  }
+
+  #finish(op: number, result: CommitResult): void {
+    const request = this.#commits.get(op);
+    this.#commits.delete(op);
+    // Later: the effects of one input are carried out before the next input.
+    if (request !== undefined) this.after(0.01, () => request.then(result));
+  }
+
+  #changeRegister(
+    effect: ReplicaEffect & { readonly kind: "change-register" },
+  ): void {
+    const { life, world } = this;
+    const { request, gen, epoch, change } = effect;
+    this.note(`asks ${JSON.stringify(change)} under ${epoch}`);
+    world.kv.change(this.node, { gen, epoch, change }, (answer) => {
+      world.mark(`${change.kind} ${answer.outcome}`);
+      this.run(
+        () => this.feed({ kind: "register-answer", request, ...answer }),
+        life,
+      );
+    });
+  }
+}
