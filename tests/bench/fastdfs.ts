@@ -182,6 +182,7 @@ function storageConf(
   return `group_name = group1
 bind_addr = ${address}
 client_bind = true
+thread_stack_size = 512KB
 port = 23000
 base_path = ${dir}
 store_path_count = 1
