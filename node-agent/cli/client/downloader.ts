@@ -69,7 +69,8 @@ export async function download(
   sink: DownloadSink,
   { etag, ports }: { etag: string | null; ports: DownloaderPorts },
 ): Promise<void> {
-  let validator = etag;
+  // Kept outside of an attempt: it must survive one that breaks off.
+  const known = { etag };
   let sources: string[] | undefined;
   for (let attempt = 1;; attempt++) {
     // First the tracker's choice, then every replica in turn.
@@ -78,7 +79,7 @@ export async function download(
       : sources?.[attempt % sources.length] ??
         `${ports.client.url}${contentPath(info.id)}`;
     try {
-      validator = await fetchRest(url, sink, { etag: validator, ports });
+      await fetchRest(url, sink, { known, ports });
       if (sink.haveBytes === info.size) return;
       throw new TypeError(
         `the answer ended after ${sink.haveBytes} of ${info.size} bytes`,
@@ -97,8 +98,12 @@ export async function download(
 async function fetchRest(
   url: string,
   sink: DownloadSink,
-  { etag, ports }: { etag: string | null; ports: DownloaderPorts },
-): Promise<string | null> {
+  { known, ports }: {
+    known: { etag: string | null };
+    ports: DownloaderPorts;
+  },
+): Promise<void> {
+  const { etag } = known;
   const from = etag === null ? 0 : sink.haveBytes;
   if (from === 0) await startAgain(sink, ports);
   const headers: Record<string, string> = from > 0 && etag !== null
@@ -119,13 +124,12 @@ async function fetchRest(
     throw new TypeError("the answer is not the range that was asked for");
   }
   if (answer === "whole" && from > 0) await startAgain(sink, ports);
-  const validator = response.headers.get("etag");
-  await sink.note(validator);
+  known.etag = response.headers.get("etag");
+  await sink.note(known.etag);
   for await (const chunk of response.body ?? []) {
     await sink.write(chunk);
     ports.onBytes(chunk.length);
   }
-  return validator;
 }
 
 async function startAgain(
