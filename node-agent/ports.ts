@@ -213,8 +213,19 @@ export interface ChangeLog {
   readonly node: NodeId;
   /** Identity of this database. */
   readonly store: string;
-  /** The run of our log: a new one after every unclean stop (promises F7). */
+  /**
+   * The run of our log: a new one after every unclean stop (promises F7). An
+   * empty database starts at a random number (1 ≤ n < 2⁴⁰), and a new run adds a
+   * random step (1 ≤ n < 2²⁰): numbers grow, and a node that was wiped or whose
+   * database was set back never uses a number that peers know.
+   */
   readonly incarnation: number;
+  /**
+   * Records that were written but not flushed may be gone: the last stop was not
+   * clean, and the machine has restarted or a write had failed. Missing means
+   * that every unclean stop counts.
+   */
+  readonly mayHaveLost?: boolean;
   /** Last sequence of our log that is stored; 0 is none. */
   head(): number;
   /**

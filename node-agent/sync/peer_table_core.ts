@@ -161,6 +161,14 @@ export class PeerTable {
     this.#setPosition(peer, { written, durable, lacksEarlier }, nowMs);
   }
 
+  /** Whether another member in sync is connected, with its own database. */
+  hasAnother(): boolean {
+    const insync = this.#register?.insync ?? [];
+    return this.linked().some((peer) =>
+      insync.includes(peer.node) && this.#counts(peer)
+    );
+  }
+
   /** Lowest position of the required peers, but for `without`. */
   standing(without?: Peer): Standing {
     let { written, durable } = EVERYTHING;

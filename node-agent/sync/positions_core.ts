@@ -25,10 +25,11 @@ export interface PeerStanding {
   /** It lacks records of earlier incarnations that we still have. */
   readonly lacksEarlier: boolean;
   /**
-   * It holds numbers of our present incarnation that we did not give out, or a
-   * later incarnation: our log must not go on under these numbers. (More of an
-   * *earlier* incarnation is what an unclean stop leaves behind; joining again
-   * takes care of it.)
+   * It holds numbers of our present incarnation that we did not give out: our
+   * database was set back, and the log must not go on under these numbers. (More
+   * of an *earlier* incarnation is what an unclean stop leaves behind; joining
+   * again takes care of it. Incarnations that we never had are from before we
+   * were wiped: new ones are drawn at random, so they cannot meet.)
    */
   readonly knowsMore: boolean;
 }
@@ -52,10 +53,7 @@ export function peerStanding(
     lacksEarlier: log.slice(0, -1).some((run) =>
       (held.get(run.incarnation) ?? 0) < run.lastSequence
     ),
-    knowsMore: written > present.lastSequence ||
-      positions.some((p) =>
-        p.incarnation > present.incarnation && p.sequence > 0
-      ),
+    knowsMore: written > present.lastSequence,
   };
 }
 

@@ -518,6 +518,7 @@ export class ReplicaCore {
       store: this.store,
       suspicion: this.#suspicion,
       cannotStore: this.#readOnly !== undefined,
+      another: this.#peers.hasAnother(),
       late: this.#peers.late(this.#lateTerms()),
       nowMs: this.#nowMs,
       rules: this.#rules,

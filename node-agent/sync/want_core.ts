@@ -5,11 +5,14 @@
  * | # | situation                                        | change                     |
  * | - | ------------------------------------------------ | -------------------------- |
  * | 1 | the register names another database for us       | `reset` us                 |
- * | 2 | we cannot store any more, others are in sync     | `reset` us                 |
- * | 3 | we may have lost records, others are in sync     | `reset` us, then join      |
+ * | 2 | we cannot store any more, another is in sync     | `reset` us                 |
+ * | 3 | we may have lost records, another is in sync     | `reset` us, then join      |
  * | 4 | we may have lost records, nobody else is in sync | `renew`, after asking      |
  * | 5 | a peer in sync keeps an answer waiting           | `shrink` it                |
  * | 6 | a peer that we promised to wait for does so      | `renew`: promises are void |
+ *
+ * In 2 and 3 the other one must be connected with the database that the register
+ * names: leaving the set to a node that is dead or was wiped would leave nobody.
  *
  * @module
  */
@@ -38,6 +41,8 @@ export interface WantView {
   readonly store: string;
   readonly suspicion: Suspicion;
   readonly cannotStore: boolean;
+  /** Another member in sync is connected, with its own database. */
+  readonly another: boolean;
   /** The required peer that keeps an answer waiting. */
   readonly late: Peer | undefined;
   readonly nowMs: number;
@@ -54,9 +59,9 @@ export function wantedChange(view: WantView): RegisterChange | undefined {
   const isLast = inSync && register.insync.length === 1;
   if (view.rules.checkStores && me.store !== store) return reset;
   if (!inSync) return undefined;
-  if (view.cannotStore) return isLast ? undefined : reset;
+  if (view.cannotStore) return view.another ? reset : undefined;
   if (view.suspicion !== undefined) {
-    if (!isLast) return reset;
+    if (!isLast) return view.another ? reset : undefined;
     const untilMs = view.suspicion.untilMs;
     const hasAsked = untilMs !== undefined && view.nowMs >= untilMs;
     return hasAsked ? { kind: "renew", by: node } : undefined;

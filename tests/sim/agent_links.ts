@@ -52,15 +52,9 @@ export class AgentLinks {
   /** Origins of which something was stored since the last flush. */
   readonly #unflushed = new Set<NodeId>();
   #numbers = 0;
-  #highest = 0;
 
   constructor(agent: SimAgent) {
     this.#agent = agent;
-  }
-
-  /** Highest incarnation of our log that any peer spoke of. */
-  highestIncarnation(): number {
-    return this.#highest;
   }
 
   /** Peers that are connected and greeted. */
@@ -213,9 +207,6 @@ export class AgentLinks {
   #onHello(link: Link, message: Message & { readonly kind: "hello" }): void {
     link.isGreeted = true;
     link.held = message.held;
-    for (const { incarnation } of message.held) {
-      this.#highest = Math.max(this.#highest, incarnation);
-    }
     this.#taken.delete(link.peer);
     this.#agent.feed({
       kind: "linked",
@@ -265,7 +256,14 @@ export class AgentLinks {
           epoch: core.register.epoch,
           incarnation: cursor.incarnation,
           first: from + 1,
-          records,
+          records: records.map((record, index) => {
+            const sequence = from + 1 + index;
+            const isLogged = !isPresent ||
+              sequence <= this.#agent.disk.writtenHead;
+            return isLogged && world.rules.sendCurrentState
+              ? store.asSent(record)
+              : record;
+          }),
         });
         cursor.sequence += records.length;
         continue;

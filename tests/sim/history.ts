@@ -169,7 +169,8 @@ export class History {
     const isLiar = config.liar === holder.node - 1;
     const lostPower = scheduler.nowMs - holder.lostPowerMs < TOGETHER_MS;
     // What a power cut or a lying disk took is the business of lost().
-    if (isLiar || (lostPower && level !== "C")) return;
+    const wasWiped = scheduler.nowMs - holder.wipedMs < TOGETHER_MS;
+    if (isLiar || wasWiped || (lostPower && level !== "C")) return;
     const file = holder.store.files.get(entry.id);
     if (file === undefined && this.#collected.has(entry.id)) return;
     const token = request.content?.at(-1);

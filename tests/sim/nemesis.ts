@@ -184,12 +184,18 @@ function restore(world: World, ms: number): void {
       return agent?.isUp && agent.core.register?.epoch === latest.epoch;
     }) ?? latest.insync[0];
     if (node === undefined) return;
-    const forced = changeRegister(kv.register, { kind: "force", node });
-    if (forced.ok) {
-      // The stores of the members are what the nodes have now.
-      const { members } = latest;
+    const highest = Math.max(
+      ...[...world.agents.values()].map((agent) =>
+        agent.core.register?.epoch ?? 0
+      ),
+    );
+    // The stores of the members are what the nodes have now.
+    const { members } = latest;
+    do {
+      const forced = changeRegister(kv.register, { kind: "force", node });
+      if (!forced.ok) return;
       kv.overwrite({ ...forced.register, members });
-    }
+    } while (kv.register.epoch <= highest);
     confirmGeneration(world);
   });
 }

@@ -62,13 +62,13 @@ export class SimAgent {
   trackerMs: number | undefined;
   /** Up to when the machine lost power, wiped or broke last. */
   lostPowerMs = -Infinity;
+  wipedMs = -Infinity;
   readonly #clock: { readonly offsetMs: number; readonly rate: number };
   readonly #commits = new Map<number, CommitRequest>();
   #op = 0;
   #pausedUntilMs = 0;
   #inbox: (() => void)[] = [];
   #mayHaveLost = false;
-  #incarnationAbove = 0;
 
   constructor(node: NodeId, world: World, storeId: string) {
     this.node = node;
@@ -114,13 +114,13 @@ export class SimAgent {
   #openLog(): void {
     const { store, world } = this;
     if (store.incarnation === 0) {
-      store.beginIncarnation(1);
+      const first = world.rng.disk.between(1, 1_000_000);
+      store.beginIncarnation(first);
       this.#mayHaveLost = false;
     } else if (!store.clean) {
       if (world.rules.newIncarnation) {
-        store.beginIncarnation(
-          Math.max(store.incarnation, this.#incarnationAbove) + 1,
-        );
+        const step = world.rng.disk.between(1, 1000);
+        store.beginIncarnation(store.incarnation + step);
         world.mark("incarnation bumped");
       }
       if (world.config.cautious) this.#mayHaveLost = true;
@@ -164,8 +164,8 @@ export class SimAgent {
     this.store = new SimStore(storeId);
     this.store.lies = lies;
     this.#mayHaveLost = false;
-    this.#incarnationAbove = 0;
     this.lostPowerMs = this.world.scheduler.nowMs;
+    this.wipedMs = this.lostPowerMs;
   }
 
   /** A write failed: what is on the disk now is uncertain. */
@@ -191,8 +191,6 @@ export class SimAgent {
   /** Start again as after an unclean stop: the log lost numbers. */
   restartLog(): void {
     this.world.mark("log restarted");
-    const known = this.links.highestIncarnation();
-    this.#incarnationAbove = Math.max(this.#incarnationAbove, known);
     this.#mayHaveLost = true;
     this.stop("kill");
     this.world.scheduler.after(300, () => this.start());

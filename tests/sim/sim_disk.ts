@@ -44,6 +44,11 @@ export class SimDisk {
     return this.#durable;
   }
 
+  /** Our log is stored up to here. */
+  get writtenHead(): number {
+    return this.#written;
+  }
+
   /** The process has started. */
   open(): void {
     this.#waiting = [];

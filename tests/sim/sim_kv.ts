@@ -46,6 +46,7 @@ export class SimKv {
 
   /** Cut a node off from the trackers; nests. */
   block(node: NodeId): void {
+    if (this.#isHealthy) return;
     this.#unreachable.set(node, (this.#unreachable.get(node) ?? 0) + 1);
   }
 

@@ -40,6 +40,7 @@ export class SimNet {
   readonly #blocked = new Map<number, number>();
   readonly #clogged = new Map<NodeId, number>();
   #sessions = 0;
+  #isHealthy = false;
 
   constructor(scheduler: Scheduler, rng: Prng) {
     this.#scheduler = scheduler;
@@ -54,6 +55,7 @@ export class SimNet {
 
   /** Stop messages from one node to another; nests. */
   block(from: NodeId, to: NodeId): void {
+    if (this.#isHealthy) return;
     const key = from * 16 + to;
     this.#blocked.set(key, (this.#blocked.get(key) ?? 0) + 1);
   }
@@ -69,8 +71,9 @@ export class SimNet {
     this.#clogged.set(node, ms);
   }
 
-  /** Let everything through again. */
+  /** Let everything through from now on. */
   heal(): void {
+    this.#isHealthy = true;
     this.#blocked.clear();
     this.#clogged.clear();
   }

@@ -39,6 +39,8 @@ export interface SimRecord {
   readonly content: Content | undefined;
   readonly large: boolean;
   readonly key: string | undefined;
+  /** Its file was deleted and forgotten: only the number is left. */
+  readonly isHole?: boolean;
 }
 
 /** Positions by incarnation. */
@@ -164,7 +166,9 @@ export class SimStore {
       this.positions.set(origin, positions);
     }
     const before = positions.get(incarnation);
-    const { stored, undo } = this.#merge(record);
+    const { stored, undo } = record.isHole
+      ? { stored: "known", undo: () => {} } as const
+      : this.#merge(record);
     if (stored === "needs-content") return stored;
     const held = positions;
     held.set(incarnation, sequence);
@@ -192,17 +196,16 @@ export class SimStore {
     return stored;
   }
 
-  /** Whether the state would be stored as it stands: its base is here. */
-  hasBase(record: SimRecord): boolean {
-    const { entry, body } = record.change;
-    if (body.kind !== "range") return true;
-    const file = this.files.get(entry.id);
-    if (file !== undefined && compareEntries(file.entry, entry) >= 0) {
-      return true;
-    }
-    return file?.content !== undefined &&
-      file.entry.epoch === body.baseEpoch &&
-      file.entry.version === body.baseVersion;
+  /**
+   * A logged record as it is sent now. The file may be deleted, even forgotten
+   * by everybody: a node that starts from nothing must not bring it back.
+   */
+  asSent(record: SimRecord): SimRecord {
+    const file = this.files.get(record.change.entry.id);
+    if (file === undefined) return { ...record, isHole: true };
+    if (file.entry.state === "present") return record;
+    const change = { entry: file.entry, body: { kind: "none" } } as const;
+    return { ...record, change, content: undefined };
   }
 
   /** Forget tombstones that were stored up to a stamp. */
