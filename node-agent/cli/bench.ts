@@ -175,6 +175,7 @@ function uploads(client: TrackerClient, options: {
     group: undefined,
     appender: false,
     type: undefined,
+    isIdempotent: false,
     meta: {},
   });
   const source: UploadSource = {

@@ -29,9 +29,30 @@ export class CliError extends Error {
   }
 }
 
-/** The message of anything that was thrown, with its causes. */
+/**
+ * The message of anything that was thrown, with its cause.
+ *
+ * Capabilities in URLs are secrets for as long as they live: they are taken out.
+ */
 export function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof Error)) return withoutSecrets(String(error));
   const cause = error.cause instanceof Error ? ` (${error.cause.message})` : "";
-  return error.message + cause;
+  return withoutSecrets(error.message + cause);
+}
+
+/**
+ * A short message for a request that failed before an answer came.
+ *
+ * @param url Where it went; only host and port are shown.
+ * @param error What `fetch` threw; the innermost cause is at the end of it.
+ */
+export function noAnswer(url: string, error: unknown): TypeError {
+  const why = messageOf(error).replace(/\)+$/, "").split(": ").at(-1) ?? "";
+  return new TypeError(
+    `no answer from ${new URL(url).host}: ${why.replace(/ \(os error.*$/, "")}`,
+  );
+}
+
+function withoutSecrets(text: string): string {
+  return text.replace(/\bcap=[^&\s)"']+/g, "cap=…");
 }

@@ -96,7 +96,24 @@ Deno.test("kedge upload tries again with the same Idempotency-Key", () =>
       .map(({ headers }) => headers.get("idempotency-key"));
     assert.equal(keys.length, 4);
     assert.equal(new Set(keys).size, 1);
-    assert.match(err, /connection reset; trying again/);
+    assert.match(
+      err,
+      /no answer from node-1\.test: connection reset; trying again/,
+    );
+  }));
+
+Deno.test("kedge upload never prints a capability", () =>
+  scene(async ({ cluster, dir, kedge }) => {
+    cluster.intercept = ({ host, path }) => {
+      if (host !== "node-1.test") return;
+      throw new TypeError(
+        `error sending request for url (http://${host}${path})`,
+      );
+    };
+    const path = await write(dir, "a", "x");
+    const { code, err } = await kedge(["upload", path]);
+    assert.equal(code, 4);
+    assert(!err.includes("CAP"), err);
   }));
 
 Deno.test("kedge upload gives up at once when trying again cannot help", () =>
@@ -351,7 +368,7 @@ Deno.test("a tracker that does not answer exits 4 and says what to do", () =>
     assert.equal(code, 4);
     assert.match(
       err,
-      /No answer from http:\/\/tracker\.test:8080[^]*kedge start/,
+      /No answer from tracker\.test:8080: connection refused[^]*kedge start/,
     );
   }));
 

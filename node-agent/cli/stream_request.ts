@@ -13,6 +13,7 @@ import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { StreamRequest } from "./context.ts";
+import { noAnswer } from "./errors.ts";
 
 /** Longest answer that is read, in bytes: a JSON object. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
@@ -65,7 +66,7 @@ export async function streamRequest(
     outgoing.destroy();
     await sent;
     signal.throwIfAborted();
-    throw new TypeError(`Cannot send to ${url.host}: ${text(error)}`);
+    throw noAnswer(request.url, error);
   }
 }
 
@@ -94,8 +95,4 @@ function headersOf(incoming: IncomingMessage): Headers {
     for (const one of [value ?? []].flat()) headers.append(name, one);
   }
   return headers;
-}
-
-function text(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

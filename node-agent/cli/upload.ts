@@ -99,6 +99,7 @@ small.`,
       group: values.group,
       appender: values.appender,
       type: values.type,
+      isIdempotent: values.idempotent,
       meta,
     });
     return await uploadAll({ sources, jobs, uploader, client, meta }, {

@@ -1,12 +1,9 @@
 /** `kedge version`: what this is made of. */
 
-import config from "../deno.json" with { type: "json" };
+import { VERSION } from "../version.ts";
 import { parse } from "./args.ts";
 import type { Command } from "./command.ts";
 import { EXIT } from "./exit_codes.ts";
-
-/** Version of this program. */
-export const VERSION: string = config.version;
 
 /** See the module comment. */
 export const version: Command = {

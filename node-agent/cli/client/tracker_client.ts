@@ -9,7 +9,7 @@
 
 import type { z } from "zod";
 import type { CommandContext, Fetch, Network } from "../context.ts";
-import { CliError, messageOf } from "../errors.ts";
+import { CliError, messageOf, noAnswer } from "../errors.ts";
 import { EXIT } from "../exit_codes.ts";
 import { apiError } from "./api_error.ts";
 import { connect, type ConnectionValues } from "./connection.ts";
@@ -28,6 +28,8 @@ export interface Question {
   readonly body?: unknown;
   /** Appended to the path. */
   readonly query?: Readonly<Record<string, string | undefined>>;
+  /** More headers. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** A client of one cluster. */
@@ -154,7 +156,9 @@ export class TrackerClient {
       }
     }
     throw new CliError(
-      `No answer from ${this.#trackers.join(" or ")}: ${messageOf(last)}`,
+      this.#trackers.length === 1
+        ? messageOf(last).replace(/^no/, "No")
+        : `No tracker answered; the last one: ${messageOf(last)}`,
       "is it running? `kedge start`, or name another one with --tracker",
       EXIT.unreachable,
     );
@@ -162,14 +166,19 @@ export class TrackerClient {
 }
 
 /** Method, headers and body of a question, without any secret. */
-function requestInit({ method = "GET", body }: Question): RequestInit & {
+function requestInit(
+  { method = "GET", body, headers }: Question,
+): RequestInit & {
   readonly headers: Record<string, string>;
 } {
   return {
     method,
     // Followed by hand: the key must not travel to another server.
     redirect: "manual",
-    headers: body === undefined ? {} : { "content-type": "application/json" },
+    headers: {
+      ...headers,
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   };
 }
@@ -207,6 +216,9 @@ export async function fetchWithin(
   try {
     const signal = AbortSignal.any([init.signal, patience.signal]);
     return await fetch(url, { ...init, signal });
+  } catch (error) {
+    init.signal.throwIfAborted();
+    throw noAnswer(url, error);
   } finally {
     clearTimeout(timer);
   }

@@ -43,6 +43,8 @@ export interface UploadOptions {
   readonly appender: boolean;
   /** Content type; the server decides when missing. */
   readonly type: string | undefined;
+  /** Whether equal keys must meet the same node: no shared placements. */
+  readonly isIdempotent: boolean;
   /** Metadata; printable ASCII travels with the upload. */
   readonly meta: Readonly<Record<string, string>>;
 }
@@ -104,7 +106,7 @@ export class Uploader {
         watcher.onBytes(count);
       };
       try {
-        placement ??= await this.#place(source);
+        placement ??= await this.#place(source, key);
         return await this.#attempt(source, placement.placed, { key, onBytes });
       } catch (error) {
         this.#ports.signal.throwIfAborted();
@@ -121,10 +123,13 @@ export class Uploader {
     }
   }
 
-  async #place(source: UploadSource): Promise<Placement> {
+  async #place(source: UploadSource, key: string): Promise<Placement> {
     const isSmall = source.sizeBytes !== undefined &&
       source.sizeBytes <= SMALL_FILE_BYTES;
-    if (!isSmall) return await this.#ask(source.sizeBytes);
+    if (!isSmall || this.#options.isIdempotent) {
+      // The tracker places equal keys at the same node, which remembers them.
+      return await this.#ask(source.sizeBytes, key);
+    }
     const shared = await this.#small?.catch(() => undefined);
     const untilMs = this.#ports.wallMs() + EXPIRY_MARGIN_MS;
     if (
@@ -138,10 +143,14 @@ export class Uploader {
     return await this.#small;
   }
 
-  async #ask(sizeBytes: number | undefined): Promise<Placement> {
+  async #ask(
+    sizeBytes: number | undefined,
+    key?: string,
+  ): Promise<Placement> {
     const { group, level, appender } = this.#options;
     const placed = await this.#ports.client.json("/v1/uploads", PlacedUpload, {
       method: "POST",
+      headers: key === undefined ? {} : { "idempotency-key": key },
       body: {
         ...(sizeBytes === undefined ? {} : { sizeBytes }),
         ...(group === undefined ? {} : { group }),

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { messageOf, noAnswer } from "../errors.ts";
 import { parseEntries } from "./entries.ts";
 import { percentile } from "./percentile_core.ts";
 import {
@@ -140,4 +141,15 @@ Deno.test("percentile() is the nearest rank", () => {
   assert.equal(percentile(values, 0), 1);
   assert.equal(percentile([], 50), undefined);
   assert.deepEqual(values, [5, 1, 4, 2, 3]);
+});
+
+Deno.test("noAnswer() names host and cause, never the capability", () => {
+  const error = new TypeError(
+    "error sending request for url (http://127.0.0.1:1/v1/files?cap=SECRET): client error (Connect): tcp connect error: Connection refused (os error 111)",
+  );
+  assert.equal(
+    noAnswer("http://127.0.0.1:9/v1/files?cap=SECRET", error).message,
+    "no answer from 127.0.0.1:9: Connection refused",
+  );
+  assert(!messageOf(error).includes("SECRET"));
 });
