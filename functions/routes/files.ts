@@ -8,6 +8,7 @@ import { Problem } from "@kedge/schema";
 import type { CapabilityAction } from "@kedge/schema/capability";
 import { chooseReader, chooseWriter } from "../domain/reading.ts";
 import type { GroupState } from "../domain/cluster.ts";
+import { drainSmall } from "../http/body.ts";
 import { type Method, type Route, route } from "../http/route.ts";
 import { issueCapability, type Services } from "../services.ts";
 import { ID_PATH, idOf, IdParams, type ParsedId } from "./paths.ts";
@@ -129,6 +130,7 @@ function changeRoute(services: Services, change: Change): Route {
         f: text,
         s: group.settings.fileBytesMax,
       });
+      await drainSmall(request);
       return redirect(
         chosen.writer.url,
         `/v1/files/${text}${change.suffix}`,

@@ -15,6 +15,7 @@ import {
 } from "@kedge/schema";
 import { z } from "zod";
 import { place, type Placement } from "../domain/placement.ts";
+import { drainSmall } from "../http/body.ts";
 import { json, type Route, route } from "../http/route.ts";
 import { issueCapability, type Services } from "../services.ts";
 import type { ClusterView } from "../store/cluster_cache.ts";
@@ -38,6 +39,7 @@ export function uploadRoutes(services: Services): Route[] {
     const length = Number(request.headers.get("content-length") ?? 0);
     const sizeBytes = length > 0 ? length : undefined;
     const { base, capability } = grant(services, view, { ...query, sizeBytes });
+    await drainSmall(request);
     return redirect(base, pathOf(name), {
       from: request.url,
       capability: capability.text,
