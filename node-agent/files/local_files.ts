@@ -23,6 +23,7 @@ import type {
   StageRequest,
 } from "../ports.ts";
 import type { Editor } from "./editor.ts";
+import { Lately } from "./lately.ts";
 import type { Layout } from "./layout.ts";
 import type { ListQuery, LocalIndex } from "./local_index.ts";
 import type { Edits } from "./edits.ts";
@@ -72,7 +73,7 @@ export interface StoreParts {
 export class StoredFiles implements LocalFiles {
   readonly #parts: StoreParts;
   readonly #naming: Naming;
-  readonly #reserved = new Set<string>();
+  readonly #reserved = new Lately<true>(RESERVED_COUNT_MAX);
   /** Files placed so far, for the directories. */
   placed: number;
 
@@ -114,14 +115,13 @@ export class StoredFiles implements LocalFiles {
   }): string {
     for (let attempt = 0; attempt < NAME_TRIES_MAX; attempt++) {
       const id = this.#name(options);
-      if (this.#reserved.has(id) || this.#parts.index.row(id) !== undefined) {
+      if (
+        this.#reserved.get(id) === true ||
+        this.#parts.index.row(id) !== undefined
+      ) {
         continue;
       }
-      this.#reserved.add(id);
-      if (this.#reserved.size > RESERVED_COUNT_MAX) {
-        const [oldest] = this.#reserved;
-        if (oldest !== undefined) this.#reserved.delete(oldest);
-      }
+      this.#reserved.set(id, true);
       this.placed++;
       return id;
     }

@@ -18,6 +18,7 @@ import type { FileRow } from "@kedge/schema/db";
 import type { ByteSpan } from "../ports.ts";
 import { unpackBlocks } from "./crc32.ts";
 import { describeError, readFull, readFullSync } from "./disk.ts";
+import { Lately } from "./lately.ts";
 
 /** Content on its way out. */
 export type Body =
@@ -40,7 +41,7 @@ const CHECKED_COUNT_MAX = 20_000;
 /** Reads files of one store. */
 export class Reader {
   /** Fingerprint at the time when every byte was right, by file ID. */
-  readonly #checked = new Map<string, string>();
+  readonly #checked = new Lately<string>(CHECKED_COUNT_MAX);
 
   /**
    * Read a part of a file.
@@ -110,11 +111,7 @@ export class Reader {
 
   #remember(id: string, print: string, span: ByteSpan, row: FileRow): void {
     if (span.lengthBytes !== row.sizeBytes) return;
-    this.#checked.delete(id);
     this.#checked.set(id, print);
-    if (this.#checked.size <= CHECKED_COUNT_MAX) return;
-    const [oldest] = this.#checked.keys();
-    if (oldest !== undefined) this.#checked.delete(oldest);
   }
 }
 

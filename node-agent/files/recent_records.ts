@@ -6,30 +6,30 @@
 
 import type { LogRecordWithContent } from "../ports.ts";
 
-/** Inline bytes kept, at most. */
-const BYTES_MAX = 16 << 20;
-/** Records kept, at most. */
-const COUNT_MAX = 8192;
+/** Inline bytes of one generation, at most. */
+const BYTES_MAX = 8 << 20;
+/** Records of one generation, at most. */
+const COUNT_MAX = 4096;
 
-/** A queue of records without gaps. */
+/** Two generations of records: when the young one is full it is the old one. */
 export class RecentRecords {
-  readonly #records = new Map<number, LogRecordWithContent>();
+  #young = new Map<number, LogRecordWithContent>();
+  #old = new Map<number, LogRecordWithContent>();
   #bytes = 0;
 
   /** Keep a record; the oldest go when there are too many. */
   add(record: LogRecordWithContent): void {
-    this.#records.set(record.sequence, lean(record));
+    this.#young.set(record.sequence, lean(record));
     this.#bytes += sizeOf(record);
-    for (const [sequence, oldest] of this.#records) {
-      if (this.#bytes <= BYTES_MAX && this.#records.size <= COUNT_MAX) return;
-      this.#records.delete(sequence);
-      this.#bytes -= sizeOf(oldest);
-    }
+    if (this.#bytes <= BYTES_MAX && this.#young.size <= COUNT_MAX) return;
+    this.#old = this.#young;
+    this.#young = new Map();
+    this.#bytes = 0;
   }
 
   /** A record, if it is still here. */
   get(sequence: number): LogRecordWithContent | undefined {
-    return this.#records.get(sequence);
+    return this.#young.get(sequence) ?? this.#old.get(sequence);
   }
 }
 

@@ -5,34 +5,26 @@
  */
 
 import type { FileRow } from "@kedge/schema/db";
+import { Lately } from "./lately.ts";
 
-/** The newest rows, by file ID; the one not used for longest goes first. */
+/** Rows by file ID. */
 export class RowCache {
-  readonly #rows = new Map<string, FileRow>();
+  readonly #rows: Lately<FileRow>;
   readonly #busy = new Map<string, Promise<unknown>>();
-  readonly #countMax: number;
 
   /** Keep at most this many rows. */
   constructor(countMax: number) {
-    this.#countMax = countMax;
+    this.#rows = new Lately(countMax);
   }
 
   /** A row, if it is here. */
   get(id: string): FileRow | undefined {
-    const row = this.#rows.get(id);
-    if (row === undefined) return undefined;
-    this.#rows.delete(id);
-    this.#rows.set(id, row);
-    return row;
+    return this.#rows.get(id);
   }
 
   /** Keep a row, unless it is just changing. */
   set(row: FileRow): void {
-    if (this.#busy.has(row.id)) return;
-    this.#rows.set(row.id, row);
-    if (this.#rows.size <= this.#countMax) return;
-    const [oldest] = this.#rows.keys();
-    if (oldest !== undefined) this.#rows.delete(oldest);
+    if (!this.#busy.has(row.id)) this.#rows.set(row.id, row);
   }
 
   /** A row is not what it was. */

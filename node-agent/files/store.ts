@@ -48,6 +48,8 @@ export interface StoreOptions {
   readonly rotateCount?: number;
   /** Space kept free on every store path. */
   readonly reserve: Reserve;
+  /** Identity for a database that has to be made; random by default. */
+  readonly newStore?: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** A random 32-bit number; from the system by default. */
@@ -105,7 +107,7 @@ async function openLocked(
     storePaths: options.storePaths,
     node: options.node,
     group: options.group,
-    newStore: randomUUID(),
+    newStore: options.newStore ?? randomUUID(),
     // Unlike any number of a lost database of this node, or nearly so.
     newIncarnation: Math.max(1, Math.floor(clock.wallMs())),
     settleDelayMs: options.settleDelayMs ?? SETTLE_DELAY_MS,
