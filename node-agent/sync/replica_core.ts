@@ -112,6 +112,7 @@ export class ReplicaCore {
   #nowMs = 0;
   #lastTickMs: number | undefined;
   #frozen: string | undefined;
+  #confirmedEpoch = 0;
   #readOnly: string | undefined;
   #suspicion: Suspicion;
   #comparing: { readonly node: NodeId; readonly epoch: number } | undefined;
@@ -264,7 +265,12 @@ export class ReplicaCore {
   // -------------------------------------------------------------- register
 
   #onRegister(shown: GroupRegister, askedUnder: number | undefined): void {
-    switch (judgeRegister(this.#register, shown, askedUnder)) {
+    // A question from before a confirmation proves nothing about what was
+    // confirmed since: its answer may be on its way for long.
+    const isLate = askedUnder !== undefined &&
+      askedUnder < this.#confirmedEpoch;
+    const asked = isLate ? undefined : askedUnder;
+    switch (judgeRegister(this.#register, shown, asked)) {
       case "news":
         return this.#adopt(shown);
       case "known":
@@ -295,6 +301,7 @@ export class ReplicaCore {
       return;
     }
     this.#frozen = undefined;
+    this.#confirmedEpoch = shown.epoch;
     this.#adopt(shown);
   }
 

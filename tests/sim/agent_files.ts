@@ -387,21 +387,14 @@ export class AgentFiles {
       if (compareEntries(file.entry, their.entry) === 0) take.push(their);
     }
     if (plan.take.length > 0) world.mark("comparison took");
-    const isWhole = take.every((state) =>
-      state.content !== undefined || state.entry.state === "tombstone"
-    );
-    const give = plan.give.flatMap((entry) => store.files.get(entry.id) ?? [])
-      .filter((file) =>
-        file.content !== undefined || file.entry.state === "tombstone"
-      );
+    const give = plan.give.flatMap((entry) => store.files.get(entry.id) ?? []);
     if (give.length > 0) world.mark("comparison gave");
     this.#adopt(take, () => {
-      if (give.length === 0) return done(isWhole);
+      if (give.length === 0) return done(true);
       links.ask(
         peer,
         { kind: "give", states: give },
-        (reply) =>
-          this.#agent.after(0.1, () => done(isWhole && reply?.kind === "done")),
+        (reply) => this.#agent.after(0.1, () => done(reply?.kind === "done")),
       );
     });
   }
@@ -409,12 +402,9 @@ export class AgentFiles {
   /** Store states from outside of logs; calls back when they are durable. */
   #adopt(states: readonly FullState[], then: () => void): void {
     const { disk, store } = this.#agent;
-    const fit = states.filter((state) =>
-      state.content !== undefined || state.entry.state === "tombstone"
-    );
     disk.write(true, {
       store: () => {
-        for (const { entry, content } of fit) store.adopt(entry, content);
+        for (const { entry, content } of states) store.adopt(entry, content);
         return {};
       },
       durable: then,

@@ -29,7 +29,7 @@ export function healEverything(world: World): void {
     agent.disk.failsNext = false;
     agent.unpause();
     if (!agent.isUp) agent.start();
-    else if (!canStore(agent)) {
+    else if (agent.disk.isBroken) {
       agent.stop("kill");
       agent.start();
     }
@@ -155,15 +155,10 @@ function wipe(world: World, agent: SimAgent, ms: number): void {
 
 function restartBroken(world: World, agent: SimAgent): void {
   agent.disk.failsNext = false;
-  if (!agent.isUp || canStore(agent)) return;
+  if (!agent.isUp || !agent.disk.isBroken) return;
   world.mark("restart after a disk error");
   agent.stop("kill");
   agent.start();
-}
-
-function canStore(agent: SimAgent): boolean {
-  const verdict = agent.core.mayWrite();
-  return verdict.ok || verdict.reason !== "read-only";
 }
 
 function isForeign(world: World, agent: SimAgent): boolean {

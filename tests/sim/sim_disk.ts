@@ -39,6 +39,11 @@ export class SimDisk {
     this.#agent = agent;
   }
 
+  /** A write failed: nothing is stored any more in this life. */
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
+
   /** Our log is durable up to here, as far as the disk says. */
   get durableHead(): number {
     return this.#durable;

@@ -182,6 +182,9 @@ export class SimStore {
 
   /** Take a state over outside of any log. */
   adopt(entry: FileEntry, content: Content | undefined): Stored {
+    if (content === undefined && entry.state === "present") {
+      return this.#adoptBare(entry);
+    }
     const body = {
       kind: entry.state === "present" ? "whole" : "none",
     } as const;
@@ -220,6 +223,18 @@ export class SimStore {
       for (const [id, file] of undo) if (file) this.files.set(id, file);
     });
     return ids;
+  }
+
+  /** No bytes are left where it comes from; some other node may have them. */
+  #adoptBare(entry: FileEntry): Stored {
+    if (this.files.has(entry.id)) return "known";
+    this.files.set(entry.id, {
+      entry,
+      content: undefined,
+      stamp: ++this.stamp,
+    });
+    this.#undo.push(() => this.files.delete(entry.id));
+    return "stored";
   }
 
   #merge(record: SimRecord): { stored: Stored; undo: () => void } {
