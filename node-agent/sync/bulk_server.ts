@@ -41,8 +41,10 @@ export interface BulkServerOptions {
   readonly bodies: StagedBodies;
   /** Our epoch. */
   epoch(): number;
-  /** Whether our index is the one that the register means. */
+  /** Whether our index is whole, so that "never had it" counts. */
   isWhole(): boolean;
+  /** Whether we may serve reads now. */
+  serves(): boolean;
   /** Largest body that is taken, in bytes. */
   fileBytesMax(): number;
   /** The bytes of a file could not be read here. */
@@ -187,9 +189,10 @@ export class BulkServer {
     call.say("given", await this.#options.adoptFrom(peer, entries));
   }
 
-  #head(call: BulkCall, head: Omit<ContentHead, "whole">): void {
+  #head(call: BulkCall, head: Omit<ContentHead, "whole" | "serves">): void {
     const whole = this.#options.isWhole();
-    call.say("content-head", { ...head, whole });
+    const serves = this.#options.serves();
+    call.say("content-head", { ...head, whole, serves });
   }
 
   #failed(peer: NodeId, call: BulkCall, error: unknown): void {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Level, Problem } from "@kedge/schema";
+import { type Level, type NodeId, Problem } from "@kedge/schema";
 import type { Change } from "@kedge/schema/change";
 import { encodeRecord, type WireContent } from "@kedge/schema/wire/records";
 import type { ChangeLog, Commitment, ContentSource } from "../ports.ts";
@@ -78,7 +78,13 @@ export class Commits {
         reject,
         isBroken: false,
       });
-      this.#options.input({ kind: "submit", op, level });
+      const origin = ownersOrigin(change);
+      this.#options.input({
+        kind: "submit",
+        op,
+        level,
+        ...(origin === undefined ? {} : { origin }),
+      });
     });
   }
 
@@ -166,6 +172,13 @@ export class Commits {
     this.#failure = error instanceof Error ? error.message : String(error);
     this.#options.input({ kind: "log-failed", why: this.#failure });
   }
+}
+
+/** The origin of a file that only its owner may change so; see architecture.md. */
+function ownersOrigin({ entry, body }: Change): NodeId | undefined {
+  const isUpload = body.kind === "whole" && entry.master === null;
+  const isDelete = entry.state === "tombstone";
+  return isUpload || isDelete ? undefined : entry.origin;
 }
 
 function encode(change: Change, content: ContentSource): Uint8Array {

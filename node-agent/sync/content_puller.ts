@@ -6,7 +6,11 @@
  */
 
 import type { GroupName, NodeId } from "@kedge/schema";
-import { compareEntries, type FileEntry } from "@kedge/schema/change";
+import {
+  type ChangeBody,
+  compareEntries,
+  type FileEntry,
+} from "@kedge/schema/change";
 import type { WireRecord } from "@kedge/schema/wire/records";
 import { FILES_PER_REQUEST_MAX, type Given } from "@kedge/schema/wire/sync";
 import { MIB } from "@kedge/schema";
@@ -46,23 +50,28 @@ export class ContentPuller {
   }
 
   /**
-   * The bytes of a record whose bytes did not come with it.
+   * The bytes of a record, wherever they are.
    *
-   * The peer is asked for the file as it is *now*; when that is newer than the
-   * record, it is adopted at once and the record will be known already.
+   * The peer is asked for the file as it is *now* when they did not come, or
+   * when they would change a state that we do not have. What it answers is
+   * adopted when it is newer than the record, which will be known then.
    *
    * @throws {Error} When the peer cannot be reached or our disk refuses.
    */
   async contentFor(peer: NodeId, record: WireRecord): Promise<ContentSource> {
     const { bodies, files } = this.#options;
-    const { change, content } = record;
-    if (content.kind === "elsewhere") {
-      const staged = bodies.take(content);
-      if (staged !== undefined) return { kind: "staged", staged };
-    }
+    const { change, content, inline } = record;
     const ours = files.lookup(change.entry.id);
-    if (ours !== undefined && compareEntries(ours, change.entry) >= 0) {
-      return { kind: "none" };
+    const isKnown = ours !== undefined &&
+      compareEntries(ours, change.entry) >= 0;
+    if (isKnown) return { kind: "none" };
+    if (hasBase(change.body, ours)) {
+      if (content.kind === "none") return { kind: "none" };
+      if (content.kind === "inline") return { kind: "inline", bytes: inline };
+      const staged = content.kind === "elsewhere"
+        ? bodies.take(content)
+        : undefined;
+      if (staged !== undefined) return { kind: "staged", staged };
     }
     const file = await this.#askOne(peer, change.entry.id);
     const isSame = file.entry !== undefined &&
@@ -157,6 +166,13 @@ export class ContentPuller {
   #missing(peer: NodeId, id: string): void {
     this.#options.alarm(`node ${peer} cannot give the bytes of ${id}`);
   }
+}
+
+/** Whether we have the state that a change was made from. */
+function hasBase(body: ChangeBody, ours: FileEntry | undefined): boolean {
+  if (body.kind === "none" || body.kind === "whole") return true;
+  return ours?.state === "present" && ours.epoch === body.baseEpoch &&
+    ours.version === body.baseVersion;
 }
 
 function isFull(batch: readonly PeerFile[]): boolean {

@@ -23,6 +23,8 @@ export interface PeerFile {
   readonly damaged: boolean;
   /** Whether its "never had it" counts. */
   readonly whole: boolean;
+  /** Whether it may serve reads now: it would know of a delete. */
+  readonly serves: boolean;
 }
 
 /** How to ask. */
@@ -69,6 +71,7 @@ export async function* askFor(
       staged,
       damaged: head.damaged || (head.follows && staged === undefined),
       whole: head.whole,
+      serves: head.serves,
     };
   }
 }

@@ -6,7 +6,8 @@
  */
 
 import type { GroupName, GroupRegister, NodeId } from "@kedge/schema";
-import { Problem } from "@kedge/schema";
+import { isInSync, Problem } from "@kedge/schema";
+import { compareEntries } from "@kedge/schema/change";
 import { parseFileId } from "@kedge/schema/file-id";
 import type { ChangeLog, FetchOutcome, LocalFiles, Log } from "../ports.ts";
 import type { BulkPool } from "./bulk_pool.ts";
@@ -30,7 +31,7 @@ export interface FileFinderOptions {
   readonly logger: Log;
   readonly pool: BulkPool;
   register(): GroupRegister | undefined;
-  /** We are in sync and our index is whole: our word counts too. */
+  /** We may serve reads ourselves: our word counts too. */
   weKnow(): boolean;
 }
 
@@ -65,20 +66,23 @@ export class FileFinder {
     return search;
   }
 
-  /** See `Replicator.confirm` in ports.ts. */
+  /**
+   * Learn whether a file that is here may be served: nodes in sync know of every
+   * delete.
+   */
   async confirm(id: string): Promise<FetchOutcome> {
     const search = this.#search(id);
     if (search === undefined) return unavailable("no group is known yet");
-    const { register, node } = { ...this.#options, ...search };
-    const order = fetchOrder(register, node, originOf(id));
-    await this.#askAll(search, order);
-    const ours = this.#options.files.lookup(id);
+    const { register } = search;
+    const order = fetchOrder(register, this.#options.node, originOf(id));
+    await this.#askAll(
+      search,
+      order.filter((member) => isInSync(register, member)),
+    );
     const verdict = this.#decide(search);
-    if (verdict.kind !== "found" || ours === undefined) {
-      return await this.#follow(search, verdict);
-    }
-    const isOurs = ours.epoch === verdict.entry.epoch &&
-      ours.version === verdict.entry.version;
+    const ours = this.#options.files.lookup(id);
+    const isOurs = verdict.kind === "found" && ours !== undefined &&
+      compareEntries(ours, verdict.entry) === 0;
     return isOurs
       ? { kind: "kept", entry: ours }
       : await this.#follow(search, verdict);
@@ -165,10 +169,7 @@ export class FileFinder {
       timer = setTimeout(() => resolve({ kind: "silent" }), ASK_MS);
     });
     const answer = this.#ask(member, id, false).then(
-      ({ entry, whole }): MemberAnswer =>
-        entry !== undefined
-          ? { kind: "has", entry }
-          : { kind: whole ? "never" : "silent" },
+      answerFrom,
       (): MemberAnswer => ({ kind: "silent" }),
     );
     try {
@@ -189,6 +190,11 @@ export class FileFinder {
       return answer;
     });
   }
+}
+
+function answerFrom({ entry, whole, serves }: PeerFile): MemberAnswer {
+  if (entry !== undefined) return { kind: "has", entry, serves };
+  return whole ? { kind: "never", serves } : { kind: "silent" };
 }
 
 function originOf(id: string): NodeId {

@@ -84,13 +84,6 @@ export class GroupView {
     return this.#saved?.members.some((member) => member.node === node) ?? false;
   }
 
-  /** Whether the register names this database for us. */
-  isOurs(store: string): boolean {
-    return this.#saved?.members.some((member) =>
-      member.node === this.#node && member.store === store
-    ) ?? false;
-  }
-
   /** The node that may change files made by `origin`. */
   ownerOf(origin: NodeId): NodeId | undefined {
     return this.#saved === undefined ? undefined : ownerOf(this.#saved, origin);

@@ -11,6 +11,7 @@
  * @module
  */
 
+import type { FileEntry } from "@kedge/schema/change";
 import { FLUSH_DELAY_MS, MIB, type NodeId } from "@kedge/schema";
 import type {
   AckBody,
@@ -43,6 +44,8 @@ export interface OriginInboxOptions {
   readonly from: LogPlace;
   /** Get the bytes of a record ready; may ask the peer for them. */
   content(record: WireRecord): Promise<LogRecordWithContent["content"]>;
+  /** Get the bytes of states that were stored without; from the peer. */
+  missing(entries: readonly FileEntry[]): Promise<void>;
   /** A batch and all before it are stored. */
   applied(batch: number): void;
   /** More is flushed than was acknowledged. */
@@ -205,22 +208,60 @@ export class OriginInbox {
   }
 
   async #applySome(): Promise<void> {
-    const { origin, log, applied } = this.#options;
     const batches = this.#takeBatches();
-    const records = await this.#withContent(batches);
     const incarnation = batches[0]?.incarnation ?? 0;
     const durable = batches.some((batch) => batch.durable);
-    const last = records.at(-1);
-    if (last !== undefined) {
-      await log.apply(origin, incarnation, records, durable);
-      this.#applied = { incarnation, sequence: last.sequence };
-      if (durable) this.#flushed = this.#applied;
-      else this.#flushSoon();
+    let group: LogRecordWithContent[] = [];
+    const ids = new Set<string>();
+    for (const { sequence, record } of numbered(batches)) {
+      const { id } = record.change.entry;
+      if (ids.has(id) && record.change.body.kind !== "whole") {
+        // It is made from a state that must be stored before.
+        await this.#applyGroup(incarnation, group, durable);
+        group = [];
+        ids.clear();
+      }
+      ids.add(id);
+      const content = await this.#contentOf(record);
+      group.push({ sequence, change: record.change, content });
     }
+    await this.#applyGroup(incarnation, group, durable);
     for (const batch of batches) {
       this.#waitingBytes -= batch.bytes;
-      applied(batch.batch);
+      this.#options.applied(batch.batch);
     }
+  }
+
+  async #applyGroup(
+    incarnation: number,
+    group: readonly LogRecordWithContent[],
+    durable: boolean,
+  ): Promise<void> {
+    const { origin, log, missing } = this.#options;
+    const last = group.at(-1);
+    if (last === undefined) return;
+    const results = await log.apply(origin, incarnation, group, durable);
+    const lacking = group.filter((_, at) => results[at] === "needs-content");
+    if (lacking.length > 0) {
+      await missing(lacking.map((record) => record.change.entry));
+      if (durable) await log.flush();
+    }
+    this.#applied = { incarnation, sequence: last.sequence };
+    if (durable) this.#flushed = this.#applied;
+    else this.#flushSoon();
+  }
+
+  #contentOf(
+    record: WireRecord,
+  ):
+    | LogRecordWithContent["content"]
+    | Promise<LogRecordWithContent["content"]> {
+    const { change, content } = record;
+    if (change.entry.state === "tombstone") return { kind: "none" };
+    if (content.kind === "inline" && change.body.kind === "whole") {
+      return { kind: "inline", bytes: record.inline };
+    }
+    return this.#options.content(record);
   }
 
   /** The oldest batches of one run, up to a size. */
@@ -235,28 +276,6 @@ export class OriginInbox {
       count++;
     }
     return this.#queue.splice(0, count);
-  }
-
-  async #withContent(
-    batches: readonly Batch[],
-  ): Promise<LogRecordWithContent[]> {
-    const records: LogRecordWithContent[] = [];
-    for (const batch of batches) {
-      let sequence = batch.firstSequence;
-      for (const record of batch.records) {
-        const { change, content } = record;
-        records.push({
-          sequence: sequence++,
-          change,
-          content: content.kind === "inline"
-            ? { kind: "inline", bytes: record.inline }
-            : content.kind === "none"
-            ? { kind: "none" }
-            : await this.#options.content(record),
-        });
-      }
-    }
-    return records;
   }
 
   #flushSoon(): void {
@@ -276,6 +295,15 @@ export class OriginInbox {
     } catch (error) {
       this.#options.failed(error);
     }
+  }
+}
+
+function* numbered(
+  batches: readonly Batch[],
+): Generator<{ sequence: number; record: WireRecord }> {
+  for (const { firstSequence, records } of batches) {
+    let sequence = firstSequence;
+    for (const record of records) yield { sequence: sequence++, record };
   }
 }
 

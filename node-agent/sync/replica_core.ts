@@ -133,11 +133,8 @@ export class ReplicaCore {
     this.#register = start.register;
     this.#commits = new CommitQueue(start.head, this.#rules);
     this.#peers = new PeerTable(start.node, this.#rules);
-    const isSuspect = start.mayHaveLost && this.#rules.suspectLeaves &&
-      start.register !== undefined;
-    this.#suspicion = isSuspect
-      ? { sinceEpoch: start.register?.epoch ?? 0, untilMs: undefined }
-      : undefined;
+    const isSuspect = start.mayHaveLost && this.#rules.suspectLeaves;
+    this.#suspicion = isSuspect ? { untilMs: undefined } : undefined;
     if (this.#register !== undefined) {
       this.#peers.adopt(this.#register);
       if (this.#rules.startAssumesPromises) {
@@ -593,13 +590,12 @@ export class ReplicaCore {
     }
     if (register.insync.length > 1) return;
     this.#suspicion = {
-      sinceEpoch: suspicion.sinceEpoch,
       untilMs: suspicion.untilMs ?? this.#nowMs + this.#settings.giveUpMs,
     };
     if (this.#comparing !== undefined) return;
     const peer = this.#peers.notCompared(this.#nowMs);
     if (peer === "none-left") {
-      this.#suspicion = { ...this.#suspicion, untilMs: this.#nowMs };
+      this.#suspicion = { untilMs: this.#nowMs };
     } else if (peer !== undefined) this.#compare(peer.node);
   }
 

@@ -32,7 +32,6 @@ import type {
 } from "@kedge/schema";
 import { Problem } from "@kedge/schema";
 import type { Change } from "@kedge/schema/change";
-import { isInSync } from "@kedge/schema/register";
 import type {
   Commitment,
   ContentSource,
@@ -47,7 +46,7 @@ import { CoreLoop, type PromptEffect } from "./core_loop.ts";
 import type { LinkIdentity } from "./greeting.ts";
 import { GroupView } from "./group_view.ts";
 import { Heartbeats } from "./heartbeat.ts";
-import { READ_LEASE_MS, readVerdict } from "./lease_core.ts";
+import { READ_LEASE_MS, type ReadVerdict, readVerdict } from "./lease_core.ts";
 import { LoopLag } from "./loop_lag.ts";
 import { PeerLinks } from "./peer_links.ts";
 import { RecentRecords } from "./recent_records.ts";
@@ -225,17 +224,7 @@ export class GroupReplicator implements Replicator {
   }
 
   mayRead(): ReturnType<Replicator["mayRead"]> {
-    const register = this.#core.register;
-    const verdict = readVerdict({
-      register,
-      node: this.#options.node,
-      required: this.#core.requiredPeers(),
-      isWhole: this.#isCertain(),
-      nowMs: this.#options.clock.monotonicMs(),
-      ...this.#view.confirmations(register?.epoch ?? 0),
-      leaseMs: READ_LEASE_MS,
-      isolatedReads: this.#options.isolatedReads ?? "refuse",
-    });
+    const verdict = this.#readVerdict();
     if (verdict.kind === "refuse") return { ok: false, why: verdict.why };
     return verdict.kind === "confirm"
       ? { ok: true, confirm: true }
@@ -354,6 +343,7 @@ export class GroupReplicator implements Replicator {
       logger,
       input: (input) => this.#loop.input(input),
       content: (peer, record) => this.#transfers.content(peer, record),
+      missing: (peer, entries) => this.#transfers.missing(peer, entries),
       pace: (peer, bytes) =>
         // What an answer waits for is never slowed down.
         this.#core.requiredPeers().includes(peer)
@@ -397,8 +387,8 @@ export class GroupReplicator implements Replicator {
       identity,
       address: (peer) => this.#links.address(peer)?.peerAddress,
       epoch: () => this.#view.epoch,
-      isWhole: () => this.#view.isOurs(this.#options.log.store),
-      weKnow: () => this.#isCertain(),
+      isWhole: () => this.#core.isWhole(),
+      serves: () => this.#readVerdict().kind === "serve",
       register: () => this.#view.saved,
       fileBytesMax: () => this.#view.settings.fileBytesMax,
       broken: (id) => {
@@ -480,13 +470,18 @@ export class GroupReplicator implements Replicator {
     });
   }
 
-  /** In sync under our own database, and nothing of it may have been lost. */
-  #isCertain(): boolean {
+  #readVerdict(): ReadVerdict {
     const register = this.#core.register;
-    if (register === undefined) return false;
-    if (!isInSync(register, this.#options.node)) return false;
-    const verdict = this.#core.mayWrite();
-    return verdict.ok || verdict.reason !== "not-in-sync";
+    return readVerdict({
+      register,
+      node: this.#options.node,
+      required: this.#core.requiredPeers(),
+      isWhole: this.#core.isWhole(),
+      nowMs: this.#options.clock.monotonicMs(),
+      ...this.#view.confirmations(register?.epoch ?? 0),
+      leaseMs: READ_LEASE_MS,
+      isolatedReads: this.#options.isolatedReads ?? "refuse",
+    });
   }
 
   #whyReadOnly(): string | null {

@@ -9,6 +9,7 @@
  */
 
 import type { GroupName, NodeId } from "@kedge/schema";
+import type { FileEntry } from "@kedge/schema/change";
 import { GroupRegister } from "@kedge/schema/register";
 import type { Frame, FrameKind } from "@kedge/schema/wire/frame";
 import {
@@ -62,6 +63,8 @@ export interface SessionsOptions {
   input(input: ReplicaInput): void;
   /** Get the bytes of a record ready; may ask the peer for them. */
   content(peer: NodeId, record: WireRecord): Promise<ContentSource>;
+  /** Get the bytes of states that were stored without, from the peer. */
+  missing(peer: NodeId, entries: readonly FileEntry[]): Promise<void>;
   /** Wait until so many bytes of catching up may go to this peer. */
   pace(peer: NodeId, bytes: number): Promise<void>;
   /** The store refused what a peer sent. */
@@ -336,6 +339,7 @@ export class Sessions {
       log,
       from,
       content: (record) => content(origin, record),
+      missing: (entries) => this.#options.missing(origin, entries),
       applied: (batch) => this.#applied(batch),
       flushed: () => this.#flushed(origin),
       failed: (error) => this.#inboxFailed(origin, error),

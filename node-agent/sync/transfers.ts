@@ -6,6 +6,7 @@
  */
 
 import type { NodeId, PeerAddress } from "@kedge/schema";
+import type { FileEntry } from "@kedge/schema/change";
 import type { WireRecord } from "@kedge/schema/wire/records";
 import type { ContentSource, FetchOutcome, Relay } from "../ports.ts";
 import { BodyRelay } from "./body_relay.ts";
@@ -26,10 +27,10 @@ export interface TransferContext {
   address(peer: NodeId): PeerAddress | undefined;
   /** Epoch of the saved register. */
   epoch(): number;
-  /** Our database is the one that the register names. */
+  /** Our index is whole: in sync, and nothing of it may have been lost. */
   isWhole(): boolean;
-  /** We are in sync and nothing of our index may have been lost. */
-  weKnow(): boolean;
+  /** We may serve reads now. */
+  serves(): boolean;
   register(): ReturnType<ReplicatorOptions["log"]["register"]>;
   fileBytesMax(): number;
   /** The bytes of a file could not be read here. */
@@ -80,6 +81,7 @@ export class Transfers {
       bodies,
       epoch,
       isWhole: () => context.isWhole(),
+      serves: () => context.serves(),
       fileBytesMax: () => context.fileBytesMax(),
       broken: (id) => context.broken(id),
       adoptFrom: (peer, entries) => puller.adoptFrom(peer, entries),
@@ -103,7 +105,7 @@ export class Transfers {
       logger,
       pool,
       register: () => context.register(),
-      weKnow: () => context.weKnow(),
+      weKnow: () => context.serves(),
     });
   }
 
@@ -120,6 +122,11 @@ export class Transfers {
   /** The bytes of a record whose bytes did not come with it. */
   content(peer: NodeId, record: WireRecord): Promise<ContentSource> {
     return this.#puller.contentFor(peer, record);
+  }
+
+  /** Get the bytes of states that were stored without. */
+  async missing(peer: NodeId, entries: readonly FileEntry[]): Promise<void> {
+    await this.#puller.adoptFrom(peer, entries);
   }
 
   /** Compare with a member, both ways; whether we hold all of it now. */

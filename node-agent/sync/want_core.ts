@@ -28,8 +28,6 @@ import type { SafetyRules } from "./rules_core.ts";
 
 /** That this node may have lost records of its own log or of others. */
 export type Suspicion = {
-  /** Epoch that was saved when that happened. */
-  readonly sinceEpoch: number;
   /** The last one in sync asks the other members until this time. */
   readonly untilMs: number | undefined;
 } | undefined;

@@ -132,7 +132,7 @@ export class AgentFiles {
         world.mark("retry found its file");
         return { entry: again.entry, body: { kind: "whole" } };
       }
-      if (again !== undefined) return "gone or damaged";
+      if (known !== undefined) return "gone or damaged";
       const { id, token } = request;
       const entry = newEntry({ id, epoch, node, token });
       const createdS = Math.max(0, Math.floor(world.wallMs(node) / 1000));

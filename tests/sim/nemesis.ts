@@ -39,6 +39,27 @@ export function healEverything(world: World): void {
   }
 }
 
+/**
+ * The last node in sync came back empty: two faults at once (a wipe while the
+ * other one was leaving the set). The group stands still, as it must, until an
+ * operator declares the node in sync that was so before.
+ */
+export function forceIfStuck(world: World): void {
+  const { kv, agents } = world;
+  const { register } = kv;
+  const isOurs = (node: NodeId) =>
+    register.members.some((member) =>
+      member.node === node && member.store === agents.get(node)?.store.id
+    );
+  if (register.insync.some(isOurs)) return;
+  const before = kv.history.findLast((old) => old.insync.some(isOurs));
+  const node = before?.insync.find(isOurs);
+  if (node === undefined) return;
+  const forced = changeRegister(register, { kind: "force", node });
+  if (forced.ok) kv.overwrite(forced.register);
+  world.mark("operator forced");
+}
+
 function strike(world: World, fault: Fault): void {
   const agents = [...world.agents.values()];
   const a = agents[fault.a % agents.length];
