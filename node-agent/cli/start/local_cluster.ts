@@ -166,6 +166,11 @@ export class LocalCluster {
       .catch((): GroupView[] | undefined => undefined);
     const line = missing(facts, views);
     if (line !== undefined) return line;
+    for (const { planned, said } of this.#agents) {
+      const isServing = await this.#operator.isServing(said?.url ?? "")
+        .catch(() => false);
+      if (!isServing) return `waiting until node-${planned.index} serves`;
+    }
     for (const group of groups) {
       const canPlace = await this.#operator.canPlace(group).catch(() => false);
       if (!canPlace) return `waiting until ${group} takes uploads`;

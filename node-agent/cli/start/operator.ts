@@ -1,10 +1,17 @@
 /** What `kedge start` asks of its own tracker. */
 
+import { z } from "zod";
 import { CreatedToken, GroupList, type GroupView } from "@kedge/schema";
 import type { Fetch } from "../context.ts";
 
 /** How long one question may take, in milliseconds. */
 const ASK_TIMEOUT_MS = 5000;
+
+/** What is read of `GET /v1/node`. */
+const Serving = z.object({
+  servesReads: z.boolean(),
+  takesChanges: z.boolean(),
+});
 
 /** The tracker as an operator sees it. */
 export class Operator {
@@ -70,6 +77,15 @@ export class Operator {
     });
     await response.body?.cancel();
     return response.ok;
+  }
+
+  /** Whether an agent says that it serves reads and takes changes. */
+  async isServing(agentUrl: string): Promise<boolean> {
+    const response = await this.#fetch(`${agentUrl}/v1/node`, {
+      signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
+    });
+    const facts = Serving.safeParse(await response.json());
+    return facts.success && facts.data.servesReads && facts.data.takesChanges;
   }
 
   #ask(method: string, path: string, body?: unknown): Promise<Response> {

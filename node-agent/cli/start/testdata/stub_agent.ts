@@ -33,7 +33,7 @@ if (!await exists(identity)) {
 }
 const server = Deno.serve(
   { ...config.listen, onListen() {} },
-  () => new Response("ok"),
+  () => Response.json({ servesReads: true, takesChanges: true }),
 );
 await fetch(`${config.trackers[0]}/stub/join`, {
   method: "POST",
