@@ -4,6 +4,8 @@
  * @module
  */
 
+import { serveTls } from "./http_server_tls.ts";
+
 /** Answers requests; never throws. */
 export type FetchHandler = (request: Request) => Response | Promise<Response>;
 
@@ -38,21 +40,20 @@ export interface RunningServer {
  * @param options Where and how.
  * @throws {Error} When the address cannot be listened on.
  */
-export function serve(
+export async function serve(
   fetch: FetchHandler,
   options: ServeOptions,
 ): Promise<RunningServer> {
   const { hostname, port, cert, key, signal } = options;
-  const base = { hostname, port, onListen() {} };
-  const tls = cert === undefined || key === undefined ? {} : { cert, key };
-  const server = Deno.serve({ ...base, ...tls }, (request) => fetch(request));
-  const scheme = "cert" in tls ? "https" : "http";
+  if (cert !== undefined && key !== undefined) {
+    return await serveTls(fetch, { ...options, cert, key });
+  }
+  const where = { hostname, port, onListen() {} };
+  const server = Deno.serve(where, (request) => fetch(request));
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  const close = () => server.shutdown();
+  let closed: Promise<void> | undefined;
+  const close = () => closed ??= server.shutdown();
   signal?.addEventListener("abort", () => void close(), { once: true });
-  return Promise.resolve({
-    url: `${scheme}://${host}:${server.addr.port}`,
-    port: server.addr.port,
-    close,
-  });
+  const url = `http://${host}:${server.addr.port}`;
+  return { url, port: server.addr.port, close };
 }

@@ -1,0 +1,129 @@
+/**
+ * HTTPS: `node:tls` takes the connections and passes the bytes to a plain
+ * `Deno.serve` on the loopback interface of the same process.
+ *
+ * `Deno.serve` with a certificate leaves Nagle's algorithm on, so that a
+ * keep-alive answer of a few KiB waits 44 ms for the client's delayed
+ * acknowledgement. This way costs one hop and keeps one HTTP server for both
+ * (docs/decisions/0002-tls-server.md).
+ *
+ * @module
+ */
+
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+import { createServer } from "node:tls";
+import type { Server, TLSSocket } from "node:tls";
+import type {
+  FetchHandler,
+  RunningServer,
+  ServeOptions,
+} from "./http_server.ts";
+
+/** How long a client may take for its handshake, in ms. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** How long a connection may be silent in both directions, in ms. */
+const IDLE_TIMEOUT_MS = 120_000;
+/** How long a client may take to close after we have, in ms of silence. */
+const LINGER_MS = 2_000;
+const LOOPBACK = "127.0.0.1";
+
+/**
+ * Serve HTTPS.
+ *
+ * @param fetch Answers requests. Their URLs begin with `http:`.
+ * @param options With certificate and key.
+ * @throws {Error} When the address cannot be listened on, or the certificate
+ * and the key do not fit.
+ */
+export async function serveTls(
+  fetch: FetchHandler,
+  options: ServeOptions & { readonly cert: string; readonly key: string },
+): Promise<RunningServer> {
+  const { hostname, port, cert, key, signal } = options;
+  checkPair(cert, key);
+  const sockets = new Set<Socket>();
+  const server = createServer({
+    cert,
+    key,
+    minVersion: "TLSv1.2",
+    ALPNProtocols: ["http/1.1"],
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+  });
+  await listen(server, hostname, port);
+  const inner = Deno.serve(
+    { hostname: LOOPBACK, port: 0, onListen() {} },
+    (request) => fetch(request),
+  );
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  server.on("secureConnection", (outside) => join(outside, inner.addr.port));
+  const address = server.address();
+  const bound = typeof address === "object" && address ? address.port : port;
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  let closed: Promise<void> | undefined;
+  const close = () => closed ??= closeBoth(server, inner, sockets);
+  signal?.addEventListener("abort", () => void close(), { once: true });
+  return { url: `https://${host}:${bound}`, port: bound, close };
+}
+
+async function listen(
+  server: Server,
+  hostname: string,
+  port: number,
+): Promise<void> {
+  // A failed handshake is the client's affair; its socket is closed already.
+  server.on("tlsClientError", () => {});
+  const listening = once(server, "listening");
+  server.listen(port, hostname);
+  await listening;
+}
+
+/** Pass bytes both ways until one side ends or fails. */
+function join(outside: TLSSocket, port: number): void {
+  const inside = connect(port, LOOPBACK);
+  inside.setNoDelay(true);
+  outside.setTimeout(IDLE_TIMEOUT_MS, () => outside.destroy());
+  outside.pipe(inside).pipe(outside);
+  const end = () => {
+    outside.destroy();
+    inside.destroy();
+  };
+  outside.on("error", end);
+  inside.on("error", end);
+  outside.on("close", end);
+  inside.on("close", () => {
+    outside.end();
+    // Nobody reads what the client still sends: take it, or its end is not seen.
+    outside.unpipe(inside).resume();
+    outside.setTimeout(LINGER_MS, () => outside.destroy());
+  });
+}
+
+async function closeBoth(
+  server: Server,
+  inner: Deno.HttpServer<Deno.NetAddr>,
+  sockets: ReadonlySet<Socket>,
+): Promise<void> {
+  const stopped = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  await inner.shutdown();
+  // The last answers may still be on their way; who says nothing is cut off.
+  const timer = setTimeout(() => {
+    for (const socket of sockets) socket.destroy();
+  }, LINGER_MS);
+  await stopped;
+  clearTimeout(timer);
+}
+
+/** Fail at the start, not at the first client. */
+function checkPair(cert: string, key: string): void {
+  const certificate = new X509Certificate(cert);
+  if (certificate.checkPrivateKey(createPrivateKey(key))) return;
+  throw new Error("the private key is not that of the certificate");
+}
