@@ -191,6 +191,8 @@ function isForeign(world: World, agent: SimAgent): boolean {
 function restore(world: World, ms: number): void {
   const { kv } = world;
   const latest = kv.register;
+  // Once per run: a person is at work then.
+  if (latest.gen !== kv.history[0]?.gen) return;
   const old = world.rng.faults.pick(kv.history.slice(-4));
   kv.overwrite({ ...old, gen: storeIdOf(world.next()) });
   world.scheduler.after(ms, () => {

@@ -99,6 +99,8 @@ export class SimAgent {
     this.#inbox = [];
     store.ignoresTombstones = !world.rules.tombstonesWin;
     this.#openLog();
+    // What a killed process left un-flushed is flushed before it counts.
+    store.flush();
     this.disk.open();
     this.core = this.#newCore();
     this.links = new AgentLinks(this);
@@ -140,7 +142,7 @@ export class SimAgent {
       const isWhole = this.disk.finish() &&
         this.log.length === this.store.log.get(this.store.incarnation)?.length;
       this.store.clean = isWhole;
-      if (isWhole && !this.store.lies) this.store.flush();
+      if (isWhole) this.store.flush();
     }
     this.disk.close();
     this.files.stop();

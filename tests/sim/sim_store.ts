@@ -122,6 +122,7 @@ export class SimStore {
     const before = this.incarnation;
     this.incarnation = incarnation;
     if (!this.log.has(incarnation)) this.log.set(incarnation, []);
+    if (before === 0) return; // formatted long ago: even a liar has that
     this.#undo.push(() => {
       this.incarnation = before;
       if (this.log.get(incarnation)?.length === 0) this.log.delete(incarnation);
