@@ -83,7 +83,11 @@ class Crowd {
   async run(count: number): Promise<void> {
     let left = count;
     const worker = async () => {
-      while (left-- > 0) await this.#one();
+      while (left-- > 0) {
+        await this.#one();
+        // Spread over time, so that the killer strikes often enough.
+        await pause(this.random.between(20, 100));
+      }
     };
     await Promise.all(Array.from({ length: WORKERS }, worker));
   }
