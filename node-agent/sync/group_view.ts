@@ -16,18 +16,12 @@ import type {
 import { ownerOf } from "@kedge/schema/register";
 import type { LeaseView } from "./lease_core.ts";
 
-/** Somebody acted under an epoch at some time after `sinceMs`. */
-interface Confirmation {
-  readonly epoch: number;
-  readonly sinceMs: number;
-}
-
 /** See the module comment. */
 export class GroupView {
   readonly #node: NodeId;
   readonly #defaults: GroupSettings;
-  readonly #peers = new Map<NodeId, Confirmation>();
-  #tracker: Confirmation | undefined;
+  readonly #peerMs = new Map<NodeId, number>();
+  #trackerMs: number | undefined;
   #reply: HeartbeatReply | undefined;
   #saved: GroupRegister | undefined;
 
@@ -94,26 +88,23 @@ export class GroupView {
     this.#saved = register;
   }
 
-  /** A tracker answered a question that was sent at `sinceMs`. */
-  replied(reply: HeartbeatReply, sinceMs: number): void {
+  /** A tracker answered. */
+  replied(reply: HeartbeatReply): void {
     this.#reply = reply;
-    this.#tracker = { epoch: reply.register.epoch, sinceMs };
   }
 
-  /** A peer answered a ping that was sent at `sinceMs`. */
-  confirmed(peer: NodeId, epoch: number, sinceMs: number): void {
-    this.#peers.set(peer, { epoch, sinceMs });
+  /**
+   * Our epoch stood at some time after `sinceMs`: a tracker or a peer acted under
+   * it. That nobody had taken us out *then* stays true when the epoch moves on,
+   * so a confirmation outlives its epoch.
+   */
+  confirmed(by: NodeId | "tracker", sinceMs: number): void {
+    if (by === "tracker") this.#trackerMs = sinceMs;
+    else this.#peerMs.set(by, sinceMs);
   }
 
   /** The part of the read lease that depends on who confirmed our epoch. */
-  confirmations(epoch: number): Pick<LeaseView, "trackerMs" | "peerMs"> {
-    const peerMs = new Map<NodeId, number>();
-    for (const [peer, confirmation] of this.#peers) {
-      if (confirmation.epoch === epoch) peerMs.set(peer, confirmation.sinceMs);
-    }
-    const trackerMs = this.#tracker?.epoch === epoch
-      ? this.#tracker.sinceMs
-      : undefined;
-    return { trackerMs, peerMs };
+  get confirmations(): Pick<LeaseView, "trackerMs" | "peerMs"> {
+    return { trackerMs: this.#trackerMs, peerMs: this.#peerMs };
   }
 }

@@ -292,7 +292,8 @@ export class GroupReplicator implements Replicator {
     effect: Extract<PromptEffect, { kind: "change-register" }>,
   ): Promise<void> {
     const { request, gen, epoch, change } = effect;
-    const { tracker, logger } = this.#options;
+    const { tracker, logger, clock } = this.#options;
+    const atMs = clock.monotonicMs();
     const answer = await tracker.changeRegister(gen, epoch, change);
     logger.info("asked for a change of the register", {
       change: change.kind,
@@ -305,6 +306,9 @@ export class GroupReplicator implements Replicator {
       outcome: answer.outcome,
       register: answer.outcome === "unknown" ? undefined : answer.register,
     });
+    if (answer.outcome === "changed") {
+      this.#confirmed("tracker", answer.register.epoch, atMs);
+    }
   }
 
   async #save(register: GroupRegister): Promise<void> {
@@ -371,7 +375,7 @@ export class GroupReplicator implements Replicator {
         },
         frame: (control, frame) => this.#sessions.frame(control, frame),
         confirmed: (peer, epoch, sinceMs) =>
-          this.#view.confirmed(peer, epoch, sinceMs),
+          this.#confirmed(peer, epoch, sinceMs),
         unlinked: (control, why) => {
           logger.warn("link lost", { peer: control.peer, why });
           this.#sessions.unlinked(control);
@@ -448,9 +452,16 @@ export class GroupReplicator implements Replicator {
     if (register.group !== this.#options.group) {
       return this.#alarms.raise(`a tracker told group ${register.group}`);
     }
-    this.#view.replied(reply, asked.atMs);
+    this.#view.replied(reply);
     this.#loop.input({ kind: "register", register, askedUnder: asked.epoch });
+    this.#confirmed("tracker", register.epoch, asked.atMs);
     this.#links.setPeers(this.#view.reachable);
+  }
+
+  /** Somebody acted under this epoch at some time after `sinceMs`. */
+  #confirmed(by: NodeId | "tracker", epoch: number, sinceMs: number): void {
+    if (epoch !== this.#core.register?.epoch) return;
+    this.#view.confirmed(by, sinceMs);
   }
 
   #tick(): void {
@@ -478,7 +489,7 @@ export class GroupReplicator implements Replicator {
       required: this.#core.requiredPeers(),
       isWhole: this.#core.isWhole(),
       nowMs: this.#options.clock.monotonicMs(),
-      ...this.#view.confirmations(register?.epoch ?? 0),
+      ...this.#view.confirmations,
       leaseMs: READ_LEASE_MS,
       isolatedReads: this.#options.isolatedReads ?? "refuse",
     });

@@ -157,6 +157,8 @@ export const ContentHead = z.object({
   damaged: z.boolean(),
   /** Whether the index is whole, so that "never had it" counts. */
   whole: z.boolean(),
+  /** Whether it may serve reads now: it would know of a delete. */
+  serves: z.boolean(),
 });
 /** What the asked node has of one file. */
 export type ContentHead = z.infer<typeof ContentHead>;
