@@ -78,9 +78,14 @@ export class TestStore {
     const { log } = this.store;
     this.#next = Math.max(this.#next, log.head()) + 1;
     const record = { sequence: this.#next, change, content };
+    this.announce("will", change.entry);
     await log.append(record, options.durable ?? true, options.key);
+    this.announce("did", change.entry);
     return record;
   }
+
+  /** Called before a change is stored and once it is. */
+  announce: (what: "will" | "did", entry: FileEntry) => void = () => {};
 
   #next = 0;
 

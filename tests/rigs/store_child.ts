@@ -1,0 +1,146 @@
+/**
+ * A program that uses a store and says what it does, line by line, so that it
+ * can be killed at any moment. Arguments: folder, scenario.
+ *
+ * Lines: `{"what": "will" | "did", "entry": …}`, and `{"what": "end"}`.
+ *
+ * @module
+ */
+
+import type { FileEntry } from "@kedge/schema/change";
+import { Problem } from "@kedge/schema";
+import { encodeFileId, encodeFileName } from "@kedge/schema/file-id";
+import type { LogRecordWithContent } from "../../node-agent/ports.ts";
+import {
+  factsOf,
+  newEntry,
+  someBytes,
+  TestStore,
+} from "../../node-agent/files/store_fixture.ts";
+
+/** What the child says about one change. */
+export interface Line {
+  readonly what: "will" | "did" | "refused" | "end";
+  readonly entry?: FileEntry;
+  readonly slug?: string;
+}
+
+const [dir = "", scenario = ""] = Deno.args;
+
+function say(line: Line): void {
+  const bytes = new TextEncoder().encode(JSON.stringify(line) + "\n");
+  for (let done = 0; done < bytes.length;) {
+    done += Deno.stdout.writeSync(bytes.subarray(done));
+  }
+}
+
+/** Every kind of change that a client makes, durable and not. */
+async function uploads(store: TestStore): Promise<void> {
+  await store.upload(someBytes(4000, 1));
+  const small = await store.upload(someBytes(5000, 2), { durable: false });
+  await store.upload(new Uint8Array(0));
+  await store.upload(someBytes(150_000, 3));
+  await store.upload(someBytes(150_001, 4), { durable: false });
+  await store.delete(small);
+}
+
+/** Changes of appenders. */
+async function changes(store: TestStore): Promise<void> {
+  let file = await store.upload(someBytes(3000, 1), { appender: true });
+  file = await store.write(file, 3000, someBytes(2000, 2));
+  file = await store.write(file, 5000, someBytes(90_000, 3));
+  file = await store.write(file, 10, someBytes(100, 4));
+  file = await store.write(file, 95_000, someBytes(10, 5), false);
+  file = await store.truncate(file, 4000);
+  file = await store.write(file, 4000, someBytes(64, 6));
+  await store.delete(file);
+}
+
+/** The log of node 2, as it comes from there. */
+async function applied(store: TestStore): Promise<void> {
+  const log = store.store.log;
+  let sequence = log.positions()[0]?.sequence ?? 0;
+  const entryOf = (bytes: Uint8Array) => {
+    const facts = factsOf(bytes);
+    const name = encodeFileName({
+      ...facts,
+      origin: 2,
+      createdS: 1_800_000_000,
+      appender: true,
+      random: sequence,
+      digits: 0,
+      extension: "",
+    });
+    const place = { group: "group1", pathIndex: 0, high: 1, low: 2 };
+    return newEntry(encodeFileId(place, name), facts);
+  };
+  const apply = async (records: Omit<LogRecordWithContent, "sequence">[]) => {
+    for (const { change } of records) {
+      say({ what: "will", entry: change.entry });
+    }
+    const numbered = records.map((record) => ({
+      ...record,
+      sequence: ++sequence,
+    }));
+    await log.apply(2, 1, numbered, true);
+    for (const { change } of records) say({ what: "did", entry: change.entry });
+  };
+  const whole = { kind: "whole" } as const;
+  const first = entryOf(someBytes(3000, 1));
+  const bytes = someBytes(3000, 1);
+  await apply([
+    {
+      change: { entry: first, body: whole },
+      content: { kind: "inline", bytes },
+    },
+  ]);
+  const second = entryOf(someBytes(200_000, 2));
+  const staged = await store.stage(someBytes(200_000, 2));
+  await apply([
+    {
+      change: { entry: second, body: whole },
+      content: { kind: "staged", staged },
+    },
+  ]);
+  const longer = new Uint8Array([...bytes, ...someBytes(500, 3)]);
+  const { crc32, sizeBytes } = factsOf(longer);
+  const third = { ...first, crc32, sizeBytes, version: 2, sha256: null };
+  await apply([{
+    change: {
+      entry: third,
+      body: {
+        kind: "range",
+        offset: 3000,
+        lengthBytes: 500,
+        baseEpoch: 1,
+        baseVersion: 1,
+      },
+    },
+    content: { kind: "inline", bytes: someBytes(500, 3) },
+  }, {
+    change: {
+      entry: { ...second, state: "tombstone", version: 2 },
+      body: { kind: "none" },
+    },
+    content: { kind: "none" },
+  }]);
+}
+
+if (import.meta.main) {
+  const store = await TestStore.open(dir, { settleDelayMs: 1e9 });
+  store.announce = (what, entry) => say({ what, entry });
+  // From here on the fault shim counts.
+  await Deno.stat(dir);
+  await Deno.open(`${dir}/arm`).then((file) => file.close());
+  try {
+    if (scenario === "uploads") await uploads(store);
+    else if (scenario === "changes") await changes(store);
+    else await applied(store);
+    await store.store.settle(0);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    say({ what: "refused", slug: error.slug });
+  }
+  say({ what: "end" });
+  Deno.exit(0);
+}
