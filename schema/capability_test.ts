@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { createHmac } from "node:crypto";
 import {
   type CapabilityClaims,
   signCapability,
@@ -60,5 +61,20 @@ Deno.test("verifyCapability() refuses a signature with any one bit flipped", () 
     bad[bit >> 3] = (bad[bit >> 3] ?? 0) ^ (1 << (bit & 7));
     const text = `${body}.${bad.toString("base64url")}`;
     assert.equal(verifyCapability(text, [KEY], NOW).ok, false, `bit ${bit}`);
+  }
+});
+
+Deno.test("signCapability() signs with the HMAC of RFC 2104", () => {
+  for (const bytes of [1, 32, 63, 64, 65, 200]) {
+    const secret = Buffer.alloc(bytes, bytes).toString("base64url");
+    const key = { id: "k3", secret, createdMs: 0 };
+    // Twice: the second time from the kept state of the key.
+    for (const s of [1, 2]) {
+      const text = signCapability({ ...CLAIMS, s }, key);
+      const [body = "", signature] = text.split(".");
+      const wanted = createHmac("sha256", Buffer.from(secret, "base64url"))
+        .update(body).digest("base64url");
+      assert.equal(signature, wanted, `${bytes} bytes`);
+    }
   }
 });
