@@ -89,7 +89,12 @@ export const ChangeBody = z.discriminatedUnion("kind", [
 export type ChangeBody = z.infer<typeof ChangeBody>;
 
 /** One change of one file: the whole new state, and how to get its content. */
-export const Change = z.object({ entry: FileEntry, body: ChangeBody });
+export const Change = z.object({
+  entry: FileEntry,
+  body: ChangeBody,
+  /** `Idempotency-Key` of the upload: every holder remembers it for a day. */
+  key: z.string().regex(/^[\x21-\x7e]{1,255}$/).optional(),
+});
 /** One change of one file. */
 export type Change = z.infer<typeof Change>;
 

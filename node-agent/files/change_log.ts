@@ -163,7 +163,9 @@ export class StoredLog implements ChangeLog {
 
   #step(change: Change, content: StepContent): Step {
     const { entry, body } = change;
-    return { entry, body, content, pathIndex: this.#homeOf(entry) };
+    const pathIndex = this.#homeOf(entry);
+    const key = this.#keyOf(change, change.key);
+    return { entry, body, content, pathIndex, key };
   }
 
   /** Store path for new content: the one in the ID if it is here and works. */

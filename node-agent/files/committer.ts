@@ -166,6 +166,9 @@ export class Committer {
       );
     }
     const applied = steps.map((step) => this.#merge(step, bytes));
+    for (const { key } of steps) {
+      if (key !== undefined) statements.putKey.run({ ...key });
+    }
     const sequence = first + steps.length - 1;
     if (sequence > position) {
       statements.putPosition.run({ origin, incarnation, sequence });

@@ -14,6 +14,7 @@ import type { FileRow, UnsettledKind } from "@kedge/schema/db";
 import { rowOf } from "@kedge/schema/db";
 import type { Applied } from "../ports.ts";
 import { BlockChecksums } from "./crc32.ts";
+import type { RememberedKey } from "./worker_messages.ts";
 
 /** Bytes of a change as the store worker gets them. */
 export type StepContent =
@@ -51,6 +52,8 @@ export interface Step {
   readonly content: StepContent;
   /** Store path for content that has none yet. */
   readonly pathIndex: number;
+  /** `Idempotency-Key` that the record carries. */
+  readonly key: RememberedKey | undefined;
 }
 
 /** What must be done to the disk after the commit. */

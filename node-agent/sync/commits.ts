@@ -69,9 +69,13 @@ export class Commits {
     idempotencyKey?: string,
   ): Promise<Commitment> {
     const op = ++this.#lastOp;
+    // In the record itself, so that every holder can answer a retry.
+    const keyed = idempotencyKey === undefined
+      ? change
+      : { ...change, key: idempotencyKey };
     return new Promise((resolve, reject) => {
       this.#operations.set(op, {
-        change,
+        change: keyed,
         content,
         idempotencyKey,
         resolve,
