@@ -12,7 +12,6 @@ import {
   isInSync,
   type NodeId,
   type NodeRecord,
-  type NodeReport,
 } from "@kedge/schema";
 
 /** One member of a group, as registered and as heard. */
@@ -41,6 +40,14 @@ export interface GroupState {
   readonly members: readonly MemberState[];
 }
 
+/** A report, and how long ago it was made. */
+export interface HeardReport {
+  /** What the node said. */
+  readonly heartbeat: Heartbeat;
+  /** How long it has said nothing more, in ms. */
+  readonly silentMs: number;
+}
+
 /** What was read of the KV, parsed. */
 export interface ClusterFacts {
   /** Registers by group. */
@@ -49,14 +56,12 @@ export interface ClusterFacts {
   readonly settings: ReadonlyMap<string, GroupSettings>;
   /** Nodes by number. */
   readonly nodes: ReadonlyMap<NodeId, NodeRecord>;
-  /** Last heartbeats by number. */
-  readonly reports: ReadonlyMap<NodeId, NodeReport>;
+  /** Last reports by number. */
+  readonly reports: ReadonlyMap<NodeId, HeardReport>;
 }
 
-/** When a node counts as alive. */
-export interface LivenessRule {
-  /** Wall clock, in ms since the Unix epoch. Decides only placement. */
-  readonly nowMs: number;
+/** When a node counts as alive, and what counts when nothing is stored. */
+export interface GroupRule {
   /** `check_active_interval`: silence after which it counts as dead, in ms. */
   readonly checkActiveIntervalMs: number;
   /** Settings of a group for which none are stored. */
@@ -72,18 +77,14 @@ export interface LivenessRule {
  */
 export function groupStates(
   facts: ClusterFacts,
-  rule: LivenessRule,
+  rule: GroupRule,
 ): GroupState[] {
   return facts.registers.map((register) => ({
     register,
     settings: facts.settings.get(register.group) ?? rule.defaults,
     members: register.members.map(({ node, store }) => {
       const heard = facts.reports.get(node);
-      // A clock that went back makes a report look as if it came from the
-      // future: that is a live node, not one that is silent for ever.
-      const silentMs = heard === undefined
-        ? undefined
-        : Math.max(0, rule.nowMs - heard.heardMs);
+      const silentMs = heard?.silentMs;
       return {
         node,
         mode: facts.nodes.get(node)?.mode ?? "draining",

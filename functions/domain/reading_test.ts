@@ -15,7 +15,10 @@ const RULE: ReadRule = {
 function three(given: Record<number, Partial<MemberState>> = {}) {
   return groupOf([1, 2, 3].map((node) => {
     const member = memberOf(node, given[node]);
-    const positions = [{ origin: 1, incarnation: 1, sequence: 10 }];
+    // A node does not report a position in its own log.
+    const positions = node === 1
+      ? []
+      : [{ origin: 1, incarnation: 1, sequence: 10 }];
     return "report" in (given[node] ?? {})
       ? member
       : { ...member, report: member.report && { ...member.report, positions } };

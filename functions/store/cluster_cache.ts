@@ -13,6 +13,7 @@
 import {
   GroupRegister,
   GroupSettings,
+  type Heartbeat,
   keys,
   type NodeId,
   NodeRecord,
@@ -22,10 +23,11 @@ import {
 import type { TrackerConfig } from "@kedge/schema/config/tracker";
 import type { z } from "zod";
 import {
-  type ClusterFacts,
   type GroupState,
   groupStates,
+  type HeardReport,
 } from "../domain/cluster.ts";
+import { sight, type Sighting, silentMsOf } from "../domain/liveness.ts";
 import { type GroupTarget, uploadTargets } from "../domain/placement.ts";
 import type { Clock } from "../ports.ts";
 import type { KvEntry, KvStore } from "./kv.ts";
@@ -52,8 +54,18 @@ const PATIENCE_MS = 1000;
 
 const DEFAULT_SETTINGS = GroupSettings.parse({});
 
-interface Reading extends ClusterFacts {
+/** What was read, before it is known how long ago everybody reported. */
+interface Reading {
+  readonly registers: readonly GroupRegister[];
+  readonly settings: ReadonlyMap<string, GroupSettings>;
+  readonly nodes: ReadonlyMap<NodeId, NodeRecord>;
+  readonly reports: ReadonlyMap<NodeId, SightedReport>;
   readonly signingKeys: SigningKey[];
+}
+
+interface SightedReport {
+  readonly heartbeat: Heartbeat;
+  readonly sighting: Sighting;
 }
 
 /** Reads the cluster and remembers it for a moment. */
@@ -61,8 +73,10 @@ export class ClusterCache {
   readonly #kv: KvStore;
   readonly #config: TrackerConfig;
   readonly #clock: Clock;
-  readonly #parsed = new Map<string, { version: string; value: unknown }>();
-  readonly #heard = new Map<NodeId, NodeReport>();
+  readonly #heard = new Map<NodeId, SightedReport>();
+  readonly #sightings = new Map<NodeId, Sighting>();
+  #parsed: ReadonlyMap<string, Parsed> = new Map();
+  #readMs: number | undefined;
   #reading: Reading | undefined;
   #view: ClusterView | undefined;
   #viewMs = -Infinity;
@@ -95,8 +109,10 @@ export class ClusterCache {
   }
 
   /** Remember a heartbeat, so that it counts even while the KV is away. */
-  hear(node: NodeId, report: NodeReport): void {
-    this.#heard.set(node, report);
+  hear(node: NodeId, heartbeat: Heartbeat): void {
+    const seenMs = this.#clock.monotonicMs();
+    const sighting = { version: "heard here", ageMs: 0, seenMs };
+    this.#heard.set(node, { heartbeat, sighting });
   }
 
   async #refresh(): Promise<ClusterView> {
@@ -136,24 +152,37 @@ export class ClusterCache {
   }
 
   #build(reading: Reading): ClusterView {
-    const reports = new Map(reading.reports);
-    for (const [node, report] of this.#heard) {
-      const stored = reports.get(node);
-      const isNewer = report.heardMs > (stored?.heardMs ?? -Infinity);
-      if (!reading.nodes.has(node)) this.#heard.delete(node);
-      else if (isNewer) reports.set(node, report);
-    }
-    const groups = groupStates({ ...reading, reports }, {
-      nowMs: this.#clock.wallMs(),
-      checkActiveIntervalMs: this.#config.checkActiveIntervalMs,
-      defaults: DEFAULT_SETTINGS,
-    });
+    const groups = groupStates(
+      { ...reading, reports: this.#reportsOf(reading) },
+      {
+        checkActiveIntervalMs: this.#config.checkActiveIntervalMs,
+        defaults: DEFAULT_SETTINGS,
+      },
+    );
     return {
       groups: new Map(groups.map((group) => [group.register.group, group])),
       nodes: reading.nodes,
       targets: uploadTargets(groups, this.#config.reservedSpace),
       signingKeys: reading.signingKeys,
     };
+  }
+
+  /** Of what was stored and what was heard here, the newer of each node. */
+  #reportsOf({ nodes, reports }: Reading): Map<NodeId, HeardReport> {
+    const nowMs = this.#clock.monotonicMs();
+    const newest = new Map<NodeId, HeardReport>();
+    for (
+      const [node, { heartbeat, sighting }] of [...reports, ...this.#heard]
+    ) {
+      const silentMs = silentMsOf(sighting, nowMs);
+      if (silentMs <= (newest.get(node)?.silentMs ?? Infinity)) {
+        newest.set(node, { heartbeat, silentMs });
+      }
+    }
+    for (const node of this.#heard.keys()) {
+      if (!nodes.has(node)) this.#heard.delete(node);
+    }
+    return newest;
   }
 
   async #read(): Promise<Reading> {
@@ -164,37 +193,73 @@ export class ClusterCache {
       this.#kv.list(keys.reports()),
       this.#kv.get(keys.signingKeys()),
     ]);
-    return {
-      registers: registers.map((entry) => this.#parse(entry, GroupRegister)),
-      settings: new Map(settings.map((entry) => [
-        String(entry.key[1]),
-        this.#parse(entry, GroupSettings),
-      ])),
-      nodes: new Map(nodes.map((entry) => [
-        Number(entry.key[1]),
-        this.#parse(entry, NodeRecord),
-      ])),
-      reports: new Map(reports.map((entry) => [
-        Number(entry.key[1]),
-        this.#parse(entry, NodeReport),
-      ])),
+    const parser = new Parser(this.#parsed);
+    const reading = {
+      registers: registers.map((entry) => parser.parse(entry, GroupRegister)),
+      settings: parser.parseAll(settings, GroupSettings, String),
+      nodes: parser.parseAll(nodes, NodeRecord, Number),
+      reports: this.#sightAll(reports, parser),
       signingKeys: parseSigningKeys(signing),
     };
+    this.#parsed = parser.parsed;
+    return reading;
   }
 
-  /** Parse a value once per version. */
-  #parse<Schema extends z.ZodType>(
+  #sightAll(
+    entries: readonly KvEntry[],
+    parser: Parser,
+  ): Map<NodeId, SightedReport> {
+    const nowMs = this.#clock.monotonicMs();
+    const wallMs = this.#clock.wallMs();
+    const reading = { nowMs, wallMs, previousMs: this.#readMs };
+    this.#readMs = nowMs;
+    return new Map(entries.map((entry) => {
+      const node = Number(entry.key[1]);
+      const { heardMs, heartbeat } = parser.parse(entry, NodeReport);
+      const { version } = entry;
+      const known = this.#sightings.get(node);
+      const sighting = sight(known, { version, heardMs }, reading);
+      this.#sightings.set(node, sighting);
+      return [node, { heartbeat, sighting }];
+    }));
+  }
+}
+
+interface Parsed {
+  readonly version: string;
+  readonly value: unknown;
+}
+
+/** Parses each version of a value once; forgets what is not stored any more. */
+class Parser {
+  readonly parsed = new Map<string, Parsed>();
+  readonly #before: ReadonlyMap<string, Parsed>;
+
+  constructor(before: ReadonlyMap<string, Parsed>) {
+    this.#before = before;
+  }
+
+  parse<Schema extends z.ZodType>(
     entry: KvEntry,
     schema: Schema,
   ): z.output<Schema> {
     const name = entry.key.join("/");
-    const known = this.#parsed.get(name);
-    if (known?.version === entry.version) {
-      return known.value as z.output<Schema>;
-    }
-    const { value } = parseEntry(entry, schema);
-    this.#parsed.set(name, { version: entry.version, value });
+    const known = this.#before.get(name);
+    const value = known?.version === entry.version
+      ? known.value as z.output<Schema>
+      : parseEntry(entry, schema).value;
+    this.parsed.set(name, { version: entry.version, value });
     return value;
+  }
+
+  parseAll<Schema extends z.ZodType, Key>(
+    entries: readonly KvEntry[],
+    schema: Schema,
+    keyOf: (part: unknown) => Key,
+  ): Map<Key, z.output<Schema>> {
+    return new Map(
+      entries.map((entry) => [keyOf(entry.key[1]), this.parse(entry, schema)]),
+    );
   }
 }
 

@@ -94,3 +94,20 @@ function breakKv(kv: Awaited<ReturnType<typeof testTracker>>["kv"]): void {
     Promise.reject(new Problem("kv-unavailable", "the KV is away"));
   Object.assign(kv, { get: fail, list: fail, commit: fail });
 }
+
+Deno.test("trackers whose clocks differ by hours agree on who is alive", async () => {
+  using here = await testTracker();
+  const there = await testTracker({ kv: here.kv });
+  there.clock.wallMs = () => there.clock.nowMs - 5 * 3_600_000;
+  const node = await there.join();
+  await here.ask("GET /v1/groups");
+  for (let beat = 0; beat < 6; beat++) {
+    here.clock.nowMs += 1000;
+    there.clock.nowMs += 1000;
+    await there.report(node);
+    assert.equal((await here.ask("POST /v1/uploads")).status, 201);
+    assert.equal((await there.ask("POST /v1/uploads")).status, 201);
+  }
+  here.clock.nowMs += 4001;
+  assert.equal((await here.ask("POST /v1/uploads")).status, 503);
+});

@@ -74,7 +74,7 @@ export class Nodes {
    */
   async report(node: NodeId, heartbeat: Heartbeat): Promise<NodeRecord> {
     const value: NodeReport = { heardMs: this.#clock.wallMs(), heartbeat };
-    this.#cache.hear(node, value);
+    this.#cache.hear(node, heartbeat);
     const set = { key: keys.report(node), value };
     const { value: { joinToken, ...record }, version } = await this.get(node);
     const key = keys.node(node);
