@@ -26,6 +26,7 @@ export interface LateTerms {
   readonly settings: {
     readonly ackTimeoutMs: number;
     readonly unlinkedMs: number;
+    readonly goneMs: number;
     readonly regrowDelayMs: number;
   };
   /** When the oldest change was submitted that a peer keeps waiting. */
@@ -315,7 +316,11 @@ export class PeerTable {
     // Another database under its name: it will never have what we wait for.
     if (peer.session !== undefined && !this.#counts(peer)) return true;
     const sinceMs = terms.blockedSinceMs(this.#position(peer));
-    if (sinceMs === undefined) return false;
+    if (sinceMs === undefined) {
+      // Nothing waits, but the files that it owns cannot be changed meanwhile.
+      return peer.session === undefined &&
+        nowMs - peer.linkMs >= settings.goneMs;
+    }
     if (peer.session === undefined) {
       return nowMs - Math.max(sinceMs, peer.linkMs) >= settings.unlinkedMs ||
         nowMs - sinceMs >= settings.ackTimeoutMs;

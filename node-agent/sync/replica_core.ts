@@ -41,6 +41,8 @@ export interface ReplicaSettings {
   readonly ackTimeoutMs: number;
   /** The same for a peer whose connection is gone. */
   readonly unlinkedMs: number;
+  /** A peer without a connection for so long is late even if nothing waits. */
+  readonly goneMs: number;
   /** An answer that waits this long becomes `uncertain`. */
   readonly giveUpMs: number;
   /** How long a link must be steady before a member that was shrunk joins. */
@@ -53,6 +55,7 @@ export interface ReplicaSettings {
 export const REPLICA_SETTINGS: ReplicaSettings = {
   ackTimeoutMs: 1000,
   unlinkedMs: 300,
+  goneMs: 5000,
   giveUpMs: 5000,
   regrowDelayMs: 5000,
   pendingMax: 10_000,

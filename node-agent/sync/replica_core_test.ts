@@ -70,6 +70,15 @@ Deno.test("a late peer is shrunk out before anything is answered", () => {
   assert.deepEqual(answer, { kind: "answer", op: 7, level: "A", holders: [1] });
 });
 
+Deno.test("a peer that is gone is shrunk out even when nothing waits", () => {
+  const core = coreOf(registerOf(2));
+  link(core, 2);
+  core.handle({ kind: "tick", nowMs: 0 });
+  core.handle({ kind: "unlinked", peer: 2, session: 1 });
+  const asked = tickUntil(core, "change-register", 0, 10_000);
+  assert.deepEqual(asked.change, { kind: "shrink", node: 2, by: 1 });
+});
+
 Deno.test("an unknown outcome is read again and asked again, unanswered", () => {
   const core = coreOf(registerOf(2));
   core.handle({ kind: "submit", op: 7, level: "B" });
