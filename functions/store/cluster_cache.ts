@@ -74,7 +74,7 @@ export class ClusterCache {
   readonly #config: TrackerConfig;
   readonly #clock: Clock;
   readonly #heard = new Map<NodeId, SightedReport>();
-  readonly #sightings = new Map<NodeId, Sighting>();
+  #sightings: ReadonlyMap<NodeId, Sighting> = new Map();
   #parsed: ReadonlyMap<string, Parsed> = new Map();
   #readMs: number | undefined;
   #reading: Reading | undefined;
@@ -213,15 +213,20 @@ export class ClusterCache {
     const wallMs = this.#clock.wallMs();
     const reading = { nowMs, wallMs, previousMs: this.#readMs };
     this.#readMs = nowMs;
-    return new Map(entries.map((entry) => {
+    const sighted = new Map<NodeId, SightedReport>();
+    for (const entry of entries) {
       const node = Number(entry.key[1]);
       const { heardMs, heartbeat } = parser.parse(entry, NodeReport);
       const { version } = entry;
       const known = this.#sightings.get(node);
       const sighting = sight(known, { version, heardMs }, reading);
-      this.#sightings.set(node, sighting);
-      return [node, { heartbeat, sighting }];
-    }));
+      sighted.set(node, { heartbeat, sighting });
+    }
+    // Kept even if this reading is thrown away: it was a look at the reports.
+    this.#sightings = new Map(
+      [...sighted].map(([node, { sighting }]) => [node, sighting]),
+    );
+    return sighted;
   }
 }
 

@@ -111,3 +111,18 @@ Deno.test("trackers whose clocks differ by hours agree on who is alive", async (
   here.clock.nowMs += 4001;
   assert.equal((await here.ask("POST /v1/uploads")).status, 503);
 });
+
+Deno.test("a node that reports to another tracker now is alive for this one too", async () => {
+  using here = await testTracker();
+  const there = await testTracker({ kv: here.kv });
+  const node = await here.join();
+  await here.report(node);
+  const url = "http://127.0.0.1:9999";
+  for (let beat = 0; beat < 6; beat++) {
+    here.clock.nowMs += 1000;
+    there.clock.nowMs += 1000;
+    await there.report(node, { url });
+  }
+  const upload = await here.ask("PUT /v1/files");
+  assert(upload.headers.get("location")?.startsWith(url));
+});
