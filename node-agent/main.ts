@@ -8,8 +8,13 @@
 import { stderrLog } from "./adapters/log.ts";
 import { runCommand } from "./cli/command.ts";
 import { COMMANDS } from "./cli/registry.ts";
+import { hasImportMap, relaunch } from "./cli/relaunch.ts";
 import { systemContext } from "./cli/system_context.ts";
 
 if (import.meta.main) {
-  Deno.exit(await runCommand(COMMANDS, Deno.args, systemContext(stderrLog)));
+  Deno.exit(
+    hasImportMap()
+      ? await runCommand(COMMANDS, Deno.args, systemContext(stderrLog))
+      : await relaunch(import.meta.url, Deno.args),
+  );
 }

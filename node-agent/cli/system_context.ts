@@ -1,6 +1,7 @@
 /** The real world for commands: this process, its terminal, its network. */
 
 import type { CommandContext, Network, Output } from "./context.ts";
+import { EXIT } from "./exit_codes.ts";
 import { streamRequest } from "./stream_request.ts";
 
 /** What is needed of `Deno.stdout` and `Deno.stderr`. */
@@ -14,8 +15,8 @@ interface Sink {
  * The context of this process.
  *
  * @param openLog Makes the log of a long-running program.
- * @returns The context. Ctrl-C and SIGTERM abort its signal; a second one ends
- * the process at once.
+ * @returns The context. Ctrl-C and SIGTERM abort its signal; one that comes more
+ * than a second later ends the process at once.
  */
 export function systemContext(
   openLog: CommandContext["openLog"],
@@ -97,11 +98,20 @@ function columns(): number {
   }
 }
 
+/**
+ * A Ctrl-C often arrives twice: from the terminal, and passed on by `deno task`.
+ * Only a later one is a person who is out of patience.
+ */
+const SAME_SIGNAL_MS = 1000;
+
 function interruptSignal(): AbortSignal {
   const controller = new AbortController();
+  let firstMs: number | undefined;
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(name, () => {
-      if (controller.signal.aborted) Deno.exit(130);
+      const nowMs = performance.now();
+      firstMs ??= nowMs;
+      if (nowMs - firstMs > SAME_SIGNAL_MS) Deno.exit(EXIT.interrupted);
       controller.abort(new DOMException(`Stopped by ${name}`, "AbortError"));
     });
   }
