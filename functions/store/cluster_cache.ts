@@ -21,7 +21,6 @@ import {
   type SigningKey,
 } from "@kedge/schema";
 import type { TrackerConfig } from "@kedge/schema/config/tracker";
-import type { z } from "zod";
 import {
   type GroupState,
   groupStates,
@@ -31,7 +30,7 @@ import { sight, type Sighting, silentMsOf } from "../domain/liveness.ts";
 import { type GroupTarget, uploadTargets } from "../domain/placement.ts";
 import type { Clock } from "../ports.ts";
 import type { KvEntry, KvStore } from "./kv.ts";
-import { parseEntry } from "./parse.ts";
+import { ParsedOnce, type ParsedValues } from "./parsed_once.ts";
 import { parseSigningKeys } from "./signing_keys.ts";
 
 /** The cluster at one moment. */
@@ -75,7 +74,7 @@ export class ClusterCache {
   readonly #clock: Clock;
   readonly #heard = new Map<NodeId, SightedReport>();
   #sightings: ReadonlyMap<NodeId, Sighting> = new Map();
-  #parsed: ReadonlyMap<string, Parsed> = new Map();
+  #parsed: ParsedValues = new Map();
   #readMs: number | undefined;
   #reading: Reading | undefined;
   #view: ClusterView | undefined;
@@ -193,7 +192,7 @@ export class ClusterCache {
       this.#kv.list(keys.reports()),
       this.#kv.get(keys.signingKeys()),
     ]);
-    const parser = new Parser(this.#parsed);
+    const parser = new ParsedOnce(this.#parsed);
     const reading = {
       registers: registers.map((entry) => parser.parse(entry, GroupRegister)),
       settings: parser.parseAll(settings, GroupSettings, String),
@@ -207,7 +206,7 @@ export class ClusterCache {
 
   #sightAll(
     entries: readonly KvEntry[],
-    parser: Parser,
+    parser: ParsedOnce,
   ): Map<NodeId, SightedReport> {
     const nowMs = this.#clock.monotonicMs();
     const wallMs = this.#clock.wallMs();
@@ -227,44 +226,6 @@ export class ClusterCache {
       [...sighted].map(([node, { sighting }]) => [node, sighting]),
     );
     return sighted;
-  }
-}
-
-interface Parsed {
-  readonly version: string;
-  readonly value: unknown;
-}
-
-/** Parses each version of a value once; forgets what is not stored any more. */
-class Parser {
-  readonly parsed = new Map<string, Parsed>();
-  readonly #before: ReadonlyMap<string, Parsed>;
-
-  constructor(before: ReadonlyMap<string, Parsed>) {
-    this.#before = before;
-  }
-
-  parse<Schema extends z.ZodType>(
-    entry: KvEntry,
-    schema: Schema,
-  ): z.output<Schema> {
-    const name = entry.key.join("/");
-    const known = this.#before.get(name);
-    const value = known?.version === entry.version
-      ? known.value as z.output<Schema>
-      : parseEntry(entry, schema).value;
-    this.parsed.set(name, { version: entry.version, value });
-    return value;
-  }
-
-  parseAll<Schema extends z.ZodType, Key>(
-    entries: readonly KvEntry[],
-    schema: Schema,
-    keyOf: (part: unknown) => Key,
-  ): Map<Key, z.output<Schema>> {
-    return new Map(
-      entries.map((entry) => [keyOf(entry.key[1]), this.parse(entry, schema)]),
-    );
   }
 }
 
