@@ -26,6 +26,10 @@ import { Scope } from "../helpers/scope.ts";
 const UPLOADS = Number(Deno.env.get("KEDGE_KILL_UPLOADS") ?? 2_100);
 /** Uploads under way at once. */
 const WORKERS = 6;
+/** Fewest kills of a run. */
+const KILLS = 8;
+/** Longest run, in milliseconds. */
+const RUN_MS_MAX = 120_000;
 /** A client gives up on one file after this long, in milliseconds. */
 const PATIENCE_MS = 60_000;
 
@@ -49,7 +53,7 @@ async function rampage(
   const crowd = new Crowd(cluster, random, levels);
   const killer = new Killer(cluster, random);
   const killing = killer.run();
-  await crowd.run(UPLOADS);
+  await crowd.run(UPLOADS, () => killer.count >= KILLS);
   killer.stop();
   await killing;
   say(
@@ -57,21 +61,24 @@ async function rampage(
       `${crowd.retries} retries, killed ${killer.report()}`,
   );
   assert(crowd.acknowledged.length >= UPLOADS * 0.98, crowd.failures());
-  assert(killer.count >= 6, `only ${killer.count} kills: too short a run`);
+  assert(killer.count >= KILLS, `only ${killer.count} kills`);
 
   await cluster.untilInSync(cluster.agents, 40_000);
   const files = await untilSame(cluster);
   await expectAllReadable(cluster, crowd.acknowledged);
-  assert.deepEqual(duplicates(files), [], "one visible ID per key");
   const listed = new Set(files.map(({ id }) => id));
   const missing = crowd.acknowledged.filter(({ id }) => !listed.has(id));
   assert.deepEqual(missing, [], "acknowledged and not listed");
+  assert.deepEqual(duplicates(files), [], "one visible ID per key");
+  assert.deepEqual(crowd.forbidden, [], "a kill is no mistake of the client");
 }
 
 /** Clients that upload and try again with the same key. */
 class Crowd {
   readonly acknowledged: Acknowledged[] = [];
   retries = 0;
+  /** Refusals that tell a client not to try again. */
+  readonly forbidden: string[] = [];
   readonly #given: string[] = [];
 
   constructor(
@@ -80,10 +87,12 @@ class Crowd {
     readonly levels: readonly Level[],
   ) {}
 
-  async run(count: number): Promise<void> {
+  /** Upload at least `count` files, and go on until `isEnough`. */
+  async run(count: number, isEnough: () => boolean): Promise<void> {
+    const endMs = performance.now() + RUN_MS_MAX;
     let left = count;
     const worker = async () => {
-      while (left-- > 0) {
+      while (left-- > 0 || (!isEnough() && performance.now() < endMs)) {
         await this.#one();
         // Spread over time, so that the killer strikes often enough.
         await pause(this.random.between(20, 100));
@@ -115,7 +124,9 @@ class Crowd {
         this.acknowledged.push({ id: answer.id, sha256: await sha256(body) });
         return;
       } catch (error) {
-        if (error instanceof Refused && error.status < 500) throw error;
+        if (error instanceof Refused && error.status < 500) {
+          this.forbidden.push(error.message);
+        }
         if (error instanceof assert.AssertionError) throw error;
         last = error;
         this.retries++;
@@ -128,7 +139,7 @@ class Crowd {
   #size(): number {
     const kind = this.random.next();
     if (kind < 0.02) return 0;
-    if (kind < 0.8) return this.random.between(1, 8_000);
+    if (kind < 0.8) return this.random.between(24, 8_000);
     if (kind < 0.95) return this.random.between(8_000, 66_000);
     return this.random.between(66_000, 600_000);
   }

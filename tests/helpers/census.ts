@@ -8,8 +8,8 @@
 import assert from "node:assert/strict";
 import type { FileInfo } from "@kedge/schema";
 import { type Api, readFile, sha256 } from "./api.ts";
-import type { Cluster } from "./cluster.ts";
-import { eventually } from "./eventually.ts";
+import type { Agent, Cluster } from "./cluster.ts";
+import { eventually, pause } from "./eventually.ts";
 
 /** One file that was acknowledged. */
 export interface Acknowledged {
@@ -55,20 +55,20 @@ export async function expectAllReadable(
   acknowledged: readonly Acknowledged[],
 ): Promise<void> {
   const faults: string[] = [];
-  const queue = cluster.agents.flatMap(({ url, name }) =>
-    acknowledged.map((file) => ({ url, name, file }))
+  const queue = cluster.agents.flatMap((agent) =>
+    acknowledged.map((file) => ({ agent, file }))
   );
   const worker = async () => {
     for (let job = queue.pop(); job !== undefined; job = queue.pop()) {
-      const { url, name, file } = job;
-      try {
-        const bytes = await readFile(url, file.id);
-        if (await sha256(bytes) !== file.sha256) {
-          faults.push(`WRONG BYTES at ${name}: ${file.id}`);
-        }
-      } catch (error) {
-        faults.push(`LOST at ${name}: ${error}`);
-      }
+      const { agent, file } = job;
+      const fault = await faultOf(agent.url, file);
+      if (fault === undefined) continue;
+      await pause(2_000);
+      const later = await faultOf(agent.url, file);
+      faults.push(
+        `${fault} at ${agent.name}; 2 s later: ${later ?? "good"}; ` +
+          `on disk: ${cluster.agents.map((a) => onDisk(a, file.id))}`,
+      );
     }
   };
   await Promise.all(Array.from({ length: 16 }, worker));
@@ -79,6 +79,29 @@ export async function expectAllReadable(
       faults.slice(0, 10).join("\n")
     }`,
   );
+}
+
+async function faultOf(
+  url: string,
+  file: Acknowledged,
+): Promise<string | undefined> {
+  try {
+    const bytes = await readFile(url, file.id);
+    if (await sha256(bytes) === file.sha256) return undefined;
+    return `WRONG BYTES: ${file.id}`;
+  } catch (error) {
+    return `LOST: ${error}`;
+  }
+}
+
+function onDisk(agent: Agent, id: string): string {
+  const [, , hh, ll, name] = id.split("/");
+  const path = `${agent.dir}/store/data/${hh}/${ll}/${name}`;
+  try {
+    return `${agent.name} ${Deno.statSync(path).size} bytes`;
+  } catch {
+    return `${agent.name} nothing`;
+  }
 }
 
 /** Wait until a file is gone at every node (404), and expect it to stay gone. */
@@ -98,12 +121,12 @@ export async function expectGone(
   }
 }
 
-/** Sizes, by SHA-256, of files that are listed more than once. */
+/** Files with equal content, listed under several IDs; empty ones are equal. */
 export function duplicates(files: readonly FileInfo[]): string[] {
   const seen = new Map<string, string>();
   const twice: string[] = [];
-  for (const { id, sha256 } of files) {
-    if (sha256 === null) continue;
+  for (const { id, sha256, size } of files) {
+    if (sha256 === null || size === 0) continue;
     const other = seen.get(sha256);
     if (other !== undefined) twice.push(`${other} and ${id}`);
     seen.set(sha256, id);
