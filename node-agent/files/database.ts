@@ -93,6 +93,7 @@ export function openForWriting(path: string): DatabaseSync {
   const database = new DatabaseSync(path);
   // Checkpoints are ours (Committer), so that they do not hit a commit.
   database.exec(`
+    PRAGMA busy_timeout = 5000;
     PRAGMA page_size = 4096;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;

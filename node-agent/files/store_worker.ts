@@ -323,8 +323,8 @@ class StoreWorker {
         ? []
         : [{ kind: "state", key: "digests", value: digests }] as const;
       this.#committer.commit([...ops, ...saved], new Uint8Array(0), true);
-      this.#database.close();
     }
+    this.#database.close();
     this.#answer(request);
     self.close();
   }

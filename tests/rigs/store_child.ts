@@ -20,7 +20,7 @@ import {
 
 /** What the child says about one change. */
 export interface Line {
-  readonly what: "will" | "did" | "refused" | "end";
+  readonly what: "will" | "did" | "refused" | "state" | "alarm" | "end";
   readonly entry?: FileEntry;
   readonly slug?: string;
 }
@@ -126,6 +126,29 @@ async function applied(store: TestStore): Promise<void> {
   }]);
 }
 
+/** Uploads that go on after a refusal; ends with the state of the store. */
+async function stubborn(store: TestStore): Promise<void> {
+  const sizes = [4000, 150_000, 4001, 150_001];
+  for (const [index, size] of sizes.entries()) {
+    try {
+      await store.upload(someBytes(size, index + 1));
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      say({ what: "refused", slug: error.slug });
+    }
+  }
+  await store.store.settle(0);
+  for (const { id } of store.store.files.list({ limit: 100 })) {
+    const entry = store.store.files.lookup(id);
+    if (entry !== undefined) await store.read(entry);
+  }
+  const [path] = store.store.files.storePaths();
+  say({ what: "state", slug: path?.state ?? "" });
+  for (const alarm of store.store.files.alarms()) {
+    say({ what: "alarm", slug: alarm });
+  }
+}
+
 if (import.meta.main) {
   const store = await TestStore.open(dir, { settleDelayMs: 1e9 });
   store.announce = (what, entry) => say({ what, entry });
@@ -135,6 +158,7 @@ if (import.meta.main) {
   try {
     if (scenario === "uploads") await uploads(store);
     else if (scenario === "changes") await changes(store);
+    else if (scenario === "stubborn") await stubborn(store);
     else await applied(store);
     await store.store.settle(0);
   } catch (error) {

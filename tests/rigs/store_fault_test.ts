@@ -1,0 +1,478 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import {
+  diskPath,
+  someBytes,
+  storeOptions,
+  TestStore,
+} from "../../node-agent/files/store_fixture.ts";
+import { type Fault, FaultShim } from "./fault_shim.ts";
+import {
+  check,
+  checkLog,
+  type Outcome,
+  run,
+  say,
+  skipsWithoutShim,
+} from "./store_runs.ts";
+
+const ignore = skipsWithoutShim("tests/rigs/store_fault");
+const LIMIT = { records: 1000, bytes: 1e9 };
+
+async function inTemp(act: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-rig-" });
+  try {
+    await act(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+async function withFault(
+  scenario: string,
+  fault: Omit<Fault, "arm" | "not">,
+  act: (outcome: Outcome, dir: string) => Promise<void> | void,
+): Promise<void> {
+  await inTemp(async (dir) => {
+    const shim = await FaultShim.compile(dir);
+    const whole = { ...fault, not: "/arm", arm: "/store/arm" };
+    const outcome = await run(shim, dir, scenario, whole);
+    assert.equal(outcome.lines.at(-1)?.what, "end", outcome.errors);
+    await act(outcome, dir);
+  });
+}
+
+function words(outcome: Outcome, what: string): string[] {
+  return outcome.lines.filter((line) => line.what === what)
+    .map((line) => line.slug ?? "");
+}
+
+for (const scenario of ["uploads", "changes", "applied"]) {
+  Deno.test({
+    name: `S41 short writes everywhere lose nothing: ${scenario}`,
+    ignore,
+    fn: () =>
+      withFault(scenario, {
+        mode: "short",
+        at: 0,
+        calls: ["write"],
+        path: "/store/",
+      }, async ({ lines, count }, dir) => {
+        assert(count > 10, `${count} writes were shortened`);
+        assert(lines.every(({ what }) => what !== "refused"));
+        await check(dir, lines);
+      }),
+  });
+}
+
+Deno.test({
+  name: "S39 EIO once on fsync of a staging file fences the path",
+  ignore,
+  fn: () =>
+    withFault("stubborn", {
+      mode: "error",
+      errno: "EIO",
+      at: 1,
+      calls: ["sync"],
+      path: "/.tmp",
+    }, async (outcome, dir) => {
+      const { lines } = outcome;
+      // The first upload is small and needs no staging file.
+      const acked = lines.filter(({ what }) => what === "did").length;
+      assert.equal(acked, 1);
+      assert.deepEqual(words(outcome, "refused"), [
+        "read-only",
+        "read-only",
+        "read-only",
+      ]);
+      assert.deepEqual(words(outcome, "state"), ["fenced"]);
+      assert.match(words(outcome, "alarm").join(), /fenced.*flush/);
+      const store = await TestStore.open(`${dir}/store`);
+      try {
+        assert.equal(store.store.files.storePaths()[0]?.state, "fenced");
+        await assert.rejects(store.upload(someBytes(10)), {
+          slug: "read-only",
+        });
+        await store.store.clearFence(0);
+        await store.upload(someBytes(10));
+      } finally {
+        await store.close();
+      }
+      await check(dir, lines.filter(({ what }) => what === "did"))
+        .catch((error) => assert.match(String(error), /never uploaded/));
+    }),
+});
+
+Deno.test({
+  name: "S39 EIO once on fsync of the database closes the log",
+  ignore,
+  fn: () =>
+    withFault("stubborn", {
+      mode: "error",
+      errno: "EIO",
+      at: 2,
+      calls: ["sync"],
+      path: "kedge.db",
+    }, async (outcome, dir) => {
+      const { lines } = outcome;
+      assert.equal(lines.filter(({ what }) => what === "did").length, 1);
+      assert.deepEqual(words(outcome, "refused"), Array(3).fill("read-only"));
+      assert.match(words(outcome, "alarm").join(), /log is closed/);
+      await check(dir, lines);
+    }),
+});
+
+Deno.test({
+  name: "S39 EIO on writing a small file: its bytes stay in the database",
+  ignore,
+  fn: () =>
+    withFault("stubborn", {
+      mode: "error",
+      errno: "EIO",
+      at: 1,
+      calls: ["write"],
+      path: "/p0/data/00/",
+    }, async (outcome, dir) => {
+      // It is durable in the database, so it may be acknowledged.
+      assert.equal(
+        outcome.lines.filter(({ what }) => what === "did").length,
+        1,
+      );
+      assert.deepEqual(words(outcome, "refused"), Array(3).fill("read-only"));
+      assert.deepEqual(words(outcome, "state"), ["fenced"]);
+      const [line] = outcome.lines.filter(({ what }) => what === "did");
+      const store = await TestStore.open(`${dir}/store`);
+      try {
+        assert(line?.entry !== undefined);
+        assert.deepEqual(await store.read(line.entry), someBytes(4000, 1));
+        await store.store.clearFence(0);
+        await store.store.settle(0);
+        assert.deepEqual(await store.read(line.entry), someBytes(4000, 1));
+      } finally {
+        await store.close();
+      }
+      const bytes = await Deno.readFile(
+        `${dir}/store/p0/data/${line.entry.id.split("/").slice(2).join("/")}`,
+      );
+      assert.deepEqual(bytes, someBytes(4000, 1));
+    }),
+});
+
+Deno.test({
+  name: "S39 EIO when a file is settled fences the path and keeps the copy",
+  ignore,
+  fn: () =>
+    withFault("stubborn", {
+      mode: "error",
+      errno: "EIO",
+      at: 1,
+      calls: ["sync"],
+      path: "/p0/data/00/",
+    }, async (outcome, dir) => {
+      assert.equal(
+        outcome.lines.filter(({ what }) => what === "did").length,
+        4,
+      );
+      assert.deepEqual(words(outcome, "state"), ["fenced"]);
+      // The page cache is not to be trusted: the copy restores the file.
+      for (const { entry, what } of outcome.lines) {
+        if (what !== "did" || entry === undefined) continue;
+        if (entry.sizeBytes > 65_536) continue;
+        const path = entry.id.split("/").slice(2).join("/");
+        await Deno.truncate(`${dir}/store/p0/data/${path}`, 100);
+      }
+      const store = await TestStore.open(`${dir}/store`);
+      await store.store.clearFence(0);
+      await store.close(false);
+      await check(dir, outcome.lines);
+    }),
+});
+
+Deno.test({
+  name: "S37 a full disk of the database: no acknowledgement, no gap",
+  ignore,
+  fn: () =>
+    withFault("stubborn", {
+      mode: "error",
+      errno: "ENOSPC",
+      at: 0,
+      calls: ["write"],
+      path: "kedge.db",
+    }, async (outcome, dir) => {
+      assert.equal(
+        outcome.lines.filter(({ what }) => what === "did").length,
+        0,
+      );
+      assert.deepEqual(words(outcome, "refused"), Array(4).fill("read-only"));
+      await check(dir, outcome.lines);
+    }),
+});
+
+/** A file system of a few MiB, or undefined where none can be mounted. */
+async function smallDisk(
+  dir: string,
+  size: string,
+): Promise<AsyncDisposable | undefined> {
+  await Deno.mkdir(dir, { recursive: true });
+  try {
+    const { success } = await new Deno.Command("mount", {
+      args: ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", dir],
+      stderr: "null",
+    }).output();
+    if (!success) return undefined;
+  } catch {
+    return undefined;
+  }
+  return {
+    async [Symbol.asyncDispose]() {
+      await new Deno.Command("umount", { args: [dir] }).output();
+    },
+  };
+}
+
+Deno.test("S37 a full disk of the database: deletes go on, uploads come back", () =>
+  inTemp(async (dir) => {
+    await using disk = await smallDisk(`${dir}/data`, "24m");
+    if (disk === undefined) return say("SKIPPED S37: cannot mount tmpfs\n");
+    const store = await TestStore.open(dir, { reserveFileBytes: 8 << 20 });
+    const { files, log } = store.store;
+    const first = await store.upload(someBytes(60_000));
+    const filler = await Deno.open(`${dir}/data/filler`, {
+      write: true,
+      create: true,
+    });
+    await filler.write(new Uint8Array(1 << 20));
+    let refusal: unknown;
+    for (let round = 0; round < 500 && refusal === undefined; round++) {
+      await store.upload(someBytes(60_000, round))
+        .catch((error) => refusal = error);
+    }
+    assert.equal(Object(refusal).slug, "insufficient-storage", `${refusal}`);
+    assert.match(files.alarms().join(), /disk of the database is full/);
+    await store.delete(first);
+    assert.equal(files.lookup(first.id)?.state, "tombstone");
+    await checkLog(store);
+    filler.close();
+    await Deno.remove(`${dir}/data/filler`);
+    await store.store.settle(0);
+    await store.close();
+    const again = await TestStore.open(dir, { reserveFileBytes: 4 << 20 });
+    assert.equal(again.store.log.head(), log.head());
+    await again.upload(someBytes(10));
+    await again.close();
+  }));
+
+Deno.test("S36 a full store path: 507, nothing visible, deletes and reads work", () =>
+  inTemp(async (dir) => {
+    await using disk = await smallDisk(`${dir}/p0`, "8m");
+    if (disk === undefined) return say("SKIPPED S36: cannot mount tmpfs\n");
+    const store = await TestStore.open(dir);
+    const { files, log } = store.store;
+    const kept = await store.upload(someBytes(3 << 20, 1));
+    const insufficient = { slug: "insufficient-storage" };
+    // The length is known: refused before a byte is written.
+    await assert.rejects(store.upload(someBytes(9 << 20)), insufficient);
+    // It is not: ENOSPC in the middle.
+    const chunk = someBytes(1 << 20, 2);
+    let left = 12;
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (left-- > 0) controller.enqueue(chunk);
+        else controller.close();
+      },
+    });
+    await assert.rejects(
+      files.stage({ body, sizeBytesMax: 1e9 }),
+      insufficient,
+    );
+    assert.deepEqual([...Deno.readDirSync(`${dir}/p0/data/.tmp`)], []);
+    assert.equal(files.fileCount(), 1);
+    assert.deepEqual(await store.read(kept), someBytes(3 << 20, 1));
+    // A small body fits the database: it is kept there until there is room.
+    const filler = `${dir}/p0/filler`;
+    const file = await Deno.open(filler, { write: true, create: true });
+    try {
+      for (;;) await file.write(new Uint8Array(4096));
+    } catch {
+      file.close();
+    }
+    const small = await store.stage(someBytes(5000, 3)).catch((error) => error);
+    assert.equal(small.slug, "insufficient-storage");
+    await store.delete(kept);
+    await Deno.remove(filler);
+    assert.equal(log.head(), 2);
+    await new Promise((resolve) => setTimeout(resolve, 600)); // statfs is cached
+    await store.upload(someBytes(3 << 20, 1));
+    await checkLog(store);
+    await store.close();
+  }));
+
+Deno.test("S45 S46 a changed, short or missing file is never served", () =>
+  inTemp(async (dir) => {
+    const store = await TestStore.open(dir);
+    for (const size of [5000, 70_000, 3_000_000]) {
+      for (const fault of ["flip", "truncate", "remove"]) {
+        const bytes = someBytes(size, 1);
+        const entry = await store.upload(bytes);
+        const path = diskPath(dir, entry.id);
+        if (size === 3_000_000) await store.read(entry); // known as checked
+        if (fault === "flip") {
+          const file = await Deno.open(path, { write: true });
+          await file.seek(size - 1, Deno.SeekMode.Start);
+          await file.write(new Uint8Array([(bytes[size - 1] ?? 0) ^ 1]));
+          file.close();
+        } else if (fault === "truncate") await Deno.truncate(path, size - 1);
+        else await Deno.remove(path);
+        // The copy in the database is still good for a small file.
+        await store.store.settle(0);
+        await assert.rejects(store.read(entry), /damaged|wrong/);
+        await store.store.log.flush();
+        const [bad] = await store.store.log.damaged(10);
+        assert.equal(bad?.id, entry.id, `${fault} ${size}`);
+        assert.deepEqual(store.store.files.lookup(entry.id), entry);
+        const content = { kind: "inline", bytes } as const;
+        assert.deepEqual(
+          await store.store.log.adopt([{ entry, content }], true),
+          ["applied"],
+        );
+        assert.deepEqual(await store.read(entry), bytes);
+        assert.deepEqual(await store.store.log.damaged(10), []);
+      }
+    }
+    await store.close();
+  }));
+
+Deno.test("S47 a store path that is not mounted, or another's, is refused", () =>
+  inTemp(async (dir) => {
+    const two = { storePaths: [`${dir}/p0`, `${dir}/p1`] };
+    let store = await TestStore.open(dir, two);
+    const entries = [];
+    for (let index = 0; index < 4; index++) {
+      entries.push(await store.upload(someBytes(5000, index)));
+    }
+    await store.store.settle(0);
+    await store.close();
+    const states = () =>
+      store.store.files.storePaths().map(({ state }) => state);
+
+    await Deno.rename(`${dir}/p1`, `${dir}/gone`); // not mounted
+    store = await TestStore.open(dir, two);
+    assert.deepEqual(states(), ["writable", "missing"]);
+    assert.match(store.store.files.alarms().join(), /marker/);
+    for (const entry of entries) {
+      if (entry.id.includes("/M00/")) {
+        assert.deepEqual((await store.read(entry)).length, 5000);
+      } else {
+        await assert.rejects(store.read(entry), { slug: "damaged" });
+        assert.deepEqual(store.store.files.lookup(entry.id), entry);
+      }
+    }
+    assert.deepEqual(await store.store.log.damaged(10), []);
+    await store.upload(someBytes(10)); // goes to the other one
+    await store.close();
+    await assert.rejects(Deno.stat(`${dir}/p1/data/.kedge-path`));
+
+    await Deno.rename(`${dir}/p0`, `${dir}/p1`); // swapped
+    await Deno.rename(`${dir}/gone`, `${dir}/p0`);
+    store = await TestStore.open(dir, two);
+    assert.deepEqual(states(), ["missing", "missing"]);
+    await assert.rejects(store.upload(someBytes(10)), { slug: "read-only" });
+    await store.close();
+
+    await Deno.rename(`${dir}/p0`, `${dir}/gone`); // and back
+    await Deno.rename(`${dir}/p1`, `${dir}/p0`);
+    await Deno.rename(`${dir}/gone`, `${dir}/p1`);
+    store = await TestStore.open(dir, two);
+    assert.deepEqual(states(), ["writable", "writable"]);
+    for (const entry of entries) assert(await store.read(entry));
+    await store.close();
+
+    // A lost database does not take over disks full of files.
+    await Deno.remove(`${dir}/data`, { recursive: true });
+    store = await TestStore.open(dir, two);
+    assert.deepEqual(states(), ["missing", "missing"]);
+    await store.close();
+  }));
+
+Deno.test("S48 a log cut at any byte keeps a valid prefix, in a new run", () =>
+  inTemp(async (dir) => {
+    const store = await TestStore.open(`${dir}/a`);
+    const entries = [];
+    for (let index = 0; index < 12; index++) {
+      entries.push(await store.upload(someBytes(3000 + index, index)));
+    }
+    const { incarnation } = store.store.log;
+    // As after a power loss: the files as they are while the agent runs.
+    const wal = await Deno.readFile(`${dir}/a/data/kedge.db-wal`);
+    const database = await Deno.readFile(`${dir}/a/data/kedge.db`);
+    const marker = await Deno.readFile(`${dir}/a/p0/data/.kedge-path`);
+    let seed = 12345;
+    const heads = new Set<number>();
+    for (let round = 0; round < 25; round++) {
+      seed = (seed * 1103515245 + 12345) % 2 ** 31;
+      const cut = round === 0 ? wal.length : seed % wal.length;
+      const copy = `${dir}/copy${round}`;
+      await Deno.mkdir(`${copy}/data`, { recursive: true });
+      await Deno.mkdir(`${copy}/p0/data/.tmp`, { recursive: true });
+      await Deno.writeFile(`${copy}/p0/data/.kedge-path`, marker);
+      await Deno.writeFile(`${copy}/data/kedge.db`, database);
+      await Deno.writeFile(`${copy}/data/kedge.db-wal`, wal.subarray(0, cut));
+      const again = await TestStore.open(copy);
+      const { log, files } = again.store;
+      if (log.store !== store.store.log.store) { // cut before it was made
+        await again.close();
+        continue;
+      }
+      assert(log.incarnation > incarnation);
+      const [old] = log.incarnations();
+      const head = old?.incarnation === incarnation ? old.lastSequence : 0;
+      heads.add(head);
+      const records = await log.recordsAfter(incarnation, 0, LIMIT);
+      assert.equal(records.length, head);
+      for (const [index, entry] of entries.entries()) {
+        if (index >= head) {
+          assert.equal(files.lookup(entry.id), undefined);
+          continue;
+        }
+        // No file was on the disk: replay wrote it from the database.
+        const bytes = await again.read(entry);
+        assert.deepEqual(bytes, someBytes(3000 + index, index));
+      }
+      await again.close();
+    }
+    assert(heads.has(12) && heads.size > 4, `${[...heads]}`);
+    await store.close();
+  }));
+
+Deno.test("S49 a changed bit in a stored record stops that log, with an alarm", () =>
+  inTemp(async (dir) => {
+    let store = await TestStore.open(dir);
+    for (let index = 0; index < 5; index++) await store.upload(someBytes(9));
+    const { incarnation } = store.store.log;
+    await store.close();
+    const database = new DatabaseSync(storeOptions(dir).dataDir + "/kedge.db");
+    database.exec(
+      `UPDATE changes SET record = replace(record, '"version":1', '"version":3')
+        WHERE sequence = 3`,
+    );
+    database.close();
+    store = await TestStore.open(dir);
+    const { log, files } = store.store;
+    const before = await log.recordsAfter(incarnation, 0, {
+      records: 2,
+      bytes: 1e9,
+    });
+    assert.equal(before.length, 2);
+    for (const from of [2, 0]) {
+      await assert.rejects(log.recordsAfter(incarnation, from, LIMIT), {
+        slug: "damaged",
+      });
+    }
+    assert.match(files.alarms().join(), /record 3 of log \d+ is damaged/);
+    // Reads and other logs go on.
+    for (const entry of files.list({ limit: 10 })) {
+      assert.equal((await store.read(entry)).length, 9);
+    }
+    assert.deepEqual(await log.apply(2, 1, [], true), []);
+    await store.close();
+  }));
