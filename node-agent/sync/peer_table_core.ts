@@ -130,6 +130,7 @@ export class PeerTable {
     peer.toldEpoch = 0;
     peer.refusedUs = false;
     peer.linkMs = nowMs;
+    peer.comparedEpoch = 0; // it may have stopped, with records that nobody has
     // It may hold less than it once said: it lost power, or was wiped.
     this.#setPosition(peer, input, nowMs);
     return peer;
@@ -292,22 +293,27 @@ export class PeerTable {
   /**
    * A connected member that was not compared with under this epoch.
    *
-   * @param counts Which members are meant; all when missing.
+   * @param which Which members are meant, and how long their links must be
+   * steady; all when missing.
    * @returns `undefined` when none is there now, `none-left` when all were.
    */
   notCompared(
     nowMs: number,
-    counts: (node: NodeId) => boolean = () => true,
+    which: {
+      readonly isMeant: (node: NodeId) => boolean;
+      readonly steadyMs: number;
+    } = { isMeant: () => true, steadyMs: 0 },
   ): Peer | "none-left" | undefined {
     const epoch = this.#register?.epoch ?? 0;
     const members = this.#register?.members ?? [];
     const left = members.filter(({ node }) =>
-      node !== this.#node && counts(node) &&
+      node !== this.#node && which.isMeant(node) &&
       this.get(node).comparedEpoch !== epoch
     ).map(({ node }) => this.get(node));
     if (left.length === 0) return "none-left";
     return left.find((peer) =>
-      peer.session !== undefined && nowMs >= peer.askedMs + ASK_AGAIN_MS
+      peer.session !== undefined && nowMs >= peer.askedMs + ASK_AGAIN_MS &&
+      nowMs >= peer.linkMs + which.steadyMs
     );
   }
 

@@ -603,17 +603,18 @@ export class ReplicaCore {
   }
 
   /**
-   * Once per epoch and pair, the lower node compares. What only some members
+   * Once per epoch and link, the lower node compares. What only some members
    * hold (records of a node that was lost since, states taken over by
    * comparison) spreads this way; answers never wait for it.
    */
   #keepEqual(register: GroupRegister): void {
-    const dueMs = this.#epochSinceMs + this.#settings.regrowDelayMs;
-    if (this.#comparing !== undefined || this.#nowMs < dueMs) return;
-    const peer = this.#peers.notCompared(
-      this.#nowMs,
-      (node) => node > this.node && isInSync(register, node),
-    );
+    const steadyMs = this.#settings.regrowDelayMs;
+    if (this.#comparing !== undefined) return;
+    if (this.#nowMs < this.#epochSinceMs + steadyMs) return;
+    const peer = this.#peers.notCompared(this.#nowMs, {
+      isMeant: (node) => node > this.node && isInSync(register, node),
+      steadyMs,
+    });
     if (peer !== undefined && peer !== "none-left") this.#compare(peer.node);
   }
 

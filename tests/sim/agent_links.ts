@@ -159,8 +159,9 @@ export class AgentLinks {
   /** Everything stored is durable: say so. */
   flushed(): void {
     for (const peer of this.#unflushed) {
+      // Greeted or not: our greeting said less, and comes before this.
       const link = this.#links.get(peer);
-      if (link?.isGreeted) this.#acknowledge(link);
+      if (link !== undefined) this.#acknowledge(link);
     }
     this.#unflushed.clear();
   }
@@ -249,7 +250,16 @@ export class AgentLinks {
         ? this.#agent.log
         : store.log.get(cursor.incarnation) ?? [];
       const from = cursor.sequence;
-      const records = log.slice(from, from + world.config.batchMax);
+      let records = log.slice(from, from + world.config.batchMax);
+      if (isPresent && world.rules.storeOwnersFirst) {
+        // A change by the owner is sent when it is stored here: a killed owner
+        // must not make another one from the same state.
+        const stored = this.#agent.disk.writtenHead;
+        const hold = records.findIndex((record, index) =>
+          record.isOwners && from + 1 + index > stored
+        );
+        if (hold >= 0) records = records.slice(0, hold);
+      }
       if (records.length > 0) {
         this.#send(link.peer, {
           kind: "batch",
@@ -268,7 +278,7 @@ export class AgentLinks {
         cursor.sequence += records.length;
         continue;
       }
-      if (isPresent) return;
+      if (isPresent || records.length > 0) return;
       const next = this.#incarnations().find((run) =>
         run.incarnation > cursor.incarnation
       );

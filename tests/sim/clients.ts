@@ -6,6 +6,7 @@
  */
 
 import type { NodeId } from "@kedge/schema";
+import { ownerOf } from "@kedge/schema/register";
 import type { SimAgent } from "./sim_agent.ts";
 import type { World } from "./world.ts";
 
@@ -49,15 +50,16 @@ function think(world: World, untilMs: number): void {
 }
 
 function act(world: World, then: () => void): void {
-  const { rng, history } = world;
+  const { rng, history, config } = world;
   const agent = rng.clients.pick([...world.agents.values()]);
-  const kind = rng.clients.next();
   const items = history.items;
-  if (kind < 0.45 || items.length === 0) return upload(world, agent, then);
-  const recent = items.slice(-40);
-  const { id } = rng.clients.pick(recent);
-  if (kind < 0.6) return append(world, agent, id, then);
-  if (kind < 0.72) return remove(world, agent, id, then);
+  const isAppend = rng.clients.chance(config.appends);
+  const kind = rng.clients.next();
+  if (items.length === 0) return upload(world, agent, then);
+  const { id } = rng.clients.pick(items.slice(-config.hotFiles));
+  if (isAppend) return append(world, agent, id, then);
+  if (kind < 0.5) return upload(world, agent, then);
+  if (kind < 0.65) return remove(world, agent, id, then);
   const next = once(then);
   readAndCheck(world, agent, id, next);
   world.scheduler.after(2000, next);
@@ -87,9 +89,22 @@ function append(
   then: () => void,
 ): void {
   const level = world.rng.clients.pick(["B", "C"] as const);
+  // A client is sent to the owner, mostly.
+  agent = ownerOfFile(world, id) ?? agent;
   const token = world.next();
   const rest = { id, token, level, large: false, key: undefined };
   attempt(world, agent, { kind: "append", ...rest }, 0, then);
+}
+
+function ownerOfFile(world: World, id: string): SimAgent | undefined {
+  if (world.rng.clients.chance(0.1)) return undefined;
+  for (const agent of world.agents.values()) {
+    const file = agent.store.files.get(id);
+    if (file === undefined) continue;
+    const owner = ownerOf(world.kv.register, file.entry.origin);
+    return owner === undefined ? undefined : world.agents.get(owner);
+  }
+  return undefined;
 }
 
 function remove(

@@ -65,6 +65,9 @@ export interface Config {
   readonly liar: number;
   /** Share of uploads too large to travel in the record. */
   readonly large: number;
+  /** Share of appends, and how many recent files they go to. */
+  readonly appends: number;
+  readonly hotFiles: number;
   /** Tombstones are collected. */
   readonly collects: boolean;
   readonly faults: readonly Fault[];
@@ -101,7 +104,7 @@ export function drawConfig(seed: number): Config {
   if (powerAll) kinds.push("power-all");
   if (wipe) kinds.push("wipe", "wipe");
   if (restore) kinds.push("kv-restore");
-  const count = kinds.length === 0 ? 0 : rng.between(0, 8);
+  const count = kinds.length === 0 ? 0 : rng.between(0, 10);
   const faults: Fault[] = [];
   for (let i = 0; i < count; i++) {
     faults.push({
@@ -132,6 +135,8 @@ export function drawConfig(seed: number): Config {
     cautious: rng.chance(0.4),
     liar,
     large: rng.chance(0.5) ? 0 : 0.4,
+    appends: rng.chance(0.6) ? 0.15 : 0.6,
+    hotFiles: rng.chance(0.5) ? 40 : rng.between(1, 5),
     // A disk that loses what it called durable may hold a deleted file when
     // nobody has the tombstone any more: beyond the promise.
     collects: rng.chance(0.4) && liar < 0,

@@ -65,6 +65,8 @@ export class SimAgent {
   wipedMs = -Infinity;
   readonly #clock: { readonly offsetMs: number; readonly rate: number };
   readonly #commits = new Map<number, CommitRequest>();
+  /** Changes whose base was gone when they were stored. */
+  readonly #overtaken = new Set<number>();
   #op = 0;
   #pausedUntilMs = 0;
   #inbox: (() => void)[] = [];
@@ -107,6 +109,7 @@ export class SimAgent {
     this.files = new AgentFiles(this);
     this.trackerMs = undefined;
     this.#commits.clear();
+    this.#overtaken.clear();
     this.#every(TICK_MS, () => this.feed({ kind: "tick", nowMs: this.nowMs }));
     this.#every(HEARTBEAT_MS, () => this.readRegister());
     this.files.start();
@@ -350,15 +353,21 @@ export class SimAgent {
       content,
       large,
       key,
+      isOwners: request.origin !== undefined,
     };
     this.log.push(record);
     if (this.log.length !== sequence) throw new Error("sequence out of step");
     this.world.history.numbered(this, sequence, record);
     this.disk.write(durable, {
       store: () => {
-        this.store.append(record);
+        if (this.store.append(record) === "needs-content") {
+          this.world.mark("overtaken before it was stored");
+          this.#overtaken.add(op);
+          this.log[sequence - 1] = { ...record, isHole: true };
+        }
         return { head: sequence };
       },
+      written: () => this.links.pumpAll(),
     });
     this.links.pumpAll();
   }
@@ -366,6 +375,9 @@ export class SimAgent {
   #answer(effect: ReplicaEffect & { readonly kind: "answer" }): void {
     const request = this.#commits.get(effect.op);
     if (request === undefined) return;
+    if (this.#overtaken.delete(effect.op)) {
+      return this.#finish(effect.op, { kind: "refused", why: "overtaken" });
+    }
     this.world.history.answered(this, request, effect);
     const { level, holders } = effect;
     if (level !== request.level) this.world.mark("answered at a lower level");

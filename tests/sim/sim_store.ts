@@ -39,6 +39,8 @@ export interface SimRecord {
   readonly content: Content | undefined;
   readonly large: boolean;
   readonly key: string | undefined;
+  /** Only the owner of the file may make it: sent when it is stored here. */
+  readonly isOwners: boolean;
   /** Its file was deleted and forgotten: only the number is left. */
   readonly isHole?: boolean;
 }
@@ -139,13 +141,18 @@ export class SimStore {
   }
 
   /** Append to our own log and make the state visible. */
-  append(record: SimRecord): Stored {
+  append(given: SimRecord): Stored {
+    const hasBase = !given.isOwners || this.#hasBase(given);
+    // Another state came in after this change was made: only its number stays.
+    const record = hasBase ? given : { ...given, isHole: true };
     const log = this.log.get(this.incarnation);
     if (log === undefined) throw new Error("the log has no incarnation");
     log.push(record);
     const { key } = record;
     if (key !== undefined) this.keys.set(key, record.change.entry.id);
-    const undoState = this.#merge(record);
+    const undoState = hasBase
+      ? this.#merge(record)
+      : { stored: "needs-content", undo: () => {} } as const;
     this.#undo.push(() => {
       log.pop();
       if (key !== undefined) this.keys.delete(key);
@@ -181,6 +188,14 @@ export class SimStore {
     return stored;
   }
 
+  #hasBase(record: SimRecord): boolean {
+    const { entry, body } = record.change;
+    const file = this.files.get(entry.id);
+    return body.kind === "range" && file?.content !== undefined &&
+      file.entry.state === "present" && file.entry.epoch === body.baseEpoch &&
+      file.entry.version === body.baseVersion;
+  }
+
   /** Take a state over outside of any log. */
   adopt(entry: FileEntry, content: Content | undefined): Stored {
     if (content === undefined && entry.state === "present") {
@@ -195,6 +210,7 @@ export class SimStore {
       content,
       large: false,
       key: undefined,
+      isOwners: false,
     });
     if (stored === "stored") this.#undo.push(undo);
     return stored;
@@ -205,6 +221,7 @@ export class SimStore {
    * by everybody: a node that starts from nothing must not bring it back.
    */
   asSent(record: SimRecord): SimRecord {
+    if (record.isHole) return record;
     const file = this.files.get(record.change.entry.id);
     if (file === undefined) return { ...record, isHole: true };
     if (file.entry.state === "present") return record;
