@@ -6,15 +6,22 @@
 
 import { JSON_BODY_BYTES_MAX, Problem } from "@kedge/schema";
 
+/** Longest wait for a small body, in ms: nobody holds a request open. */
+const BODY_MS_MAX = 10_000;
+
 /**
  * Read a JSON body. Call it only after the caller is known.
  *
  * @param request Whose body was not read yet.
+ * @param timeoutMs How long it may take, in ms.
  * @returns The parsed body; `{}` when there is none.
- * @throws {Problem} `too-large`, `invalid-request`
+ * @throws {Problem} `too-large`, `invalid-request`, `request-timeout`
  */
-export async function readJson(request: Request): Promise<unknown> {
-  const text = await readText(request);
+export async function readJson(
+  request: Request,
+  timeoutMs: number = BODY_MS_MAX,
+): Promise<unknown> {
+  const text = await inTime(readText(request), timeoutMs);
   if (text === "") return {};
   try {
     return JSON.parse(text);
@@ -36,7 +43,8 @@ export async function readJson(request: Request): Promise<unknown> {
 export async function drainSmall(request: Request): Promise<void> {
   const length = Number(request.headers.get("content-length") ?? Infinity);
   if (length > JSON_BODY_BYTES_MAX) return;
-  await request.arrayBuffer().catch(() => {}); // it went away: no matter
+  // It went away, or is slow: then the connection closes, which is no matter.
+  await inTime(request.arrayBuffer(), BODY_MS_MAX).catch(() => {});
 }
 
 async function readText(request: Request): Promise<string> {
@@ -55,6 +63,28 @@ async function readText(request: Request): Promise<string> {
     chunks.push(chunk);
   }
   return await new Blob(chunks).text();
+}
+
+async function inTime<Value>(
+  value: Promise<Value>,
+  timeoutMs: number,
+): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(tooSlow(timeoutMs)), timeoutMs);
+  });
+  try {
+    return await Promise.race([value, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function tooSlow(timeoutMs: number): Problem {
+  return new Problem(
+    "request-timeout",
+    `The body did not arrive within ${timeoutMs} ms`,
+  );
 }
 
 function tooLarge(): Problem {

@@ -158,6 +158,10 @@ export function json(
 ): Response {
   return new Response(JSON.stringify(value), {
     status,
-    headers: { "content-type": "application/json", ...headers },
+    headers: {
+      "content-type": "application/json",
+      "x-content-type-options": "nosniff",
+      ...headers,
+    },
   });
 }
