@@ -80,6 +80,11 @@ async function readAdminKey(
 
 const encoder = new TextEncoder();
 
+/** A log that nobody takes (a closed pipe, a full disk) stops no request. */
 function log(line: string): void {
-  Deno.stderr.writeSync(encoder.encode(`${line}\n`));
+  try {
+    Deno.stderr.writeSync(encoder.encode(`${line}\n`));
+  } catch {
+    // There is nobody left to tell.
+  }
 }

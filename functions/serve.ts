@@ -57,12 +57,7 @@ export async function serveTracker(
     return {
       url: urlOf({ hostname, port: server.port }, config.tlsCert !== undefined),
       close: async () => {
-        await Promise.race([
-          server.close(),
-          new Promise((resolve) =>
-            Deno.unrefTimer(Number(setTimeout(resolve, STOP_MS_MAX)))
-          ),
-        ]);
+        await inTime(server.close());
         kv.close();
       },
     };
@@ -70,6 +65,16 @@ export async function serveTracker(
     kv.close();
     throw error;
   }
+}
+
+/** Wait for what is under way, but not for ever. */
+async function inTime(done: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, STOP_MS_MAX);
+  });
+  await Promise.race([done, late]);
+  clearTimeout(timer);
 }
 
 async function listen(
