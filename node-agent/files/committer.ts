@@ -118,7 +118,7 @@ export class Committer {
       case "apply":
         return this.#apply(op, bytes);
       case "adopt":
-        return done(op.steps.map((step) => this.#merge(step, bytes)));
+        return done(op.steps.map((step) => this.#merge(step, bytes, true)));
       case "state":
         this.#parts.statements.putState.run({ key: op.key, value: op.value });
         return done([]);
@@ -184,12 +184,16 @@ export class Committer {
     return row?.sequence ?? 0;
   }
 
-  #merge(step: Step, bytes: Uint8Array): Applied {
+  #merge(step: Step, bytes: Uint8Array, repairs = false): Applied {
     const { statements } = this.#parts;
     const { id, epoch, version } = step.entry;
     const before = statements.file.get({ id });
     const { mayWrite } = this.#parts;
-    const { outcome, row, actions } = decide(before, step, { bytes, mayWrite });
+    const { outcome, row, actions } = decide(before, step, {
+      bytes,
+      mayWrite,
+      repairs,
+    });
     if (row !== undefined) {
       statements.putFile.run({ ...row });
       this.#rows.push({ before, after: row });

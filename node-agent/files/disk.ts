@@ -122,3 +122,28 @@ export function removeSync(path: string): void {
     if (!isMissing(error)) throw error;
   }
 }
+
+/** Make a folder and those above it, all of them on the disk when it returns. */
+export function makeDurableDir(path: string): void {
+  const made: string[] = [];
+  let at = path.replace(/\/+$/, "");
+  while (at !== "" && at !== "." && !exists(at)) {
+    made.push(at);
+    const slash = at.lastIndexOf("/");
+    at = slash < 0 ? "." : at.slice(0, slash);
+  }
+  Deno.mkdirSync(path, { recursive: true, mode: 0o750 });
+  if (made.length === 0) return;
+  for (const folder of [...made, at === "" ? "/" : at]) flushSync(folder);
+}
+
+/** Whether there is something by this name. */
+export function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}

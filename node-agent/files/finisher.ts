@@ -14,7 +14,8 @@ import type { WriteStatements } from "./statements.ts";
 import { isGood } from "./content_check.ts";
 import {
   describeError,
-  flushSync,
+  exists,
+  flush,
   isFull,
   isMissing,
   readFullSync,
@@ -47,6 +48,10 @@ export interface FinisherEvents {
 }
 
 const COPY_BYTES = 1 << 20;
+/** Actions settled together. */
+const SETTLE_COUNT = 256;
+/** Flushes under way at once: the file system joins them. */
+const FLUSHES_AT_ONCE = 16;
 
 /** Carries out actions. */
 export class Finisher {
@@ -56,6 +61,8 @@ export class Finisher {
   readonly #folders = new Set<string>();
   /** In the order of their numbers. */
   #pending: Pending[] = [];
+  /** Cannot be done now: the path is full or fenced. */
+  #stuck: Pending[] = [];
 
   /** Work on one database and its store paths. */
   constructor(
@@ -70,7 +77,7 @@ export class Finisher {
 
   /** Actions that are not forgotten yet. */
   get pendingCount(): number {
-    return this.#pending.length;
+    return this.#pending.length + this.#stuck.length;
   }
 
   /**
@@ -155,80 +162,93 @@ export class Finisher {
   }
 
   /**
-   * Flush what is old enough, as long as the slice lasts.
+   * Flush what is old enough, some of it. One call at a time.
    *
    * @param beforeMs Actions stored before this monotonic time.
-   * @param untilMs Monotonic time at which to stop.
-   * @returns The actions that may be forgotten.
+   * @returns The actions that may be forgotten; none when nothing is left.
    */
-  settle(beforeMs: number, untilMs: number): Pending[] {
-    const settled: Pending[] = [];
-    const kept: Pending[] = [];
-    const folders = new Map<string, number>();
-    let at = 0;
-    for (; at < this.#pending.length; at++) {
-      const action = this.#pending[at];
-      if (action === undefined || action.sinceMs > beforeMs) break;
-      if (settled.length > 0 && performance.now() >= untilMs) break;
-      if (this.#settleOne(action, folders)) settled.push(action);
-      else kept.push(action);
-    }
-    const failed = this.#flushFolders(folders);
-    if (failed.size > 0) return []; // fenced: nothing is forgotten
-    this.#pending = [...kept, ...this.#pending.slice(at)];
+  async settle(beforeMs: number): Promise<Pending[]> {
+    const found = this.#pending.findIndex(({ sinceMs }) => sinceMs > beforeMs);
+    const count = found < 0 ? this.#pending.length : found;
+    const batch = this.#pending.slice(0, Math.min(count, SETTLE_COUNT));
+    const ready = batch.filter((action) => this.#isReady(action));
+    const failed = await this.#flushFiles(ready);
+    await this.#flushFolders(ready, failed);
+    const settled = ready.filter(({ pathIndex }) => !failed.has(pathIndex));
+    // New actions were added at the end meanwhile.
+    this.#pending.splice(0, batch.length);
+    const gone = new Set(settled);
+    this.#stuck.push(...batch.filter((action) => !gone.has(action)));
     return settled;
   }
 
-  #settleOne(action: Pending, folders: Map<string, number>): boolean {
-    const { pathIndex } = action;
-    if (!this.#events.mayWrite(pathIndex)) return false;
-    if (!action.done) this.#attempt(action, this.#payloadOf(action));
-    if (!action.done) return false;
-    const path = this.#layout.file(action.id, pathIndex);
-    try {
-      if (action.kind !== "unlink") flushSync(path);
-    } catch (error) {
-      // Deleted or moved meanwhile by a later action.
-      if (!isMissing(error)) {
-        this.#events.fence(
-          pathIndex,
-          `flush of a file: ${describeError(error)}`,
-        );
-        return false;
-      }
-    }
-    folders.set(folderOf(path), pathIndex);
-    if (action.token !== "") {
-      folders.set(this.#layout.staging(pathIndex), pathIndex);
-    }
-    return true;
+  /** Take up again what could not be done for want of space or of a path. */
+  retryStuck(): void {
+    if (this.#stuck.length === 0) return;
+    this.#pending = [...this.#stuck, ...this.#pending];
+    this.#stuck = [];
   }
 
-  #flushFolders(folders: Map<string, number>): Set<number> {
+  #isReady(action: Pending): boolean {
+    if (!this.#events.mayWrite(action.pathIndex)) return false;
+    if (!action.done) this.#attempt(action, this.#payloadOf(action));
+    return action.done;
+  }
+
+  /** Returns the store paths on which a flush failed. */
+  async #flushFiles(actions: readonly Pending[]): Promise<Set<number>> {
     const failed = new Set<number>();
-    const flushOne = (folder: string, pathIndex: number) => {
-      try {
-        flushSync(folder);
-      } catch (error) {
-        if (isMissing(error)) return;
-        failed.add(pathIndex);
-        this.#events.fence(
-          pathIndex,
-          `flush of a folder: ${describeError(error)}`,
-        );
+    const paths = new Map<string, number>();
+    for (const { kind, id, pathIndex } of actions) {
+      if (kind === "unlink") continue;
+      paths.set(this.#layout.file(id, pathIndex), pathIndex);
+    }
+    const queue = [...paths];
+    const work = async () => {
+      for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+        await this.#flushOne(...next, failed);
       }
     };
-    for (const [folder, pathIndex] of folders) {
-      flushOne(folder, pathIndex);
-      // A folder made in this run: its own name, and that of its parent.
+    await Promise.all(Array.from({ length: FLUSHES_AT_ONCE }, work));
+    return failed;
+  }
+
+  async #flushOne(
+    path: string,
+    pathIndex: number,
+    failed: Set<number>,
+  ): Promise<void> {
+    if (failed.has(pathIndex)) return;
+    try {
+      await flush(path);
+    } catch (error) {
+      // Deleted or moved meanwhile by a later action, which is settled later.
+      if (isMissing(error)) return;
+      failed.add(pathIndex);
+      this.#events.fence(pathIndex, `flush: ${describeError(error)}`);
+    }
+  }
+
+  async #flushFolders(
+    actions: readonly Pending[],
+    failed: Set<number>,
+  ): Promise<void> {
+    const folders = new Map<string, number>();
+    for (const { id, pathIndex, token } of actions) {
+      const folder = folderOf(this.#layout.file(id, pathIndex));
+      folders.set(folder, pathIndex);
+      if (token !== "") folders.set(this.#layout.staging(pathIndex), pathIndex);
+      // A folder made lately: its name, and that of its parent.
       if (!this.#folders.delete(folder)) continue;
       const top = this.#layout.data(pathIndex);
       for (let up = folderOf(folder); up.length >= top.length;) {
-        flushOne(up, pathIndex);
+        folders.set(up, pathIndex);
         up = folderOf(up);
       }
     }
-    return failed;
+    for (const [folder, pathIndex] of folders) {
+      await this.#flushOne(folder, pathIndex, failed);
+    }
   }
 
   #payloadOf(action: Pending): Uint8Array | null {
@@ -274,6 +294,8 @@ export class Finisher {
         done: false,
       };
       this.#pending.push(action);
+      // It may have been made just before the crash.
+      this.#folders.add(folderOf(this.#layout.file(row.id, row.pathIndex)));
       const list = byId.get(row.id);
       if (list === undefined) byId.set(row.id, [action]);
       else list.push(action);
@@ -356,16 +378,6 @@ function renameOnce(from: string, to: string): void {
     Deno.renameSync(from, to);
   } catch (error) {
     if (isMissing(error) && !exists(from) && exists(to)) return;
-    throw error;
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (isMissing(error)) return false;
     throw error;
   }
 }

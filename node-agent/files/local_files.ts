@@ -6,7 +6,7 @@
 
 import { Problem, type StorePathReport } from "@kedge/schema";
 import { compareEntries, type FileEntry } from "@kedge/schema/change";
-import { entryOf, type FileRow } from "@kedge/schema/db";
+import { entryOf, type FileRow, type UnsettledRow } from "@kedge/schema/db";
 import {
   encodeFileId,
   encodeFileName,
@@ -215,8 +215,14 @@ export class StoredFiles implements LocalFiles {
       if (!(error instanceof Problem)) throw error;
       if (!isSame) throw changed(id);
       const kept = this.#unsettled(row);
-      if (kept === undefined) throw error;
-      return kept.subarray(from, from + lengthBytes);
+      if (kept?.payload !== undefined && kept.payload !== null) {
+        return new Uint8Array(kept.payload).subarray(from, from + lengthBytes);
+      }
+      if (kept === undefined || kept.token === "") throw error;
+      // Stored, but a disk that fails or is full has not taken the name yet.
+      const staged = layout.staged(kept.pathIndex, kept.token);
+      const file = { path: staged, row: wanted, onDamage() {} };
+      return await reader.read(file, { from, lengthBytes });
     }
   }
 
@@ -225,19 +231,18 @@ export class StoredFiles implements LocalFiles {
     return new Problem("damaged", why, { id });
   }
 
-  /** Bytes that the disk has not taken yet. */
-  #unsettled(row: FileRow): Uint8Array<ArrayBuffer> | undefined {
+  /** How the present content is brought to the disk, if it is not there yet. */
+  #unsettled(row: FileRow): UnsettledRow | undefined {
     const found = this.#parts.index.statements.unsettledOf.all({ id: row.id });
-    const last = found.at(-1);
-    if (last?.kind !== "write" || last.payload === null) return undefined;
-    if (last.version !== row.version || last.epoch !== row.epoch) {
+    const last = found.findLast(({ kind }) => kind !== "unlink");
+    if (last?.version !== row.version || last.epoch !== row.epoch) {
       return undefined;
     }
-    return new Uint8Array(last.payload);
+    return last.kind === "write" || last.kind === "rename" ? last : undefined;
   }
 
   #report(isSame: boolean, row: FileRow, why: string): void {
-    if (!isSame || this.#unsettled(row) !== undefined) return;
+    if (!isSame || this.#unsettled(row)?.kind === "write") return;
     const { id, epoch, version } = row;
     const { pump, index } = this.#parts;
     this.#parts.alarms.add(`${id} is damaged here: ${why}`.slice(0, 300));

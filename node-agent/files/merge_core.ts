@@ -82,6 +82,8 @@ export interface Surroundings {
   readonly bytes: Uint8Array;
   /** Whether a store path takes bytes. */
   readonly mayWrite: (pathIndex: number) => boolean;
+  /** Take whole content also for a state that is known: it was found wrong. */
+  readonly repairs?: boolean;
 }
 
 /**
@@ -103,7 +105,11 @@ export function decide(
   });
   const known: Decision = { outcome: "known", actions: [] };
   if (order < 0) return known;
-  if (order === 0 && current?.damaged !== 1) return known;
+  if (order === 0 && current?.damaged !== 1) {
+    const isGiven = step.content.kind === "inline" ||
+      step.content.kind === "whole";
+    if (around.repairs !== true || !isGiven) return known;
+  }
   if (entry.state === "tombstone") return bury(current, step);
   const kept = keep(current, step, around);
   if (kept !== undefined) return { outcome: "applied", ...kept };

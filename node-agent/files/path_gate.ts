@@ -12,11 +12,11 @@ import type { WriteStatements } from "./statements.ts";
 import type { PathState } from "./worker_messages.ts";
 import {
   describeError,
-  flushSync,
   isMissing,
+  makeDurableDir,
   writeDurableSync,
 } from "./disk.ts";
-import { folderOf, type Layout } from "./layout.ts";
+import type { Layout } from "./layout.ts";
 
 /** What a store path's marker file says. */
 export interface PathMarker {
@@ -58,7 +58,7 @@ export function openStorePaths(
       else if (typeof fenced === "string") {
         states.push({ state: "fenced", reason: fenced });
       } else {
-        Deno.mkdirSync(layout.staging(index), { recursive: true });
+        makeDurableDir(layout.staging(index));
         states.push({ state: "writable", reason: undefined });
       }
     } catch (error) {
@@ -95,7 +95,7 @@ function enter(
     return checkMarker(layout, index, store);
   }
   const data = layout.data(index);
-  Deno.mkdirSync(data, { recursive: true });
+  makeDurableDir(data);
   for (const entry of Deno.readDirSync(data)) {
     if (entry.name === ".kedge-path.new") continue; // a crash while entering
     return "it holds files of no known store; see `kedge rebuild-index`";
@@ -112,8 +112,6 @@ export function writeMarker(
 ): void {
   const marker: PathMarker = { store, index };
   writeDurableSync(layout.marker(index), JSON.stringify(marker) + "\n");
-  const data = layout.data(index);
-  flushSync(folderOf(data));
 }
 
 /** Read a marker; `undefined` when there is none or it says nothing. */

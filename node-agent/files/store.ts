@@ -13,8 +13,9 @@ import { openForReading } from "./database.ts";
 import { Editor } from "./editor.ts";
 import { Edits } from "./edits.ts";
 import { Layout } from "./layout.ts";
-import { StoredFiles, type StoreParts } from "./local_files.ts";
+import { KEY_LIFE_MS, StoredFiles, type StoreParts } from "./local_files.ts";
 import { LocalIndex } from "./local_index.ts";
+import { makeDurableDir } from "./disk.ts";
 import { lockDataDir } from "./lock.ts";
 import { Pump, type WorkerNews } from "./pump.ts";
 import { Reader } from "./reader.ts";
@@ -83,7 +84,7 @@ export interface Store {
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const layout = new Layout(options.dataDir, options.storePaths);
-  Deno.mkdirSync(options.dataDir, { recursive: true, mode: 0o750 });
+  makeDurableDir(options.dataDir);
   const lock = lockDataDir(layout.lock);
   try {
     return await openLocked(options, layout, lock);
@@ -112,6 +113,7 @@ async function openLocked(
     newIncarnation: Math.max(1, Math.floor(clock.wallMs())),
     settleDelayMs: options.settleDelayMs ?? SETTLE_DELAY_MS,
     flushDelayMs: FLUSH_DELAY_MS,
+    keyLifeMs: KEY_LIFE_MS,
     reserveFileBytes: options.reserveFileBytes ?? RESERVE_FILE_BYTES,
   });
   const database = openForReading(layout.database);

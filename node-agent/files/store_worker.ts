@@ -25,8 +25,10 @@ import type {
   WorkerOptions,
 } from "./worker_messages.ts";
 
-/** Longest work on settling or scanning between two messages, in ms. */
+/** Longest scan between two messages, in ms. */
 const SLICE_MS = 5;
+/** How often old idempotency keys are looked for, in ms. */
+const KEY_CHECK_MS = 60 * 60 * 1000;
 /** Rows scanned at a time. */
 const SCAN_ROWS = 500;
 /** WAL bytes, roughly, after which it is moved into the database. */
@@ -52,7 +54,9 @@ class StoreWorker {
   #failed: string | undefined;
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
-  #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  #isIdling = false;
+  #isClosed = false;
+  #keysForgottenMs = 0;
   #walBytes = 0;
 
   constructor(options: WorkerOptions) {
@@ -91,10 +95,10 @@ class StoreWorker {
     const { present } = this.#digests;
     this.opened = { store, incarnation, head, present, paths: this.#paths };
     this.#settleTimer = setInterval(
-      () => this.#idle(),
+      () => void this.#idle(),
       Math.max(10, options.settleDelayMs / 10),
     );
-    this.#idle();
+    this.#scanOn();
   }
 
   #state(key: string): string | undefined {
@@ -248,34 +252,65 @@ class StoreWorker {
     }
   }
 
-  /** Work that can wait: settle, scan, fill the reserve. A slice at a time. */
-  #idle(): void {
-    if (this.#failed !== undefined) return;
-    clearTimeout(this.#idleTimer);
-    const untilMs = performance.now() + SLICE_MS;
-    let isMore = this.#settle(this.#options.settleDelayMs, untilMs);
-    if (!this.#digests.isComplete) isMore = this.#scan(untilMs) || isMore;
-    if (this.#reserve.isReleased && this.#reserve.fill()) {
-      say({ kind: "database-full", isFull: false });
+  /** Work that can wait: settle, scan, fill the reserve, forget old keys. */
+  async #idle(): Promise<void> {
+    if (this.#isOver() || this.#isIdling) return;
+    this.#isIdling = true;
+    try {
+      this.#finisher.retryStuck();
+      this.#scanOn();
+      if (this.#reserve.isReleased && this.#reserve.fill()) {
+        say({ kind: "database-full", isFull: false });
+      }
+      this.#forgetKeys();
+      while (await this.#settle(this.#options.settleDelayMs));
+    } finally {
+      this.#isIdling = false;
     }
-    if (isMore) this.#idleTimer = setTimeout(() => this.#idle(), 0);
   }
 
-  /** Returns whether there is more to settle now. */
-  #settle(minAgeMs: number, untilMs: number): boolean {
-    const beforeMs = performance.now() - minAgeMs;
-    const settled = this.#finisher.settle(beforeMs, untilMs);
+  #isOver(): boolean {
+    return this.#failed !== undefined || this.#isClosed;
+  }
+
+  /** Returns whether anything was settled. */
+  async #settle(minAgeMs: number): Promise<boolean> {
+    if (this.#isOver()) return false;
+    const settled = await this.#finisher.settle(performance.now() - minAgeMs);
+    if (this.#isOver() || settled.length === 0) return false;
+    this.#guard(() =>
+      this.#committer.forget(settled.map(({ number }) => number))
+    );
+    this.#finisher.dropTokens(settled);
+    this.#startFlushTimer();
+    return true;
+  }
+
+  /** Close the log when a statement outside a batch fails. */
+  #guard(act: () => void): void {
     try {
-      this.#committer.forget(settled.map(({ number }) => number));
+      act();
     } catch (error) {
-      if (isDatabaseFull(error)) return false;
+      if (isDatabaseFull(error)) return;
       this.#failed = `the database cannot be written: ${describeError(error)}`;
       warn("the log is closed", { why: this.#failed });
-      return false;
     }
-    this.#finisher.dropTokens(settled);
-    if (settled.length > 0) this.#startFlushTimer();
-    return settled.length > 0;
+  }
+
+  #forgetKeys(): void {
+    const nowMs = Date.now();
+    if (nowMs - this.#keysForgottenMs < KEY_CHECK_MS) return;
+    this.#keysForgottenMs = nowMs;
+    const beforeMs = nowMs - this.#options.keyLifeMs;
+    this.#guard(() => this.#statements.dropKeys.run({ beforeMs }));
+  }
+
+  /** Scan a slice now and the rest in between. */
+  #scanOn(): void {
+    if (this.#isOver() || this.#digests.isComplete) return;
+    if (this.#scan(performance.now() + SLICE_MS)) {
+      setTimeout(() => this.#scanOn(), 0);
+    }
   }
 
   #scan(untilMs: number): boolean {
@@ -299,9 +334,14 @@ class StoreWorker {
   }
 
   /** Settle everything older than this now. */
-  settleNow(request: number, minAgeMs: number): void {
-    while (this.#settle(minAgeMs, Infinity)) {
-      // Until nothing is left.
+  async settleNow(request: number, minAgeMs: number): Promise<void> {
+    while (this.#isIdling) await pause();
+    this.#isIdling = true;
+    try {
+      this.#finisher.retryStuck();
+      while (await this.#settle(minAgeMs));
+    } finally {
+      this.#isIdling = false;
     }
     this.#answer(request);
   }
@@ -313,8 +353,8 @@ class StoreWorker {
 
   /** End the run; a clean end is durable before this returns. */
   close(request: number, clean: boolean): void {
+    this.#isClosed = true;
     clearInterval(this.#settleTimer);
-    clearTimeout(this.#idleTimer);
     this.#stopFlushTimer();
     if (clean && this.#failed === undefined) {
       const digests = this.#digests.save();
@@ -332,6 +372,10 @@ class StoreWorker {
 
 function isDatabaseFull(error: unknown): boolean {
   return /database or disk is full/.test(describeError(error));
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 function say(message: FromWorker): void {

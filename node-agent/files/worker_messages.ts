@@ -25,6 +25,8 @@ export interface WorkerOptions {
   readonly settleDelayMs: number;
   /** How long an undurable commit may wait for its flush, in ms. */
   readonly flushDelayMs: number;
+  /** How long an idempotency key is remembered, in ms. */
+  readonly keyLifeMs: number;
   /** Size of the reserve file, in bytes. */
   readonly reserveFileBytes: number;
 }
@@ -47,6 +49,7 @@ export type Op =
     readonly first: number;
     readonly steps: readonly Step[];
   }
+  /** Content of these is taken also when the state is known already. */
   | { readonly kind: "adopt"; readonly steps: readonly Step[] }
   | { readonly kind: "state"; readonly key: string; readonly value: string }
   /** The content of this version is wrong here, or right after all. */
