@@ -8,11 +8,11 @@
 import { z } from "zod";
 import type { GroupView } from "@kedge/schema";
 import { CliError } from "../errors.ts";
-import { tokenFile, trackerSpec } from "./programs.ts";
-import { agentSpec, type ProgramContext } from "./programs.ts";
-import { type Layout, writeWhole } from "./layout.ts";
+import { identityOf, provideToken, removeToken } from "./joining.ts";
+import { writeWhole } from "./layout.ts";
 import type { Operator } from "./operator.ts";
 import type { PlannedAgent } from "./plan_core.ts";
+import { agentSpec, type ProgramContext, trackerSpec } from "./programs.ts";
 import { lastLines, type ProgramSpec, startProgram } from "./program.ts";
 import { type AgentFacts, missing } from "./readiness_core.ts";
 import { Supervised, type SupervisorPorts } from "./supervisor.ts";
@@ -53,6 +53,8 @@ interface AgentSlot {
   readonly planned: PlannedAgent;
   readonly program: Supervised;
   said: z.infer<typeof ReadyLine> | undefined;
+  /** Taken out of the cluster by an operator: it is not started any more. */
+  isRemoved: boolean;
 }
 
 /** The running programs. */
@@ -89,6 +91,7 @@ export class LocalCluster {
       const slot: AgentSlot = {
         planned,
         said: undefined,
+        isRemoved: false,
         program: new Supervised(
           `node-${planned.index}`,
           () => this.#prepareAgent(slot),
@@ -132,10 +135,11 @@ export class LocalCluster {
       await this.#operator.createGroup(group, level);
       if (level !== undefined) await this.#operator.setLevel(group, level);
     }
+    await this.#mustKnowOurNodes();
     for (const slot of this.#agents) {
       slot.program.start();
       // New nodes join one after the other, so that node-1 becomes node 1.
-      if (!await hasIdentity(this.#context.layout, slot.planned)) {
+      if (await identityOf(this.#context.layout, slot.planned) === undefined) {
         await this.#until(() =>
           Promise.resolve(
             slot.said === undefined
@@ -157,7 +161,8 @@ export class LocalCluster {
   }
 
   async #whatIsMissing(groups: Set<string>): Promise<string | undefined> {
-    const facts: AgentFacts[] = this.#agents.map(({ planned, said }) => ({
+    const present = this.#agents.filter(({ isRemoved }) => !isRemoved);
+    const facts: AgentFacts[] = present.map(({ planned, said }) => ({
       index: planned.index,
       group: planned.group,
       node: said?.node,
@@ -166,7 +171,7 @@ export class LocalCluster {
       .catch((): GroupView[] | undefined => undefined);
     const line = missing(facts, views);
     if (line !== undefined) return line;
-    for (const { planned, said } of this.#agents) {
+    for (const { planned, said } of present) {
       const isServing = await this.#operator.isServing(said?.url ?? "")
         .catch(() => false);
       if (!isServing) return `waiting until node-${planned.index} serves`;
@@ -213,7 +218,7 @@ export class LocalCluster {
     );
   }
 
-  /** Before each start of an agent: a fresh token while it has no identity. */
+  /** Before each start of an agent: a token while it has no identity. */
   async #prepareAgent(slot: AgentSlot): Promise<ProgramSpec> {
     const { layout } = this.#context;
     const { planned } = slot;
@@ -221,20 +226,67 @@ export class LocalCluster {
       recursive: true,
       mode: 0o700,
     });
-    const path = tokenFile(layout, planned);
-    if (await hasIdentity(layout, planned)) {
-      await Deno.remove(path).catch(() => {});
+    const node = await identityOf(layout, planned);
+    if (node === undefined) {
+      await provideToken(layout, planned, this.#operator);
     } else {
-      const token = await this.#operator.joinToken(planned.group);
-      await writeWhole(path, token + "\n", 0o600);
+      await this.#stopIfRemoved(slot, node);
     }
     return agentSpec(this.#context, planned, (line) => {
       const ready = parseReady(line);
       if (ready === undefined) return;
       slot.said = ready;
       this.#saveRunning();
-      Deno.remove(path).catch(() => {});
+      void removeToken(layout, planned);
     });
+  }
+
+  /** A node that an operator removed would only be refused again and again. */
+  async #stopIfRemoved(slot: AgentSlot, node: number): Promise<void> {
+    const members = await this.#members();
+    if (members === undefined || members.has(node)) return;
+    slot.isRemoved = true;
+    this.#ports.say(
+      `${slot.program.name} (node ${node}) was removed from its group: not started; its data stays in ${
+        this.#context.layout.node(slot.planned.index)
+      }`,
+    );
+    // Not awaited: it waits for the loop that we are called from.
+    void slot.program.stop();
+  }
+
+  /**
+   * Our nodes must not be all unknown: then the shared KV store is another one,
+   * and starting would look like an operator had removed everything.
+   */
+  async #mustKnowOurNodes(): Promise<void> {
+    const { layout, plan } = this.#context;
+    const nodes: number[] = [];
+    for (const planned of plan.agents) {
+      const node = await identityOf(layout, planned);
+      if (node !== undefined) nodes.push(node);
+    }
+    const members = await this.#members();
+    if (nodes.length === 0 || members === undefined) return;
+    if (nodes.some((node) => members.has(node))) return;
+    throw new CliError(
+      `The tracker knows none of the nodes in ${layout.data}`,
+      `was ${layout.tracker} removed or replaced? Bring it back, or start in another directory with --data`,
+    );
+  }
+
+  /** Every member of every group; `undefined` when the tracker is silent. */
+  async #members(): Promise<Set<number> | undefined> {
+    try {
+      const groups = await this.#operator.groups();
+      return new Set(
+        groups.flatMap(({ register }) =>
+          register.members.map(({ node }) => node)
+        ),
+      );
+    } catch {
+      return undefined;
+    }
   }
 
   /** Keep `running.json` true: who runs with which process number. */
@@ -256,17 +308,5 @@ function parseReady(line: string): z.infer<typeof ReadyLine> | undefined {
     return ReadyLine.safeParse(JSON.parse(line)).data;
   } catch {
     return undefined;
-  }
-}
-
-async function hasIdentity(
-  layout: Layout,
-  { index }: PlannedAgent,
-): Promise<boolean> {
-  try {
-    await Deno.stat(`${layout.node(index)}/agent.json`);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -26,7 +26,6 @@ const INHERITED = [
   "NO_PROXY",
   "LD_LIBRARY_PATH",
   "LD_PRELOAD",
-  "LANG",
 ] as const;
 
 /** Files for HTTPS. */
@@ -155,22 +154,36 @@ export function inherited(
   return found;
 }
 
-/** Settings of trackers and agents, without the client's key and files. */
+/**
+ * Variables of a cluster that is not ours, or of its clients: they must not
+ * reach our programs, whose addresses, files and secrets we choose.
+ */
+const NOT_OURS: ReadonlySet<string> = new Set([
+  "KEDGE_ADMIN_KEY",
+  "KEDGE_ADVERTISE",
+  "KEDGE_API_KEY",
+  "KEDGE_CA",
+  "KEDGE_DATA",
+  "KEDGE_GROUP",
+  "KEDGE_JOIN_TOKEN",
+  "KEDGE_KEY_FILE",
+  "KEDGE_KV",
+  "KEDGE_LISTEN",
+  "KEDGE_PEER_ADVERTISE",
+  "KEDGE_STORE_PATHS",
+  "KEDGE_TLS_CERT",
+  "KEDGE_TLS_KEY",
+  "KEDGE_TRACKER",
+]);
+
+/** Settings of trackers and agents that a user may choose for all of them. */
 function ours(env: Readonly<Record<string, string>>): Record<string, string> {
-  const clients = new Set([
-    "KEDGE_API_KEY",
-    "KEDGE_CA",
-    "KEDGE_KEY_FILE",
-    "KEDGE_TRACKER",
-    "KEDGE_JOIN_TOKEN",
-    "KEDGE_ADMIN_KEY",
-  ]);
   return {
     // A local cluster is for trying out: a nearly full laptop must do.
     KEDGE_RESERVED_STORAGE_SPACE: "1%",
     ...Object.fromEntries(
       Object.entries(env).filter(([name]) =>
-        name.startsWith("KEDGE_") && !clients.has(name)
+        name.startsWith("KEDGE_") && !NOT_OURS.has(name)
       ),
     ),
   };

@@ -29,7 +29,7 @@ const identity = `${config.dataDir}/agent.json`;
 if (!await exists(identity)) {
   // A first start without a token fails, as the real one does.
   Deno.readTextFileSync(config.tokenFile ?? "");
-  Deno.writeTextFileSync(identity, "{}");
+  Deno.writeTextFileSync(identity, JSON.stringify({ identity: { node } }));
 }
 const server = Deno.serve(
   { ...config.listen, onListen() {} },

@@ -7,7 +7,10 @@ const { hostname, port } = parseHostPort(Deno.env.get("KEDGE_LISTEN") ?? "") ??
 const gen = crypto.randomUUID();
 const key = Deno.readTextFileSync(Deno.env.get("KEDGE_ADMIN_KEY_FILE") ?? "")
   .trim();
-const joined: number[] = [];
+// Kept beside the KV, so that a second start knows its nodes.
+const memory = `${Deno.env.get("KEDGE_KV")}.stub`;
+const joined: number[] = await Deno.readTextFile(memory)
+  .then(JSON.parse, () => []);
 
 const server = Deno.serve(
   { hostname, port, onListen() {} },
@@ -15,7 +18,9 @@ const server = Deno.serve(
     const path = new URL(request.url).pathname;
     if (path === "/health") return Response.json({ ok: true });
     if (path === "/stub/join") {
-      joined.push(await request.json());
+      const node = await request.json();
+      if (!joined.includes(node)) joined.push(node);
+      Deno.writeTextFileSync(memory, JSON.stringify(joined));
       return Response.json({});
     }
     if (request.headers.get("authorization") !== `Bearer ${key}`) {
