@@ -6,53 +6,24 @@
  * offset size field                 offset size field
  *      0    8 incarnation                0    8 incarnation
  *      8    8 first sequence             8    8 written: all up to here stored
- *     16    … records, each:            16    8 durable: all up to here flushed
- *           4 textLength
- *           4 inlineLength          reject
- *           … JSON of the record         0    8 epoch that the receiver knows
- *           … inline bytes
+ *     16    … records, see              16    8 durable: all up to here flushed
+ *             record_codec.ts       reject
+ *                                        0    8 epoch that the receiver knows
  * ```
  *
- * The JSON is `{change, content}`; it is checked with zod when it arrives, and
- * its file ID must be one of the receiver's group. All integers are big-endian.
+ * All integers are big-endian. The file ID of a record must be one of the
+ * receiver's group.
  *
  * @module
  */
 
-import { Buffer } from "node:buffer";
-import { z } from "zod";
-import { Change } from "../change.ts";
 import { parseFileId } from "../file_id.ts";
 import type { GroupName } from "../group.ts";
-import { INLINE_BODY_BYTES_MAX } from "../limits.ts";
+import { ByteReader, ByteWriter, CutOffError } from "./byte_cursor.ts";
+import { decodeRecord, type WireRecord } from "./record_codec.ts";
 
-/** Where the bytes of a record are. */
-export const WireContent = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("none") }).describe("There are none"),
-  z.object({ kind: z.literal("inline") }).describe("In the same frame"),
-  z.object({
-    kind: z.literal("elsewhere"),
-    sizeBytes: z.int().min(0),
-    crc32: z.int().min(0).max(0xffff_ffff),
-    sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  }).describe("Staged ahead over a bulk link, or to be asked for"),
-  z.object({ kind: z.literal("unknown") })
-    .describe("To be asked for, as the sender no longer has them apart"),
-]);
-/** Where the bytes of a record are. */
-export type WireContent = z.infer<typeof WireContent>;
-
-const RecordText = z.object({ change: Change, content: WireContent });
-
-/** One record as it travels. */
-export interface WireRecord {
-  /** The change. */
-  readonly change: Change;
-  /** Where its bytes are. */
-  readonly content: WireContent;
-  /** The bytes, when they are inline; empty otherwise. */
-  readonly inline: Uint8Array<ArrayBuffer>;
-}
+export { encodeRecord } from "./record_codec.ts";
+export type { WireContent, WireRecord } from "./record_codec.ts";
 
 /** The body of a `records` frame. */
 export interface RecordsBody {
@@ -79,34 +50,8 @@ export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly fault: string };
 
-const RECORDS_HEAD_BYTES = 16;
-const RECORD_HEAD_BYTES = 8;
 const ACK_BYTES = 24;
 const REJECT_BYTES = 8;
-const NO_BYTES = new Uint8Array(0);
-
-/**
- * Encode one record; the result may be kept and sent to several peers.
- *
- * @param change The change.
- * @param content Where its bytes are.
- * @param inline The bytes when `content` is inline; they are copied.
- */
-export function encodeRecord(
-  change: Change,
-  content: WireContent,
-  inline: Uint8Array = NO_BYTES,
-): Uint8Array<ArrayBuffer> {
-  const text = JSON.stringify({ change, content });
-  const textLength = Buffer.byteLength(text);
-  const bytes = new Uint8Array(RECORD_HEAD_BYTES + textLength + inline.length);
-  const buffer = Buffer.from(bytes.buffer);
-  buffer.writeUInt32BE(textLength, 0);
-  buffer.writeUInt32BE(inline.length, 4);
-  buffer.write(text, RECORD_HEAD_BYTES);
-  bytes.set(inline, RECORD_HEAD_BYTES + textLength);
-  return bytes;
-}
 
 /** Encode what stands in front of the records of a frame. */
 export function encodeRecordsHead(
@@ -126,47 +71,30 @@ export function decodeRecords(
   body: Uint8Array<ArrayBuffer>,
   group: GroupName,
 ): Decoded<RecordsBody> {
-  const head = decodeNumbers(body.subarray(0, RECORDS_HEAD_BYTES), 2);
-  if (head === undefined) return fault("the head of the records is damaged");
-  const [incarnation = 0, firstSequence = 0] = head;
-  if (incarnation < 1) return fault("an incarnation must be at least 1");
-  if (firstSequence < 1) return fault("a sequence must be at least 1");
-  const records: WireRecord[] = [];
-  for (let at = RECORDS_HEAD_BYTES; at < body.length;) {
-    const decoded = decodeRecord(body, at, group);
-    if (!decoded.ok) return decoded;
-    records.push(decoded.value.record);
-    at = decoded.value.end;
+  try {
+    return { ok: true, value: readRecords(new ByteReader(body), group) };
+  } catch (error) {
+    if (!(error instanceof CutOffError)) throw error;
+    return fault(`the records are damaged: ${error.message}`);
   }
-  if (records.length === 0) return fault("a records frame holds no record");
-  if (!Number.isSafeInteger(firstSequence + records.length)) {
-    return fault("the sequences are too large");
-  }
-  return { ok: true, value: { incarnation, firstSequence, records } };
 }
 
-function decodeRecord(
-  body: Uint8Array<ArrayBuffer>,
-  at: number,
-  group: GroupName,
-): Decoded<{ record: WireRecord; end: number }> {
-  const buffer = Buffer.from(body.buffer, body.byteOffset, body.length);
-  if (at + RECORD_HEAD_BYTES > body.length) return fault("a record is cut off");
-  const textEnd = at + RECORD_HEAD_BYTES + buffer.readUInt32BE(at);
-  const inlineLength = buffer.readUInt32BE(at + 4);
-  const end = textEnd + inlineLength;
-  if (end > body.length) return fault("a record is cut off");
-  if (inlineLength > INLINE_BODY_BYTES_MAX) {
-    return fault(`${inlineLength} inline bytes are more than allowed`);
+function readRecords(reader: ByteReader, group: GroupName): RecordsBody {
+  const incarnation = reader.u64();
+  const firstSequence = reader.u64();
+  if (incarnation < 1) throw new CutOffError("incarnation 0");
+  if (firstSequence < 1) throw new CutOffError("sequence 0");
+  const records: WireRecord[] = [];
+  do {
+    const record = decodeRecord(reader);
+    const wrong = wrongRecord(record, group);
+    if (wrong !== undefined) throw new CutOffError(wrong);
+    records.push(record);
+  } while (reader.left > 0);
+  if (!Number.isSafeInteger(firstSequence + records.length)) {
+    throw new CutOffError("the sequences are too large");
   }
-  const text = parseJson(buffer.toString("utf8", at + 8, textEnd));
-  const parsed = RecordText.safeParse(text);
-  if (!parsed.success) return fault("a record is not valid");
-  const record = { ...parsed.data, inline: body.subarray(textEnd, end) };
-  const wrong = wrongRecord(record, group);
-  return wrong === undefined
-    ? { ok: true, value: { record, end } }
-    : fault(wrong);
+  return { incarnation, firstSequence, records };
 }
 
 function wrongRecord(
@@ -215,7 +143,7 @@ export function encodeAck(ack: AckBody): Uint8Array<ArrayBuffer> {
 }
 
 /** Decode the body of an `ack` frame. */
-export function decodeAck(body: Uint8Array): Decoded<AckBody> {
+export function decodeAck(body: Uint8Array<ArrayBuffer>): Decoded<AckBody> {
   const numbers = body.length === ACK_BYTES
     ? decodeNumbers(body, 3)
     : undefined;
@@ -231,7 +159,7 @@ export function encodeReject(epoch: number): Uint8Array<ArrayBuffer> {
 }
 
 /** Decode the body of a `reject` frame. */
-export function decodeReject(body: Uint8Array): Decoded<number> {
+export function decodeReject(body: Uint8Array<ArrayBuffer>): Decoded<number> {
   const numbers = body.length === REJECT_BYTES
     ? decodeNumbers(body, 1)
     : undefined;
@@ -240,32 +168,18 @@ export function decodeReject(body: Uint8Array): Decoded<number> {
 }
 
 function encodeNumbers(numbers: readonly number[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(numbers.length * 8);
-  const view = new DataView(bytes.buffer);
-  numbers.forEach((value, index) => {
-    if (!Number.isSafeInteger(value) || value < 0) {
-      throw new RangeError(`Cannot encode ${value}: not a position`);
-    }
-    view.setBigUint64(index * 8, BigInt(value));
-  });
-  return bytes;
+  const writer = new ByteWriter();
+  for (const value of numbers) writer.u64(value);
+  return writer.written().slice();
 }
 
-function decodeNumbers(bytes: Uint8Array, count: number): number[] | undefined {
-  if (bytes.length !== count * 8) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const numbers: number[] = [];
-  for (let index = 0; index < count; index++) {
-    const value = Number(view.getBigUint64(index * 8));
-    if (!Number.isSafeInteger(value)) return undefined;
-    numbers.push(value);
-  }
-  return numbers;
-}
-
-function parseJson(text: string): unknown {
+function decodeNumbers(
+  bytes: Uint8Array<ArrayBuffer>,
+  count: number,
+): number[] | undefined {
   try {
-    return JSON.parse(text);
+    const reader = new ByteReader(bytes);
+    return Array.from({ length: count }, () => reader.u64());
   } catch {
     return undefined;
   }
