@@ -1,0 +1,139 @@
+/**
+ * From options and what an earlier start left to everything that is fixed before
+ * the first program runs: plan, certificates, access, key.
+ *
+ * @module
+ */
+
+import { resolve } from "node:path";
+import { isLoopback, parseHostPort, urlOf } from "@kedge/schema/config/units";
+import { wholeNumber } from "../args.ts";
+import { CliError, messageOf, UsageError } from "../errors.ts";
+import { EXIT } from "../exit_codes.ts";
+import { adminKey } from "./admin_key.ts";
+import { type Layout, writeWhole } from "./layout.ts";
+import type { StartValues } from "./options.ts";
+import { ClusterPlan, draftPlan } from "./plan_core.ts";
+import { choosePorts } from "./ports.ts";
+import type { TlsFiles } from "./programs.ts";
+
+/** What is fixed before the first program runs. */
+export interface Settled {
+  readonly plan: ClusterPlan;
+  readonly tls: TlsFiles | undefined;
+  readonly access: "open" | "key";
+  /** The operator's key, and whether it was made just now. */
+  readonly key: string;
+  readonly isNewKey: boolean;
+}
+
+/**
+ * Fix everything, and keep the plan for the next start.
+ *
+ * @param layout The data directory; we hold its lock.
+ * @param values What stood on the command line.
+ * @throws {UsageError} For options that cannot be.
+ * @throws {CliError} For a plan that cannot be read, a cluster that would get
+ * smaller, or a port that is taken.
+ */
+export async function settle(
+  layout: Layout,
+  values: StartValues,
+): Promise<Settled> {
+  const { plan, tls } = await planOf(layout, values);
+  const access = accessOf(values.access, plan.hostname);
+  const { key, isNew } = await adminKey(layout.adminKey);
+  await writeWhole(layout.cluster, JSON.stringify(plan, null, 2), 0o644);
+  return { plan, tls, access, key, isNewKey: isNew };
+}
+
+async function planOf(
+  layout: Layout,
+  values: StartValues,
+): Promise<{ plan: ClusterPlan; tls: TlsFiles | undefined }> {
+  const listen = values.listen === undefined
+    ? undefined
+    : parseHostPort(values.listen);
+  if (values.listen !== undefined && listen === undefined) {
+    throw new UsageError(`--listen must be HOST:PORT, got "${values.listen}"`);
+  }
+  const count = (name: "groups" | "replicas", max: number) => {
+    const text = values[name];
+    return text === undefined
+      ? undefined
+      : wholeNumber(`--${name}`, text, { min: 1, max });
+  };
+  const hasOwnTls = values["tls-cert"] !== undefined ||
+    values["tls-key"] !== undefined;
+  const drafted = draftPlan(await readPlan(layout.cluster), {
+    hostname: listen?.hostname,
+    advertise: values.advertise,
+    port: listen?.port,
+    groups: count("groups", 64),
+    replicas: count("replicas", 16),
+    tls: values.tls || hasOwnTls ? true : undefined,
+  });
+  if (!drafted.ok) {
+    throw new CliError(
+      `Cannot make the cluster smaller: ${drafted.reason}`,
+      "drain and remove nodes with `kedge drain N` and `kedge node remove N`",
+      EXIT.misused,
+    );
+  }
+  const plan = choosePorts(drafted.draft);
+  const tls = plan.tls ? await tlsFiles(layout, values, plan) : undefined;
+  const address = { hostname: plan.advertise, port: plan.port };
+  return { plan: { ...plan, tracker: urlOf(address, plan.tls) }, tls };
+}
+
+/** Open is for this machine only; the tracker would refuse it too. */
+function accessOf(
+  wanted: string | undefined,
+  hostname: string,
+): "open" | "key" {
+  if (wanted === "open" && !isLoopback(hostname)) {
+    throw new UsageError(
+      `--access open needs a loopback address, not ${hostname}: others could upload and delete`,
+    );
+  }
+  if (wanted === "key" || !isLoopback(hostname)) return "key";
+  return "open";
+}
+
+async function readPlan(path: string): Promise<ClusterPlan | undefined> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  try {
+    return ClusterPlan.parse(JSON.parse(text));
+  } catch (error) {
+    throw new CliError(
+      `Cannot read ${path}: ${messageOf(error)}`,
+      "restore the file, or move it away to choose ports and nodes anew",
+    );
+  }
+}
+
+async function tlsFiles(
+  layout: Layout,
+  values: StartValues,
+  plan: ClusterPlan,
+): Promise<TlsFiles> {
+  const { "tls-cert": cert, "tls-key": key } = values;
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new UsageError("--tls-cert and --tls-key belong together");
+  }
+  if (cert !== undefined && key !== undefined) {
+    return {
+      certFile: resolve(cert),
+      keyFile: resolve(key),
+      caFile: undefined,
+    };
+  }
+  const { makeLocalTls } = await import("./local_tls.ts");
+  return await makeLocalTls(layout.tls, [plan.advertise, plan.hostname]);
+}
