@@ -1,0 +1,215 @@
+/**
+ * Two replicators over TCP with stores on a real disk.
+ */
+
+import assert from "node:assert/strict";
+import type { Level } from "@kedge/schema";
+import type { Change, FileEntry } from "@kedge/schema/change";
+import {
+  openStore,
+  type Store,
+  type StoreOptions,
+} from "../../node-agent/files/store.ts";
+import { TcpTransport } from "../../node-agent/adapters/tcp_transport.ts";
+import { GroupReplicator } from "../../node-agent/sync/replicator.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { MemoryTracker } from "../helpers/memory_tracker.ts";
+import { TEST_SECRET } from "../helpers/replica_group.ts";
+
+const CLOCK = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+};
+
+/** One node with a real store. */
+class DiskNode implements AsyncDisposable {
+  readonly lines: string[] = [];
+  readonly store: Store;
+  readonly replicator: GroupReplicator;
+
+  private constructor(node: number, store: Store, tracker: MemoryTracker) {
+    this.store = store;
+    const line = (message: string, facts: Record<string, unknown> = {}) => {
+      this.lines.push(`${message} ${JSON.stringify(facts)}`);
+    };
+    this.replicator = new GroupReplicator({
+      node,
+      group: "group1",
+      clusterSecret: TEST_SECRET,
+      files: store.files,
+      log: store.log,
+      transport: new TcpTransport(),
+      tracker: tracker.port(node),
+      clock: CLOCK,
+      logger: { info: line, warn: line },
+      listen: { hostname: "127.0.0.1", port: 0 },
+      mayHaveLost: false,
+      defaultSettings: { level: "B", fileBytesMax: 1024 ** 4 },
+      settings: { regrowDelayMs: 100 },
+      report: () => ({
+        url: `http://127.0.0.1:${8000 + node}`,
+        peerAddress: this.replicator.address,
+        storePaths: store.files.storePaths(),
+        load: 0,
+        fileCount: store.files.fileCount(),
+        uploadPriority: 10,
+        version: "test",
+        alarms: [],
+        scrub: null,
+      }),
+      onRestartLog: (why) => line(`restart-log ${why}`),
+    });
+    this.replicator.start();
+  }
+
+  static async open(
+    dir: string,
+    node: number,
+    tracker: MemoryTracker,
+  ): Promise<DiskNode> {
+    const options: StoreOptions = {
+      dataDir: `${dir}/${node}/data`,
+      storePaths: [`${dir}/${node}/p0`],
+      node,
+      group: "group1",
+      reserve: { kind: "bytes", bytes: 0 },
+      clock: CLOCK,
+      log: { info() {}, warn() {} },
+      reserveFileBytes: 0,
+    };
+    const store = await openStore(options);
+    const isMember = tracker.current.members.some((one) => one.node === node);
+    if (!isMember) {
+      tracker.change({ kind: "add", node, store: store.log.store });
+    }
+    return new DiskNode(node, store, tracker);
+  }
+
+  async upload(bytes: Uint8Array, level: Level): Promise<{
+    entry: FileEntry;
+    holders: readonly number[];
+  }> {
+    const { files } = this.store;
+    const relay = this.replicator.openRelay();
+    const body = new Blob([new Uint8Array(bytes)]).stream();
+    const sizeBytes = bytes.length;
+    const staged = await files.stage({
+      body,
+      sizeBytes,
+      sizeBytesMax: 1e12,
+      relay,
+      durable: level === "C",
+    });
+    const id = files.newId({ staged, extension: "bin", appender: false });
+    const entry: FileEntry = {
+      id,
+      state: "present",
+      epoch: this.replicator.register().epoch,
+      version: 1,
+      origin: this.store.log.node,
+      sizeBytes,
+      crc32: staged.crc32,
+      sha256: staged.sha256,
+      type: null,
+      name: null,
+      meta: {},
+      createdS: Math.floor(Date.now() / 1000),
+      appender: false,
+      master: null,
+    };
+    const change: Change = { entry, body: { kind: "whole" } };
+    const content = staged.inline === undefined
+      ? { kind: "staged" as const, staged }
+      : { kind: "inline" as const, bytes: staged.inline };
+    const done = await this.replicator.commit(change, content, level);
+    return { entry, holders: done.holders.toSorted() };
+  }
+
+  async read(entry: FileEntry): Promise<Uint8Array> {
+    const content = await this.store.files.read(entry);
+    return content instanceof Uint8Array
+      ? content
+      : new Uint8Array(await new Response(content).arrayBuffer());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.replicator.stop();
+    await this.store.close({ clean: true });
+  }
+}
+
+async function inSync(tracker: MemoryTracker, ...nodes: DiskNode[]) {
+  await eventually(() => {
+    const { epoch, insync } = tracker.current;
+    return insync.length === nodes.length &&
+      nodes.every((node) => node.store.log.register()?.epoch === epoch);
+  }, { what: "both in sync", pauseMs: 20 });
+}
+
+function patterned(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = (i * 31 + (i >> 8)) & 0xff;
+  return bytes;
+}
+
+Deno.test("two stores on disk hold the same, whatever the size and level", async () => {
+  const dir = await Deno.makeTempDir();
+  const tracker = new MemoryTracker();
+  try {
+    await using first = await DiskNode.open(dir, 1, tracker);
+    await using second = await DiskNode.open(dir, 2, tracker);
+    await inSync(tracker, first, second);
+    for (const level of ["A", "B", "C"] as const) {
+      for (const size of [0, 1, 5000, 65_536, 65_537, 3_000_000]) {
+        const bytes = patterned(size);
+        const { entry, holders } = await first.upload(bytes, level);
+        if (level !== "A") assert.deepEqual(holders, [1, 2]);
+        await eventually(() => second.store.files.lookup(entry.id), {
+          what: `${size} bytes at ${level}`,
+          pauseMs: 5,
+        });
+        assert.deepEqual(await second.read(entry), bytes);
+      }
+    }
+    const many = await Promise.all(
+      Array.from(
+        { length: 300 },
+        (_, i) =>
+          (i % 2 ? first : second).upload(patterned(i * 40), i % 3 ? "B" : "C"),
+      ),
+    );
+    for (const { entry } of many) {
+      assert.deepEqual(await second.read(entry), await first.read(entry));
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("a node on disk that was away is filled by records, one that is new by comparison", async () => {
+  const dir = await Deno.makeTempDir();
+  const tracker = new MemoryTracker();
+  try {
+    await using first = await DiskNode.open(dir, 1, tracker);
+    const second = await DiskNode.open(dir, 2, tracker);
+    await inSync(tracker, first, second);
+    const before = await first.upload(patterned(500_000), "B");
+    await second[Symbol.asyncDispose]();
+    const sizes = [10, 70_000, 65_536, 1_200_000];
+    const alone = [];
+    for (const size of sizes) {
+      alone.push(await first.upload(patterned(size), "B"));
+    }
+    await using again = await DiskNode.open(dir, 2, tracker);
+    await inSync(tracker, first, again);
+    await using third = await DiskNode.open(dir, 3, tracker);
+    await inSync(tracker, first, again, third);
+    for (const { entry } of [before, ...alone]) {
+      const bytes = patterned(entry.sizeBytes);
+      assert.deepEqual(await again.read(entry), bytes);
+      assert.deepEqual(await third.read(entry), bytes);
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
