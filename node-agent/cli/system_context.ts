@@ -92,7 +92,8 @@ function output(sink: Sink): Output {
 
 function columns(): number {
   try {
-    return Deno.consoleSize().columns;
+    // Some terminals do not know their size and say 0.
+    return Deno.consoleSize().columns || 80;
   } catch {
     return 80;
   }
