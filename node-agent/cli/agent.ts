@@ -1,5 +1,6 @@
 /** `kedge agent`: serve the disks of this host, or rebuild their index. */
 
+import { Problem, PROBLEMS } from "@kedge/schema";
 import {
   type AgentConfig,
   type AgentSetting,
@@ -66,11 +67,25 @@ agent first.`,
       throw new UsageError(`Unexpected word "${more[0] ?? verb}"`);
     }
     const config = await settingsFrom(values, context);
-    return verb === "rebuild-index"
-      ? await rebuild(config, context, values.json === true)
-      : await serve(config, context, values.json === true);
+    const isJson = values.json === true;
+    try {
+      return verb === "rebuild-index"
+        ? await rebuild(config, context, isJson)
+        : await serve(config, context, isJson);
+    } catch (error) {
+      if (error instanceof Problem) throw refusal(error);
+      throw error;
+    }
   },
 };
+
+/** A refusal with a name is expected: it says itself what to do. */
+function refusal(problem: Problem): CliError {
+  const next = problem.slug === "invalid-request"
+    ? "kedge agent --help"
+    : PROBLEMS[problem.slug].next;
+  return new CliError(problem.message, next);
+}
 
 function optionOf({ description, fallback, isList }: AgentSetting): Option {
   return {
@@ -145,7 +160,9 @@ async function rebuild(
     if (!isJson) context.err.line(line);
   });
   context.out.line(
-    isJson ? JSON.stringify(report) : `${report.files} files are in the index`,
+    isJson
+      ? JSON.stringify(report)
+      : `${report.files} files are in the index; ${report.damaged} are damaged and will be fetched from the group; ${report.strange} names are no file IDs and were left alone`,
   );
   return EXIT.ok;
 }

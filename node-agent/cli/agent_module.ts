@@ -6,7 +6,11 @@ import type { AgentConfig } from "@kedge/schema/config/agent";
 export type RebuildIndex = (
   config: AgentConfig,
   say: (line: string) => void,
-) => Promise<{ readonly files: number }>;
+) => Promise<{
+  readonly files: number;
+  readonly damaged: number;
+  readonly strange: number;
+}>;
 
 /** Load the agent. */
 export async function loadRunAgent(): Promise<
