@@ -67,7 +67,8 @@ export async function expectAllReadable(
       const later = await faultOf(agent.url, file);
       faults.push(
         `${fault} at ${agent.name}; 2 s later: ${later ?? "good"}; ` +
-          `on disk: ${cluster.agents.map((a) => onDisk(a, file.id))}`,
+          `on disk: ${cluster.agents.map((a) => onDisk(a, file.id))}; logs:\n` +
+          cluster.agents.flatMap((a) => linesAbout(a, file.id)).join("\n"),
       );
     }
   };
@@ -92,6 +93,11 @@ async function faultOf(
   } catch (error) {
     return `LOST: ${error}`;
   }
+}
+
+function linesAbout(agent: Agent, id: string): string[] {
+  return agent.child.text.split("\n").filter((line) => line.includes(id))
+    .slice(-5).map((line) => `  ${agent.name}: ${line}`);
 }
 
 function onDisk(agent: Agent, id: string): string {

@@ -115,11 +115,24 @@ Deno.test("S31: a KV file restored from an old copy is noticed", async () => {
     assert.deepEqual(await readFile(url, before.id), text("before the copy"));
     assert.deepEqual(await readFile(url, after.id), text("after the copy"));
   }
-  const alarms = (await api.nodes()).flatMap((n) => n.report?.alarms ?? []);
-  assert(alarms.length > 0, "operators are told");
+  await eventually(async () => {
+    const nodes = await api.nodes();
+    return nodes.some(({ report }) => (report?.alarms.length ?? 0) > 0);
+  }, { what: "operators to be told" });
 
-  // Whoever restored it says so, and the group goes on.
+  // Whoever restored it declares a member good, with an epoch beyond all that
+  // was, says so to every agent, and the group goes on.
+  await api.call("POST", "/v1/groups/group1/force", { node: a.node });
   for (const { node } of [a, b]) {
-    await api.call("POST", `/v1/nodes/${node}/confirm`).catch(() => {});
+    await api.call("POST", `/v1/nodes/${node}/confirm`);
+  }
+  const last = await eventually(
+    () => api.upload(text("goes on"), { level: "C" }),
+    { what: "an upload after the confirmation", deadlineMs: 30_000 },
+  );
+  await cluster.untilInSync();
+  await untilSame(cluster);
+  for (const { id } of [before, after, last]) {
+    for (const { url } of [a, b]) assert.equal(await readStatus(url, id), 200);
   }
 });
