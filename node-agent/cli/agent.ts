@@ -73,18 +73,26 @@ agent first.`,
         ? await rebuild(config, context, isJson)
         : await serve(config, context, isJson);
     } catch (error) {
-      if (error instanceof Problem) throw refusal(error);
-      throw error;
+      throw expected(error, context);
     }
   },
 };
 
-/** A refusal with a name is expected: it says itself what to do. */
-function refusal(problem: Problem): CliError {
-  const next = problem.slug === "invalid-request"
-    ? "kedge agent --help"
-    : PROBLEMS[problem.slug].next;
-  return new CliError(problem.message, next);
+/**
+ * The agent's own refusals, and plain errors of its start, say what to do;
+ * anything else is a bug and keeps its trace.
+ */
+function expected(error: unknown, context: CommandContext): unknown {
+  if (error instanceof Problem) {
+    const next = error.slug === "invalid-request"
+      ? "kedge agent --help"
+      : PROBLEMS[error.slug].next;
+    return new CliError(error.message, next);
+  }
+  const isPlain = error instanceof Error && error.name === "Error";
+  return isPlain && !context.env.KEDGE_DEBUG
+    ? new CliError(messageOf(error))
+    : error;
 }
 
 function optionOf({ description, fallback, isList }: AgentSetting): Option {
