@@ -78,6 +78,9 @@ export function authorize(
       `This needs a capability to ${wanted.action}: ?cap= or Authorization: Kedge`,
     );
   }
+  if (authority.keys.length === 0) {
+    throw new Problem("unavailable", "No tracker has told the keys yet");
+  }
   const verified = verifyCapability(text, authority.keys, authority.nowMs);
   if (!verified.ok) throw refusal(verified.fault);
   const { claims } = verified;
