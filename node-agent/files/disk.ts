@@ -123,18 +123,19 @@ export function removeSync(path: string): void {
   }
 }
 
-/** Make a folder and those above it, all of them on the disk when it returns. */
+/** Make a folder; its name and those of new folders above it are durable. */
 export function makeDurableDir(path: string): void {
   const made: string[] = [];
-  let at = path.replace(/\/+$/, "");
-  while (at !== "" && at !== "." && !exists(at)) {
-    made.push(at);
-    const slash = at.lastIndexOf("/");
-    at = slash < 0 ? "." : at.slice(0, slash);
-  }
+  for (let at = path; !exists(at); at = folderAbove(at)) made.push(at);
   Deno.mkdirSync(path, { recursive: true, mode: 0o750 });
-  if (made.length === 0) return;
-  for (const folder of [...made, at === "" ? "/" : at]) flushSync(folder);
+  for (const folder of made) flushSync(folderAbove(folder));
+  flushSync(folderAbove(path));
+}
+
+function folderAbove(path: string): string {
+  const slash = path.replace(/\/+$/, "").lastIndexOf("/");
+  if (slash < 0) return ".";
+  return slash === 0 ? "/" : path.slice(0, slash);
 }
 
 /** Whether there is something by this name. */

@@ -140,6 +140,10 @@ function keep(
     return replace(current, step, around, new Uint8Array(0));
   }
   if (body.kind === "none") return keepContent(current, entry);
+  // The very bytes may be here already, as after a rebuilt index.
+  if (content.kind === "none" && isSameHash(current, entry)) {
+    return keepContent(current, entry);
+  }
   if (body.kind === "whole") {
     if (content.kind === "inline") {
       return replace(current, step, around, slice(around.bytes, content));
@@ -259,6 +263,10 @@ function slice(
 function isBase(current: FileRow, base: BaseVersion): boolean {
   return current.tombstone === 0 && current.damaged === 0 &&
     current.epoch === base.baseEpoch && current.version === base.baseVersion;
+}
+
+function isSameHash(current: FileRow | undefined, entry: FileEntry): boolean {
+  return entry.sha256 !== null && current?.sha256 === entry.sha256;
 }
 
 function isSame(

@@ -20,6 +20,7 @@ import { lockDataDir } from "./lock.ts";
 import { Pump, type WorkerNews } from "./pump.ts";
 import { Reader } from "./reader.ts";
 import { RowCache } from "./row_cache.ts";
+import { Scrubber, type ScrubOptions } from "./scrubber.ts";
 import { Stager } from "./stager.ts";
 import { ReadStatements } from "./statements.ts";
 import { StorePaths } from "./store_paths.ts";
@@ -69,6 +70,8 @@ export interface Store {
   readonly log: StoredLog;
   /** Flush all files older than this now and drop their copies. */
   settle(minAgeMs: number): Promise<void>;
+  /** A scrubber over this store; the caller decides when it runs. */
+  scrubber(options: ScrubOptions): Scrubber;
   /** Operator: this store path was mended; take bytes again. */
   clearFence(pathIndex: number): Promise<void>;
   /** Stop. Only after a clean stop does the log go on under its number. */
@@ -172,6 +175,7 @@ async function openLocked(
     files,
     log: changes,
     settle: (minAgeMs) => pump.settle(minAgeMs),
+    scrubber: (how) => new Scrubber({ ...parts, log }, how),
     async clearFence(pathIndex) {
       const op = { kind: "fence", pathIndex, reason: null } as const;
       await pump.store(() => op, [], true);

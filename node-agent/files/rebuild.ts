@@ -1,0 +1,271 @@
+/**
+ * Makes a new database from the files alone: `kedge agent rebuild-index`.
+ *
+ * File IDs say origin, length and CRC-32, so most of a lost index is on the
+ * disks. The new database has a new identity: the group takes the node for
+ * empty and compares everything. What the files do not say (metadata, names,
+ * versions of appenders, deletes) comes back from the other members; entries
+ * made here have epoch 0, so that theirs win.
+ *
+ * @module
+ */
+
+import { createHash, randomUUID } from "node:crypto";
+import { z } from "zod";
+import { GroupName, NodeId, Problem } from "@kedge/schema";
+import type { FileEntry } from "@kedge/schema/change";
+import { rowOf } from "@kedge/schema/db";
+import { type FileId, parseFileId } from "@kedge/schema/file-id";
+import { BlockChecksums } from "./crc32.ts";
+import { openForWriting } from "./database.ts";
+import { describeError, exists, readFullSync } from "./disk.ts";
+import { Layout } from "./layout.ts";
+import { lockDataDir } from "./lock.ts";
+import { writeMarker } from "./path_gate.ts";
+import { WriteStatements } from "./statements.ts";
+
+const READ_BYTES = 1 << 20;
+/** Files per transaction, and per line of progress. */
+const BATCH_FILES = 1000;
+const FOLDER = /^[0-9A-F]{2}$/;
+const FOREIGN_HOME = /^M[0-9A-F]{2}$/;
+
+/** Whose index to make. */
+export interface RebuildOptions {
+  /** Folder of the database. */
+  readonly dataDir: string;
+  /** Folders of `M00`, `M01`, …, in the order they always had. */
+  readonly storePaths: readonly string[];
+  /** Number and group; from `DATA/agent.json` when missing. */
+  readonly identity?: { readonly node: NodeId; readonly group: string };
+}
+
+/** What was found. */
+export interface RebuildReport {
+  /** Files in the new index. */
+  readonly files: number;
+  /** Files whose content is wrong: to be fetched from a member. */
+  readonly damaged: number;
+  /** Names that are no file IDs; left alone. */
+  readonly strange: number;
+}
+
+const IdentityFile = z.object({
+  identity: z.object({ node: NodeId, group: GroupName }),
+});
+
+/**
+ * Make a new database from the files. The old one is kept beside it.
+ *
+ * @param options The agent must not run.
+ * @param say Called with a line for the operator now and then.
+ * @throws {Problem} `already-exists` while an agent uses the folder.
+ */
+export async function rebuildIndex(
+  options: RebuildOptions,
+  say: (line: string) => void,
+): Promise<RebuildReport> {
+  const { dataDir, storePaths } = options;
+  const layout = new Layout(dataDir, storePaths);
+  const { node, group } = options.identity ?? await readIdentity(dataDir);
+  for (let index = 0; index < storePaths.length; index++) {
+    if (!exists(layout.data(index))) {
+      throw new Problem(
+        "invalid-request",
+        `Store path ${index} has no "data" folder: is the disk mounted?`,
+      );
+    }
+  }
+  const lock = lockDataDir(layout.lock);
+  try {
+    keepAside(layout.database);
+    const database = openForWriting(layout.database);
+    try {
+      const rebuilder = new Rebuilder(
+        layout,
+        new WriteStatements(database),
+        { node, group, say },
+      );
+      return rebuilder.run();
+    } finally {
+      database.close();
+    }
+  } finally {
+    lock.close();
+  }
+}
+
+async function readIdentity(dataDir: string) {
+  try {
+    const text = await Deno.readTextFile(`${dataDir}/agent.json`);
+    return IdentityFile.parse(JSON.parse(text)).identity;
+  } catch (error) {
+    throw new Problem(
+      "invalid-request",
+      `Cannot read who this node is from its "agent.json": ${
+        describeError(error)
+      }`,
+    );
+  }
+}
+
+/** The old database may hold what nobody else has: never delete it. */
+function keepAside(path: string): void {
+  if (!exists(path)) return;
+  let number = 1;
+  while (exists(`${path}.old-${number}`)) number++;
+  for (const part of ["-wal", "-shm", ""]) {
+    if (!exists(path + part)) continue;
+    Deno.renameSync(path + part, `${path}.old-${number}${part}`);
+  }
+}
+
+/** Whose files they are, and who hears how it goes. */
+interface RebuildContext {
+  readonly node: NodeId;
+  readonly group: string;
+  readonly say: (line: string) => void;
+}
+
+/** One run over all store paths. */
+class Rebuilder {
+  readonly #layout: Layout;
+  readonly #statements: WriteStatements;
+  readonly #context: RebuildContext;
+  #files = 0;
+  #damaged = 0;
+  #strange = 0;
+
+  constructor(
+    layout: Layout,
+    statements: WriteStatements,
+    context: RebuildContext,
+  ) {
+    this.#layout = layout;
+    this.#statements = statements;
+    this.#context = context;
+  }
+
+  run(): RebuildReport {
+    const { node, group } = this.#context;
+    const store = randomUUID();
+    this.#statements.begin();
+    const facts = { store, node, group, incarnation: Date.now(), clean: 1 };
+    for (const [key, value] of Object.entries(facts)) {
+      this.#statements.putState.run({ key, value: String(value) });
+    }
+    for (let index = 0; index < this.#layout.pathCount; index++) {
+      this.#context.say(`reading store path M${index}`);
+      this.#scan(index);
+      this.#statements.putPath.run({ pathIndex: index, fenced: null });
+    }
+    this.#statements.commit();
+    // Last: until then the paths belong to the old database.
+    for (let index = 0; index < this.#layout.pathCount; index++) {
+      writeMarker(this.#layout, index, store);
+    }
+    return {
+      files: this.#files,
+      damaged: this.#damaged,
+      strange: this.#strange,
+    };
+  }
+
+  #scan(pathIndex: number): void {
+    const data = this.#layout.data(pathIndex);
+    const home = `M${pathIndex.toString(16).toUpperCase().padStart(2, "0")}`;
+    this.#scanHome(data, home, pathIndex);
+    for (const { name } of Deno.readDirSync(data)) {
+      if (!FOREIGN_HOME.test(name)) continue;
+      this.#scanHome(`${data}/${name}`, name, pathIndex);
+    }
+  }
+
+  #scanHome(folder: string, home: string, pathIndex: number): void {
+    for (const high of folders(folder)) {
+      for (const low of folders(`${folder}/${high}`)) {
+        const place = `${folder}/${high}/${low}`;
+        for (const { name, isFile } of Deno.readDirSync(place)) {
+          const id = `${this.#context.group}/${home}/${high}/${low}/${name}`;
+          const parsed = isFile ? parseFileId(id) : undefined;
+          if (parsed === undefined) this.#strange++;
+          else this.#add(`${place}/${name}`, id, { parsed, pathIndex });
+        }
+      }
+    }
+  }
+
+  #add(
+    path: string,
+    id: string,
+    where: { parsed: FileId; pathIndex: number },
+  ): void {
+    const { parsed, pathIndex } = where;
+    const { entry, sums, isRight } = this.#read(path, id, parsed);
+    const row = rowOf(entry, {
+      pathIndex,
+      damaged: isRight ? 0 : 1,
+      blockCrcs: isRight ? sums.packed() : null,
+    });
+    this.#statements.putFile.run({ ...row });
+    this.#files++;
+    if (!isRight) this.#damaged++;
+    if (this.#files % BATCH_FILES !== 0) return;
+    this.#statements.commit();
+    this.#statements.begin();
+    this.#context.say(`${this.#files} files so far`);
+  }
+
+  #read(path: string, id: string, parsed: FileId) {
+    const sums = new BlockChecksums();
+    const hash = createHash("sha256");
+    let isRight = true;
+    try {
+      const file = Deno.openSync(path);
+      try {
+        const buffer = new Uint8Array(READ_BYTES);
+        for (;;) {
+          const count = readFullSync(file, buffer);
+          const bytes = buffer.subarray(0, count);
+          sums.update(bytes);
+          hash.update(bytes);
+          if (count < buffer.length) break;
+        }
+      } finally {
+        file.close();
+      }
+    } catch {
+      isRight = false; // it cannot be read: a member has it
+    }
+    // An appender or a derived file does not say what it must be.
+    const isFixed = parsed.sizeBytes !== undefined;
+    if (isFixed && parsed.sizeBytes !== sums.sizeBytes) isRight = false;
+    if (isFixed && parsed.crc32 !== sums.crc32) isRight = false;
+    const { node } = this.#context;
+    const entry: FileEntry = {
+      id,
+      state: "present",
+      epoch: 0,
+      version: 1,
+      origin: typeof parsed.origin === "number" ? parsed.origin : node,
+      sizeBytes: parsed.sizeBytes ?? sums.sizeBytes,
+      crc32: isFixed ? parsed.crc32 : sums.crc32,
+      sha256: isRight && isFixed ? hash.digest("hex") : null,
+      type: null,
+      name: null,
+      meta: {},
+      createdS: parsed.createdS,
+      appender: parsed.kind === "appender",
+      master: null,
+    };
+    return { entry, sums, isRight };
+  }
+}
+
+function folders(path: string): string[] {
+  const names: string[] = [];
+  for (const { name, isDirectory } of Deno.readDirSync(path)) {
+    if (isDirectory && FOLDER.test(name)) names.push(name);
+  }
+  return names.sort();
+}
