@@ -50,7 +50,7 @@ export interface ChangeRequest {
 }
 
 /** Read lease and pings in the simulator, in ms. */
-export const LEASE_MS = 2000;
+export const LEASE_MS = 1500;
 const PING_MS = 500;
 const ROUND_MS = 900;
 

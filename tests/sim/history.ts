@@ -8,7 +8,12 @@
  * @module
  */
 
-import type { Level, NodeId } from "@kedge/schema";
+import type {
+  GroupRegister,
+  Level,
+  NodeId,
+  RegisterChange,
+} from "@kedge/schema";
 import { compareEntries, type FileEntry } from "@kedge/schema/change";
 import type { ReplicaEffect } from "../../node-agent/sync/replica_messages.ts";
 import {
@@ -29,6 +34,8 @@ export interface Item {
   level: Level | undefined;
   ackedMs: number;
   excused: boolean;
+  /** Peers had to have it before it was acknowledged (if there were any). */
+  readonly isShared: boolean;
 }
 
 type AnswerEffect = ReplicaEffect & { readonly kind: "answer" };
@@ -70,6 +77,7 @@ export class History {
       level: undefined,
       ackedMs: Infinity,
       excused: false,
+      isShared: request.level !== "A",
     };
     this.items.push(item);
     this.#byToken.set(token, item);
@@ -142,6 +150,15 @@ export class History {
     const world = this.#mustWorld();
     const { entry } = request.change;
     const mustHold = new Set(effect.holders);
+    const { register } = world.kv;
+    const member = register.members.find((one) => one.node === agent.node);
+    const isCurrent = agent.core.register?.epoch === register.epoch;
+    if (isCurrent && member?.store !== agent.store.id) {
+      agent.fail(
+        "I3",
+        "answers with a database that the register does not name",
+      );
+    }
     if (
       request.level !== "A" &&
       world.kv.register.gen === agent.core.register?.gen
@@ -155,6 +172,55 @@ export class History {
     }
     if (effect.level !== "A" && effect.holders.length < 2) {
       agent.fail("I3", `${entry.id} claims ${effect.level} with one holder`);
+    }
+  }
+
+  /**
+   * I4: whoever is in the set holds everything that was acknowledged with the
+   * set's word. Checked whenever the register changes.
+   */
+  registered(register: GroupRegister, change?: RegisterChange): void {
+    const world = this.#mustWorld();
+    const { nowMs } = world.scheduler;
+    if (change?.kind === "grow") {
+      const grown = world.agents.get(change.node);
+      if (grown !== undefined) grown.grownMs = nowMs;
+    }
+    if (change !== undefined && "by" in change) this.#actsItself(change.by);
+    for (const node of register.insync) {
+      const agent = world.agents.get(node);
+      const member = register.members.find((one) => one.node === node);
+      if (agent === undefined || agent.store.id !== member?.store) continue;
+      this.#mustHaveAll(agent);
+    }
+  }
+
+  /** Nobody acts for a set with a database that the set does not know. */
+  #actsItself(node: NodeId): void {
+    const world = this.#mustWorld();
+    const agent = world.agents.get(node);
+    const member = world.kv.register.members.find((one) => one.node === node);
+    if (agent === undefined || agent.store.id === member?.store) return;
+    // A request from before the wipe may arrive late.
+    if (world.scheduler.nowMs - agent.wipedMs < 6000) return;
+    agent.fail("I4", "acts for the set with another database");
+  }
+
+  #mustHaveAll(agent: SimAgent): void {
+    const { config } = this.#mustWorld();
+    if (config.liar === agent.node - 1) return;
+    // Power went since it came in: it will leave, or ask around, by itself.
+    const isSuspect = agent.lostPowerMs >= agent.grownMs;
+    for (const item of this.items) {
+      if (!item.isShared || item.excused) continue;
+      if (isSuspect && item.level !== "C") continue;
+      if (item.ackedMs === Infinity || this.#has(agent.store, item)) continue;
+      const file = agent.store.files.get(item.id);
+      if (file !== undefined && file.content === undefined) continue;
+      agent.fail(
+        "I4",
+        `in sync without ${item.kind} ${item.id} #${item.token}`,
+      );
     }
   }
 

@@ -6,6 +6,7 @@
  */
 
 import { Prng } from "./prng.ts";
+import { tellStory } from "./stories.ts";
 
 /** Kinds of faults, with what their fields mean. */
 export const FAULT_KINDS = [
@@ -52,6 +53,8 @@ export interface Config {
   readonly clients: number;
   /** Share of requests to a tracker that are lost, or whose answer is. */
   readonly kvLoss: number;
+  /** Share that arrives long after its sender gave up. */
+  readonly kvLate: number;
   /** Share of requests to a tracker that are carried out twice. */
   readonly kvTwice: number;
   /** Most records in one message: 1 makes batches minimal. */
@@ -89,32 +92,46 @@ const GENTLE: readonly FaultKind[] = [
   "disk-error",
 ];
 
-/** Draw the whole plan of a seed. */
+/** Draw the whole plan of a seed: a swarm, or one of the stories. */
 export function drawConfig(seed: number): Config {
   const rng = new Prng(seed, 1);
+  const config = drawSwarm(rng);
+  return rng.chance(0.35) ? tellStory(config, new Prng(seed, 8)) : config;
+}
+
+function drawSwarm(rng: Prng): Config {
   const nodes = rng.chance(0.45) ? 2 : 3;
-  const workMs = rng.between(4000, 12_000);
+  const workMs = rng.between(3000, 10_000);
   const kinds = GENTLE.filter(() => rng.chance(0.4));
   const theme = rng.next();
   const power = theme < 0.3;
   const powerAll = theme >= 0.3 && theme < 0.45;
   const wipe = theme >= 0.4 && theme < 0.6;
-  const restore = theme >= 0.6 && theme < 0.64;
+  const restore = theme >= 0.6 && theme < 0.66;
   if (power) kinds.push("power", "power");
   if (powerAll) kinds.push("power-all");
   if (wipe) kinds.push("wipe", "wipe");
   if (restore) kinds.push("kv-restore");
-  const count = kinds.length === 0 ? 0 : rng.between(0, 10);
+  const count = kinds.length === 0 ? 0 : rng.between(0, 12);
+  // Faults hurt most together: many follow another one closely, on its node.
+  const burst = rng.chance(0.6);
+  const brief = rng.chance(0.4);
   const faults: Fault[] = [];
+  let last = { atMs: 0, a: 0 };
   for (let i = 0; i < count; i++) {
+    const follows = burst && i > 0 && rng.chance(0.6);
+    const atMs = follows
+      ? Math.min(workMs, last.atMs + rng.between(1, rng.pick([60, 600, 2500])))
+      : rng.between(200, workMs);
+    const a = follows && rng.chance(0.6) ? last.a : rng.between(0, nodes - 1);
+    last = { atMs, a };
+    const isBrief = rng.chance(brief ? 0.8 : 0.25);
     faults.push({
-      atMs: rng.between(200, workMs),
+      atMs,
       kind: rng.pick(kinds),
-      a: rng.between(0, nodes - 1),
+      a,
       b: rng.between(1, 2),
-      ms: Math.round(
-        rng.chance(0.3) ? rng.range(50, 600) : rng.range(500, 6000),
-      ),
+      ms: Math.round(isBrief ? rng.range(10, 400) : rng.range(400, 6000)),
     });
   }
   faults.sort((x, y) => x.atMs - y.atMs);
@@ -124,9 +141,10 @@ export function drawConfig(seed: number): Config {
     nodes,
     startsInSync: rng.chance(0.7),
     workMs,
-    thinkMs: rng.pick([20, 60, 150, 400]),
+    thinkMs: rng.pick([5, 20, 60, 150, 400]),
     clients: rng.between(1, 4),
     kvLoss: rng.chance(0.5) ? 0 : rng.range(0, 0.3),
+    kvLate: rng.chance(0.6) ? 0 : rng.pick([0.05, 0.5]),
     kvTwice: rng.chance(0.7) ? 0 : rng.range(0, 0.5),
     batchMax: rng.chance(0.3) ? 1 : 16,
     ackTimeoutMs: eager ? rng.between(120, 400) : 1000,

@@ -63,6 +63,8 @@ export class SimAgent {
   /** Up to when the machine lost power, wiped or broke last. */
   lostPowerMs = -Infinity;
   wipedMs = -Infinity;
+  /** When it last came into the set. */
+  grownMs = 0;
   readonly #clock: { readonly offsetMs: number; readonly rate: number };
   readonly #commits = new Map<number, CommitRequest>();
   /** Changes whose base was gone when they were stored. */

@@ -16,6 +16,13 @@ export interface CasAnswer {
   readonly register: GroupRegister | undefined;
 }
 
+/** Shares of requests that go wrong. */
+export interface KvFaults {
+  readonly loss: number;
+  readonly twice: number;
+  readonly late: number;
+}
+
 /** How long an agent waits for a tracker, in ms. */
 const TIMEOUT_MS = 1000;
 
@@ -29,13 +36,13 @@ export class SimKv {
   readonly #unreachable = new Map<NodeId, number>();
   readonly #scheduler: Scheduler;
   readonly #rng: Prng;
-  readonly #faults: { readonly loss: number; readonly twice: number };
+  readonly #faults: KvFaults;
   #isHealthy = false;
 
   constructor(
     register: GroupRegister,
     world: { readonly scheduler: Scheduler; readonly rng: Prng },
-    faults: { readonly loss: number; readonly twice: number },
+    faults: KvFaults,
   ) {
     this.register = register;
     this.history.push(register);
@@ -62,6 +69,10 @@ export class SimKv {
     this.isOut = false;
     this.#unreachable.clear();
   }
+
+  /** Told every register that becomes the truth. */
+  onChange: (register: GroupRegister, change?: RegisterChange) => void =
+    () => {};
 
   /** Set the register aside from any agent: an operator or a restore. */
   overwrite(register: GroupRegister): void {
@@ -106,6 +117,7 @@ export class SimKv {
     const result = changeRegister(register, wanted.change);
     if (!result.ok) return { outcome: "refused", register };
     this.overwrite(result.register);
+    this.onChange(result.register, wanted.change);
     return { outcome: "changed", register: result.register };
   }
 
@@ -142,8 +154,7 @@ export class SimKv {
 
   #delayMs(): number {
     // A heavy tail: some requests arrive after their sender gave up.
-    const isLate = !this.#isHealthy && this.#faults.loss > 0 &&
-      this.#rng.chance(0.05);
+    const isLate = !this.#isHealthy && this.#rng.chance(this.#faults.late);
     return isLate ? this.#rng.range(500, 4000) : this.#rng.range(0.5, 8);
   }
 }
