@@ -7,7 +7,7 @@
 
 import { z } from "zod";
 import type { GroupView } from "@kedge/schema";
-import { CliError } from "../errors.ts";
+import { CliError, messageOf } from "../errors.ts";
 import { identityOf, provideToken, removeToken } from "./joining.ts";
 import { writeWhole } from "./layout.ts";
 import type { Operator } from "./operator.ts";
@@ -167,9 +167,14 @@ export class LocalCluster {
       group: planned.group,
       node: said?.node,
     }));
+    let trouble = "";
     const views = await this.#operator.groups()
-      .catch((): GroupView[] | undefined => undefined);
+      .catch((error): GroupView[] | undefined => {
+        trouble = `: ${messageOf(error)}`;
+        return undefined;
+      });
     const line = missing(facts, views);
+    if (line !== undefined && views === undefined) return line + trouble;
     if (line !== undefined) return line;
     for (const { planned, said } of present) {
       const isServing = await this.#operator.isServing(said?.url ?? "")

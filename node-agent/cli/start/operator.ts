@@ -44,7 +44,14 @@ export class Operator {
   /** Every group. */
   async groups(): Promise<GroupView[]> {
     const response = await this.#ask("GET", "/v1/groups");
-    return GroupList.parse(await this.#json(response)).groups;
+    const list = GroupList.safeParse(await this.#json(response));
+    if (list.success) return list.data.groups;
+    const { path = [], message = "" } = list.error.issues[0] ?? {};
+    throw new Error(
+      `its answer to GET /v1/groups is not understood (${
+        path.join(".")
+      }: ${message})`,
+    );
   }
 
   /** Create a group; one that exists is left as it is. */
