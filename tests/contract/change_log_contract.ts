@@ -1,0 +1,229 @@
+/**
+ * What every `ChangeLog` with its `LocalFiles` does, whether it is real or in
+ * memory: the simulated store of other tests must not be kinder than the disk.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import type { Change, ChangeBody, FileEntry } from "@kedge/schema/change";
+import { encodeFileId, encodeFileName } from "@kedge/schema/file-id";
+import type {
+  ChangeLog,
+  ContentSource,
+  LocalFiles,
+  LogRecordWithContent,
+} from "../../node-agent/ports.ts";
+import {
+  factsOf,
+  newEntry,
+  someBytes,
+} from "../../node-agent/files/store_fixture.ts";
+
+/** A fresh store of node 1 in `group1`. */
+export interface Subject extends AsyncDisposable {
+  readonly files: LocalFiles;
+  readonly log: ChangeLog;
+}
+
+const WHOLE: ChangeBody = { kind: "whole" };
+const NONE: ContentSource = { kind: "none" };
+const LIMIT = { records: 100, bytes: 1e9 };
+
+function entryOf(bytes: Uint8Array, origin = 2, random = 1): FileEntry {
+  const facts = factsOf(bytes);
+  const name = encodeFileName({
+    ...facts,
+    origin,
+    random,
+    createdS: 1_790_000_000,
+    appender: true,
+    digits: 0,
+    extension: "bin",
+  });
+  const place = { group: "group1", pathIndex: 0, high: 0, low: random % 256 };
+  return newEntry(encodeFileId(place, name), facts);
+}
+
+function inline(bytes: Uint8Array): ContentSource {
+  return { kind: "inline", bytes };
+}
+
+function record(
+  sequence: number,
+  change: Change,
+  content: ContentSource,
+): LogRecordWithContent {
+  return { sequence, change, content };
+}
+
+async function bytesOf(
+  { files }: Subject,
+  entry: FileEntry,
+): Promise<Uint8Array> {
+  const body = await files.read(entry);
+  return body instanceof Uint8Array ? body : await new Response(body).bytes();
+}
+
+/** Declare the tests of one implementation. */
+export function changeLogContract(
+  name: string,
+  open: () => Promise<Subject>,
+): void {
+  const test = (what: string, act: (subject: Subject) => Promise<void>) =>
+    Deno.test(`${name}: ${what}`, async () => {
+      await using subject = await open();
+      await act(subject);
+    });
+
+  test("append() shows files and takes records only in order", async (it) => {
+    const bytes = someBytes(1000);
+    const entry = entryOf(bytes, 1);
+    const first = record(1, { entry, body: WHOLE }, inline(bytes));
+    assert.equal(it.log.head(), 0);
+    await it.log.append(first, true, "key");
+    assert.equal(it.log.head(), 1);
+    assert.deepEqual(it.files.lookup(entry.id), entry);
+    assert.deepEqual(await bytesOf(it, entry), bytes);
+    assert.equal(it.files.remembered("key")?.id, entry.id);
+    assert.equal(it.files.fileCount(), 1);
+    await assert.rejects(it.log.append(first, true));
+    await assert.rejects(it.log.append({ ...first, sequence: 3 }, true));
+    assert.equal(it.log.head(), 1);
+  });
+
+  test("recordsAfter() gives our records back, with small bytes", async (it) => {
+    const made: LogRecordWithContent[] = [];
+    for (let sequence = 1; sequence <= 5; sequence++) {
+      const bytes = someBytes(100, sequence);
+      const entry = entryOf(bytes, 1, sequence);
+      const one = record(sequence, { entry, body: WHOLE }, inline(bytes));
+      await it.log.append(one, sequence % 2 === 0);
+      made.push(one);
+    }
+    const { incarnation } = it.log;
+    assert.deepEqual(await it.log.recordsAfter(incarnation, 0, LIMIT), made);
+    const part = await it.log
+      .recordsAfter(incarnation, 2, { records: 2, bytes: 1e9 });
+    assert.deepEqual(part, made.slice(2, 4));
+    assert.deepEqual(await it.log.recordsAfter(incarnation, 5, LIMIT), []);
+    assert.deepEqual(it.log.incarnations(), [
+      { incarnation, lastSequence: 5 },
+    ]);
+  });
+
+  test("apply() merges and moves the position", async (it) => {
+    const bytes = someBytes(500);
+    const entry = entryOf(bytes);
+    const first = record(1, { entry, body: WHOLE }, inline(bytes));
+    assert.deepEqual(await it.log.apply(2, 7, [first], true), ["applied"]);
+    assert.deepEqual(it.log.positions(), [
+      { origin: 2, incarnation: 7, sequence: 1 },
+    ]);
+    // The same state by another way is known.
+    assert.deepEqual(await it.log.apply(3, 1, [first], true), ["known"]);
+    const buried: FileEntry = { ...entry, state: "tombstone", version: 2 };
+    const second = record(2, { entry: buried, body: { kind: "none" } }, NONE);
+    const again = record(3, { entry, body: WHOLE }, inline(bytes));
+    assert.deepEqual(await it.log.apply(2, 7, [second, again], true), [
+      "applied",
+      "known",
+    ]);
+    assert.deepEqual(it.files.lookup(entry.id), buried);
+    await assert.rejects(
+      it.log.apply(2, 7, [record(9, first.change, NONE)], true),
+    );
+    assert.equal(it.log.positions()[0]?.sequence, 3);
+  });
+
+  test("apply() says which content it lacks; adopt() brings it", async (it) => {
+    const bytes = someBytes(90_000);
+    const entry = entryOf(bytes);
+    const first = record(1, { entry, body: WHOLE }, NONE);
+    assert.deepEqual(await it.log.apply(2, 1, [first], true), [
+      "needs-content",
+    ]);
+    assert.deepEqual(it.files.lookup(entry.id), entry);
+    assert.deepEqual(await it.log.damaged(10), [entry]);
+    await assert.rejects(bytesOf(it, entry), { slug: "damaged" });
+    const staged = await it.files.stage({ body: bytes, sizeBytesMax: 1e6 });
+    const content: ContentSource = { kind: "staged", staged };
+    assert.deepEqual(await it.log.adopt([{ entry, content }], true), [
+      "applied",
+    ]);
+    assert.deepEqual(await bytesOf(it, entry), bytes);
+    assert.deepEqual(await it.log.damaged(10), []);
+  });
+
+  test("apply() carries out changes of parts of the right base", async (it) => {
+    const bytes = someBytes(3000);
+    const entry = entryOf(bytes);
+    const longer = new Uint8Array([...bytes, ...someBytes(100, 2)]);
+    const second = {
+      ...entry,
+      ...factsOf(longer),
+      version: 2,
+      sha256: null,
+    };
+    const changed = longer.slice();
+    changed.set(someBytes(10, 3), 5);
+    const third = { ...second, ...factsOf(changed), version: 3, sha256: null };
+    const cut = changed.slice(0, 50);
+    const fourth = { ...third, ...factsOf(cut), version: 4, sha256: null };
+    const base = { baseEpoch: 1, baseVersion: 1 };
+    const steps: [FileEntry, ChangeBody, ContentSource][] = [
+      [entry, WHOLE, inline(bytes)],
+      [
+        second,
+        { kind: "range", offset: 3000, lengthBytes: 100, ...base },
+        inline(someBytes(100, 2)),
+      ],
+      [third, {
+        kind: "range",
+        offset: 5,
+        lengthBytes: 10,
+        ...base,
+        baseVersion: 2,
+      }, inline(someBytes(10, 3))],
+      [fourth, { kind: "truncate", ...base, baseVersion: 3 }, NONE],
+    ];
+    let sequence = 0;
+    for (const [one, body, content] of steps) {
+      const change = { entry: one, body };
+      const next = record(++sequence, change, content);
+      assert.deepEqual(await it.log.apply(2, 1, [next], true), ["applied"]);
+    }
+    assert.deepEqual(await bytesOf(it, fourth), cut);
+  });
+
+  test("digests() differ exactly where states differ", async (it) => {
+    const empty = await it.log.digests();
+    assert.equal(empty.length, 4096);
+    const bytes = someBytes(10);
+    const entry = entryOf(bytes, 2, 77);
+    await it.log.adopt([{ entry, content: inline(bytes) }], true);
+    const one = await it.log.digests();
+    const differing = [...one.keys()].filter((i) => one[i] !== empty[i]);
+    assert.equal(differing.length, 1);
+    const [bucket = 0] = differing;
+    assert.deepEqual(await it.log.bucket(bucket), [entry]);
+    const buried: FileEntry = { ...entry, state: "tombstone", version: 2 };
+    await it.log.adopt([{ entry: buried, content: NONE }], true);
+    const two = await it.log.digests();
+    assert.notEqual(two[bucket], one[bucket]);
+    assert.deepEqual(await it.log.bucket(bucket), [buried]);
+  });
+
+  test("the register is kept", async (it) => {
+    assert.equal(it.log.register(), undefined);
+    const register = {
+      group: "group1",
+      gen: crypto.randomUUID(),
+      epoch: 3,
+      members: [{ node: 1, store: it.log.store }],
+      insync: [1],
+    };
+    await it.log.saveRegister(register);
+    assert.deepEqual(it.log.register(), register);
+  });
+}
