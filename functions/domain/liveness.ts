@@ -58,5 +58,6 @@ export function sight(
 
 /** Age of a sighting: since when its node has been silent, in ms. */
 export function silentMsOf(sighting: Sighting, nowMs: number): number {
-  return sighting.ageMs + nowMs - sighting.seenMs;
+  // Whole milliseconds: it is shown, and `NodeView` wants an integer.
+  return Math.round(sighting.ageMs + nowMs - sighting.seenMs);
 }

@@ -52,3 +52,9 @@ Deno.test("the same report only grows older", () => {
   const again = sight(known, { version: "1", heardMs: 10 ** 12 }, at);
   assert.equal(silentMsOf(again, 900), 805);
 });
+
+Deno.test("silence is told in whole milliseconds, as the API promises", () => {
+  const at = { nowMs: 50.25, previousMs: undefined, wallMs: 10_000 };
+  const seen = sight(undefined, { version: "1", heardMs: 3000 }, at);
+  assert(Number.isInteger(silentMsOf(seen, 61.5)));
+});
