@@ -15,6 +15,7 @@ import { GroupSettings, type HeartbeatReply } from "@kedge/schema";
 import type { AgentConfig } from "@kedge/schema/config/agent";
 import { systemClock } from "./adapters/clock.ts";
 import { type RunningServer, serve } from "./adapters/http_server.ts";
+import { ReplyCache } from "./adapters/reply_cache.ts";
 import { RunMarker } from "./adapters/run_marker.ts";
 import { TcpTransport } from "./adapters/tcp_transport.ts";
 import { TrackerClient } from "./adapters/tracker_client.ts";
@@ -105,6 +106,7 @@ class Life {
   readonly #surroundings: AgentSurroundings;
   readonly #admission: Admission;
   readonly #store: Store;
+  readonly #cache: ReplyCache;
   readonly #restart = Promise.withResolvers<string>();
   #tracker: TrackerClient | undefined;
   #replicator: GroupReplicator | undefined;
@@ -120,6 +122,7 @@ class Life {
     this.#surroundings = surroundings;
     this.#admission = parts.admission;
     this.#store = parts.store;
+    this.#cache = new ReplyCache(config.dataDir);
   }
 
   async begin({ mayHaveLost }: { mayHaveLost: boolean }): Promise<void> {
@@ -141,7 +144,13 @@ class Life {
       url: () => this.url,
       peerPort: () => this.#replicator?.address.port,
     });
-    const replicator = this.#replicate({ mayHaveLost, firstReply, report });
+    const cachedReply = await this.#cache.load();
+    const replicator = this.#replicate({
+      mayHaveLost,
+      firstReply,
+      cachedReply,
+      report,
+    });
     this.#scrubs = new ScrubSchedule(this.#config, {
       store: this.#store,
       replicator,
@@ -160,7 +169,7 @@ class Life {
       admin: {
         status: () => report.status({ node, group, replicator }),
         startScrub: () => scrubs.start(),
-        scrubProgress: () => scrubs.report(),
+        scrubProgress: () => scrubs.view(),
         confirm: () => replicator.confirm(),
       },
     });
@@ -181,10 +190,11 @@ class Life {
 
   /** Stop what runs, in the order that loses nothing. */
   async end(): Promise<void> {
-    this.#scrubs?.stop();
+    await this.#scrubs?.stop();
     await this.#server?.close();
     await this.#replicator?.stop();
     this.#tracker?.close();
+    await this.#cache.settled();
   }
 
   /** Under which clients reach this agent. */
@@ -195,6 +205,7 @@ class Life {
   #replicate(given: {
     readonly mayHaveLost: boolean;
     readonly firstReply: HeartbeatReply | undefined;
+    readonly cachedReply: HeartbeatReply | undefined;
     readonly report: AgentReport;
   }): GroupReplicator {
     const { identity } = this.#admission;
@@ -215,6 +226,8 @@ class Life {
       listen: this.#config.peerListen,
       mayHaveLost: given.mayHaveLost,
       firstReply: given.firstReply,
+      cachedReply: given.cachedReply,
+      onReply: (reply) => this.#cache.keep(reply),
       defaultSettings: GroupSettings.parse({}),
       report: () => given.report.facts(),
       onRestartLog: (why) => this.#restart.resolve(why),
