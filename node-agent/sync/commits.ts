@@ -23,6 +23,8 @@ type Effect<K extends ReplicaEffect["kind"]> = Extract<
 interface Operation {
   readonly change: Change;
   readonly content: ContentSource;
+  /** The record as peers get it. */
+  readonly encoded: Uint8Array;
   readonly idempotencyKey: string | undefined;
   readonly resolve: (commitment: Commitment) => void;
   readonly reject: (problem: Problem) => void;
@@ -77,6 +79,8 @@ export class Commits {
       this.#operations.set(op, {
         change: keyed,
         content,
+        // Before it has a number: what cannot be encoded must not leave a gap.
+        encoded: encode(keyed, content),
         idempotencyKey,
         resolve,
         reject,
@@ -104,12 +108,17 @@ export class Commits {
     const { log, recent, appended } = this.#options;
     const operation = this.#operations.get(op);
     if (operation === undefined) return;
-    const { change, content, idempotencyKey } = operation;
-    recent.push(sequence, { encoded: encode(change, content), durable });
-    log.append({ sequence, change, content }, durable, idempotencyKey).then(
-      () => this.#logged(sequence, durable),
-      (error) => this.#failed(error),
-    );
+    const { change, content, encoded, idempotencyKey } = operation;
+    try {
+      recent.push(sequence, { encoded, durable });
+      log.append({ sequence, change, content }, durable, idempotencyKey).then(
+        () => this.#logged(sequence, durable),
+        (error) => this.#failed(error),
+      );
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
     appended();
   }
 

@@ -19,12 +19,15 @@ export type PromptEffect = Exclude<
 /** What {@linkcode CoreLoop} works with. */
 export interface CoreLoopOptions {
   readonly core: Pick<ReplicaCore, "handle">;
-  /** Carry out one effect; must not throw. */
+  /** Carry out one effect. */
   perform(effect: PromptEffect): void;
   /** Save durably. */
   save(register: GroupRegister): Promise<void>;
-  /** A register could not be saved: nothing that depends on it may happen. */
-  saveFailed(error: unknown): void;
+  /**
+   * A register could not be saved, or an effect not be carried out: nothing that
+   * follows may happen. The loop has stopped.
+   */
+  failed(error: unknown): void;
 }
 
 /** The one loop of a node. */
@@ -47,7 +50,11 @@ export class CoreLoop {
     this.#inputs.push(input);
     if (this.#isBusy) return;
     this.#isBusy = true;
-    this.#run();
+    try {
+      this.#run();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** Carry out nothing more. */
@@ -78,11 +85,14 @@ export class CoreLoop {
   async #save(register: GroupRegister): Promise<void> {
     try {
       await this.#options.save(register);
+      this.#run();
     } catch (error) {
-      this.stop();
-      this.#options.saveFailed(error);
-      return;
+      this.#fail(error);
     }
-    this.#run();
+  }
+
+  #fail(error: unknown): void {
+    this.stop();
+    this.#options.failed(error);
   }
 }

@@ -1,11 +1,9 @@
 /**
  * One control connection to every other member, kept up.
  *
- * Both sides may dial; the lower number does so at once and the higher one only
- * when it has waited in vain, so two connections of one pair are rare. Of two,
- * the newer one counts; only a call of the higher number that crosses one of the
- * lower number is refused as `busy`. A connection that fails is made again after
- * a pause that doubles from 50 ms to 1 s, with jitter.
+ * Both sides may dial (`dial_schedule.ts`). Of two connections of one pair the
+ * newer one counts; only a call of the higher number that crosses one of the
+ * lower number is refused as `busy`.
  *
  * @module
  */
@@ -20,6 +18,7 @@ import {
   type Refusal,
 } from "@kedge/schema/wire/sync";
 import type { ByteChannel, Clock, Log, PeerTransport } from "../ports.ts";
+import { type Dial, DialSchedule } from "./dial_schedule.ts";
 import { FrameLink } from "./frame_link.ts";
 import {
   greetAsAcceptor,
@@ -31,9 +30,6 @@ import {
 import { Liveness, SUSPECT_MS } from "./liveness.ts";
 
 const CONNECT_MS_MAX = 1000;
-const BACKOFF_MS = { first: 50, longest: 1000 } as const;
-/** Head start of the lower number, in milliseconds. */
-const HIGHER_WAITS_MS = 300;
 /** Most connections that have not greeted yet. */
 const GREETINGS_MAX = 32;
 /** Most open bulk connections that peers may hold. */
@@ -86,19 +82,10 @@ export interface PeerLinkOptions {
   readonly events: PeerLinkEvents;
 }
 
-interface Dial {
-  info: PeerInfo;
-  /** Not before this monotonic time. */
-  dueMs: number;
-  pauseMs: number;
-  isDialling: boolean;
-  lastWhy: string;
-}
-
 /** The control connections of one node. */
 export class PeerLinks {
   readonly #options: PeerLinkOptions;
-  readonly #dials = new Map<NodeId, Dial>();
+  readonly #dials: DialSchedule;
   readonly #links = new Map<NodeId, ControlLink>();
   readonly #liveness = new Map<ControlLink, Liveness>();
   readonly #pending = new Set<FrameLink>();
@@ -111,6 +98,7 @@ export class PeerLinks {
   /** Links of nobody yet: see {@linkcode setPeers} and {@linkcode tick}. */
   constructor(options: PeerLinkOptions) {
     this.#options = options;
+    this.#dials = new DialSchedule(options.identity.node);
     this.#lastTickMs = options.clock.monotonicMs();
   }
 
@@ -137,35 +125,17 @@ export class PeerLinks {
 
   /** Why a peer could not be reached the last time; "" is no failure. */
   lastFailure(peer: NodeId): string {
-    return this.#dials.get(peer)?.lastWhy ?? "";
+    return this.#dials.get(peer)?.failure ?? "";
   }
 
   /** Who is to be reached, and where. Others are hung up on. */
   setPeers(peers: readonly PeerInfo[]): void {
-    const wanted = new Set(peers.map((peer) => peer.node));
-    for (const node of this.#dials.keys()) {
-      if (!wanted.has(node)) this.#dials.delete(node);
-    }
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#dials.setPeers(peers, nowMs);
     for (const [node, control] of this.#links) {
-      if (!wanted.has(node) && !this.#options.events.isMember(node)) {
+      if (!this.#dials.has(node) && !this.#options.events.isMember(node)) {
         control.link.close("the node is no longer a member");
       }
-    }
-    const nowMs = this.#options.clock.monotonicMs();
-    for (const info of peers) {
-      const known = this.#dials.get(info.node);
-      if (known !== undefined) {
-        known.info = info;
-        continue;
-      }
-      const isHigher = this.#options.identity.node > info.node;
-      this.#dials.set(info.node, {
-        info,
-        dueMs: nowMs + (isHigher ? HIGHER_WAITS_MS : 0),
-        pauseMs: BACKOFF_MS.first,
-        isDialling: false,
-        lastWhy: "",
-      });
     }
     this.#dialDue(nowMs);
   }
@@ -206,47 +176,37 @@ export class PeerLinks {
 
   #dialDue(nowMs: number): void {
     if (this.#isClosed) return;
-    for (const [node, dial] of this.#dials) {
-      if (dial.isDialling || this.#links.has(node) || nowMs < dial.dueMs) {
-        continue;
-      }
-      void this.#dial(node, dial);
+    for (const dial of this.#dials.due(nowMs)) {
+      if (!this.#links.has(dial.node)) void this.#dial(dial);
     }
   }
 
-  async #dial(node: NodeId, dial: Dial): Promise<void> {
-    const { transport, identity, clock } = this.#options;
-    dial.isDialling = true;
+  async #dial(dial: Dial): Promise<void> {
+    const { clock, log } = this.#options;
+    this.#dials.began(dial);
+    let why = "";
     try {
-      const channel = await transport.connect(
-        dial.info.peerAddress,
-        CONNECT_MS_MAX,
-      );
-      const link = this.#track(channel);
-      try {
-        const peer = await greetAsDialer(link, identity, {
-          to: node,
-          purpose: "control",
-        });
-        await this.#exchangeStates(link, peer, identity.node < node);
-        dial.lastWhy = "";
-        dial.pauseMs = BACKOFF_MS.first;
-      } finally {
-        this.#pending.delete(link);
-      }
+      await this.#connect(dial);
     } catch (error) {
-      this.#dialFailed(node, dial, error);
+      why = error instanceof Error ? error.message : String(error);
     }
-    dial.isDialling = false;
-    dial.dueMs = clock.monotonicMs() + dial.pauseMs * (0.5 + Math.random());
-    dial.pauseMs = Math.min(2 * dial.pauseMs, BACKOFF_MS.longest);
+    const isNews = this.#dials.ended(dial, why, clock.monotonicMs());
+    if (isNews && why !== "") {
+      log.warn("cannot link to a peer", { peer: dial.node, why });
+    }
   }
 
-  #dialFailed(node: NodeId, dial: Dial, error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error);
-    if (why === dial.lastWhy) return; // said once
-    dial.lastWhy = why;
-    this.#options.log.warn("cannot link to a peer", { peer: node, why });
+  async #connect({ node, info }: Dial): Promise<void> {
+    const { transport, identity } = this.#options;
+    const channel = await transport.connect(info.peerAddress, CONNECT_MS_MAX);
+    const link = this.#track(channel);
+    try {
+      const call = { to: node, purpose: "control" } as const;
+      const peer = await greetAsDialer(link, identity, call);
+      await this.#exchangeStates(link, peer, identity.node < node);
+    } finally {
+      this.#pending.delete(link);
+    }
   }
 
   #track(channel: ByteChannel): FrameLink {

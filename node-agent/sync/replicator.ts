@@ -22,8 +22,6 @@
 import type {
   GroupRegister,
   GroupSettings,
-  Heartbeat,
-  HeartbeatReply,
   Level,
   NodeId,
   PeerAddress,
@@ -42,12 +40,13 @@ import type {
 } from "../ports.ts";
 import { Alarms } from "./alarms.ts";
 import { Commits } from "./commits.ts";
-import { CoreLoop, type PromptEffect } from "./core_loop.ts";
+import { CoreLoop } from "./core_loop.ts";
+import { perform } from "./effects.ts";
 import type { LinkIdentity } from "./greeting.ts";
-import { GroupView } from "./group_view.ts";
-import { Heartbeats } from "./heartbeat.ts";
+import type { GroupView } from "./group_view.ts";
 import { READ_LEASE_MS, type ReadVerdict, readVerdict } from "./lease_core.ts";
 import { LoopLag } from "./loop_lag.ts";
+import { Membership } from "./membership.ts";
 import { PeerLinks } from "./peer_links.ts";
 import { RecentRecords } from "./recent_records.ts";
 import { ReplicaCore } from "./replica_core.ts";
@@ -56,8 +55,8 @@ import type {
   ReplicatorStatus,
 } from "./replicator_options.ts";
 import { statusOf } from "./replicator_status.ts";
+import { Repairer } from "./repairer.ts";
 import { Sessions } from "./sessions.ts";
-import { TombstoneCollector } from "./tombstones.ts";
 import { Transfers } from "./transfers.ts";
 
 /** Pause between two ticks of the core, in milliseconds. */
@@ -68,7 +67,7 @@ const LAG_ALARM_MS = 500;
 /** See the module comment. */
 export class GroupReplicator implements Replicator {
   readonly #options: ReplicatorOptions;
-  readonly #view: GroupView;
+  readonly #membership: Membership;
   readonly #alarms: Alarms;
   readonly #lag = new LoopLag(TICK_MS);
   readonly #core: ReplicaCore;
@@ -78,15 +77,14 @@ export class GroupReplicator implements Replicator {
   readonly #sessions: Sessions;
   readonly #links: PeerLinks;
   readonly #transfers: Transfers;
-  readonly #heartbeats: Heartbeats;
-  readonly #tombstones: TombstoneCollector;
+  readonly #repairer: Repairer;
   #listener: PeerListener | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #stopped: string | undefined;
 
   /** A replicator that does nothing before {@linkcode start}. */
   constructor(options: ReplicatorOptions) {
-    const { log, node, clock, logger, defaultSettings } = options;
+    const { log, node, clock, logger } = options;
     const identity: LinkIdentity = {
       node,
       group: options.group,
@@ -95,7 +93,6 @@ export class GroupReplicator implements Replicator {
       secret: options.clusterSecret,
     };
     this.#options = options;
-    this.#view = new GroupView(node, defaultSettings, log.register());
     this.#alarms = new Alarms(clock, logger);
     this.#recent = new RecentRecords(log.head());
     this.#core = new ReplicaCore({
@@ -108,6 +105,12 @@ export class GroupReplicator implements Replicator {
       ...(options.settings === undefined ? {} : { settings: options.settings }),
     });
     this.#loop = this.#makeLoop();
+    this.#membership = new Membership(options, {
+      alarms: this.#alarms,
+      register: () => this.#core.register,
+      input: (input) => this.#loop.input(input),
+      peersChanged: () => this.#links.setPeers(this.#view.reachable),
+    });
     this.#commits = new Commits({
       log,
       recent: this.#recent,
@@ -117,23 +120,23 @@ export class GroupReplicator implements Replicator {
     this.#sessions = this.#makeSessions();
     this.#links = this.#makeLinks(identity);
     this.#transfers = this.#makeTransfers(identity);
-    this.#heartbeats = this.#makeHeartbeats();
-    this.#tombstones = new TombstoneCollector(log, logger);
+    this.#repairer = new Repairer({
+      log,
+      logger,
+      fetch: (id) => this.#transfers.fetch(id, "repair"),
+    });
   }
 
   // ------------------------------------------------------------- lifecycle
 
   /** Listen, report, link. */
   start(): void {
-    const { transport, listen, firstReply, clock } = this.#options;
+    const { transport, listen } = this.#options;
     this.#listener = transport.listen(
       listen,
       (channel) => this.#links.accept(channel),
     );
-    if (firstReply !== undefined) {
-      this.#replied(firstReply, { epoch: 0, atMs: clock.monotonicMs() });
-    }
-    this.#heartbeats.start();
+    this.#membership.start();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -166,7 +169,7 @@ export class GroupReplicator implements Replicator {
       pending: this.#commits.size,
       readOnly: this.#whyReadOnly(),
       catchUp: this.#transfers.progress ?? null,
-      trackerFailure: this.#heartbeats.failure,
+      trackerFailure: this.#membership.trackerFailure,
       loopLagMs: this.#lag.peakMs,
       alarms: this.#alarms.current(),
     });
@@ -236,95 +239,13 @@ export class GroupReplicator implements Replicator {
     return why === null ? { ok: true } : { ok: false, why };
   }
 
-  // ---------------------------------------------------------------- effects
+  // ---------------------------------------------------------------- inside
 
-  #perform(effect: PromptEffect): void {
-    const { logger, onRestartLog } = this.#options;
-    switch (effect.kind) {
-      case "append":
-        return this.#commits.append(effect);
-      case "answer":
-        return this.#commits.answer(effect);
-      case "refuse":
-        return this.#commits.refuse(effect);
-      case "uncertain":
-        return this.#commits.uncertain(effect);
-      case "send":
-        return this.#sessions.send(effect);
-      case "tell-register":
-        return this.#sessions.tellRegister(effect, effect.register);
-      case "apply":
-        return this.#sessions.apply(effect, effect.batch);
-      case "reject":
-        return this.#sessions.reject(effect, effect.batch, effect.epoch);
-      case "acknowledge":
-        return this.#sessions.acknowledge(effect);
-      case "request-join":
-        return this.#sessions.sayEpoch(effect, "join-request", effect.epoch);
-      case "promise":
-        return this.#sessions.sayEpoch(effect, "promise", effect.epoch);
-      case "drop-link":
-        return this.#sessions.drop(effect, effect.why);
-      case "change-register":
-        return void this.#changeRegister(effect);
-      case "read-register":
-        return this.#heartbeats.soon();
-      case "compare":
-        return void this.#compare(effect.peer, effect.epoch);
-      case "restart-log":
-        logger.warn("the log must start a new incarnation", {
-          why: effect.why,
-        });
-        return onRestartLog(effect.why);
-      case "alarm":
-        return this.#alarms.raise(effect.why);
-      default:
-        return effect satisfies never;
-    }
-  }
-
-  async #compare(donor: NodeId, epoch: number): Promise<void> {
-    const ok = await this.#transfers.compare(donor, epoch);
-    this.#loop.input({ kind: "compared", donor, epoch, ok });
-  }
-
-  async #changeRegister(
-    effect: Extract<PromptEffect, { kind: "change-register" }>,
-  ): Promise<void> {
-    const { request, gen, epoch, change } = effect;
-    const { tracker, logger, clock } = this.#options;
-    const atMs = clock.monotonicMs();
-    const answer = await tracker.changeRegister(gen, epoch, change);
-    logger.info("asked for a change of the register", {
-      change: change.kind,
-      epoch,
-      outcome: answer.outcome,
-    });
-    this.#loop.input({
-      kind: "register-answer",
-      request,
-      outcome: answer.outcome,
-      register: answer.outcome === "unknown" ? undefined : answer.register,
-    });
-    if (answer.outcome === "changed") {
-      this.#confirmed("tracker", answer.register.epoch, atMs);
-    }
-  }
-
-  async #save(register: GroupRegister): Promise<void> {
-    await this.#options.log.saveRegister(register);
-    this.#view.save(register);
-    this.#options.logger.info("the group register moved", {
-      epoch: register.epoch,
-      insync: register.insync,
-    });
-    this.#links.setPeers(this.#view.reachable);
-  }
-
-  #saveFailed(error: unknown): void {
+  /** Nothing is decided any more: better to stop than to go on halfway. */
+  #loopFailed(error: unknown): void {
     const why = error instanceof Error ? error.message : String(error);
-    this.#alarms.raise(`cannot save the register: ${why}`);
-    this.#stop("the register cannot be saved");
+    this.#alarms.raise(`replication stopped: ${why}`);
+    this.#stop(`replication stopped: ${why}`);
   }
 
   // ----------------------------------------------------------------- wiring
@@ -332,9 +253,18 @@ export class GroupReplicator implements Replicator {
   #makeLoop(): CoreLoop {
     return new CoreLoop({
       core: this.#core,
-      perform: (effect) => this.#perform(effect),
-      save: (register) => this.#save(register),
-      saveFailed: (error) => this.#saveFailed(error),
+      perform: (effect) =>
+        perform(effect, {
+          commits: this.#commits,
+          sessions: this.#sessions,
+          membership: this.#membership,
+          transfers: this.#transfers,
+          alarms: this.#alarms,
+          input: (input) => this.#loop.input(input),
+          restartLog: (why) => this.#options.onRestartLog(why),
+        }),
+      save: (register) => this.#membership.save(register),
+      failed: (error) => this.#loopFailed(error),
     });
   }
 
@@ -375,13 +305,13 @@ export class GroupReplicator implements Replicator {
         },
         frame: (control, frame) => this.#sessions.frame(control, frame),
         confirmed: (peer, epoch, sinceMs) =>
-          this.#confirmed(peer, epoch, sinceMs),
+          this.#membership.confirmed(peer, epoch, sinceMs),
         unlinked: (control, why) => {
           logger.warn("link lost", { peer: control.peer, why });
           this.#sessions.unlinked(control);
         },
         bulk: (peer, link) => this.#transfers.serve(peer.node, link),
-        stranger: () => this.#heartbeats.soon(),
+        stranger: () => this.#membership.soon(),
       },
     });
   }
@@ -403,22 +333,6 @@ export class GroupReplicator implements Replicator {
     });
   }
 
-  #makeHeartbeats(): Heartbeats {
-    const { tracker, clock, logger } = this.#options;
-    return new Heartbeats({
-      tracker,
-      clock,
-      log: logger,
-      report: () => this.#report(),
-      epoch: () => this.#core.register?.epoch ?? 0,
-      replied: (reply, asked) => this.#replied(reply, asked),
-      reachable: (reachable) =>
-        this.#loop.input({ kind: "tracker", reachable }),
-    });
-  }
-
-  // ---------------------------------------------------------------- inside
-
   async #stateFor(peer: NodeId) {
     const { log } = this.#options;
     const register = this.#view.saved;
@@ -429,41 +343,6 @@ export class GroupReplicator implements Replicator {
     return { register, positions, incarnation: log.incarnation };
   }
 
-  #report(): Heartbeat {
-    const { log, node } = this.#options;
-    const { incarnation } = log;
-    const facts = this.#options.report();
-    return {
-      ...facts,
-      alarms: [...facts.alarms, ...this.#alarms.current()].slice(0, 32),
-      store: log.store,
-      head: { origin: node, incarnation, sequence: log.head() },
-      positions: log.positions().slice(0, 256),
-      epoch: this.#core.register?.epoch ?? 0,
-      gen: this.#core.register?.gen ?? null,
-    };
-  }
-
-  #replied(
-    reply: HeartbeatReply,
-    asked: { readonly epoch: number; readonly atMs: number },
-  ): void {
-    const { register } = reply;
-    if (register.group !== this.#options.group) {
-      return this.#alarms.raise(`a tracker told group ${register.group}`);
-    }
-    this.#view.replied(reply);
-    this.#loop.input({ kind: "register", register, askedUnder: asked.epoch });
-    this.#confirmed("tracker", register.epoch, asked.atMs);
-    this.#links.setPeers(this.#view.reachable);
-  }
-
-  /** Somebody acted under this epoch at some time after `sinceMs`. */
-  #confirmed(by: NodeId | "tracker", epoch: number, sinceMs: number): void {
-    if (epoch !== this.#core.register?.epoch) return;
-    this.#view.confirmed(by, sinceMs);
-  }
-
   #tick(): void {
     const nowMs = this.#options.clock.monotonicMs();
     this.#lag.tick(nowMs);
@@ -472,13 +351,12 @@ export class GroupReplicator implements Replicator {
     }
     this.#links.tick(nowMs);
     this.#transfers.tick(nowMs);
+    if (this.#core.register !== undefined) this.#repairer.tick(nowMs);
     this.#loop.input({ kind: "tick", nowMs });
-    this.#tombstones.tick(nowMs, {
-      register: this.#view.saved,
-      node: this.#options.node,
-      isTrackerHeard: this.#heartbeats.failure === "",
-      heldBy: (peer) => this.#sessions.get(peer)?.durable,
-    });
+  }
+
+  get #view(): GroupView {
+    return this.#membership.view;
   }
 
   #readVerdict(): ReadVerdict {
@@ -507,7 +385,7 @@ export class GroupReplicator implements Replicator {
   #stop(why: string): void {
     this.#stopped ??= why;
     this.#listener?.close();
-    this.#heartbeats.stop();
+    this.#membership.stop();
     clearInterval(this.#timer);
     this.#loop.stop();
     this.#commits.close(why);

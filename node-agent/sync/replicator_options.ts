@@ -51,6 +51,10 @@ export interface ReplicatorOptions {
   readonly mayHaveLost: boolean;
   /** Answer to the join, when this is the first start. */
   readonly firstReply?: HeartbeatReply | undefined;
+  /** What a tracker said in an earlier life: peers and keys, no register. */
+  readonly cachedReply?: HeartbeatReply | undefined;
+  /** Called with every answer of a tracker. */
+  onReply?(reply: HeartbeatReply): void;
   /** Group settings until a tracker tells them. */
   readonly defaultSettings: GroupSettings;
   /** Whether to serve reads without contact to anybody. */

@@ -6,7 +6,7 @@
  *    4  headLength     bytes of all fields that follow, up to the inline bytes
  *    4  inlineLength   at most INLINE_BODY_BYTES_MAX
  *    1  flags          1 tombstone  2 appender  4 sha256  8 type  16 name
- *                      32 master; others zero
+ *                      32 master  64 key; others zero
  *    1  body           0 none  1 whole  2 range  3 truncate
  *    1  content        0 none  1 inline  2 elsewhere  3 unknown
  *    1  metaCount      at most META_ENTRIES_MAX
@@ -15,6 +15,7 @@
  *   32  sha256         if flagged
  *  2+n  type, name, master              each if flagged
  *  2+n  name, 2+n value                 metaCount times
+ *  2+n  key            if flagged: the Idempotency-Key of the upload
  *  8+8  offset, lengthBytes             body 2
  *  8+8  baseEpoch, baseVersion          body 2 and 3
  *  8+4+32  sizeBytes, crc32, sha256     content 2
@@ -74,12 +75,15 @@ const FLAG = {
   type: 8,
   name: 16,
   master: 32,
+  key: 64,
 } as const;
-const FLAGS_ALL = 63;
+const FLAGS_ALL = 127;
 const SHA256_BYTES = 32;
 const LENGTHS_BYTES = 8;
 const ID_LENGTH_MAX = 160;
 const TYPE_LENGTH_MAX = 255;
+/** An `Idempotency-Key`, as in `change.ts`. */
+const KEY = /^[\x21-\x7e]{1,255}$/;
 const NO_BYTES = new Uint8Array(0);
 
 /** Encoding is synchronous, so one buffer serves every record. */
@@ -103,11 +107,12 @@ export function encodeRecord(
   writer.clear();
   writer.u32(0);
   writer.u32(0);
-  writer.u8(flagsOf(entry));
+  writer.u8(flagsOf(entry) | (change.key === undefined ? 0 : FLAG.key));
   writer.u8(BODIES.indexOf(body.kind));
   writer.u8(CONTENTS.indexOf(content.kind));
   writer.u8(meta.length);
   writeEntry(entry, meta);
+  if (change.key !== undefined) writer.text(change.key);
   writeBody(body);
   if (content.kind === "elsewhere") {
     writer.u64(content.sizeBytes);
@@ -145,12 +150,13 @@ export function decodeRecord(reader: ByteReader): WireRecord {
   const contentKind = CONTENTS[reader.u8()];
   const metaCount = reader.u8();
   const entry = readEntry(reader, flags, metaCount);
+  const key = (flags & FLAG.key) === 0 ? undefined : readKey(reader);
   const body = readBody(reader, bodyKind);
   const content = readContent(reader, contentKind);
   mustHold(reader.left === 0, "more than its fields");
   reader.lift();
   return {
-    change: { entry, body },
+    change: key === undefined ? { entry, body } : { entry, body, key },
     content,
     inline: reader.bytes(inlineLength),
   };
@@ -283,6 +289,12 @@ function readContent(
   const crc32 = reader.u32();
   const sha256 = reader.bytes(SHA256_BYTES).toHex();
   return { kind, sizeBytes, crc32, sha256 };
+}
+
+function readKey(reader: ByteReader): string {
+  const key = reader.text();
+  mustHold(KEY.test(key), "a key that is not visible ASCII");
+  return key;
 }
 
 /** A text with at most so many characters. */

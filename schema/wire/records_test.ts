@@ -143,8 +143,13 @@ Deno.test("decodeRecord() returns what encodeRecord() was given", () => {
       anyBody,
       anyContent,
       fc.uint8Array({ maxLength: 50 }),
-      (entry, body, content, inline) => {
-        const change: Change = { entry, body };
+      fc.option(fc.constantFrom("a", "key-1", "~".repeat(255)), {
+        nil: undefined,
+      }),
+      (entry, body, content, inline, key) => {
+        const change: Change = key === undefined
+          ? { entry, body }
+          : { entry, body, key };
         const bytes = encodeRecord(change, content, inline);
         const reader = new ByteReader(bytes);
         const decoded = decodeRecord(reader);
