@@ -29,6 +29,8 @@ import { StorePaths } from "./store_paths.ts";
 const SETTLE_DELAY_MS = 30_000;
 /** Space kept back for deletes. Source: promises.md F14. */
 const RESERVE_FILE_BYTES = 64 << 20;
+/** WAL bytes, roughly, after which it is moved into the database. */
+const CHECKPOINT_BYTES = 16 << 20;
 /** Rows of the index kept in memory. */
 const ROWS_KEPT = 20_000;
 
@@ -60,6 +62,8 @@ export interface StoreOptions {
   readonly settleDelayMs?: number;
   /** For tests; 64 MiB by default. */
   readonly reserveFileBytes?: number;
+  /** For tests: log bytes after which it is moved into the database. */
+  readonly checkpointBytes?: number;
 }
 
 /** An open store. */
@@ -117,6 +121,7 @@ async function openLocked(
     settleDelayMs: options.settleDelayMs ?? SETTLE_DELAY_MS,
     flushDelayMs: FLUSH_DELAY_MS,
     keyLifeMs: KEY_LIFE_MS,
+    checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES,
     reserveFileBytes: options.reserveFileBytes ?? RESERVE_FILE_BYTES,
   });
   const database = openForReading(layout.database);

@@ -31,8 +31,6 @@ const SLICE_MS = 5;
 const KEY_CHECK_MS = 60 * 60 * 1000;
 /** Rows scanned at a time. */
 const SCAN_ROWS = 500;
-/** WAL bytes, roughly, after which it is moved into the database. */
-const CHECKPOINT_BYTES = 16 << 20;
 /** Bytes of a change besides its inline body, roughly. */
 const CHANGE_BYTES = 2048;
 /** Larger than any ID: they begin with a letter or digit. */
@@ -196,7 +194,7 @@ class StoreWorker {
     this.#walBytes += bytes.length + ops.length * CHANGE_BYTES;
     if (durable) this.#stopFlushTimer();
     else this.#startFlushTimer();
-    if (this.#walBytes > CHECKPOINT_BYTES) this.#checkpoint();
+    if (this.#walBytes > this.#options.checkpointBytes) this.#checkpoint();
   }
 
   #beforeFence(op: (ToWorker & { kind: "batch" })["ops"][number]): void {

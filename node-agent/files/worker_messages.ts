@@ -27,6 +27,8 @@ export interface WorkerOptions {
   readonly flushDelayMs: number;
   /** How long an idempotency key is remembered, in ms. */
   readonly keyLifeMs: number;
+  /** WAL bytes, roughly, after which it is moved into the database. */
+  readonly checkpointBytes: number;
   /** Size of the reserve file, in bytes. */
   readonly reserveFileBytes: number;
 }

@@ -23,12 +23,16 @@ export interface Line {
   readonly what: "will" | "did" | "refused" | "state" | "alarm" | "end";
   readonly entry?: FileEntry;
   readonly slug?: string;
+  /** Length of the record of the disk when this was said. */
+  readonly at?: number;
 }
 
-const [dir = "", scenario = ""] = Deno.args;
+const [dir = "", scenario = "", record] = Deno.args;
 
 function say(line: Line): void {
-  const bytes = new TextEncoder().encode(JSON.stringify(line) + "\n");
+  const at = record === undefined ? undefined : Deno.statSync(record).size;
+  const text = JSON.stringify({ ...line, at }) + "\n";
+  const bytes = new TextEncoder().encode(text);
   for (let done = 0; done < bytes.length;) {
     done += Deno.stdout.writeSync(bytes.subarray(done));
   }
@@ -126,6 +130,31 @@ async function applied(store: TestStore): Promise<void> {
   }]);
 }
 
+/** Everything at once, durable, with settling and checkpoints in between. */
+async function power(store: TestStore): Promise<void> {
+  const client = async (number: number) => {
+    for (let round = 0; round < 6; round++) {
+      const seed = number * 100 + round;
+      const small = await store.upload(someBytes(3000 + seed, seed));
+      await store.upload(someBytes(70_000 + seed, seed + 1));
+      if (round % 2 === 0) await store.delete(small);
+      await store.upload(someBytes(500, seed + 2), { durable: false });
+    }
+    let file = await store.upload(someBytes(2000, number), { appender: true });
+    file = await store.write(file, 2000, someBytes(5000, number + 1));
+    file = await store.write(file, 7000, someBytes(80_000, number + 2));
+    file = await store.write(file, 100, someBytes(300, number + 3));
+    await store.truncate(file, 40_000);
+  };
+  const settling = (async () => {
+    for (let round = 0; round < 8; round++) {
+      await new Promise((resolve) => setTimeout(resolve, 40));
+      await store.store.settle(20);
+    }
+  })();
+  await Promise.all([1, 2, 3, 4, 5, 6].map(client).concat(settling));
+}
+
 /** Uploads that go on after a refusal; ends with the state of the store. */
 async function stubborn(store: TestStore): Promise<void> {
   const sizes = [4000, 150_000, 4001, 150_001];
@@ -150,7 +179,10 @@ async function stubborn(store: TestStore): Promise<void> {
 }
 
 if (import.meta.main) {
-  const store = await TestStore.open(dir, { settleDelayMs: 1e9 });
+  const store = await TestStore.open(dir, {
+    settleDelayMs: 1e9,
+    ...(scenario === "power" ? { checkpointBytes: 600_000 } : {}),
+  });
   store.announce = (what, entry) => say({ what, entry });
   // From here on the fault shim counts.
   await Deno.stat(dir);
@@ -158,6 +190,7 @@ if (import.meta.main) {
   try {
     if (scenario === "uploads") await uploads(store);
     else if (scenario === "changes") await changes(store);
+    else if (scenario === "power") await power(store);
     else if (scenario === "stubborn") await stubborn(store);
     else await applied(store);
     await store.store.settle(0);

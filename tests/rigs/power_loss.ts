@@ -1,0 +1,226 @@
+/**
+ * Power loss: a disk whose every write and flush is recorded, and the images
+ * that a power loss at any moment may leave. nbdkit keeps the record, nbdfuse
+ * and a loop device make a real file system of it.
+ *
+ * An image at a cut holds everything before the last flush, and of what was
+ * written after it any subset, torn at 512 bytes.
+ *
+ * @module
+ */
+
+import { eventually } from "../helpers/eventually.ts";
+import { Random } from "../helpers/random.ts";
+
+const SECTOR_BYTES = 512;
+const HEAD_BYTES = 17;
+
+/** One entry of the record. */
+interface Entry {
+  readonly isFlush: boolean;
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+  /** Length of the log once this was in it. */
+  readonly end: number;
+}
+
+/** Run a program; its output when it succeeded. */
+export async function sh(command: string, ...args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(command, { args })
+    .output();
+  const decoder = new TextDecoder();
+  if (success) return decoder.decode(stdout).trim();
+  throw new Error(`${command} ${args.join(" ")}: ${decoder.decode(stderr)}`);
+}
+
+/** Whether this machine has everything the rig needs. */
+export async function canRecord(): Promise<boolean> {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return false;
+  try {
+    await Deno.stat("/dev/fuse");
+    await Deno.stat("/dev/loop-control");
+    await sh("nbdkit", "python", "--dump-plugin");
+    await sh("nbdfuse", "--version");
+    await sh("mkfs.ext4", "-V");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A mounted ext4 on a recorded disk. */
+export class RecordedDisk implements AsyncDisposable {
+  /** Where it is mounted. */
+  readonly mount: string;
+  /** The record. */
+  readonly log: string;
+  readonly #undo: (() => Promise<unknown>)[] = [];
+  readonly #sizeBytes: number;
+
+  private constructor(dir: string, sizeBytes: number) {
+    this.mount = `${dir}/disk`;
+    this.log = `${dir}/log`;
+    this.#sizeBytes = sizeBytes;
+  }
+
+  /** Make one below `dir`, which should lie in memory. */
+  static async open(dir: string, sizeBytes: number): Promise<RecordedDisk> {
+    const disk = new RecordedDisk(dir, sizeBytes);
+    try {
+      await disk.#start(dir);
+      return disk;
+    } catch (error) {
+      await disk[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #start(dir: string): Promise<void> {
+    const file = await Deno.open(`${dir}/image`, { write: true, create: true });
+    await file.truncate(this.#sizeBytes);
+    file.close();
+    await Deno.writeFile(this.log, new Uint8Array(0));
+    await Deno.writeFile(`${dir}/device`, new Uint8Array(0));
+    await Deno.mkdir(this.mount);
+    const plugin = new URL("./power_recorder.py", import.meta.url).pathname;
+    this.#spawn("nbdkit", "-f", "-U", `${dir}/socket`, "python", plugin)(
+      `image=${dir}/image`,
+      `log=${this.log}`,
+    );
+    await eventually(() => Deno.stat(`${dir}/socket`), { what: "nbdkit" });
+    const uri = `nbd+unix:///?socket=${dir}/socket`;
+    this.#spawn("nbdfuse", `${dir}/device`)(uri);
+    await eventually(
+      async () => (await Deno.stat(`${dir}/device`)).size === this.#sizeBytes,
+      { what: "nbdfuse" },
+    );
+    this.#undo.push(() => sh("fusermount3", "-u", `${dir}/device`));
+    const loop = await sh("losetup", "-f", "--show", `${dir}/device`);
+    this.#undo.push(() => sh("losetup", "-d", loop));
+    await sh("mkfs.ext4", "-q", "-E", "nodiscard", loop);
+    await sh("mount", loop, this.mount);
+    this.#undo.push(() => sh("umount", this.mount));
+  }
+
+  #spawn(command: string, ...args: string[]) {
+    return (...more: string[]) => {
+      const child = new Deno.Command(command, {
+        args: [...args, ...more],
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      this.#undo.push(async () => {
+        try {
+          child.kill("SIGTERM");
+        } catch {
+          // It ended by itself.
+        }
+        await child.status;
+      });
+    };
+  }
+
+  /** Length of the record so far: a moment that can be compared with cuts. */
+  position(): number {
+    return Deno.statSync(this.log).size;
+  }
+
+  /**
+   * Images at random cuts, in the order of time.
+   *
+   * @param count How many.
+   * @param fromPosition No cut before this moment.
+   * @returns The image file and the moment of its cut; the file is reused.
+   */
+  async *images(
+    count: number,
+    options: { fromPosition: number; seed: number; into: string },
+  ): AsyncGenerator<{ image: string; position: number }> {
+    const random = new Random(options.seed);
+    const entries = await this.#entries();
+    const first = entries.findIndex(({ end }) => end > options.fromPosition);
+    const cuts = Array.from(
+      { length: count },
+      () => random.between(first, entries.length),
+    ).sort((a, b) => a - b);
+    const durable = new Uint8Array(this.#sizeBytes);
+    let applied = 0;
+    for (const cut of cuts) {
+      const before = entries.slice(0, cut);
+      const flushed = before.findLastIndex(({ isFlush }) => isFlush) + 1;
+      for (; applied < flushed; applied++) {
+        const { bytes, offset } = entries[applied] ?? NOTHING;
+        durable.set(bytes, offset);
+      }
+      const image = durable.slice();
+      for (const entry of entries.slice(flushed, cut)) {
+        if (random.next() < 0.5) tear(image, entry, random);
+      }
+      await Deno.writeFile(options.into, image);
+      const position = entries[cut - 1]?.end ?? 0;
+      yield { image: options.into, position };
+    }
+  }
+
+  async #entries(): Promise<Entry[]> {
+    const bytes = await Deno.readFile(this.log);
+    const view = new DataView(bytes.buffer);
+    const entries: Entry[] = [];
+    for (let at = 0; at + HEAD_BYTES <= bytes.length;) {
+      const isFlush = view.getUint8(at) === 2;
+      const offset = Number(view.getBigUint64(at + 1, true));
+      const length = Number(view.getBigUint64(at + 9, true));
+      at += HEAD_BYTES;
+      const content = bytes.subarray(at, at + length);
+      at += length;
+      entries.push({ isFlush, offset, bytes: content, end: at });
+    }
+    return entries;
+  }
+
+  /** Unmount and stop everything. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const undo of this.#undo.reverse()) {
+      await eventually(async () => (await undo(), true), {
+        what: "the recorded disk to stop",
+        deadlineMs: 5000,
+      });
+    }
+    this.#undo.length = 0;
+  }
+}
+
+const NOTHING = { bytes: new Uint8Array(0), offset: 0 };
+
+/** Write all of it, or only some of its sectors. */
+function tear(image: Uint8Array, entry: Entry, random: Random): void {
+  const { bytes, offset } = entry;
+  const isTorn = random.next() < 0.25;
+  for (let at = 0; at < bytes.length; at += SECTOR_BYTES) {
+    if (isTorn && random.next() < 0.5) continue;
+    image.set(bytes.subarray(at, at + SECTOR_BYTES), offset + at);
+  }
+}
+
+/** Mount an image while `act` runs. */
+export async function withImage(
+  image: string,
+  mount: string,
+  act: () => Promise<void>,
+): Promise<void> {
+  const loop = await sh("losetup", "-f", "--show", image);
+  try {
+    await sh("mount", loop, mount);
+    try {
+      await act();
+    } finally {
+      await eventually(async () => (await sh("umount", mount), true), {
+        what: `${mount} to be unmounted`,
+        deadlineMs: 5000,
+      });
+    }
+  } finally {
+    await sh("losetup", "-d", loop);
+  }
+}

@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { crc32 } from "node:zlib";
+import { compareEntries, type FileEntry } from "@kedge/schema/change";
+import { TestStore } from "../../node-agent/files/store_fixture.ts";
+import { Scope } from "../helpers/scope.ts";
+import { type Fault, FaultShim } from "./fault_shim.ts";
+import { canRecord, RecordedDisk, withImage } from "./power_loss.ts";
+import type { Line } from "./store_child.ts";
+import { checkLog, say } from "./store_runs.ts";
+
+const CHILD = new URL("./store_child.ts", import.meta.url).pathname;
+const DISK_BYTES = 96 << 20;
+const CUTS = Number(Deno.env.get("KEDGE_POWER_CUTS") ?? 100);
+const SEED = Number(Deno.env.get("KEDGE_SEED") ?? 20261122);
+
+const ignore = !await canRecord() || !FaultShim.isPossible();
+if (ignore) {
+  say("SKIPPED tests/rigs/power_loss: needs root, nbdkit, nbdfuse, loop\n");
+}
+
+/** Run the child on a recorded disk, with a fault or none. */
+async function record(
+  disk: RecordedDisk,
+  environment: Record<string, string>,
+): Promise<Line[]> {
+  const dir = `${disk.mount}/store`;
+  await Deno.mkdir(dir);
+  await Deno.writeTextFile(`${dir}/arm`, "");
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", "--no-check", "--cached-only", CHILD]
+      .concat([dir, "power", disk.log]),
+    env: { ...environment, NO_COLOR: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const lines = new TextDecoder().decode(stdout).trim().split("\n")
+    .map((line): Line => JSON.parse(line));
+  const errors = new TextDecoder().decode(stderr);
+  assert.equal(lines.at(-1)?.what, "end", errors);
+  return lines;
+}
+
+/** What must be on an image: by file the state that was acknowledged. */
+function expected(lines: readonly Line[], position: number) {
+  const acked = new Map<string, FileEntry>();
+  const tried = new Set<string>();
+  for (const { what, entry, at = Infinity } of lines) {
+    if (entry === undefined) continue;
+    tried.add(entry.id);
+    // Uploads of 500 bytes were not asked to be durable.
+    const isDurable = entry.sizeBytes !== 500;
+    if (what === "did" && isDurable && at <= position) {
+      acked.set(entry.id, entry);
+    }
+  }
+  return { acked, tried };
+}
+
+/** Says what was lost; "" is nothing. */
+async function lossOn(
+  dir: string,
+  lines: readonly Line[],
+  position: number,
+): Promise<string> {
+  const { acked, tried } = expected(lines, position);
+  const store = await TestStore.open(dir);
+  try {
+    const { files } = store.store;
+    for (const [id, entry] of acked) {
+      const now = files.lookup(id);
+      if (now === undefined) return `${id} is gone`;
+      if (compareEntries(now, entry) < 0) return `${id} is older than acked`;
+      if (now.state === "tombstone") continue;
+      const bytes = await store.read(now).catch((error) => error);
+      if (!(bytes instanceof Uint8Array)) return `${id}: ${bytes}`;
+      if (crc32(bytes) !== now.crc32) return `${id} has other bytes`;
+    }
+    for (const { id } of files.list({ limit: 10_000 })) {
+      if (!tried.has(id)) return `${id} was never uploaded`;
+    }
+    await checkLog(store);
+    await store.upload(new Uint8Array(9));
+    return "";
+  } finally {
+    await store.close();
+  }
+}
+
+async function losses(
+  cuts: number,
+  fault: Omit<Fault, "arm" | "not"> | undefined,
+): Promise<string[]> {
+  await using scope = new Scope();
+  const dir = await Deno.makeTempDir({
+    dir: "/dev/shm",
+    prefix: "kedge-power-",
+  });
+  scope.defer(() => Deno.remove(dir, { recursive: true }));
+  const disk = await RecordedDisk.open(dir, DISK_BYTES);
+  scope.defer(() => disk[Symbol.asyncDispose]());
+  const environment = fault === undefined
+    ? {}
+    : (await FaultShim.compile(dir)).environment(fault, `${dir}/count`);
+  const lines = await record(disk, environment);
+  const acks = lines.filter(({ what }) => what === "did");
+  const fromPosition = acks[0]?.at ?? 0;
+  const lost: string[] = [];
+  const into = `${dir}/cut`;
+  const mount = `${dir}/cut-mount`;
+  await Deno.mkdir(mount);
+  const options = { fromPosition, seed: SEED, into };
+  for await (const { image, position } of disk.images(cuts, options)) {
+    await withImage(image, mount, async () => {
+      const loss = await lossOn(`${mount}/store`, lines, position)
+        .catch((error) => `the store does not open: ${error}`);
+      if (loss !== "") lost.push(`cut at ${position}: ${loss}`);
+    });
+  }
+  say(
+    `power loss: ${acks.length} acks, ${cuts} cuts, ${lost.length} with loss\n`,
+  );
+  return lost;
+}
+
+Deno.test({
+  name: "S06 power loss at any moment loses nothing acknowledged at level C",
+  ignore,
+  async fn() {
+    assert.deepEqual(await losses(CUTS, undefined), []);
+  },
+});
+
+Deno.test({
+  name: "S06 the rig sees what a disk that lies about flushes loses",
+  ignore,
+  async fn() {
+    const fault = {
+      mode: "lie",
+      at: 0,
+      calls: ["sync"],
+      path: "kedge.db",
+    } as const;
+    assert.notDeepEqual(await losses(12, fault), []);
+  },
+});
