@@ -10,8 +10,8 @@ import { ownerOf } from "@kedge/schema/register";
 import type { SimAgent } from "./sim_agent.ts";
 import type { World } from "./world.ts";
 
-/** Longest wait of a client for an answer, in ms. */
-const PATIENCE_MS = 7000;
+/** Wait of a client for an answer, in ms: some give up before the agent does. */
+const PATIENCE_MS = { least: 300, most: 6000 } as const;
 
 /** Start the clients of a run; they stop at a time. */
 export function startClients(world: World, untilMs: number): void {
@@ -57,12 +57,15 @@ function act(world: World, then: () => void): void {
   const kind = rng.clients.next();
   if (items.length === 0) return upload(world, agent, then);
   const { id } = rng.clients.pick(items.slice(-config.hotFiles));
+  // A file that is gone is left alone after a while.
+  const isGone = history.of(id).some((item) => item.kind === "delete");
+  if (isGone && rng.clients.chance(0.5)) return upload(world, agent, then);
   if (isAppend) return append(world, agent, id, then);
   if (kind < 0.5) return upload(world, agent, then);
   if (kind < 0.65) return remove(world, agent, id, then);
   const next = once(then);
-  readAndCheck(world, agent, id, next);
-  world.scheduler.after(2000, next);
+  if (agent.isUp) readAndCheck(world, agent, id, next);
+  world.scheduler.after(agent.isUp ? 1000 : 20, next);
 }
 
 function upload(world: World, agent: SimAgent, then: () => void): void {
@@ -136,6 +139,10 @@ function attempt(
       () => attempt(world, agent, request, retries - 1, then),
     );
   });
+  if (!agent.isUp) { // connection refused
+    world.scheduler.after(20, () => next(false));
+    return;
+  }
   agent.run(() =>
     agent.files.change({
       ...request,
@@ -149,7 +156,10 @@ function attempt(
       },
     })
   );
-  world.scheduler.after(PATIENCE_MS, () => next(false));
+  const patienceMs = world.rng.clients.chance(0.5)
+    ? PATIENCE_MS.least
+    : world.rng.clients.range(PATIENCE_MS.least, PATIENCE_MS.most);
+  world.scheduler.after(patienceMs, () => next(false));
 }
 
 function inSync(world: World, node: NodeId): boolean {

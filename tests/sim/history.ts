@@ -181,11 +181,6 @@ export class History {
    */
   registered(register: GroupRegister, change?: RegisterChange): void {
     const world = this.#mustWorld();
-    const { nowMs } = world.scheduler;
-    if (change?.kind === "grow") {
-      const grown = world.agents.get(change.node);
-      if (grown !== undefined) grown.grownMs = nowMs;
-    }
     if (change !== undefined && "by" in change) this.#actsItself(change.by);
     for (const node of register.insync) {
       const agent = world.agents.get(node);
@@ -209,8 +204,8 @@ export class History {
   #mustHaveAll(agent: SimAgent): void {
     const { config } = this.#mustWorld();
     if (config.liar === agent.node - 1) return;
-    // Power went since it came in: it will leave, or ask around, by itself.
-    const isSuspect = agent.lostPowerMs >= agent.grownMs;
+    // Power went since it was whole: it will leave, or ask around, by itself.
+    const isSuspect = agent.lostPowerMs >= agent.wholeMs;
     for (const item of this.items) {
       if (!item.isShared || item.excused) continue;
       if (isSuspect && item.level !== "C") continue;

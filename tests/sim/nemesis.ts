@@ -222,6 +222,8 @@ function confirmGeneration(world: World): void {
   world.mark("generation confirmed");
   for (const agent of world.agents.values()) {
     const register = world.kv.register;
+    // An agent asks a tracker what it is to confirm.
+    if (!world.kv.isReachable(agent.node)) continue;
     agent.run(() => agent.feed({ kind: "confirm", register }));
   }
   const left = [...world.agents.values()].some((agent) =>

@@ -63,8 +63,8 @@ export class SimAgent {
   /** Up to when the machine lost power, wiped or broke last. */
   lostPowerMs = -Infinity;
   wipedMs = -Infinity;
-  /** When it last came into the set. */
-  grownMs = 0;
+  /** When it last took up a register under which it is whole. */
+  wholeMs = 0;
   readonly #clock: { readonly offsetMs: number; readonly rate: number };
   readonly #commits = new Map<number, CommitRequest>();
   /** Changes whose base was gone when they were stored. */
@@ -324,7 +324,7 @@ export class SimAgent {
       case "refuse":
         return this.#finish(effect.op, { kind: "refused", why: effect.why });
       case "uncertain":
-        world.mark("uncertain");
+        world.mark(`uncertain: ${effect.why}`);
         return this.#finish(effect.op, { kind: "uncertain" });
       case "change-register":
         return this.#changeRegister(effect);
@@ -332,6 +332,7 @@ export class SimAgent {
         return this.readRegister();
       case "save-register":
         this.note(`epoch ${effect.register.epoch}: ${effect.register.insync}`);
+        if (this.core.isWhole()) this.wholeMs = world.scheduler.nowMs;
         return this.store.saveRegister(effect.register);
       case "restart-log":
         return this.after(0, () => this.restartLog());

@@ -57,6 +57,11 @@ export class SimKv {
     this.#unreachable.set(node, (this.#unreachable.get(node) ?? 0) + 1);
   }
 
+  /** Whether a node reaches a tracker now. */
+  isReachable(node: NodeId): boolean {
+    return !this.isOut && (this.#unreachable.get(node) ?? 0) === 0;
+  }
+
   /** Take back one {@linkcode block}. */
   unblock(node: NodeId): void {
     const count = (this.#unreachable.get(node) ?? 0) - 1;

@@ -13,13 +13,14 @@ type Story = (rng: Prng, config: Config) => Partial<Config>;
 /** Many clients on few files. */
 const HOT = { thinkMs: 5, clients: 4, appends: 0.8, large: 0, giveUpMs: 5000 };
 
-const STORIES: readonly Story[] = [
+/** The stories. */
+export const STORIES: readonly Story[] = [
   // A node in sync is cut off, taken out, and asked for deleted files.
   (rng, { nodes }) => ({
     ...HOT,
     thinkMs: 20,
     appends: 0.1,
-    hotFiles: 6,
+    hotFiles: 150,
     ackTimeoutMs: 400,
     workMs: 9000,
     faults: [
@@ -45,16 +46,17 @@ const STORIES: readonly Story[] = [
   // A member comes back while its files are changed by another owner.
   (rng, { nodes }) => ({
     ...HOT,
-    hotFiles: rng.between(1, 2),
+    appends: 0.985,
+    hotFiles: 1,
     regrowDelayMs: 500,
-    ackTimeoutMs: 300,
+    ackTimeoutMs: 600,
+    kvLoss: 0,
     workMs: 7000,
     faults: [800, 2800, 4800].flatMap((atMs) => {
       const a = rng.between(0, nodes - 1);
       return [
-        fault("isolate", a, rng, [atMs, atMs + 100], rng.between(400, 900)),
-        fault("slow-disk", a + 1, rng, [atMs + 500, atMs + 900], 1500),
-        fault("clog", a + 1, rng, [atMs + 500, atMs + 900], 1500),
+        fault("isolate", a, rng, [atMs, atMs + 100], rng.between(700, 1000)),
+        fault("clog", a + 1, rng, [atMs + 500, atMs + 900], 1800),
       ];
     }),
   }),
