@@ -88,6 +88,28 @@ class Bench {
 
   constructor(readonly plan: Plan, readonly subject: Subject) {}
 
+  /** Let the compilers see the paths before anything counts. */
+  async warmUp(): Promise<void> {
+    const load = {
+      concurrency: 8,
+      durationMs: this.plan.durationMs,
+      bytesPerOperation: 0,
+      serverPids: [],
+    };
+    const size = 2 * KIB;
+    for (const level of this.plan.levels) {
+      await runLoad({
+        ...load,
+        worker: () => this.subject.uploader(size, level, "each"),
+      });
+    }
+    await runLoad({
+      ...load,
+      worker: () => this.subject.redirectedDownloader(size),
+    });
+    await runLoad({ ...load, worker: () => this.subject.deleter(size) });
+  }
+
   /** Uploads and downloads of every size, level and concurrency. */
   async grid(): Promise<void> {
     for (const size of this.plan.sizes) {
@@ -208,6 +230,9 @@ class Bench {
         : { operationsMax: cell.operations }),
       bytesPerOperation: cell.size,
       serverPids: load.serverPids ?? this.subject.pids,
+      trackerPid: load.serverPids === undefined
+        ? this.subject.stack.ready.tracker_pid
+        : undefined,
       worker: load.worker,
     });
     const { level, concurrency } = cell;
@@ -226,7 +251,7 @@ class Bench {
         `${round(figures.mbPerS)} MB/s, p50 ${round(figures.p50Ms)} ms, ` +
         `p99 ${round(figures.p99Ms)} ms, ${
           round(figures.cpuUsPerOperation)
-        } µs CPU` +
+        } µs CPU (tracker ${round(figures.trackerUsPerOperation)})` +
         (figures.failures > 0
           ? `, ${figures.failures} FAILED: ${figures.firstFailure}`
           : ""),
@@ -241,6 +266,7 @@ async function measure(plan: Plan): Promise<string> {
   const absent: string[] = [];
   const stack = await startStack(scope, { data: `${dir}/kedge-data` });
   const bench = new Bench(plan, new Subject(stack));
+  await bench.warmUp();
   await bench.grid();
 
   await Deno.mkdir(`${dir}/bare`);

@@ -21,6 +21,8 @@ export interface Load {
   readonly bytesPerOperation: number;
   /** Processes whose CPU time counts. */
   readonly serverPids: readonly number[];
+  /** One of them that is shown by itself: the tracker. */
+  readonly trackerPid?: number | undefined;
   /**
    * Make a worker ready.
    *
@@ -41,6 +43,8 @@ export interface Figures {
   readonly p99Ms: number;
   /** CPU time of the servers per operation, in microseconds. */
   readonly cpuUsPerOperation: number;
+  /** The tracker's part of it, in microseconds. */
+  readonly trackerUsPerOperation: number;
 }
 
 /** Run a load and measure it. */
@@ -53,6 +57,8 @@ export async function runLoad(load: Load): Promise<Figures> {
   let firstFailure: string | undefined;
   let left = load.operationsMax ?? Infinity;
   const cpuUs = cpuUsOf(load.serverPids);
+  const tracker = load.trackerPid === undefined ? [] : [load.trackerPid];
+  const trackerUs = cpuUsOf(tracker);
   const beganMs = performance.now();
   const endMs = beganMs + load.durationMs;
   await Promise.all(workers.map(async (operate) => {
@@ -70,6 +76,7 @@ export async function runLoad(load: Load): Promise<Figures> {
   }));
   const durationS = (performance.now() - beganMs) / 1000;
   const usedUs = cpuUsOf(load.serverPids) - cpuUs;
+  const usedByTrackerUs = cpuUsOf(tracker) - trackerUs;
   const operations = timesMs.length;
   timesMs.sort((a, b) => a - b);
   return {
@@ -81,6 +88,7 @@ export async function runLoad(load: Load): Promise<Figures> {
     p50Ms: quantile(timesMs, 0.5),
     p99Ms: quantile(timesMs, 0.99),
     cpuUsPerOperation: usedUs / Math.max(1, operations),
+    trackerUsPerOperation: usedByTrackerUs / Math.max(1, operations),
   };
 }
 

@@ -7,8 +7,8 @@
 import { Child, isInstalled } from "../helpers/child.ts";
 import { RawHttp, requestBytes } from "../helpers/raw_http.ts";
 import type { Scope } from "../helpers/scope.ts";
+import { childrenOf } from "../helpers/proc.ts";
 import { ROOT } from "../helpers/stack.ts";
-import { markedProcesses } from "../helpers/scope.ts";
 import type { Operation } from "./subject.ts";
 
 /** A program that serves or takes files over HTTP. */
@@ -35,21 +35,19 @@ export async function startNginx(
   dir: string,
 ): Promise<Peer | undefined> {
   if (!await isInstalled("nginx")) return undefined;
-  const before = new Set(markedProcesses(scope.mark));
   const port = freePort();
   await Deno.writeTextFile(`${dir}/nginx.conf`, nginxConf(dir, port));
-  Child.start(scope, {
+  const child = Child.start(scope, {
     command: ["nginx", "-p", dir, "-c", `${dir}/nginx.conf`],
   });
+  // Politely: a killed master would leave its worker behind.
+  scope.defer(() => child.stop("SIGTERM"));
   const url = `http://127.0.0.1:${port}`;
   for (let attempt = 0; attempt < 100; attempt++) {
     const answer = await fetch(url).catch(() => undefined);
     await answer?.body?.cancel();
     if (answer !== undefined) {
-      const pids = markedProcesses(scope.mark).filter((pid) =>
-        !before.has(pid)
-      );
-      return { url, pids };
+      return { url, pids: [child.pid, ...childrenOf(child.pid)] };
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -78,13 +78,13 @@ export async function markdown(report: Report): Promise<string> {
     table(
       [
         ...["operation", "size", "level", "conc.", "ops/s", "MB/s"],
-        ...["p50 ms", "p99 ms", "CPU µs/op", "ops", "failed"],
+        ...["p50 ms", "p99 ms", "CPU µs/op", "of it tracker", "ops", "failed"],
       ],
       rows.map(({ what, size, level, concurrency, figures: f }) => [
         ...[what, size, level, String(concurrency), round(f.perS)],
         ...[round(f.mbPerS), round(f.p50Ms), round(f.p99Ms)],
-        ...[round(f.cpuUsPerOperation), String(f.operations)],
-        String(f.failures),
+        ...[round(f.cpuUsPerOperation), round(f.trackerUsPerOperation)],
+        ...[String(f.operations), String(f.failures)],
       ]),
     ),
     "",
@@ -94,6 +94,7 @@ export async function markdown(report: Report): Promise<string> {
 /** A number with three digits that count. */
 export function round(value: number): string {
   if (!Number.isFinite(value)) return "–";
+  if (value === 0) return "0";
   if (value >= 100) return Math.round(value).toString();
   return value.toPrecision(3).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 }

@@ -58,3 +58,18 @@ export function isRunning(pid: number): boolean {
     return false;
   }
 }
+
+/** Processes whose parent is `pid`. */
+export function childrenOf(pid: number): number[] {
+  return Array.from(Deno.readDirSync("/proc"), ({ name }) => Number(name))
+    .filter((child) => Number.isInteger(child) && parentOf(child) === pid);
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[1]);
+  } catch {
+    return undefined;
+  }
+}
