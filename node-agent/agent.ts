@@ -18,6 +18,7 @@ import { type RunningServer, serve } from "./adapters/http_server.ts";
 import { ReplyCache } from "./adapters/reply_cache.ts";
 import { RunMarker } from "./adapters/run_marker.ts";
 import { TcpTransport } from "./adapters/tcp_transport.ts";
+import { TrackerClock } from "./adapters/tracker_clock.ts";
 import { TrackerClient } from "./adapters/tracker_client.ts";
 import { AgentReport } from "./agent_report.ts";
 import { openStore, type Store } from "./files/store.ts";
@@ -107,6 +108,7 @@ class Life {
   readonly #admission: Admission;
   readonly #store: Store;
   readonly #cache: ReplyCache;
+  readonly #clock = new TrackerClock(systemClock);
   readonly #restart = Promise.withResolvers<string>();
   #tracker: TrackerClient | undefined;
   #replicator: GroupReplicator | undefined;
@@ -164,7 +166,7 @@ class Life {
       url: () => this.url,
       files,
       replicator,
-      clock: systemClock,
+      clock: this.#clock,
       log,
       admin: {
         status: () => report.status({ node, group, replicator }),
@@ -227,7 +229,10 @@ class Life {
       mayHaveLost: given.mayHaveLost,
       firstReply: given.firstReply,
       cachedReply: given.cachedReply,
-      onReply: (reply) => this.#cache.keep(reply),
+      onReply: (reply) => {
+        this.#clock.heard(reply.clockMs);
+        this.#cache.keep(reply);
+      },
       defaultSettings: GroupSettings.parse({}),
       report: () => given.report.facts(),
       onRestartLog: (why) => this.#restart.resolve(why),

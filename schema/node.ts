@@ -163,6 +163,11 @@ export const HeartbeatReply = z.object({
   mode: NodeRecord.shape.mode,
   /** When to report again, in ms. */
   nextMs: z.int().min(100),
+  /**
+   * The tracker's wall clock, in ms since the Unix epoch: it gave the
+   * capabilities, so its clock says when they end (promises.md F12).
+   */
+  clockMs: z.int().min(0).optional(),
 });
 /** What a tracker answers to a heartbeat. */
 export type HeartbeatReply = z.infer<typeof HeartbeatReply>;

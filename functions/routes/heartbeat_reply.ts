@@ -44,6 +44,7 @@ export async function heartbeatReply(
     signingKeys,
     mode: record.mode,
     nextMs: config.heartbeatMs,
+    clockMs: Math.round(services.clock.wallMs()),
   };
 }
 
