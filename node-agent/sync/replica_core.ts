@@ -272,6 +272,9 @@ export class ReplicaCore {
     const asked = isLate ? undefined : askedUnder;
     switch (judgeRegister(this.#register, shown, asked)) {
       case "news":
+        // A frozen node takes up a register only when an operator says so:
+        // after a restore a higher epoch may be another history.
+        if (this.#frozen !== undefined) return;
         return this.#adopt(shown);
       case "known":
       case "old":
@@ -296,7 +299,7 @@ export class ReplicaCore {
   #onConfirm(shown: GroupRegister): void {
     if (shown.epoch <= (this.#register?.epoch ?? 0)) {
       const why = "the confirmed epoch is not higher than ours: " +
-        "declare a node in sync with `kedge force` first";
+        "declare a node in sync with `kedge group force` first";
       this.#effects.push({ kind: "alarm", why });
       return;
     }

@@ -136,6 +136,9 @@ Deno.test("a restored KV freezes the node until an operator confirms", () => {
   assert.equal(verdict.reason, "frozen");
   core.handle({ kind: "confirm", register });
   assert.equal(core.mayWrite().ok, false, "the epoch did not rise");
+  const forced = { ...registerOf(2), epoch: 1003 };
+  core.handle({ kind: "register", register: forced, askedUnder: 3 });
+  assert.equal(core.mayWrite().ok, false, "nobody confirmed it here");
   core.handle({ kind: "confirm", register: { ...register, epoch: 1003 } });
   assert.equal(core.mayWrite().ok, true);
 });

@@ -154,6 +154,17 @@ export class GroupReplicator implements Replicator {
   /** An operator accepts the register of a KV that was restored. */
   async confirm(): Promise<GroupRegister> {
     const register = await this.#options.tracker.register();
+    const verdict = this.#core.mayWrite();
+    const isFrozen = !verdict.ok && verdict.reason === "frozen";
+    if (!isFrozen) return register;
+    const epoch = this.#core.register?.epoch ?? 0;
+    if (register.epoch <= epoch) {
+      throw new Problem(
+        "register-refused",
+        `The register is at epoch ${register.epoch}, this node at ${epoch}: ` +
+          "declare a node in sync with `kedge group force` first, then confirm",
+      );
+    }
     this.#loop.input({ kind: "confirm", register });
     return register;
   }
