@@ -4,10 +4,14 @@
  * @module
  */
 
+import { servePlain } from "./http_server_plain.ts";
+import type { FetchHandler } from "./http_server_plain.ts";
 import { serveTls } from "./http_server_tls.ts";
 
-/** Answers requests; never throws. */
-export type FetchHandler = (request: Request) => Response | Promise<Response>;
+export type { FetchHandler };
+
+/** How long requests under way may take once the server closes, in ms. */
+const GRACE_MS = 10_000;
 
 /** Where and how to serve. */
 export interface ServeOptions {
@@ -21,6 +25,11 @@ export interface ServeOptions {
   readonly key?: string | undefined;
   /** Closes the server when it is aborted. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * How long requests under way may take once the server closes, in ms; 10
+   * seconds when missing.
+   */
+  readonly graceMs?: number | undefined;
 }
 
 /** A server that listens. */
@@ -29,7 +38,10 @@ export interface RunningServer {
   readonly url: string;
   /** The port it listens on. */
   readonly port: number;
-  /** Take no more connections, finish what is under way, then resolve. */
+  /**
+   * Take no more connections, finish what is under way, then resolve; within
+   * the grace also when a client never ends its request.
+   */
   close(): Promise<void>;
 }
 
@@ -45,15 +57,18 @@ export async function serve(
   options: ServeOptions,
 ): Promise<RunningServer> {
   const { hostname, port, cert, key, signal } = options;
-  if (cert !== undefined && key !== undefined) {
-    return await serveTls(fetch, { ...options, cert, key });
-  }
-  const where = { hostname, port, onListen() {} };
-  const server = Deno.serve(where, (request) => fetch(request));
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  let closed: Promise<void> | undefined;
-  const close = () => closed ??= server.shutdown();
+  const where = { hostname, port, graceMs: options.graceMs ?? GRACE_MS };
+  const isTls = cert !== undefined && key !== undefined;
+  const server = isTls
+    ? await serveTls(fetch, { ...where, cert, key })
+    : servePlain(fetch, where);
+  const close = () => server.close();
   signal?.addEventListener("abort", () => void close(), { once: true });
-  const url = `http://${host}:${server.addr.port}`;
-  return { url, port: server.addr.port, close };
+  const scheme = isTls ? "https" : "http";
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return {
+    url: `${scheme}://${host}:${server.port}`,
+    port: server.port,
+    close,
+  };
 }

@@ -13,6 +13,7 @@ interface Running extends AsyncDisposable {
 async function start(
   kind: "http" | "https",
   fetch: FetchHandler,
+  graceMs?: number,
 ): Promise<Running> {
   const where = { hostname: "127.0.0.1", port: 0 };
   const dir = await Deno.makeTempDir({ prefix: "kedge-test-" });
@@ -23,7 +24,7 @@ async function start(
   );
   await Deno.remove(dir, { recursive: true });
   const tls = kind === "https" ? { cert, key } : {};
-  const server = await serve(fetch, { ...where, ...tls });
+  const server = await serve(fetch, { ...where, ...tls, graceMs });
   const to = { hostname: "127.0.0.1", port: server.port };
   const caCerts = [ca ?? ""];
   const client = Deno.createHttpClient({ caCerts });
@@ -180,6 +181,24 @@ for (const kind of ["http", "https"] as const) {
     assert.match(first, /^HTTP\/1\.1 100 Continue\r\n/);
     await send(conn, "abc");
     assert.match(await readAll(conn), /got abc/);
+  });
+}
+
+for (const kind of ["http", "https"] as const) {
+  Deno.test(`serve() closes although a request never ends over ${kind}`, async () => {
+    let begun = false;
+    const running = await start(kind, async (request) => {
+      begun = true;
+      await request.bytes().catch(() => {});
+      return new Response("");
+    }, 100);
+    using conn = await running.open();
+    await send(conn, "PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\na");
+    await eventually(() => begun, { what: "the request" });
+    await running[Symbol.asyncDispose]();
+    await assert.rejects(async () =>
+      (await running.open()).write(new Uint8Array(1))
+    );
   });
 }
 

@@ -16,11 +16,12 @@ import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { createServer } from "node:tls";
 import type { Server, TLSSocket } from "node:tls";
+import { servePlain } from "./http_server_plain.ts";
 import type {
   FetchHandler,
-  RunningServer,
-  ServeOptions,
-} from "./http_server.ts";
+  PlainOptions,
+  PlainServer,
+} from "./http_server_plain.ts";
 
 /** How long a client may take for its handshake, in ms. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -40,9 +41,9 @@ const LOOPBACK = "127.0.0.1";
  */
 export async function serveTls(
   fetch: FetchHandler,
-  options: ServeOptions & { readonly cert: string; readonly key: string },
-): Promise<RunningServer> {
-  const { hostname, port, cert, key, signal } = options;
+  options: PlainOptions & { readonly cert: string; readonly key: string },
+): Promise<PlainServer> {
+  const { hostname, port, cert, key, graceMs } = options;
   checkPair(cert, key);
   const sockets = new Set<Socket>();
   const server = createServer({
@@ -53,22 +54,18 @@ export async function serveTls(
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
   });
   await listen(server, hostname, port);
-  const inner = Deno.serve(
-    { hostname: LOOPBACK, port: 0, onListen() {} },
-    (request) => fetch(request),
-  );
+  const loopback = { hostname: LOOPBACK, port: 0, graceMs };
+  const inner = servePlain(fetch, loopback);
   server.on("connection", (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  server.on("secureConnection", (outside) => join(outside, inner.addr.port));
+  server.on("secureConnection", (outside) => join(outside, inner.port));
   const address = server.address();
   const bound = typeof address === "object" && address ? address.port : port;
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   let closed: Promise<void> | undefined;
   const close = () => closed ??= closeBoth(server, inner, sockets);
-  signal?.addEventListener("abort", () => void close(), { once: true });
-  return { url: `https://${host}:${bound}`, port: bound, close };
+  return { port: bound, close };
 }
 
 async function listen(
@@ -106,13 +103,13 @@ function join(outside: TLSSocket, port: number): void {
 
 async function closeBoth(
   server: Server,
-  inner: Deno.HttpServer<Deno.NetAddr>,
+  inner: PlainServer,
   sockets: ReadonlySet<Socket>,
 ): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
     server.close(() => resolve());
   });
-  await inner.shutdown();
+  await inner.close();
   // The last answers may still be on their way; who says nothing is cut off.
   const timer = setTimeout(() => {
     for (const socket of sockets) socket.destroy();

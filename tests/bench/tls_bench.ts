@@ -58,7 +58,7 @@ const CANDIDATES: Record<string, Candidate> = {
   "Deno.serve with cert": (tls) => Promise.resolve(plain(tls)),
   "node:https": nodeHttps,
   "node:tls before Deno.serve (ours)": async (tls) => {
-    const where = { hostname: "127.0.0.1", port: 0 };
+    const where = { hostname: "127.0.0.1", port: 0, graceMs: 0 };
     return (await serveTls(handle, { ...where, ...tls })).port;
   },
 };

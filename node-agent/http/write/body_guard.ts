@@ -17,7 +17,7 @@ const SWEEP_MS = 500;
 export class BodyGuard {
   readonly #limits: HttpLimits;
   readonly #clock: Clock;
-  readonly #bodies = new Set<Watched>();
+  readonly #bodies = new Set<GuardedBody>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** Watch with these limits. */
@@ -38,48 +38,17 @@ export class BodyGuard {
    * @throws {Problem} `too-many-requests` when too many arrive already.
    */
   open(body: ReadableStream<Uint8Array> | null): GuardedBody {
+    if (this.#bodies.size >= this.#limits.bodiesMax) {
+      throw new Problem("too-many-requests", "Too many uploads at once");
+    }
     const guarded = new GuardedBody(body, {
       limits: this.#limits,
       clock: this.#clock,
       closed: () => this.#bodies.delete(guarded),
     });
-    this.#add(guarded);
-    return guarded;
-  }
-
-  /**
-   * Take a small body whole: cheaper than in pieces.
-   *
-   * @param request Its body has not been read.
-   * @param lengthBytes As announced; the server holds the client to it.
-   * @throws {Problem} As {@linkcode open} and {@linkcode GuardedBody.next}.
-   */
-  readWhole(
-    request: Request,
-    lengthBytes: number,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    const { promise, resolve, reject } = Promise.withResolvers<
-      Uint8Array<ArrayBuffer>
-    >();
-    const { bodyWindowMs, bodyBytesPerSecondMin } = this.#limits;
-    const lateMs = this.#clock.monotonicMs() + bodyWindowMs +
-      lengthBytes / bodyBytesPerSecondMin * 1000;
-    const watched: Watched = {
-      check: () => {
-        if (this.#clock.monotonicMs() > lateMs) reject(tooSlow(this.#limits));
-      },
-    };
-    this.#add(watched);
-    request.bytes().then(resolve, () => reject(brokenOff()));
-    return promise.finally(() => this.#bodies.delete(watched));
-  }
-
-  #add(body: Watched): void {
-    if (this.#bodies.size >= this.#limits.bodiesMax) {
-      throw new Problem("too-many-requests", "Too many uploads at once");
-    }
-    this.#bodies.add(body);
+    this.#bodies.add(guarded);
     this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS);
+    return guarded;
   }
 
   #sweep(): void {
@@ -88,22 +57,6 @@ export class BodyGuard {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
-}
-
-/** A body that is looked at now and then. */
-interface Watched {
-  check(): void;
-}
-
-function tooSlow({ bodyBytesPerSecondMin }: HttpLimits): Problem {
-  return new Problem(
-    "request-timeout",
-    `Less than ${bodyBytesPerSecondMin} bytes per second arrived`,
-  );
-}
-
-function brokenOff(): Problem {
-  return new Problem("incomplete-body", "The body broke off before its end");
 }
 
 interface GuardOptions {
@@ -167,7 +120,10 @@ export class GuardedBody implements Disposable {
     const neededBytes = limits.bodyBytesPerSecondMin * limits.bodyWindowMs /
       1000;
     if (this.#windowBytes < neededBytes) {
-      this.#failure ??= tooSlow(limits);
+      this.#failure ??= new Problem(
+        "request-timeout",
+        `Less than ${limits.bodyBytesPerSecondMin} bytes per second arrived`,
+      );
       this.cancel();
       return;
     }
@@ -188,7 +144,10 @@ export class GuardedBody implements Disposable {
   }
 
   #fail(error: unknown): Problem {
-    this.#failure ??= error instanceof Problem ? error : brokenOff();
+    this.#failure ??= error instanceof Problem ? error : new Problem(
+      "incomplete-body",
+      "The body broke off before its end",
+    );
     return this.#failure;
   }
 }

@@ -68,16 +68,15 @@ export class Receiver {
       throw tooLarge(sizeBytesMax);
     }
     const check = new DigestCheck(announcedDigests(request.headers));
-    const isSmall = lengthBytes !== undefined &&
-      lengthBytes <= INLINE_BODY_BYTES_MAX && boundary === undefined;
-    if (isSmall) {
-      return await this.#receiveSmall({ ...incoming, lengthBytes }, check);
-    }
     using body = this.#deps.guard.open(request.body);
     try {
       if (boundary !== undefined) {
         const form = new FormBody(body, boundary, check);
         return await this.#receiveForm(form, check, incoming);
+      }
+      if (lengthBytes !== undefined && lengthBytes <= INLINE_BODY_BYTES_MAX) {
+        const known = { ...incoming, lengthBytes };
+        return await this.#receiveSmall(body, check, known);
       }
       const stream = streamOf(body, check);
       const received = await this.#stage(stream, incoming, lengthBytes);
@@ -108,12 +107,11 @@ export class Receiver {
   }
 
   async #receiveSmall(
-    incoming: Incoming & { readonly lengthBytes: number },
+    body: GuardedBody,
     check: DigestCheck,
+    incoming: Incoming & { readonly lengthBytes: number },
   ): Promise<Received> {
-    const { request, lengthBytes } = incoming;
-    const bytes = await this.#deps.guard.readWhole(request, lengthBytes);
-    if (bytes.length !== lengthBytes) throw lengthMismatch();
+    const bytes = await readAll(body, incoming.lengthBytes);
     if (check.isNeeded) {
       check.update(bytes);
       check.finish();
@@ -228,6 +226,28 @@ export function tooLarge(sizeBytesMax: number): Problem {
   return new Problem("too-large", `At most ${sizeBytesMax} bytes are allowed`, {
     sizeBytesMax,
   });
+}
+
+async function readAll(
+  body: GuardedBody,
+  lengthBytes: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const first = await body.next();
+  if (first?.length === lengthBytes && first.buffer instanceof ArrayBuffer) {
+    // The usual case: the whole body came in one piece. The end is read too,
+    // because only then is it known that the framing holds.
+    if (await body.next() !== undefined) throw lengthMismatch();
+    return new Uint8Array(first.buffer, first.byteOffset, first.length);
+  }
+  const bytes = new Uint8Array(lengthBytes);
+  let at = 0;
+  for (let chunk = first; chunk !== undefined; chunk = await body.next()) {
+    if (at + chunk.length > lengthBytes) throw lengthMismatch();
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  if (at !== lengthBytes) throw lengthMismatch();
+  return bytes;
 }
 
 async function readUpTo(

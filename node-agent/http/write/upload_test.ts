@@ -318,7 +318,7 @@ Deno.test("a body that crawls is ended", async () => {
     });
     const stuck = put(door, "/v1/files", { headers, body: slow });
     await new Promise((resolve) => setTimeout(resolve));
-    // A known length of 50 bytes gets half a second more.
+
     door.clock.nowMs += 1501;
     const response = await stuck;
     assert.equal(response.status, 408);
