@@ -197,10 +197,14 @@ function restore(world: World, ms: number): void {
   kv.overwrite({ ...old, gen: storeIdOf(world.next()) });
   world.scheduler.after(ms, () => {
     // The operator picks a node that was in sync when the KV was lost.
-    const node = latest.insync.find((candidate) => {
+    const isUsed = [...world.agents.values()].some((agent) =>
+      agent.core.register?.gen === kv.register.gen
+    );
+    const insync = (isUsed ? kv.register : latest).insync;
+    const node = insync.find((candidate) => {
       const agent = world.agents.get(candidate);
       return agent?.isUp && agent.core.register?.epoch === latest.epoch;
-    }) ?? latest.insync[0];
+    }) ?? insync[0];
     if (node === undefined) return;
     const highest = Math.max(
       ...[...world.agents.values()].map((agent) =>

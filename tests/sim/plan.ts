@@ -92,11 +92,16 @@ const GENTLE: readonly FaultKind[] = [
   "disk-error",
 ];
 
-/** Draw the whole plan of a seed: a swarm, or one of the stories. */
-export function drawConfig(seed: number): Config {
+/**
+ * Draw the whole plan of a seed: a swarm, or one of the stories.
+ *
+ * @param story Index of the story to tell; missing leaves it to chance.
+ */
+export function drawConfig(seed: number, story?: number): Config {
   const rng = new Prng(seed, 1);
   const config = drawSwarm(rng);
-  return rng.chance(0.35) ? tellStory(config, new Prng(seed, 8)) : config;
+  const tells = story !== undefined || rng.chance(0.35);
+  return tells ? tellStory(config, new Prng(seed, 8), story) : config;
 }
 
 function drawSwarm(rng: Prng): Config {

@@ -13,8 +13,7 @@ type Story = (rng: Prng, config: Config) => Partial<Config>;
 /** Many clients on few files. */
 const HOT = { thinkMs: 5, clients: 4, appends: 0.8, large: 0, giveUpMs: 5000 };
 
-/** The stories. */
-export const STORIES: readonly Story[] = [
+const STORIES: readonly Story[] = [
   // A node in sync is cut off, taken out, and asked for deleted files.
   (rng, { nodes }) => ({
     ...HOT,
@@ -130,9 +129,11 @@ export const STORIES: readonly Story[] = [
   },
 ];
 
-/** Replace the faults of a swarm by a story. */
-export function tellStory(config: Config, rng: Prng): Config {
-  const told = { ...config, ...rng.pick(STORIES)(rng, config) };
+/** Replace the faults of a swarm by a story: this one, or any. */
+export function tellStory(config: Config, rng: Prng, index?: number): Config {
+  const drawn = rng.pick(STORIES);
+  const story = index === undefined ? drawn : STORIES[index] ?? drawn;
+  const told = { ...config, ...story(rng, config) };
   const faults = told.faults.filter((one) => one.atMs <= told.workMs)
     .toSorted((x, y) => x.atMs - y.atMs);
   return { ...told, collects: told.collects && told.liar < 0, faults };
