@@ -78,7 +78,10 @@ export interface StageRequest {
   readonly sizeBytes?: number | undefined;
   /** Store path wanted by the tracker; the store's policy when missing. */
   readonly pathIndex?: number | undefined;
-  /** Gets a copy of bodies too large to be inline. */
+  /**
+   * Gets a copy of bodies too large to be inline. Whoever stages finishes it at
+   * the end of the body, or aborts it; the caller does neither.
+   */
   readonly relay?: Relay | undefined;
   /**
    * Flush a large body before {@linkcode LocalFiles.stage} resolves, so that no

@@ -56,10 +56,7 @@ export function agentRoutes(
 }
 
 function readRoutes(deps: AgentHttpDeps, finder: Finder): Route[] {
-  const entryOf = (call: Call) => {
-    finder.checkLease();
-    return finder.find(call.id);
-  };
+  const entryOf = (call: Call) => finder.findForRead(call.id);
   return [
     open("GET /health", () => json({ ok: true })),
     open("GET /v1/node", async () => json(await deps.admin.status(), NO_CACHE)),

@@ -102,6 +102,7 @@ export class FakeFiles implements LocalFiles {
     this.staging.set(token, new Uint8Array());
     try {
       const bytes = await collect(request);
+      await request.relay?.finish();
       this.staging.set(token, bytes);
       const isInline = bytes.length <= INLINE_BODY_BYTES_MAX;
       if (isInline) this.staging.delete(token);
@@ -114,6 +115,7 @@ export class FakeFiles implements LocalFiles {
         inline: isInline ? bytes : undefined,
       };
     } catch (error) {
+      request.relay?.abort();
       this.staging.delete(token);
       throw error;
     }
@@ -444,8 +446,11 @@ export class FakeReplicator implements Replicator {
   }
 
   /** Ask the group. */
-  fetch(id: string): Promise<FetchOutcome> {
-    this.fetched.push(id);
+  fetch(
+    id: string,
+    purpose: "repair" | "confirm" = "repair",
+  ): Promise<FetchOutcome> {
+    this.fetched.push(purpose === "repair" ? id : `${purpose} ${id}`);
     this.onFetch?.(id);
     return Promise.resolve(this.outcomes.get(id) ?? { kind: "absent" });
   }

@@ -47,8 +47,7 @@ export class Downloads {
    * `precondition-failed`.
    */
   async serve(request: Request, id: string, query: string): Promise<Response> {
-    this.#finder.checkLease();
-    const found = this.#finder.find(id);
+    const found = this.#finder.findForRead(id);
     const entry = found instanceof Promise ? await found : found;
     const { headers: asked } = request;
     const validators = validatorsOf(entry);

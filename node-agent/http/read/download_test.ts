@@ -295,6 +295,27 @@ Deno.test("without the read lease nothing is read", async () => {
   }
 });
 
+Deno.test("a node that is not in sync asks before it serves its copy", async () => {
+  const { door, id, path } = await stored();
+  door.replicator.readable = { ok: true, confirm: true };
+  const entry = door.files.lookup(id);
+  assert(entry);
+  door.replicator.outcomes.set(id, { kind: "kept", entry });
+  for (const url of [path, `/v1/files/${id}/info`, `/v1/files/${id}/meta`]) {
+    assert.equal((await door.ask(url)).status, 200);
+  }
+  assert.deepEqual(
+    door.replicator.fetched,
+    [1, 2, 3].map(() => `confirm ${id}`),
+  );
+  door.replicator.outcomes.set(id, { kind: "tombstone" });
+  assert.equal((await door.ask(path)).status, 404);
+  door.replicator.outcomes.set(id, { kind: "unavailable", why: "nobody" });
+  assert.equal((await door.ask(path)).status, 503);
+  door.replicator.outcomes.set(id, { kind: "absent" });
+  assert.equal((await door.ask(path)).status, 503);
+});
+
 Deno.test("paths that leave the store are refused before it is asked", async () => {
   const { door, id } = await stored();
   door.files.lookups.length = 0;

@@ -28,13 +28,19 @@ export class Finder {
   }
 
   /**
-   * Refuse when reads may not be served now (read lease, promises F4).
+   * A file whose content or facts are to be read: as {@linkcode find}, while
+   * the read lease lasts (promises F4). A node that is not in sync asks first
+   * whether the file was deleted.
    *
-   * @throws {Problem} `unavailable`.
+   * @param id As the client sent it.
+   * @throws {Problem} As {@linkcode find}.
    */
-  checkLease(): void {
+  findForRead(id: string): FileEntry | Promise<FileEntry> {
     const may = this.#deps.replicator.mayRead();
     if (!may.ok) throw new Problem("unavailable", may.why);
+    const found = this.find(id);
+    if (may.confirm !== true || found instanceof Promise) return found;
+    return this.#confirm(found);
   }
 
   /**
@@ -75,6 +81,22 @@ export class Finder {
     }
   }
 
+  async #confirm(entry: FileEntry): Promise<FileEntry> {
+    const outcome = await this.#fetch(entry.id, "confirm");
+    switch (outcome.kind) {
+      case "kept":
+        return outcome.entry;
+      case "tombstone":
+        throw gone(entry.id);
+      case "absent":
+        throw new Problem("unavailable", "No member in sync knows this file");
+      case "unavailable":
+        throw new Problem("unavailable", outcome.why);
+      default:
+        return outcome satisfies never;
+    }
+  }
+
   #checkId(id: string): void {
     const parsed = parseFileId(id);
     if (parsed === undefined) {
@@ -104,15 +126,19 @@ export class Finder {
     }
   }
 
-  #fetch(id: string): Promise<FetchOutcome> {
-    const running = this.#fetches.get(id);
+  #fetch(
+    id: string,
+    purpose: "repair" | "confirm" = "repair",
+  ): Promise<FetchOutcome> {
+    const key = `${purpose} ${id}`;
+    const running = this.#fetches.get(key);
     if (running !== undefined) return running;
     if (this.#fetches.size >= this.#fetchesMax) {
       throw new Problem("unavailable", "Too many files are looked for at once");
     }
-    const fetched = this.#deps.replicator.fetch(id)
-      .finally(() => this.#fetches.delete(id));
-    this.#fetches.set(id, fetched);
+    const fetched = this.#deps.replicator.fetch(id, purpose)
+      .finally(() => this.#fetches.delete(key));
+    this.#fetches.set(key, fetched);
     return fetched;
   }
 }

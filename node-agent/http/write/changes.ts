@@ -36,7 +36,6 @@ export async function commitReceived(
   deps: AgentHttpDeps,
   { received, change, level, idempotencyKey }: ReceivedChange,
 ): Promise<Commitment> {
-  await received.relay?.finish();
   received.isHandedOver = true;
   try {
     const content = contentOf(received.staged);

@@ -161,21 +161,12 @@ export class Receiver {
     sizeBytes?: number,
   ): Promise<Received> {
     const { files, replicator } = this.#deps;
+    // The store finishes the relay, or aborts it.
     const relay = replicator.openRelay();
-    const request = {
-      body,
-      sizeBytesMax,
-      sizeBytes,
-      pathIndex,
-      durable,
-      relay,
-    };
-    try {
-      return new Received(files, await files.stage(request), relay);
-    } catch (error) {
-      relay?.abort();
-      throw error;
-    }
+    const staged = await files.stage(
+      { body, sizeBytesMax, sizeBytes, pathIndex, durable, relay },
+    );
+    return new Received(files, staged);
   }
 }
 

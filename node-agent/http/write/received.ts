@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { LocalFiles, Relay, Staged } from "../../ports.ts";
+import type { LocalFiles, Staged } from "../../ports.ts";
 import type { FormFacts } from "./upload_facts.ts";
 
 /** Bytes that arrived; discarded at the end unless they were handed over. */
@@ -13,27 +13,19 @@ export class Received implements AsyncDisposable {
   isHandedOver = false;
   /** The bytes. */
   readonly staged: Staged;
-  /** Peers that got the bytes while they arrived. */
-  readonly relay: Relay | undefined;
   /** What a form said; `undefined` for a raw body. */
   form: FormFacts | undefined;
   readonly #files: Pick<LocalFiles, "discard">;
 
   /** Take charge of staged bytes. */
-  constructor(
-    files: Pick<LocalFiles, "discard">,
-    staged: Staged,
-    relay?: Relay,
-  ) {
+  constructor(files: Pick<LocalFiles, "discard">, staged: Staged) {
     this.#files = files;
     this.staged = staged;
-    this.relay = relay;
   }
 
   /** Throw the bytes away unless a change refers to them. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.isHandedOver) return;
-    this.relay?.abort();
     await this.#files.discard(this.staged);
   }
 }
