@@ -22,6 +22,7 @@ import {
   type Incarnation,
   type PeerStanding,
   peerStanding,
+  sendFrom,
 } from "./positions_core.ts";
 import type { FrameLink } from "./frame_link.ts";
 import type { RecentRecords } from "./recent_records.ts";
@@ -44,8 +45,8 @@ export interface LogSenderOptions {
   readonly link: FrameLink;
   readonly log: ChangeLog;
   readonly recent: RecentRecords;
-  /** What the peer has. */
-  readonly from: LogPlace;
+  /** What the peer has of our log: one position per run. */
+  readonly positions: readonly SyncPosition[];
   /** Epoch of the register that the peer was told last. */
   epoch(): number;
   /** Resolves when `bytes` of catching up may be sent (limit and windows). */
@@ -62,8 +63,10 @@ interface Outgoing {
 /** See the module comment. */
 export class LogSender {
   readonly #options: LogSenderOptions;
+  readonly #earlier: readonly Incarnation[];
+  /** Per run, what the peer holds. */
+  readonly #held = new Map<number, number>();
   #sent: LogPlace;
-  #acked: LogPlace;
   #underWay: Outgoing[] = [];
   #underWayBytes = 0;
   #isReading = false;
@@ -74,14 +77,30 @@ export class LogSender {
   /** A sender that sends nothing before {@linkcode start}. */
   constructor(options: LogSenderOptions) {
     this.#options = options;
-    this.#sent = options.from;
-    this.#acked = options.from;
+    const { log, positions } = options;
+    // They do not grow any more, and asking for them costs queries.
+    this.#earlier = log.incarnations().filter((run) =>
+      run.incarnation < log.incarnation
+    );
+    for (const { origin, incarnation, sequence } of positions) {
+      if (origin === log.node) this.#held.set(incarnation, sequence);
+    }
+    this.#sent = this.#from();
     options.link.onDrained = () => this.#sendNow();
   }
 
-  /** What the peer has said that it holds. */
-  get acked(): LogPlace {
-    return this.#acked;
+  /** What the peer holds of our log, as the core wants to know it. */
+  get standing(): PeerStanding {
+    return peerStanding(this.#runs(), this.#positions());
+  }
+
+  /** Changes of all runs that the peer has not acknowledged. */
+  get lagChanges(): number {
+    return this.#runs().reduce(
+      (sum, { incarnation, lastSequence }) =>
+        sum + Math.max(0, lastSequence - (this.#held.get(incarnation) ?? 0)),
+      0,
+    );
   }
 
   /** Bytes that were sent and are not acknowledged. */
@@ -112,8 +131,11 @@ export class LogSender {
    */
   onAck(ack: AckBody): boolean {
     const place = { incarnation: ack.incarnation, sequence: ack.written };
-    if (comparePlaces(place, this.#sent) > 0) return false;
-    if (comparePlaces(place, this.#acked) > 0) this.#acked = place;
+    const { incarnation, sequence } = place;
+    const held = this.#held.get(incarnation) ?? 0;
+    const isOurs = this.#runs().some((run) => run.incarnation === incarnation);
+    if (!isOurs || comparePlaces(place, this.#sent) > 0) return false;
+    if (sequence > held) this.#held.set(incarnation, sequence);
     let done = 0;
     for (const out of this.#underWay) {
       const end = { incarnation: out.incarnation, sequence: out.lastSequence };
@@ -129,7 +151,7 @@ export class LogSender {
   /** The peer refused records: go back, and on once we have its epoch. */
   onReject(epoch: number): void {
     this.#notBelowEpoch = epoch;
-    this.#sent = this.#acked;
+    this.#sent = this.#from();
     this.#underWay = [];
     this.#underWayBytes = 0;
     this.poke();
@@ -143,7 +165,7 @@ export class LogSender {
       link.queuedBytes < BUSY_BYTES && this.#underWayBytes < WINDOW_BYTES_MAX
     ) {
       if (this.#sent.incarnation !== this.#options.log.incarnation) {
-        this.#sent = nextPlace(this.#sent, this.#options.log);
+        this.#sent = this.#nextPlace();
       }
       if (this.#isCaughtUp()) return;
       if (!this.#sendRecent()) {
@@ -151,6 +173,43 @@ export class LogSender {
         void this.#sendFromLog();
       }
     }
+  }
+
+  /** The first place where the peer lacks something, or our end. */
+  #from(): LogPlace {
+    const { incarnation } = this.#options.log;
+    return sendFrom(this.#runs(), this.#positions()) ??
+      { incarnation, sequence: this.#held.get(incarnation) ?? 0 };
+  }
+
+  /** Where to read on: the end of a run is the start of the next one. */
+  #nextPlace(): LogPlace {
+    const { log } = this.#options;
+    const sent = this.#sent;
+    const runs = this.#runs();
+    const own = runs.find((run) => run.incarnation === sent.incarnation);
+    if (own !== undefined && sent.sequence < own.lastSequence) return sent;
+    const later = runs.find((run) =>
+      run.incarnation > sent.incarnation &&
+      (run.lastSequence > 0 || run.incarnation === log.incarnation)
+    );
+    if (later === undefined) return sent;
+    const { incarnation } = later;
+    return { incarnation, sequence: this.#held.get(incarnation) ?? 0 };
+  }
+
+  /** Our runs, oldest first; the present one with what was given out. */
+  #runs(): Incarnation[] {
+    const { log, recent } = this.#options;
+    const { incarnation } = log;
+    return [...this.#earlier, { incarnation, lastSequence: recent.last }];
+  }
+
+  #positions(): { incarnation: number; sequence: number }[] {
+    return [...this.#held].map(([incarnation, sequence]) => ({
+      incarnation,
+      sequence,
+    }));
   }
 
   #isPaused(): boolean {
@@ -288,66 +347,4 @@ export function describe(
 /** Order two places: negative when `a` is earlier. */
 export function comparePlaces(a: LogPlace, b: LogPlace): number {
   return a.incarnation - b.incarnation || a.sequence - b.sequence;
-}
-
-/** Where to read on: the end of a run is the start of the next one. */
-function nextPlace(sent: LogPlace, log: ChangeLog): LogPlace {
-  const runs = log.incarnations();
-  const own = runs.find((run) => run.incarnation === sent.incarnation);
-  if (own !== undefined && sent.sequence < own.lastSequence) return sent;
-  const later = runs.find((run) =>
-    run.incarnation > sent.incarnation &&
-    (run.lastSequence > 0 || run.incarnation === log.incarnation)
-  );
-  if (later === undefined) return sent;
-  return { incarnation: later.incarnation, sequence: 0 };
-}
-
-/** What a peer's positions mean for our log. */
-export interface PeerPlace extends PeerStanding {
-  /** Where to go on. */
-  readonly from: LogPlace;
-}
-
-/**
- * Judge how much of our log a peer has. It takes runs in order, so whoever has
- * some of a later run has all of the earlier ones.
- *
- * @param positions What the peer says of our log.
- * @param log Our log.
- * @param head Last sequence that was given out: more than is stored yet.
- */
-export function placeOfPeer(
-  positions: readonly SyncPosition[],
-  log: Pick<ChangeLog, "node" | "incarnation" | "incarnations">,
-  head: number,
-): PeerPlace {
-  const own = positions.filter((position) => position.origin === log.node);
-  let from: LogPlace = { incarnation: 0, sequence: 0 };
-  for (const { incarnation, sequence } of own) {
-    const place = { incarnation, sequence };
-    if (comparePlaces(place, from) > 0) from = place;
-  }
-  const runs = runsOf(log, head);
-  const earlier = runs.filter((run) => run.incarnation < from.incarnation)
-    .map((run) => ({ ...run, sequence: run.lastSequence }));
-  return { from, ...peerStanding(runs, [...own, ...earlier]) };
-}
-
-/** Whether a place lies before the end of a run earlier than the present one. */
-export function lacksEarlier(
-  place: LogPlace,
-  log: Pick<ChangeLog, "node" | "incarnation" | "incarnations">,
-): boolean {
-  return placeOfPeer([{ origin: log.node, ...place }], log, 0).lacksEarlier;
-}
-
-function runsOf(
-  log: Pick<ChangeLog, "incarnation" | "incarnations">,
-  head: number,
-): Incarnation[] {
-  const earlier = log.incarnations().filter((run) =>
-    run.incarnation < log.incarnation
-  );
-  return [...earlier, { incarnation: log.incarnation, lastSequence: head }];
 }

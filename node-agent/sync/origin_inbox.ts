@@ -19,10 +19,11 @@ import type {
   WireRecord,
 } from "@kedge/schema/wire/records";
 import type { ChangeLog, LogRecordWithContent } from "../ports.ts";
-import { comparePlaces, type LogPlace } from "./log_sender.ts";
 
 /** Most bytes that wait; a peer that keeps its window stays below. */
 const WAITING_BYTES_MAX = 24 * MIB;
+/** Most runs of one origin's log: one more with every unclean stop. */
+const RUNS_MAX = 4000;
 /** Most bytes of inline content in one transaction. */
 const APPLY_BYTES_MAX = 4 * MIB;
 
@@ -40,8 +41,6 @@ interface Batch {
 export interface OriginInboxOptions {
   readonly origin: NodeId;
   readonly log: ChangeLog;
-  /** How far its log is applied here. */
-  readonly from: LogPlace;
   /** Get the bytes of a record ready; may ask the peer for them. */
   content(record: WireRecord): Promise<LogRecordWithContent["content"]>;
   /** Get the bytes of states that were stored without; from the peer. */
@@ -63,28 +62,28 @@ export type Arrival =
 /** See the module comment. */
 export class OriginInbox {
   readonly #options: OriginInboxOptions;
-  /** Up to here frames have come; some may be refused yet. */
-  #arrived: LogPlace;
-  /** Up to here frames were accepted and will be applied. */
-  #accepted: LogPlace;
-  #applied: LogPlace;
-  #flushed: LogPlace;
+  /** Per run: up to here frames have come; some may be refused yet. */
+  readonly #arrived = new Map<number, number>();
+  /** Per run: up to here frames were accepted and will be applied. */
+  readonly #accepted = new Map<number, number>();
+  readonly #applied = new Map<number, number>();
+  readonly #flushed = new Map<number, number>();
+  /** The run that was applied last. */
+  #present = 0;
   #queue: Batch[] = [];
   #waitingBytes = 0;
   #isApplying = false;
   #isRejecting = false;
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** An inbox behind what is applied, and flushed, already. */
+  /** An inbox behind what is applied already, which counts as flushed. */
   constructor(options: OriginInboxOptions) {
     this.#options = options;
-    this.#arrived = this.#accepted = options.from;
-    this.#applied = this.#flushed = options.from;
-  }
-
-  /** How far the origin's log is applied. */
-  get applied(): LogPlace {
-    return this.#applied;
+    for (const { origin, incarnation, sequence } of options.log.positions()) {
+      if (origin !== options.origin) continue;
+      this.#applied.set(incarnation, sequence);
+      this.#flushed.set(incarnation, sequence);
+    }
   }
 
   /** Bytes that arrived and are not applied. */
@@ -94,12 +93,11 @@ export class OriginInbox {
 
   /** What to acknowledge now. */
   ack(): AckBody {
-    const { incarnation, sequence } = this.#applied;
-    const isFlushed = this.#flushed.incarnation === incarnation;
+    const incarnation = this.#present;
     return {
       incarnation,
-      written: sequence,
-      durable: isFlushed ? this.#flushed.sequence : 0,
+      written: this.#applied.get(incarnation) ?? 0,
+      durable: this.#flushed.get(incarnation) ?? 0,
     };
   }
 
@@ -110,14 +108,7 @@ export class OriginInbox {
    */
   arrive(body: RecordsBody): Arrival {
     const { incarnation, firstSequence, records } = body;
-    const { sequence } = this.#arrived;
-    const isSame = incarnation === this.#arrived.incarnation;
-    if (incarnation < this.#arrived.incarnation) {
-      return fault(
-        `run ${incarnation} is over, we are at ${place(this.#arrived)}`,
-      );
-    }
-    const expected = isSame ? sequence + 1 : 1;
+    const expected = this.#arrivedUpTo(incarnation) + 1;
     if (firstSequence > expected) {
       // What follows a rejected frame is a gap by nature.
       if (this.#isRejecting) return { kind: "rejected-before" };
@@ -125,18 +116,13 @@ export class OriginInbox {
         `record ${incarnation}/${firstSequence} came, expected ${expected}`,
       );
     }
+    if (!this.#applied.has(incarnation) && this.#applied.size >= RUNS_MAX) {
+      return fault(`has more than ${RUNS_MAX} runs of its log`);
+    }
     this.#isRejecting = false;
     const last = firstSequence + records.length - 1;
-    this.#arrived = later(this.#arrived, { incarnation, sequence: last });
-    const known = Math.min(expected - firstSequence, records.length);
-    return {
-      kind: "taken",
-      body: {
-        incarnation,
-        firstSequence: firstSequence + known,
-        records: records.slice(known),
-      },
-    };
+    if (last >= expected) this.#arrived.set(incarnation, last);
+    return { kind: "taken", body: after(body, expected - 1) };
   }
 
   /**
@@ -151,14 +137,14 @@ export class OriginInbox {
     { durable, bytes }: { readonly durable: boolean; readonly bytes: number },
   ): boolean {
     if (this.#waitingBytes + bytes > WAITING_BYTES_MAX) return false;
-    const fresh = this.#notAccepted(body);
-    if (fresh === undefined) return true;
+    const { incarnation } = body;
+    const upTo = this.#acceptedUpTo(incarnation);
+    if (body.firstSequence > upTo + 1) return true;
+    const fresh = after(body, upTo);
     this.#queue.push({ ...fresh, batch, durable, bytes });
     this.#waitingBytes += bytes;
-    const sequence = fresh.firstSequence + fresh.records.length - 1;
-    const end = { incarnation: fresh.incarnation, sequence };
-    this.#accepted = later(this.#accepted, end);
-    this.#arrived = later(this.#arrived, end);
+    const last = fresh.firstSequence + fresh.records.length - 1;
+    this.#accepted.set(incarnation, Math.max(upTo, last));
     if (!this.#isApplying) void this.#applyAll();
     return true;
   }
@@ -166,13 +152,13 @@ export class OriginInbox {
   /** A frame was refused because of its epoch: it will come again. */
   reject(): void {
     this.#isRejecting = true;
-    this.#arrived = this.#accepted;
+    this.#arrived.clear();
   }
 
   /** The connection is gone: what was not accepted will come again. */
   unlinked(): void {
     this.#isRejecting = false;
-    this.#arrived = this.#accepted;
+    this.#arrived.clear();
   }
 
   /** Stop the timer. */
@@ -180,18 +166,14 @@ export class OriginInbox {
     clearTimeout(this.#flushTimer);
   }
 
-  /** The part of a frame that follows what was accepted. */
-  #notAccepted(body: RecordsBody): RecordsBody | undefined {
-    const { incarnation, sequence } = this.#accepted;
-    if (body.incarnation < incarnation) return undefined;
-    const next = body.incarnation === incarnation ? sequence + 1 : 1;
-    if (body.firstSequence > next) return undefined;
-    const known = Math.min(next - body.firstSequence, body.records.length);
-    return {
-      incarnation: body.incarnation,
-      firstSequence: body.firstSequence + known,
-      records: body.records.slice(known),
-    };
+  #acceptedUpTo(incarnation: number): number {
+    return this.#accepted.get(incarnation) ?? this.#applied.get(incarnation) ??
+      0;
+  }
+
+  #arrivedUpTo(incarnation: number): number {
+    const arrived = this.#arrived.get(incarnation) ?? 0;
+    return Math.max(arrived, this.#acceptedUpTo(incarnation));
   }
 
   async #applyAll(): Promise<void> {
@@ -201,7 +183,8 @@ export class OriginInbox {
     } catch (error) {
       this.#queue = [];
       this.#waitingBytes = 0;
-      this.#arrived = this.#accepted = this.#applied;
+      this.#arrived.clear();
+      this.#accepted.clear();
       this.#options.failed(error);
     }
     this.#isApplying = false;
@@ -226,6 +209,7 @@ export class OriginInbox {
       group.push({ sequence, change: record.change, content });
     }
     await this.#applyGroup(incarnation, group, durable);
+    this.#present = incarnation;
     for (const batch of batches) {
       this.#waitingBytes -= batch.bytes;
       this.#options.applied(batch.batch);
@@ -246,8 +230,8 @@ export class OriginInbox {
       await missing(lacking.map((record) => record.change.entry));
       if (durable) await log.flush();
     }
-    this.#applied = { incarnation, sequence: last.sequence };
-    if (durable) this.#flushed = this.#applied;
+    this.#applied.set(incarnation, last.sequence);
+    if (durable) this.#flushed.set(incarnation, last.sequence);
     else this.#flushSoon();
   }
 
@@ -286,11 +270,13 @@ export class OriginInbox {
   }
 
   async #flush(): Promise<void> {
-    const upTo = this.#applied;
+    const applied = [...this.#applied];
     try {
       await this.#options.log.flush();
-      if (comparePlaces(upTo, this.#flushed) <= 0) return;
-      this.#flushed = upTo;
+      for (const [incarnation, sequence] of applied) {
+        const flushed = this.#flushed.get(incarnation) ?? 0;
+        this.#flushed.set(incarnation, Math.max(flushed, sequence));
+      }
       this.#options.flushed();
     } catch (error) {
       this.#options.failed(error);
@@ -307,12 +293,15 @@ function* numbered(
   }
 }
 
-function later(a: LogPlace, b: LogPlace): LogPlace {
-  return comparePlaces(a, b) >= 0 ? a : b;
-}
-
-function place({ incarnation, sequence }: LogPlace): string {
-  return `${incarnation}/${sequence}`;
+/** The records of a frame that follow a sequence; possibly none. */
+function after(body: RecordsBody, sequence: number): RecordsBody {
+  const { incarnation, firstSequence, records } = body;
+  const known = Math.min(sequence + 1 - firstSequence, records.length);
+  return {
+    incarnation,
+    firstSequence: firstSequence + known,
+    records: records.slice(known),
+  };
 }
 
 function fault(fault: string): Arrival {

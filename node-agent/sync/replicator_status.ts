@@ -67,18 +67,14 @@ function roleOf({ core, options }: StatusParts): ReplicatorStatus["role"] {
 }
 
 function peerStatus(peer: NodeId, parts: StatusParts): PeerStatus {
-  const { core, sessions, links, options } = parts;
+  const { core, sessions, links } = parts;
   const session = sessions.get(peer);
-  const acked = session?.sender?.acked;
-  const isPresent = acked?.incarnation === options.log.incarnation;
   return {
     node: peer,
     insync: core.register !== undefined && isInSync(core.register, peer),
     linked: session !== undefined,
     required: core.requiredPeers().includes(peer),
-    lagChanges: acked === undefined
-      ? null
-      : options.log.head() - (isPresent ? acked.sequence : 0),
+    lagChanges: session?.sender?.lagChanges ?? null,
     underWayBytes: session?.sender?.underWayBytes ?? 0,
     waitingBytes: sessions.waitingBytes(peer),
     failure: links.lastFailure(peer),

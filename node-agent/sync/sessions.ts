@@ -28,7 +28,7 @@ import {
   type LinkState,
 } from "@kedge/schema/wire/sync";
 import type { ChangeLog, ContentSource, Log } from "../ports.ts";
-import { lacksEarlier, LogSender, placeOfPeer } from "./log_sender.ts";
+import { LogSender } from "./log_sender.ts";
 import { OriginInbox } from "./origin_inbox.ts";
 import type { ControlLink } from "./peer_links.ts";
 import type { RecentRecords } from "./recent_records.ts";
@@ -112,24 +112,26 @@ export class Sessions {
     if (theirs.register.group === this.#options.group) {
       input({ kind: "register", register: theirs.register });
     }
-    const place = placeOfPeer(theirs.positions, log, recent.last);
-    session.durable = place.written;
-    session.sender = new LogSender({
+    const sender = new LogSender({
       link: control.link,
       log,
       recent,
-      from: place.from,
+      positions: theirs.positions,
       epoch: () => session.toldEpoch,
       pace: (bytes) => this.#options.pace(control.peer, bytes),
     });
+    session.sender = sender;
+    // What a peer tells in its state, it has flushed.
+    const { written, lacksEarlier, knowsMore } = sender.standing;
+    session.durable = written;
     input({
       kind: "linked",
       ...refOf(session),
       store: control.store,
-      written: place.written,
-      durable: place.written,
-      lacksEarlier: place.lacksEarlier,
-      knowsMore: place.knowsMore,
+      written,
+      durable: written,
+      lacksEarlier,
+      knowsMore,
     });
   }
 
@@ -278,20 +280,21 @@ export class Sessions {
   #onAck(session: Session, frame: Frame): string | undefined {
     const decoded = decodeAck(frame.body);
     if (!decoded.ok) return decoded.fault;
-    const { incarnation, written, durable } = decoded.value;
-    if (session.sender?.onAck(decoded.value) !== true) {
+    const { sender } = session;
+    if (sender?.onAck(decoded.value) !== true) {
       return "acknowledges records that were not sent";
     }
-    const { log } = this.#options;
-    const isPresent = incarnation === log.incarnation;
-    if (isPresent) session.durable = Math.max(session.durable, durable);
-    const place = { incarnation, sequence: written };
+    const { incarnation, durable } = decoded.value;
+    if (incarnation === this.#options.log.incarnation) {
+      session.durable = Math.max(session.durable, durable);
+    }
+    const { written, lacksEarlier } = sender.standing;
     this.#options.input({
       kind: "acked",
       ...refOf(session),
-      written: isPresent ? written : 0,
-      durable: isPresent ? durable : 0,
-      lacksEarlier: !isPresent && lacksEarlier(place, log),
+      written,
+      durable: session.durable,
+      lacksEarlier,
     });
   }
 
@@ -326,18 +329,9 @@ export class Sessions {
     const known = this.#inboxes.get(origin);
     if (known !== undefined) return known;
     const { log, content } = this.#options;
-    let from = { incarnation: 0, sequence: 0 };
-    for (const position of log.positions()) {
-      const { incarnation, sequence } = position;
-      if (position.origin !== origin || incarnation < from.incarnation) {
-        continue;
-      }
-      from = { incarnation, sequence };
-    }
     const inbox = new OriginInbox({
       origin,
       log,
-      from,
       content: (record) => content(origin, record),
       missing: (entries) => this.#options.missing(origin, entries),
       applied: (batch) => this.#applied(batch),

@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import type { SyncPosition } from "@kedge/schema";
+import { decodeRecords } from "@kedge/schema/wire/records";
+import type { ByteChannel } from "../ports.ts";
+import { eventually } from "../../tests/helpers/eventually.ts";
+import { MemoryStore } from "../../tests/helpers/memory_store.ts";
+import { MemoryNetwork } from "../../tests/helpers/memory_transport.ts";
+import { stageFile } from "../../tests/helpers/replica_group.ts";
+import { encodeRecord } from "@kedge/schema/wire/records";
+import { FrameLink } from "./frame_link.ts";
+import { LogSender } from "./log_sender.ts";
+import { RecentRecords } from "./recent_records.ts";
+
+async function linkPair(): Promise<[FrameLink, FrameLink]> {
+  const transport = new MemoryNetwork().transport();
+  const accepted = Promise.withResolvers<ByteChannel>();
+  const door = transport.listen(
+    { hostname: "here", port: 0 },
+    accepted.resolve,
+  );
+  const near = new FrameLink(await transport.connect(door.address, 100));
+  const far = new FrameLink(await accepted.promise);
+  near.trust();
+  far.trust();
+  return [near, far];
+}
+
+/** A sender, and the sequences that arrive at the other end. */
+class Rig {
+  readonly store = new MemoryStore(1);
+  recent = new RecentRecords(0);
+  readonly seen: string[] = [];
+  epoch = 1;
+  paced = 0;
+  readonly #bytes = new Uint8Array(30_000);
+
+  async sender(positions: SyncPosition[] = []): Promise<LogSender> {
+    const [near, far] = await linkPair();
+    void this.#listen(far);
+    const sender = new LogSender({
+      link: near,
+      log: this.store,
+      recent: this.recent,
+      positions,
+      epoch: () => this.epoch,
+      pace: (bytes) => {
+        this.paced += bytes;
+        return Promise.resolve();
+      },
+    });
+    return sender;
+  }
+
+  async add(): Promise<void> {
+    const { change } = await stageFile(this.store, this.#bytes);
+    const content = { kind: "inline", bytes: this.#bytes } as const;
+    const sequence = this.recent.last + 1;
+    const encoded = encodeRecord(change, { kind: "inline" }, this.#bytes);
+    this.recent.push(sequence, { encoded, durable: false });
+    await this.store.append({ sequence, change, content }, false);
+    this.recent.stored(sequence);
+  }
+
+  async #listen(far: FrameLink): Promise<void> {
+    for (;;) {
+      const frame = await far.receive();
+      if (frame === undefined) return;
+      const decoded = decodeRecords(frame.body, "group1");
+      assert(decoded.ok);
+      const { incarnation, firstSequence, records } = decoded.value;
+      records.forEach((_, i) =>
+        this.seen.push(`${incarnation}/${firstSequence + i}@${frame.epoch}`)
+      );
+    }
+  }
+
+  async has(...wanted: string[]): Promise<void> {
+    await eventually(() => {
+      assert.deepEqual(this.seen, wanted);
+      return true;
+    }, { what: wanted.join(), pauseMs: 2, deadlineMs: 3000 });
+  }
+}
+
+Deno.test("LogSender sends nothing before it is started, then all of it", async () => {
+  const rig = new Rig();
+  await rig.add();
+  await rig.add();
+  const sender = await rig.sender();
+  sender.poke();
+  await rig.has();
+  sender.start();
+  await rig.has("1/1@1", "1/2@1");
+  await rig.add();
+  sender.poke();
+  await rig.has("1/1@1", "1/2@1", "1/3@1");
+  assert.equal(rig.paced, 0, "what is in memory is not catching up");
+});
+
+Deno.test("LogSender reads old runs from the log, at the pace of catching up", async () => {
+  const rig = new Rig();
+  const { change } = await stageFile(rig.store, Uint8Array.of(1));
+  const content = { kind: "inline", bytes: Uint8Array.of(1) } as const;
+  await rig.store.append({ sequence: 1, change, content }, false);
+  rig.store.restart();
+  await rig.add();
+  (await rig.sender()).start();
+  await rig.has("1/1@1", "2/1@1");
+  assert(rig.paced > 0);
+});
+
+Deno.test("LogSender stops at its window until the peer acknowledges", async () => {
+  const rig = new Rig();
+  for (let i = 0; i < 400; i++) await rig.add(); // 12 MB
+  const sender = await rig.sender();
+  sender.start();
+  await eventually(() => sender.underWayBytes >= 8 * 1024 * 1024, {
+    what: "a full window",
+  });
+  const sent = rig.seen.length;
+  assert(sent < 400, `${sent} were sent`);
+  assert(sender.onAck({ incarnation: 1, written: 200, durable: 0 }));
+  await eventually(() => rig.seen.length === 400, { what: "the rest" });
+  assert(!sender.onAck({ incarnation: 1, written: 401, durable: 0 }));
+});
+
+Deno.test("LogSender goes back after a reject and waits for the epoch", async () => {
+  const rig = new Rig();
+  await rig.add();
+  await rig.add();
+  const sender = await rig.sender();
+  sender.start();
+  await rig.has("1/1@1", "1/2@1");
+  assert(sender.onAck({ incarnation: 1, written: 1, durable: 0 }));
+  sender.onReject(3);
+  sender.poke();
+  await rig.add();
+  sender.poke();
+  await rig.has("1/1@1", "1/2@1");
+  rig.epoch = 3;
+  sender.poke();
+  await rig.has("1/1@1", "1/2@1", "1/2@3", "1/3@3");
+});
+
+Deno.test("LogSender goes on where the peer is, run by run", async () => {
+  const rig = new Rig();
+  await rig.add();
+  await rig.add();
+  rig.store.restart();
+  const at = (incarnation: number, sequence: number) => ({
+    origin: 1,
+    incarnation,
+    sequence,
+  });
+  rig.recent = new RecentRecords(0);
+  await rig.add();
+  await rig.add();
+  const sender = await rig.sender([at(1, 1), at(2, 1), at(77, 9)]);
+  assert.deepEqual(sender.standing, {
+    written: 1,
+    lacksEarlier: true,
+    knowsMore: false, // run 77 is from before this node was wiped
+  });
+  assert.equal(sender.lagChanges, 2);
+  sender.start();
+  await rig.has("1/2@1", "2/2@1");
+  assert(!sender.onAck({ incarnation: 77, written: 10, durable: 0 }));
+  assert(sender.onAck({ incarnation: 1, written: 2, durable: 2 }));
+  assert.equal(sender.standing.lacksEarlier, false);
+  const more = await rig.sender([at(2, 3)]);
+  assert.equal(more.standing.knowsMore, true);
+});
