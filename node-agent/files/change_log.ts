@@ -134,6 +134,7 @@ export class StoredLog implements ChangeLog {
     index.rows.change([id], stored);
     this.#handOver(step);
     await stored;
+    await this.#drop(record.content);
     this.#head = sequence;
     this.#recent.add(record);
     this.#files.release(id);
@@ -141,6 +142,12 @@ export class StoredLog implements ChangeLog {
 
   #handOver({ content }: Step): void {
     if ("token" in content) this.#parts.stager.handOver(content.token);
+  }
+
+  /** The bytes are where they belong: their staging file is not needed. */
+  async #drop(source: ContentSource): Promise<void> {
+    if (source.kind !== "staged" || source.staged.token === "") return;
+    await this.#parts.stager.discard(source.staged.token);
   }
 
   /** A change that nothing needs to be read or flushed for. */
@@ -190,14 +197,14 @@ export class StoredLog implements ChangeLog {
       return prepared;
     }
     const row = await this.#parts.index.stillRow(entry.id);
-    const content = await this.#parts.edits.prepare(row, change, source);
+    const { content, flushed } = await this.#parts.edits
+      .prepare(row, change, source);
     if (content.kind === "none" && body.kind === "range") {
       const isAppend = row !== undefined && body.offset === row.sizeBytes;
       if (isAppend) return this.#simple(change, source);
     }
-    const step = this.#step(change, content);
-    await this.#flushed(step, durable);
-    return { step, body: undefined };
+    if (durable) await flushed;
+    return { step: this.#step(change, content), body: undefined };
   }
 
   async #flushed({ content }: Step, durable: boolean): Promise<void> {
@@ -226,6 +233,7 @@ export class StoredLog implements ChangeLog {
       first: first.sequence,
       steps,
     }));
+    for (const { content } of records) await this.#drop(content);
     const sequence = first.sequence + records.length - 1;
     this.#notePosition({ origin, incarnation, sequence });
     return applied;
@@ -244,10 +252,12 @@ export class StoredLog implements ChangeLog {
       content,
     }));
     const items = await this.#receive(whole, durable);
-    return await this.#storeAll(items, durable, (steps) => ({
+    const applied = await this.#storeAll(items, durable, (steps) => ({
       kind: "adopt",
       steps,
     }));
+    for (const { content } of changes) await this.#drop(content);
+    return applied;
   }
 
   /** Check what a peer sent, and bring it into the worker's form. */
@@ -255,6 +265,7 @@ export class StoredLog implements ChangeLog {
     given: readonly { change: Change; content: ContentSource }[],
     durable: boolean,
   ): Promise<Prepared[]> {
+    this.#checkRoom(given);
     const seen = new Set<string>();
     const items: Prepared[] = [];
     for (const { change, content } of given) {
@@ -272,6 +283,20 @@ export class StoredLog implements ChangeLog {
       seen.add(id);
     }
     return items;
+  }
+
+  /** Deletes are always taken; bytes only where there is room for them. */
+  #checkRoom(given: readonly { content: ContentSource }[]): void {
+    let sizeBytes = 0;
+    for (const { content } of given) {
+      sizeBytes += inlineOf(content)?.length ?? 0;
+    }
+    if (sizeBytes === 0) return;
+    const { paths, isDatabaseFull } = this.#parts;
+    if (isDatabaseFull()) {
+      throw new Problem("insufficient-storage", "The database's disk is full");
+    }
+    paths.promise(paths.take(sizeBytes, undefined), -sizeBytes);
   }
 
   /** @throws {Problem} `checksum-mismatch` or `invalid-request`. */

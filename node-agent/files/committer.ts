@@ -153,7 +153,12 @@ export class Committer {
     });
     this.#head = op.sequence;
     if (op.key !== undefined) statements.putKey.run({ ...op.key });
-    return done([this.#merge(op.step, bytes)]);
+    const outcome = this.#merge(op.step, bytes);
+    // Peers may have the record, so the number is used up: close the log.
+    if (outcome === "needs-content" && op.step.body.kind !== "none") {
+      throw new Error(`record ${op.sequence} came without its bytes`);
+    }
+    return done([outcome]);
   }
 
   #apply(op: Op & { kind: "apply" }, bytes: Uint8Array): OpResult {

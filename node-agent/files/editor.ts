@@ -40,6 +40,12 @@ export type Patch = Pick<
 /** What an edit makes, and from which version. */
 export type Edited = StagedContent & BaseVersion;
 
+/** New content, written; settles `flushed` when it is on the disk. */
+export interface Made {
+  readonly content: Edited & { readonly kind: "tail" | "rebuilt" };
+  readonly flushed: Promise<void>;
+}
+
 /** Makes new content from old. */
 export class Editor {
   readonly #layout: Layout;
@@ -69,26 +75,61 @@ export class Editor {
     };
   }
 
+  /** Whether a file can be changed where it lies. */
+  isInPlace(row: FileRow): boolean {
+    return this.#paths.isWritable(row.pathIndex);
+  }
+
   /**
-   * Checksums of a file once a staging file is appended to it.
+   * Write a staging file to the end of a file. Nobody reads beyond the length in
+   * the index, so nothing shows until the change is stored; what never is
+   * stored is overwritten by the next append.
    *
-   * @throws {Problem} `damaged` when the staging file is not what it was.
+   * @throws {Problem} `damaged`, `insufficient-storage`, `read-only`.
    */
-  async appended(row: FileRow, patch: Patch): Promise<Edited> {
-    const sums = BlockChecksums.after(row.sizeBytes, row.crc32, row.blockCrcs);
-    const source = await this.#open(patch, row.id);
+  async append(row: FileRow, patch: Patch): Promise<Made> {
+    const { pathIndex, sizeBytes } = row;
+    if (!this.#paths.hasRoom(pathIndex, patch.sizeBytes)) {
+      throw new Problem(
+        "insufficient-storage",
+        "The store path of this file is full up to its reserve",
+      );
+    }
+    const sources = new Sources(await this.#open(patch, row.id));
     try {
+      const target = await this.#openForAppend(row);
+      sources.target = target;
+      const sums = BlockChecksums.after(sizeBytes, row.crc32, row.blockCrcs);
       const buffer = new Uint8Array(CHECKSUM_BLOCK_BYTES);
       for (let rest = patch.sizeBytes; rest > 0;) {
-        const wanted = buffer.subarray(0, Math.min(rest, buffer.length));
-        await this.#fill(source, wanted, row.id);
-        sums.update(wanted);
-        rest -= wanted.length;
+        const bytes = buffer.subarray(0, Math.min(rest, buffer.length));
+        await this.#fill(sources.old, bytes, row.id);
+        sums.update(bytes);
+        await writeAll(target, bytes);
+        rest -= bytes.length;
       }
+      await target.truncate(sums.sizeBytes);
+      sources.target = undefined;
+      const flushed = this.#stager.flushFile(pathIndex, target);
+      const edited = this.#edited(row, "", pathIndex, sums);
+      return { content: { kind: "tail", ...edited }, flushed };
+    } catch (error) {
+      throw this.#refusal(error, pathIndex);
     } finally {
-      source.close();
+      sources.close();
     }
-    return this.#edited(row, patch.token, patch.pathIndex, sums);
+  }
+
+  async #openForAppend(row: FileRow): Promise<Deno.FsFile> {
+    const path = this.#layout.file(row.id, row.pathIndex);
+    const file = await Deno.open(path, { write: true });
+    const { size } = await file.stat();
+    if (size < row.sizeBytes) {
+      file.close();
+      throw bad(row.id);
+    }
+    await file.seek(row.sizeBytes, Deno.SeekMode.Start);
+    return file;
   }
 
   /**
@@ -96,7 +137,7 @@ export class Editor {
    *
    * @throws {Problem} `damaged`, `insufficient-storage`, `read-only`.
    */
-  async rebuild(row: FileRow, edit: Edit): Promise<Edited> {
+  async rebuild(row: FileRow, edit: Edit): Promise<Made> {
     const sizeBytes = sizeAfter(row, edit);
     const pathIndex = this.#paths.take(sizeBytes, row.pathIndex);
     const token = randomUUID();
@@ -117,8 +158,10 @@ export class Editor {
       }
       const blockCrcs = sums.packed();
       sources.target = undefined;
-      this.#stager.adopt(token, target, { pathIndex, blockCrcs });
-      return this.#edited(row, token, pathIndex, sums);
+      const flushed = this.#stager
+        .adopt(token, target, { pathIndex, blockCrcs });
+      const edited = this.#edited(row, token, pathIndex, sums);
+      return { content: { kind: "rebuilt", ...edited }, flushed };
     } catch (error) {
       removeSync(path);
       throw this.#refusal(error, pathIndex);

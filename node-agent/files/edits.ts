@@ -6,18 +6,28 @@
  */
 
 import { crc32 } from "node:zlib";
-import type { Change } from "@kedge/schema/change";
+import type { Change, FileEntry } from "@kedge/schema/change";
 import type { FileRow } from "@kedge/schema/db";
 import type { ContentEdit, ContentSource } from "../ports.ts";
-import type { Edit, Edited, Editor, Patch } from "./editor.ts";
+import type { Edit, Editor, Made, Patch } from "./editor.ts";
 import type { StepContent } from "./merge_core.ts";
 import type { Stager } from "./stager.ts";
+
+/** New content kept ready for changes that were foreseen, at most. */
+const FORESEEN_COUNT_MAX = 64;
+
+/** The content of a change, and when it is on the disk. */
+export interface PreparedContent {
+  readonly content: StepContent;
+  readonly flushed: Promise<void> | undefined;
+}
 
 /** Remembers what was foreseen, so that it is not made twice. */
 export class Edits {
   readonly #editor: Editor;
   readonly #stager: Stager;
-  readonly #foreseen = new Map<string, Edited>();
+  /** The newest last. */
+  readonly #foreseen = new Map<string, Made>();
 
   /** Make edits with these. */
   constructor(editor: Editor, stager: Stager) {
@@ -30,40 +40,56 @@ export class Edits {
     row: FileRow,
     edit: ContentEdit,
   ): Promise<{ readonly sizeBytes: number; readonly crc32: number }> {
-    if (edit.kind === "range" && edit.offset === row.sizeBytes) {
-      return this.#editor.foreseeAppend(row, edit.staged);
-    }
-    const made = await this.#editor.rebuild(
-      row,
-      edit.kind === "truncate" ? edit : {
-        kind: "range",
-        offset: edit.offset,
-        patch: edit.staged,
-      },
-    );
-    await this.forget(row.id);
+    await this.#forget(row.id);
+    const wanted: Edit = edit.kind === "truncate"
+      ? edit
+      : { kind: "range", offset: edit.offset, patch: edit.staged };
+    const small = this.#smallAppend(row, wanted);
+    if (small !== undefined) return this.#editor.foreseeAppend(row, small);
+    const made = await this.#make(row, wanted);
     this.#foreseen.set(row.id, made);
-    return { sizeBytes: made.sizeBytes, crc32: made.crc32 };
+    const [oldest] = this.#foreseen.keys();
+    if (this.#foreseen.size > FORESEEN_COUNT_MAX && oldest !== undefined) {
+      await this.#forget(oldest);
+    }
+    const { sizeBytes, crc32 } = made.content;
+    return { sizeBytes, crc32 };
   }
 
-  /** The new content of this file is not needed, or stored. */
-  async forget(id: string): Promise<void> {
+  /** Bytes that travel in the record: nothing needs to be made. */
+  #smallAppend(row: FileRow, edit: Edit): Patch | undefined {
+    const isSmall = edit.kind === "range" && edit.offset === row.sizeBytes &&
+      edit.patch.inline !== undefined && this.#editor.isInPlace(row);
+    return isSmall ? edit.patch : undefined;
+  }
+
+  #make(row: FileRow, edit: Edit): Promise<Made> {
+    const isAppend = edit.kind === "range" && edit.offset === row.sizeBytes &&
+      edit.patch.inline === undefined && this.#editor.isInPlace(row);
+    return isAppend
+      ? this.#editor.append(row, edit.patch)
+      : this.#editor.rebuild(row, edit);
+  }
+
+  async #forget(id: string): Promise<void> {
     const made = this.#foreseen.get(id);
     this.#foreseen.delete(id);
-    if (made !== undefined) await this.#stager.discard(made.token);
+    const token = made?.content.token ?? "";
+    if (token !== "") await this.#stager.discard(token);
   }
 
   /**
    * The content of a change of a part, as the worker takes it.
    *
    * @param row The row that the change is made from.
-   * @returns `none` when it cannot be made here: it must be fetched whole.
+   * @returns `none` when the record's own bytes are all that is needed, or when
+   * it cannot be made here and must be fetched whole.
    */
   async prepare(
     row: FileRow | undefined,
     change: Change,
     source: ContentSource,
-  ): Promise<StepContent> {
+  ): Promise<PreparedContent> {
     const { entry, body } = change;
     if (row === undefined || row.damaged === 1 || row.tombstone === 1) {
       return NONE;
@@ -73,34 +99,41 @@ export class Edits {
       return NONE;
     }
     const ready = this.#foreseen.get(row.id);
-    this.#foreseen.delete(row.id);
-    if (ready !== undefined) {
-      const isSame = ready.crc32 === entry.crc32 &&
-        ready.sizeBytes === entry.sizeBytes &&
-        ready.baseEpoch === row.epoch && ready.baseVersion === row.version;
-      if (isSame) return { kind: "rebuilt", ...ready };
-      await this.#stager.discard(ready.token);
+    if (ready !== undefined && isFor(ready, row, entry)) {
+      this.#foreseen.delete(row.id);
+      return ready;
     }
-    if (body.kind === "truncate") {
-      const edit: Edit = { kind: "truncate", sizeBytes: entry.sizeBytes };
-      return { kind: "rebuilt", ...await this.#editor.rebuild(row, edit) };
-    }
-    const patch = patchOf(source);
-    if (patch === undefined || patch.sizeBytes !== body.lengthBytes) {
-      return NONE;
-    }
-    if (body.offset === row.sizeBytes) {
-      if (patch.inline !== undefined) return NONE; // needs no staging file
-      const made = await this.#editor.appended(row, patch);
-      return { kind: "tail", ...made };
-    }
-    if (body.offset > row.sizeBytes) return NONE;
-    const edit: Edit = { kind: "range", offset: body.offset, patch };
-    return { kind: "rebuilt", ...await this.#editor.rebuild(row, edit) };
+    await this.#forget(row.id);
+    const edit = editOf(change, source);
+    if (edit === undefined) return NONE;
+    if (this.#smallAppend(row, edit) !== undefined) return NONE;
+    if (edit.kind === "range" && edit.offset > row.sizeBytes) return NONE;
+    return await this.#make(row, edit);
   }
 }
 
-const NONE: StepContent = { kind: "none" };
+const NONE: PreparedContent = { content: { kind: "none" }, flushed: undefined };
+
+/** Whether this is the content that the entry names, made from this row. */
+function isFor({ content }: Made, row: FileRow, entry: FileEntry): boolean {
+  return content.crc32 === entry.crc32 &&
+    content.sizeBytes === entry.sizeBytes &&
+    content.baseEpoch === row.epoch && content.baseVersion === row.version;
+}
+
+function editOf(
+  { entry, body }: Change,
+  source: ContentSource,
+): Edit | undefined {
+  if (body.kind === "truncate") {
+    return { kind: "truncate", sizeBytes: entry.sizeBytes };
+  }
+  const patch = patchOf(source);
+  if (body.kind !== "range" || patch?.sizeBytes !== body.lengthBytes) {
+    return undefined;
+  }
+  return { kind: "range", offset: body.offset, patch };
+}
 
 function patchOf(source: ContentSource): Patch | undefined {
   if (source.kind === "staged") return source.staged;

@@ -18,7 +18,6 @@ import {
   flush,
   isFull,
   isMissing,
-  readFullSync,
   removeSync,
   writeAllSync,
 } from "./disk.ts";
@@ -47,7 +46,6 @@ export interface FinisherEvents {
   mayWrite(pathIndex: number): boolean;
 }
 
-const COPY_BYTES = 1 << 20;
 /** Actions settled together. */
 const SETTLE_COUNT = 256;
 /** Flushes under way at once: the file system joins them. */
@@ -112,11 +110,7 @@ export class Finisher {
       case "extend":
         return extendFile(path, action.offset, payload ?? new Uint8Array(0));
       case "join":
-        return joinFile(
-          path,
-          action.offset,
-          this.#layout.staged(action.pathIndex, action.token),
-        );
+        return; // the bytes were there before the record
       case "rename": {
         const from = this.#layout.staged(action.pathIndex, action.token);
         return this.#inFolder(path, () => renameOnce(from, path));
@@ -257,18 +251,6 @@ export class Finisher {
     return row?.number === action.number ? row.payload : null;
   }
 
-  /** Tokens of joined files, which go once their action is forgotten. */
-  dropTokens(actions: readonly Pending[]): void {
-    for (const { kind, pathIndex, token } of actions) {
-      if (kind !== "join") continue;
-      try {
-        removeSync(this.#layout.staged(pathIndex, token));
-      } catch {
-        // Swept at the next start.
-      }
-    }
-  }
-
   /**
    * Carry out again what a crash may have undone.
    *
@@ -352,23 +334,6 @@ function extendFile(path: string, offset: number, bytes: Uint8Array): void {
     if (file.statSync().size > end) file.truncateSync(end);
   } finally {
     file.close();
-  }
-}
-
-/** Put a staging file at the end of a file, over whatever lies beyond. */
-function joinFile(path: string, offset: number, token: string): void {
-  const from = Deno.openSync(token);
-  try {
-    const buffer = new Uint8Array(COPY_BYTES);
-    let at = offset;
-    for (;;) {
-      const count = readFullSync(from, buffer);
-      extendFile(path, at, buffer.subarray(0, count));
-      at += count;
-      if (count < buffer.length) return;
-    }
-  } finally {
-    from.close();
   }
 }
 

@@ -26,7 +26,7 @@ export type StepContent =
   | StagedContent & { readonly kind: "whole" }
   /** A staging file that is the whole content, made from a base version. */
   | StagedContent & BaseVersion & { readonly kind: "rebuilt" }
-  /** A staging file that goes to the end of a base version. */
+  /** Bytes that were written to the end of a base version already. */
   | StagedContent & BaseVersion & { readonly kind: "tail" };
 
 /** A staging file, and the checksums of the file that it will make. */
@@ -217,8 +217,8 @@ function extend(
     if (!isSame(content, entry) || content.pathIndex !== pathIndex) {
       return undefined;
     }
-    const { token, blockCrcs } = content;
-    const action = act("join", { pathIndex, token, offset, replaces: true });
+    const { blockCrcs } = content;
+    const action = act("join", { pathIndex, offset, replaces: true });
     const row = rowOf(entry, { pathIndex, damaged: 0, blockCrcs });
     return { row, actions: [action] };
   }

@@ -93,7 +93,9 @@ export class Reader {
     const isChecked = this.#checked.get(id) === print;
     const reachesEnd = span.from + span.lengthBytes === sizeBytes;
     try {
-      if (isChecked && reachesEnd && info.size === sizeBytes) {
+      // An appender may grow while it is streamed.
+      const isFixed = file.row.appender === 0 && info.size === sizeBytes;
+      if (isChecked && reachesEnd && isFixed) {
         await handle.seek(span.from, Deno.SeekMode.Start);
         return handle.readable;
       }

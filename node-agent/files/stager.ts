@@ -121,7 +121,7 @@ export class Stager {
         throw error;
       }
       const staged = { token, pathIndex: room.pathIndex, inline: undefined };
-      const flushed = this.#flush(room.pathIndex, sink.file);
+      const flushed = this.flushFile(room.pathIndex, sink.file);
       if (request.durable === true) await flushed;
       this.#files.set(token, {
         pathIndex: room.pathIndex,
@@ -144,13 +144,22 @@ export class Stager {
    *
    * @param file Open for writing; closed once it is flushed.
    */
-  adopt(token: string, file: Deno.FsFile, facts: Omit<StagedFile, "flushed">) {
-    const flushed = this.#flush(facts.pathIndex, file);
+  adopt(
+    token: string,
+    file: Deno.FsFile,
+    facts: Omit<StagedFile, "flushed">,
+  ): Promise<void> {
+    const flushed = this.flushFile(facts.pathIndex, file);
     this.#files.set(token, { ...facts, flushed });
+    return flushed;
   }
 
-  /** Bring it to the disk, whatever it is called by then. */
-  #flush(pathIndex: number, file: Deno.FsFile): Promise<void> {
+  /**
+   * Bring a file to the disk, whatever it is called by then.
+   *
+   * @param file Open for writing; closed once it is flushed.
+   */
+  flushFile(pathIndex: number, file: Deno.FsFile): Promise<void> {
     const work = async () => {
       try {
         await file.sync();

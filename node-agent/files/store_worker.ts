@@ -279,7 +279,6 @@ class StoreWorker {
     this.#guard(() =>
       this.#committer.forget(settled.map(({ number }) => number))
     );
-    this.#finisher.dropTokens(settled);
     this.#startFlushTimer();
     return true;
   }

@@ -103,6 +103,7 @@ export type ChangeRow = typeof changes.$inferSelect;
 export type UnsettledRow = typeof unsettled.$inferSelect;
 /**
  * How an unsettled row is finished: bytes become the file, bytes go to its end,
- * a staging file becomes the file, is appended to it, or the file goes away.
+ * a staging file becomes the file, bytes at its end are there already, or the
+ * file goes away.
  */
 export type UnsettledKind = "write" | "extend" | "rename" | "join" | "unlink";
