@@ -156,9 +156,12 @@ Deno.test({ name: "curl", ignore }, async (t) => {
         "-L",
       );
       assert.match(got.head, /content-disposition: attachment/i);
-      const isPlain = /^[ -~]*$/.test(name);
-      const wanted = isPlain ? `filename="${name}"` : `filename*=UTF-8''`;
-      assert(got.head.includes(wanted), got.head);
+      const extended = /filename\*=UTF-8''(\S+)/i.exec(got.head)?.[1];
+      const plain = /filename="([^"]*)"/i.exec(got.head)?.[1];
+      const saved = extended === undefined
+        ? plain
+        : decodeURIComponent(extended);
+      assert.equal(saved, name, got.head);
     }
   });
 
