@@ -211,8 +211,8 @@ Deno.test("a wiped member comes back under its number and is refilled", async ()
   const second = group.start(old);
   await group.insync(1, 2);
   for (let i = 0; i < 20; i++) await upload(first, `file ${i}`);
+  await upload(second, "in a run of the old database");
   group.stop(2);
-  await upload(second, "in a run that nobody will know");
   // A new database draws the number of its run at random: also a lower one.
   const empty = new MemoryStore(2, 1);
   await empty.saveRegister(group.tracker.current);
