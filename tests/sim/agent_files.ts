@@ -134,6 +134,8 @@ export class AgentFiles {
       }
       if (known !== undefined) return "gone or damaged";
       const { id, token } = request;
+      // The first try was forgotten here: a real agent makes another ID now.
+      if (world.history.isAttempted(token)) return "another file would be made";
       const entry = newEntry({ id, epoch, node, token });
       const createdS = Math.max(0, Math.floor(world.wallMs(node) / 1000));
       return { entry: { ...entry, createdS }, body: { kind: "whole" } };

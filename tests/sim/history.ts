@@ -65,6 +65,11 @@ export class History {
     return this.#byId.get(id) ?? [];
   }
 
+  /** Whether some agent took this change already. */
+  isAttempted(token: number): boolean {
+    return this.#byToken.has(token);
+  }
+
   /** A change is on its way. */
   attempted(agent: SimAgent, request: ChangeRequest, entry: FileEntry): void {
     if (this.#byToken.has(request.token)) return; // a retry
@@ -203,11 +208,14 @@ export class History {
 
   #mustHaveAll(agent: SimAgent): void {
     const { config } = this.#mustWorld();
-    if (config.liar === agent.node - 1) return;
+    // A disk that lied may have been the last one in the set: what it forgot is
+    // on others, and comes back when they join.
+    if (config.liar >= 0) return;
     // Power went since it was whole: it will leave, or ask around, by itself.
     const isSuspect = agent.lostPowerMs >= agent.wholeMs;
     for (const item of this.items) {
       if (!item.isShared || item.excused) continue;
+      if (this.#isFragile(item)) continue;
       if (isSuspect && item.level !== "C") continue;
       if (item.ackedMs === Infinity || this.#has(agent.store, item)) continue;
       const file = agent.store.files.get(item.id);
@@ -217,6 +225,16 @@ export class History {
         `in sync without ${item.kind} ${item.id} #${item.token}`,
       );
     }
+  }
+
+  /** At B, after power cuts of several nodes (or a lie): beyond the promise. */
+  #isFragile(item: Item): boolean {
+    if (item.level === "C") return false;
+    const { agents, config } = this.#mustWorld();
+    if (config.liar >= 0) return true;
+    const losses = [...agents.values()].map((agent) => agent.lostPowerMs)
+      .toSorted((a, b) => b - a);
+    return item.ackedMs < (losses[1] ?? -Infinity) + 100;
   }
 
   #mustHave(
@@ -333,7 +351,7 @@ export class History {
     }
     const deleted = items.find((item) =>
       item.kind === "delete" && item.ackedMs < startedMs && !item.excused &&
-      item.level !== "A"
+      item.level !== "A" && !this.#isFragile(item)
     );
     if (result.kind === "content" && deleted !== undefined) {
       const leaseMs = read.strict ? 0 : 1.1 * LEASE_MS;
@@ -386,6 +404,7 @@ export class History {
     for (const item of items) {
       if (item.kind !== "append" || item.excused) continue;
       if (item.level === "A" && !read.strict) continue;
+      if (this.#isFragile(item)) continue;
       const leaseMs = read.strict ? 0 : 1.1 * LEASE_MS;
       if (item.ackedMs + leaseMs >= read.startedMs) continue;
       if (!read.result.content.includes(item.token)) {

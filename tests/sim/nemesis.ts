@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { NodeId } from "@kedge/schema";
+import type { GroupRegister, NodeId } from "@kedge/schema";
 import { changeRegister } from "@kedge/schema/register";
 import type { Fault } from "./plan.ts";
 import type { SimAgent } from "./sim_agent.ts";
@@ -47,13 +47,13 @@ export function healEverything(world: World): void {
 export function forceIfStuck(world: World): void {
   const { kv, agents } = world;
   const { register } = kv;
-  const isOurs = (node: NodeId) =>
-    register.members.some((member) =>
+  const isOf = (old: GroupRegister) => (node: NodeId) =>
+    old.members.some((member) =>
       member.node === node && member.store === agents.get(node)?.store.id
     );
-  if (register.insync.some(isOurs)) return;
-  const before = kv.history.findLast((old) => old.insync.some(isOurs));
-  const node = before?.insync.find(isOurs);
+  if (register.insync.some(isOf(register))) return;
+  const before = kv.history.findLast((old) => old.insync.some(isOf(old)));
+  const node = before?.insync.find(isOf(before));
   if (node === undefined) return;
   const forced = changeRegister(register, { kind: "force", node });
   if (forced.ok) kv.overwrite(forced.register);
