@@ -72,6 +72,8 @@ async function runOnce(
 ): Promise<string | undefined> {
   const { log, signal } = surroundings;
   const admission = await admit(config);
+  const marker = new RunMarker(config.dataDir);
+  const isNew = !await exists(`${config.dataDir}/kedge.db`);
   const store = await openStore({
     dataDir: config.dataDir,
     storePaths: config.storePaths,
@@ -84,11 +86,14 @@ async function runOnce(
     newStore: admission.newStore,
     clock: systemClock,
     log,
+    onFailed: (why) => {
+      log.warn("the change log can no longer be written", { why });
+      marker.failed().catch(() => {});
+    },
   });
-  const marker = new RunMarker(config.dataDir);
   const life = new Life(config, surroundings, { admission, store });
   try {
-    await life.begin(await marker.begin());
+    await life.begin(await marker.begin(isNew));
     const restart = await life.untilEnd(signal);
     await life.end();
     await store.close({ clean: restart === undefined });
@@ -97,6 +102,16 @@ async function runOnce(
   } catch (error) {
     await life.end();
     await store.close({ clean: false });
+    throw error;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }

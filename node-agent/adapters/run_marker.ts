@@ -3,7 +3,8 @@
  *
  * A killed process loses nothing that it gave to the kernel; a machine that
  * restarts does. `DATA/agent.run` holds the boot ID of the machine while the
- * agent runs, and `clean` after a clean stop.
+ * agent runs, `clean` after a clean stop, and `failed` once a write or a flush
+ * has failed: then the system may have thrown away what it had taken.
  *
  * @module
  */
@@ -15,6 +16,7 @@ const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 export class RunMarker {
   readonly #path: string;
   readonly #bootIdPath: string;
+  #hasFailed = false;
 
   /** Use `folder`, which exists. */
   constructor(folder: string, bootIdPath = BOOT_ID) {
@@ -25,22 +27,27 @@ export class RunMarker {
   /**
    * Begin a run; durable when it resolves.
    *
+   * @param isNew Whether there was nothing to lose: no database yet.
    * @returns Whether the run before may have lost writes: the machine has
    * restarted since, without a clean stop. When unknown, `true`.
    */
-  async begin(): Promise<{ readonly mayHaveLost: boolean }> {
+  async begin(isNew: boolean): Promise<{ readonly mayHaveLost: boolean }> {
     const before = await readIfPresent(this.#path);
     const bootId = await readIfPresent(this.#bootIdPath);
     await this.#write(bootId ?? "unknown");
-    if (before === undefined || before === "clean") {
-      return { mayHaveLost: false };
-    }
+    if (isNew || before === "clean") return { mayHaveLost: false };
     return { mayHaveLost: bootId === undefined || before !== bootId };
+  }
+
+  /** A write or a flush has failed: the next run must not trust this one. */
+  async failed(): Promise<void> {
+    this.#hasFailed = true;
+    await this.#write("failed");
   }
 
   /** The run ended cleanly and everything is flushed. */
   async endCleanly(): Promise<void> {
-    await this.#write("clean");
+    if (!this.#hasFailed) await this.#write("clean");
   }
 
   async #write(text: string): Promise<void> {

@@ -43,6 +43,8 @@ export class Pump {
   readonly #onNews: (news: WorkerNews) => void;
   readonly #asked = new Map<number, (answer: FromWorker) => void>();
   readonly #opened = Promise.withResolvers<Opened>();
+  /** Called once, when nothing can be stored any more. */
+  onFailed: ((why: string) => void) | undefined;
   /** Present files by the index, as far as they are counted. */
   present = 0;
   #waiting: Waiting[] = [];
@@ -175,7 +177,7 @@ export class Pump {
         this.#failure = message.detail;
         return this.#opened.reject(new Problem(message.slug, message.detail));
       case "failed":
-        this.#failure ??= message.why;
+        this.#failed(message.why);
         return this.#answer(message.request, message);
       case "answer":
       case "digests":
@@ -191,8 +193,14 @@ export class Pump {
     resolve?.(message);
   }
 
+  #failed(why: string): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = why;
+    this.onFailed?.(why);
+  }
+
   #fail(why: string): void {
-    this.#failure ??= why;
+    this.#failed(why);
     this.#opened.reject(closed(why));
     for (const [request, resolve] of this.#asked) {
       resolve({ kind: "failed", request, why });

@@ -56,6 +56,8 @@ export interface StoreOptions {
   readonly newStore?: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** Called once, when the log can no longer be written. */
+  readonly onFailed?: ((why: string) => void) | undefined;
   /** A random 32-bit number; from the system by default. */
   readonly random?: () => number;
   /** For tests. */
@@ -110,6 +112,7 @@ async function openLocked(
   const alarms = new Set<string>();
   const news = new News(log);
   const pump = new Pump((message) => news.hear(message));
+  pump.onFailed = options.onFailed;
   const opened = await pump.open({
     dataDir: options.dataDir,
     storePaths: options.storePaths,
