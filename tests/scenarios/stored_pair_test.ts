@@ -45,7 +45,8 @@ class DiskNode implements AsyncDisposable {
       listen: { hostname: "127.0.0.1", port: 0 },
       mayHaveLost: false,
       defaultSettings: { level: "B", fileBytesMax: 1024 ** 4 },
-      settings: { regrowDelayMs: 100 },
+      // A slow disk of the machine that tests is no fault of the peer.
+      settings: { regrowDelayMs: 100, ackTimeoutMs: 30_000, giveUpMs: 60_000 },
       report: () => ({
         url: `http://127.0.0.1:${8000 + node}`,
         peerAddress: this.replicator.address,
