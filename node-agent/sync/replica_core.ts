@@ -24,7 +24,7 @@ import {
   ownerOf,
 } from "@kedge/schema";
 import { CommitQueue } from "./commit_core.ts";
-import { nextJoinStep } from "./join_core.ts";
+import { Membership } from "./membership_core.ts";
 import {
   type LateTerms,
   type LinkInput,
@@ -33,66 +33,20 @@ import {
 import { judgeRegister, RegisterRequests } from "./register_core.ts";
 import type { ReplicaEffect, ReplicaInput } from "./replica_messages.ts";
 import { SAFETY_RULES, type SafetyRules } from "./rules_core.ts";
-import { type Suspicion, wantedChange } from "./want_core.ts";
+import {
+  REPLICA_SETTINGS,
+  type ReplicaSettings,
+  type ReplicaStart,
+  type WriteVerdict,
+} from "./replica_start_core.ts";
+import { wantedChange } from "./want_core.ts";
 
-/** Times and sizes of the core. */
-export interface ReplicaSettings {
-  /** A required peer that keeps an answer waiting this long is late. */
-  readonly ackTimeoutMs: number;
-  /** The same for a peer whose connection is gone. */
-  readonly unlinkedMs: number;
-  /** A peer without a connection for so long is late even if nothing waits. */
-  readonly goneMs: number;
-  /** An answer that waits this long becomes `uncertain`. */
-  readonly giveUpMs: number;
-  /** How long a link must be steady before a member that was shrunk joins. */
-  readonly regrowDelayMs: number;
-  /** Most changes that may wait; more are refused as `busy`. */
-  readonly pendingMax: number;
-}
-
-/** What settings are when nobody says otherwise. */
-export const REPLICA_SETTINGS: ReplicaSettings = {
-  ackTimeoutMs: 1000,
-  unlinkedMs: 300,
-  goneMs: 5000,
-  giveUpMs: 5000,
-  regrowDelayMs: 5000,
-  pendingMax: 10_000,
-};
-
-/** What a core starts from. */
-export interface ReplicaStart {
-  /** Which node this is. */
-  readonly node: NodeId;
-  /** Identity of our database. */
-  readonly store: string;
-  /** The present run of our log. */
-  readonly incarnation: number;
-  /** The register that was saved last. */
-  readonly register: GroupRegister | undefined;
-  /** Last sequence of our log in this incarnation. */
-  readonly head: number;
-  /**
-   * Records that were written but not flushed may be gone: the last stop was
-   * not clean and the machine has restarted since. A killed process alone loses
-   * nothing that was written. When unknown, true.
-   */
-  readonly mayHaveLost: boolean;
-  /** What differs from {@linkcode REPLICA_SETTINGS}. */
-  readonly settings?: Partial<ReplicaSettings>;
-  /** Only for tests that take a rule away. */
-  readonly rules?: SafetyRules;
-}
-
-/** Whether changes may be taken, or why not. */
-export type WriteVerdict =
-  | { readonly ok: true }
-  | {
-    readonly ok: false;
-    readonly reason: "not-in-sync" | "read-only" | "frozen" | "busy";
-    readonly why: string;
-  };
+export { REPLICA_SETTINGS } from "./replica_start_core.ts";
+export type {
+  ReplicaSettings,
+  ReplicaStart,
+  WriteVerdict,
+} from "./replica_start_core.ts";
 
 /** Longest step of core time per tick, in ms: a paused process is not late. */
 const TICK_STEP_MS_MAX = 250;
@@ -110,6 +64,7 @@ export class ReplicaCore {
   readonly #rules: SafetyRules;
   readonly #commits: CommitQueue;
   readonly #peers: PeerTable;
+  readonly #membership: Membership;
   readonly #requests = new RegisterRequests();
   #register: GroupRegister | undefined;
   #nowMs = 0;
@@ -117,12 +72,6 @@ export class ReplicaCore {
   #frozen: string | undefined;
   #confirmedEpoch = 0;
   #readOnly: string | undefined;
-  #suspicion: Suspicion;
-  #comparing: { readonly node: NodeId; readonly epoch: number } | undefined;
-  #comparedEpoch = 0;
-  #joinNotBeforeMs = 0;
-  #epochSinceMs = 0;
-  #grewUnder = 0;
   #effects: ReplicaEffect[] = [];
   readonly #blockedSinceMs: LateTerms["blockedSinceMs"] = (position) =>
     this.#commits.blockedSinceMs(position);
@@ -136,8 +85,13 @@ export class ReplicaCore {
     this.#register = start.register;
     this.#commits = new CommitQueue(start.head, this.#rules);
     this.#peers = new PeerTable(start.node, this.#rules);
-    const isSuspect = start.mayHaveLost && this.#rules.suspectLeaves;
-    this.#suspicion = isSuspect ? { untilMs: undefined } : undefined;
+    this.#membership = new Membership({
+      node: this.node,
+      peers: this.#peers,
+      settings: this.#settings,
+      rules: this.#rules,
+      isSuspect: start.mayHaveLost && this.#rules.suspectLeaves,
+    });
     if (this.#register !== undefined) {
       this.#peers.adopt(this.#register);
       if (this.#rules.startAssumesPromises) {
@@ -168,7 +122,7 @@ export class ReplicaCore {
   isWhole(): boolean {
     const register = this.#register;
     return register !== undefined && isInSync(register, this.node) &&
-      !this.#storeDiffers(register) && this.#suspicion === undefined;
+      !this.#storeDiffers(register) && !this.#membership.isSuspect;
   }
 
   /** Whether a change would be taken now. */
@@ -187,7 +141,7 @@ export class ReplicaCore {
     if (!isInSync(register, this.node) || this.#storeDiffers(register)) {
       return refuse("not-in-sync", "this node is catching up");
     }
-    if (this.#suspicion !== undefined) {
+    if (this.#membership.isSuspect) {
       return refuse("not-in-sync", "this node checks what it lost");
     }
     if (this.#commits.size >= this.#settings.pendingMax) {
@@ -224,7 +178,8 @@ export class ReplicaCore {
       case "register-answer":
         return this.#onRegisterAnswer(input);
       case "compared":
-        return this.#onCompared(input);
+        this.#membership.compared(input, this.#register);
+        return this.#act();
       case "tracker":
         if (input.reachable) this.#requests.hurry();
         return this.#act();
@@ -314,13 +269,8 @@ export class ReplicaCore {
     this.#effects.push({ kind: "save-register", register });
     this.#peers.adopt(register);
     this.#requests.hurry();
-    this.#comparing = undefined;
-    this.#epochSinceMs = this.#nowMs;
+    this.#membership.adopted(register, was, this.#nowMs);
     const inSync = isInSync(register, this.node);
-    if (inSync) this.#clearSuspicion(register);
-    if (!inSync && was !== undefined && isInSync(was, this.node)) {
-      this.#joinNotBeforeMs = this.#nowMs + this.#settings.regrowDelayMs;
-    }
     for (const peer of this.#peers.linked()) this.#tell(peer);
     if (!inSync) this.#giveUp(SHARED_LEVELS, "this node is out of sync");
     if (this.#rules.ownerAnswers) {
@@ -330,20 +280,6 @@ export class ReplicaCore {
     }
     this.#settle();
     this.#act();
-  }
-
-  /**
-   * What we lost cannot hurt any more: we came in by joining in this life, or
-   * nobody else is in sync and new changes have a higher epoch than lost ones.
-   */
-  #clearSuspicion(register: GroupRegister): void {
-    if (this.#suspicion === undefined) return;
-    const joined = this.#grewUnder > 0 &&
-      this.#grewUnder === register.epoch - 1;
-    const alone = register.insync.length === 1 &&
-      this.#suspicion.untilMs !== undefined &&
-      this.#nowMs >= this.#suspicion.untilMs;
-    if (joined || alone) this.#suspicion = undefined;
   }
 
   #onRegisterAnswer(
@@ -367,7 +303,7 @@ export class ReplicaCore {
     switch (input.kind) {
       case "unlinked":
         this.#peers.unlink(peer, this.#nowMs);
-        this.#onLinkLost(input.peer);
+        this.#membership.linkLost(input.peer, this.#register, this.#nowMs);
         break;
       case "acked":
         this.#peers.moved(peer, input, this.#nowMs);
@@ -423,23 +359,11 @@ export class ReplicaCore {
   #onSuffixLost(peer: NodeId): void {
     // After a start that may have lost records this is no surprise: the log has
     // a new incarnation already and we join again.
-    if (this.#suspicion !== undefined || this.#readOnly !== undefined) return;
+    if (this.#membership.isSuspect || this.#readOnly !== undefined) return;
     const why = `node ${peer} has records of ours that we have lost`;
     this.#readOnly = why;
     this.#giveUp(ALL_LEVELS, why);
     this.#effects.push({ kind: "alarm", why }, { kind: "restart-log", why });
-  }
-
-  #onLinkLost(peer: NodeId): void {
-    const register = this.#register;
-    if (this.#comparing?.node === peer) this.#comparing = undefined;
-    if (register === undefined || isInSync(register, this.node)) return;
-    if (isInSync(register, peer)) this.#holdJoin();
-  }
-
-  #holdJoin(): void {
-    if (this.#joinNotBeforeMs === 0) return; // the first join of a life
-    this.#joinNotBeforeMs = this.#nowMs + this.#settings.regrowDelayMs;
   }
 
   #onPushed(input: LinkInput & { readonly kind: "pushed" }): void {
@@ -496,37 +420,26 @@ export class ReplicaCore {
     this.#act();
   }
 
-  #onCompared(input: ReplicaInput & { readonly kind: "compared" }): void {
-    const comparing = this.#comparing;
-    if (comparing?.node !== input.donor) return;
-    if (comparing.epoch !== input.epoch) return;
-    this.#comparing = undefined;
-    if (!input.ok) return;
-    const peer = this.#peers.get(input.donor);
-    peer.comparedEpoch = input.epoch;
-    peer.askedMs = -Infinity;
-    const register = this.#register;
-    if (register !== undefined && isInSync(register, input.donor)) {
-      this.#comparedEpoch = input.epoch;
-    }
-    this.#act();
-  }
-
   /** Do whatever is due: one change of the register, one step of joining. */
   #act(): void {
     const register = this.#register;
     if (register === undefined || this.#frozen !== undefined) return;
     if (!isMember(register, this.node)) return;
     this.#effects.push(...this.#peers.promises());
-    if (!isInSync(register, this.node)) this.#joinFurther(register);
-    else if (this.#suspicion !== undefined) this.#recover(register);
-    else this.#keepEqual(register);
+    const canStore = this.#readOnly === undefined &&
+      !this.#storeDiffers(register);
+    const step = this.#membership.step(register, this.#nowMs, canStore);
+    this.#effects.push(...step.effects);
     if (!this.#requests.ready(this.#nowMs)) return;
+    if (step.grows) {
+      this.#membership.grows(register.epoch);
+      return this.#request(register, { kind: "grow", node: this.node });
+    }
     const change = wantedChange({
       register,
       node: this.node,
       store: this.store,
-      suspicion: this.#suspicion,
+      suspicion: this.#membership.suspicion,
       cannotStore: this.#readOnly !== undefined,
       another: this.#peers.hasAnother(),
       late: this.#peers.late(this.#lateTerms()),
@@ -559,82 +472,6 @@ export class ReplicaCore {
     };
   }
 
-  #joinFurther(register: GroupRegister): void {
-    if (this.#readOnly !== undefined || this.#storeDiffers(register)) return;
-    const step = nextJoinStep({
-      register,
-      peers: this.#peers.all,
-      nowMs: this.#nowMs,
-      notBeforeMs: this.#joinNotBeforeMs,
-      comparing: this.#comparing?.node,
-      comparedEpoch: this.#comparedEpoch,
-      rules: this.#rules,
-    });
-    switch (step.kind) {
-      case "wait":
-        return;
-      case "compare":
-        return this.#compare(step.donor.node);
-      case "ask":
-        this.#effects.push(...this.#peers.askToWait(step.peers, this.#nowMs));
-        return;
-      case "grow": {
-        if (!this.#requests.ready(this.#nowMs)) return;
-        this.#grewUnder = register.epoch;
-        return this.#request(register, { kind: "grow", node: this.node });
-      }
-    }
-  }
-
-  /** The last one in sync lost records: ask everybody what it was, for a while. */
-  #recover(register: GroupRegister): void {
-    const suspicion = this.#suspicion;
-    if (suspicion === undefined) return;
-    if (register.members.length === 1) {
-      this.#suspicion = undefined; // nobody else ever saw what we lost
-      return;
-    }
-    if (register.insync.length > 1) return;
-    this.#suspicion = {
-      untilMs: suspicion.untilMs ?? this.#nowMs + this.#settings.giveUpMs,
-    };
-    if (this.#comparing !== undefined) return;
-    const peer = this.#peers.notCompared(this.#nowMs);
-    if (peer === "none-left") {
-      this.#suspicion = { untilMs: this.#nowMs };
-    } else if (peer !== undefined) this.#compare(peer.node);
-  }
-
-  /**
-   * Once per epoch and link, the lower node compares. What only some members
-   * hold (records of a node that was lost since, states taken over by
-   * comparison) spreads this way; answers never wait for it.
-   */
-  #keepEqual(register: GroupRegister): void {
-    const steadyMs = this.#settings.regrowDelayMs;
-    if (this.#comparing !== undefined) return;
-    if (this.#nowMs < this.#epochSinceMs + steadyMs) return;
-    const peer = this.#peers.notCompared(this.#nowMs, {
-      isMeant: (node) => node > this.node && isInSync(register, node),
-      steadyMs,
-    });
-    if (peer !== undefined && peer !== "none-left") this.#compare(peer.node);
-  }
-
-  #compare(node: NodeId): void {
-    const epoch = this.#register?.epoch ?? 0;
-    const peer = this.#peers.get(node);
-    if (peer.session === undefined) return;
-    peer.askedMs = this.#nowMs;
-    this.#comparing = { node, epoch };
-    this.#effects.push({
-      kind: "compare",
-      peer: node,
-      session: peer.session,
-      epoch,
-    });
-  }
-
   #settle(): void {
     const register = this.#register;
     const holders = this.#peers.holders;
@@ -655,7 +492,7 @@ export class ReplicaCore {
   #joinTerms() {
     const register = this.#register;
     const willing = register !== undefined && isInSync(register, this.node) &&
-      this.#suspicion === undefined && this.#frozen === undefined;
+      !this.#membership.isSuspect && this.#frozen === undefined;
     return {
       ...this.#lateTerms(),
       willing,

@@ -1,0 +1,224 @@
+/**
+ * How a node gets into the in-sync set, and what it does there besides
+ * answering: joining, recovering after a loss, staying equal. Each is a sequence
+ * of comparisons and questions to peers; the change of the register itself is
+ * asked for by `replica_core.ts`.
+ *
+ * @module
+ */
+
+import { type GroupRegister, isInSync, type NodeId } from "@kedge/schema";
+import { nextJoinStep } from "./join_core.ts";
+import type { PeerTable } from "./peer_table_core.ts";
+import type { ReplicaEffect, ReplicaInput } from "./replica_messages.ts";
+import type { ReplicaSettings } from "./replica_start_core.ts";
+import type { SafetyRules } from "./rules_core.ts";
+import type { Suspicion } from "./want_core.ts";
+
+/** What belongs to one node. */
+export interface MembershipParts {
+  readonly node: NodeId;
+  readonly peers: PeerTable;
+  readonly settings: ReplicaSettings;
+  readonly rules: SafetyRules;
+  /** Records may have been lost before this start. */
+  readonly isSuspect: boolean;
+}
+
+/** What to do next. */
+export interface MembershipStep {
+  readonly effects: readonly ReplicaEffect[];
+  /** Everything is ready to grow under the present epoch. */
+  readonly grows: boolean;
+}
+
+const NOTHING: MembershipStep = { effects: [], grows: false };
+
+/** See the module comment. */
+export class Membership {
+  readonly #parts: MembershipParts;
+  #suspicion: Suspicion;
+  #comparing: { readonly node: NodeId; readonly epoch: number } | undefined;
+  #comparedEpoch = 0;
+  /** 0 until this node was taken out for the first time in this life. */
+  #joinNotBeforeMs = 0;
+  #epochSinceMs = 0;
+  #grewUnder: number | undefined;
+
+  constructor(parts: MembershipParts) {
+    this.#parts = parts;
+    this.#suspicion = parts.isSuspect ? { untilMs: undefined } : undefined;
+  }
+
+  /** That records may be missing here, until joining has proven otherwise. */
+  get suspicion(): Suspicion {
+    return this.#suspicion;
+  }
+
+  /** Whether records may be missing here. */
+  get isSuspect(): boolean {
+    return this.#suspicion !== undefined;
+  }
+
+  /** The node acts under another register now. */
+  adopted(
+    register: GroupRegister,
+    was: GroupRegister | undefined,
+    nowMs: number,
+  ): void {
+    const { node, settings } = this.#parts;
+    this.#comparing = undefined;
+    this.#epochSinceMs = nowMs;
+    if (isInSync(register, node)) return this.#clearSuspicion(register, nowMs);
+    if (was !== undefined && isInSync(was, node)) {
+      this.#joinNotBeforeMs = nowMs + settings.regrowDelayMs;
+    }
+  }
+
+  /** A connection is gone: a link that flaps must not move epochs. */
+  linkLost(
+    peer: NodeId,
+    register: GroupRegister | undefined,
+    nowMs: number,
+  ): void {
+    const { node, settings } = this.#parts;
+    if (this.#comparing?.node === peer) this.#comparing = undefined;
+    if (register === undefined || isInSync(register, node)) return;
+    if (!isInSync(register, peer) || this.#joinNotBeforeMs === 0) return;
+    this.#joinNotBeforeMs = nowMs + settings.regrowDelayMs;
+  }
+
+  /** A comparison ended. Only the one under way counts. */
+  compared(
+    input: ReplicaInput & { readonly kind: "compared" },
+    register: GroupRegister | undefined,
+  ): void {
+    const comparing = this.#comparing;
+    if (comparing?.node !== input.donor) return;
+    if (comparing.epoch !== input.epoch) return;
+    this.#comparing = undefined;
+    if (!input.ok) return;
+    const peer = this.#parts.peers.get(input.donor);
+    peer.comparedEpoch = input.epoch;
+    peer.askedMs = -Infinity;
+    if (register !== undefined && isInSync(register, input.donor)) {
+      this.#comparedEpoch = input.epoch;
+    }
+  }
+
+  /** `grow` is asked for under this epoch. */
+  grows(epoch: number): void {
+    this.#grewUnder = epoch;
+  }
+
+  /**
+   * The next step.
+   *
+   * @param canStore Whether this node can take anything in; without that it
+   * cannot join.
+   */
+  step(
+    register: GroupRegister,
+    nowMs: number,
+    canStore: boolean,
+  ): MembershipStep {
+    if (isInSync(register, this.#parts.node)) {
+      return this.isSuspect
+        ? this.#recover(register, nowMs)
+        : this.#keepEqual(register, nowMs);
+    }
+    return canStore ? this.#join(register, nowMs) : NOTHING;
+  }
+
+  /**
+   * What was lost cannot hurt any more: we came in by joining in this life, or
+   * nobody else is in sync and new changes have a higher epoch than lost ones.
+   */
+  #clearSuspicion(register: GroupRegister, nowMs: number): void {
+    const untilMs = this.#suspicion?.untilMs;
+    const joined = this.#grewUnder !== undefined &&
+      register.epoch > this.#grewUnder;
+    const alone = register.insync.length === 1 && untilMs !== undefined &&
+      nowMs >= untilMs;
+    if (joined || alone) this.#suspicion = undefined;
+  }
+
+  #join(register: GroupRegister, nowMs: number): MembershipStep {
+    const { peers, rules } = this.#parts;
+    const step = nextJoinStep({
+      register,
+      peers: peers.all,
+      nowMs,
+      notBeforeMs: this.#joinNotBeforeMs,
+      comparing: this.#comparing?.node,
+      comparedEpoch: this.#comparedEpoch,
+      rules,
+    });
+    switch (step.kind) {
+      case "wait":
+        return NOTHING;
+      case "compare":
+        return this.#compare(step.donor.node, register, nowMs);
+      case "ask":
+        return { effects: peers.askToWait(step.peers, nowMs), grows: false };
+      case "grow":
+        return { effects: [], grows: true };
+      default:
+        return step satisfies never;
+    }
+  }
+
+  /** The last one in sync lost records: ask everybody what it was, for a while. */
+  #recover(register: GroupRegister, nowMs: number): MembershipStep {
+    if (register.members.length === 1) {
+      this.#suspicion = undefined; // nobody else ever saw what we lost
+      return NOTHING;
+    }
+    if (register.insync.length > 1) return NOTHING;
+    const { peers, settings } = this.#parts;
+    const untilMs = this.#suspicion?.untilMs ?? nowMs + settings.giveUpMs;
+    this.#suspicion = { untilMs };
+    if (this.#comparing !== undefined) return NOTHING;
+    const peer = peers.notCompared(nowMs);
+    if (peer === "none-left") this.#suspicion = { untilMs: nowMs };
+    else if (peer !== undefined) {
+      return this.#compare(peer.node, register, nowMs);
+    }
+    return NOTHING;
+  }
+
+  /**
+   * Once per epoch and link, the lower node compares. What only some members
+   * hold (records of a node that was lost since, states taken over by
+   * comparison) spreads this way; answers never wait for it.
+   */
+  #keepEqual(register: GroupRegister, nowMs: number): MembershipStep {
+    const { node, peers, settings } = this.#parts;
+    const steadyMs = settings.regrowDelayMs;
+    if (this.#comparing !== undefined) return NOTHING;
+    if (nowMs < this.#epochSinceMs + steadyMs) return NOTHING;
+    const peer = peers.notCompared(nowMs, {
+      isMeant: (other) => other > node && isInSync(register, other),
+      steadyMs,
+    });
+    if (peer === undefined || peer === "none-left") return NOTHING;
+    return this.#compare(peer.node, register, nowMs);
+  }
+
+  #compare(
+    node: NodeId,
+    register: GroupRegister,
+    nowMs: number,
+  ): MembershipStep {
+    const peer = this.#parts.peers.get(node);
+    const { session } = peer;
+    if (session === undefined) return NOTHING;
+    peer.askedMs = nowMs;
+    const { epoch } = register;
+    this.#comparing = { node, epoch };
+    return {
+      effects: [{ kind: "compare", peer: node, session, epoch }],
+      grows: false,
+    };
+  }
+}
