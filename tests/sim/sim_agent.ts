@@ -324,7 +324,7 @@ export class SimAgent {
       case "refuse":
         return this.#finish(effect.op, { kind: "refused", why: effect.why });
       case "uncertain":
-        world.mark(`uncertain: ${effect.why}`);
+        world.mark(`uncertain: ${effect.why.split(":")[0]}`);
         return this.#finish(effect.op, { kind: "uncertain" });
       case "change-register":
         return this.#changeRegister(effect);
