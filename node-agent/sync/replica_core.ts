@@ -125,6 +125,14 @@ export class ReplicaCore {
       !this.#storeDiffers(register) && !this.#membership.isSuspect;
   }
 
+  /**
+   * Whether this node may have lost records and has not joined again since. Who
+   * stops or is killed in this state must start with `mayHaveLost` again.
+   */
+  get isSuspect(): boolean {
+    return this.#membership.isSuspect;
+  }
+
   /** Whether a change would be taken now. */
   mayWrite(): WriteVerdict {
     const register = this.#register;

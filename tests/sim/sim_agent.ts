@@ -131,7 +131,7 @@ export class SimAgent {
         world.mark("incarnation bumped");
       }
       if (world.config.cautious) this.#mayHaveLost = true;
-    } else this.#mayHaveLost = false;
+    }
     store.clean = false;
     this.log = [...store.log.get(store.incarnation) ?? []];
   }
@@ -139,6 +139,10 @@ export class SimAgent {
   /** Stop the process: at once, or after finishing cleanly. */
   stop(how: "kill" | "clean" | "power"): void {
     if (!this.isUp) return;
+    // Suspicion outlives the process until joining has ended it.
+    if (!this.disk.isBroken && this.world.rules.keepSuspicion) {
+      this.#mayHaveLost = this.core.isSuspect;
+    } else if (how === "clean") this.#mayHaveLost = false;
     this.note(`stops: ${how}`);
     this.life++;
     this.isUp = false;
@@ -198,8 +202,8 @@ export class SimAgent {
   /** Start again as after an unclean stop: the log lost numbers. */
   restartLog(): void {
     this.world.mark("log restarted");
-    this.#mayHaveLost = true;
     this.stop("kill");
+    this.#mayHaveLost = true;
     this.world.scheduler.after(300, () => this.start());
   }
 

@@ -35,6 +35,8 @@ export interface SimRules {
   readonly refuseGaps: boolean;
   /** Records are acknowledged when they are stored, not when they come. */
   readonly storeBeforeAck: boolean;
+  /** Who may have lost records remembers that over a clean stop. */
+  readonly keepSuspicion: boolean;
   /** Changes by a file's owner are sent to peers after they are stored here. */
   readonly storeOwnersFirst: boolean;
   /** Old records are sent as what their file is now, not as it was. */
@@ -52,6 +54,7 @@ export const ALL_RULES: SimRules = {
   tombstonesWin: true,
   refuseGaps: true,
   storeBeforeAck: true,
+  keepSuspicion: true,
   storeOwnersFirst: true,
   sendCurrentState: true,
   readLease: true,
