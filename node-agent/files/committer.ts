@@ -224,7 +224,7 @@ export class Committer {
     });
     const pending: Pending = {
       number,
-      id: file.id,
+      ...file,
       kind,
       pathIndex,
       token,

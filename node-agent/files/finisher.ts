@@ -27,6 +27,8 @@ import { folderOf, type Layout } from "./layout.ts";
 export interface Pending {
   readonly number: number;
   readonly id: string;
+  readonly epoch: number;
+  readonly version: number;
   readonly kind: UnsettledKind;
   readonly pathIndex: number;
   readonly token: string;
@@ -44,6 +46,8 @@ export interface FinisherEvents {
   fence(pathIndex: number, reason: string): void;
   /** Whether a path takes bytes. */
   mayWrite(pathIndex: number): boolean;
+  /** The file that an action needs is not there: its content is lost here. */
+  lost(action: Pending): void;
 }
 
 /** Actions settled together. */
@@ -61,6 +65,8 @@ export class Finisher {
   #pending: Pending[] = [];
   /** Cannot be done now: the path is full or fenced. */
   #stuck: Pending[] = [];
+  /** Files with an action that is not done: the later ones must wait for it. */
+  #blocked = new Set<string>();
 
   /** Work on one database and its store paths. */
   constructor(
@@ -89,21 +95,31 @@ export class Finisher {
   }
 
   #attempt(action: Pending, payload: Uint8Array | null): void {
-    // Bytes that a fenced path does not take stay in the database, where
-    // reads find them.
-    if (!this.#events.mayWrite(action.pathIndex)) return;
+    // Bytes that a path does not take now stay in the database, where reads
+    // find them.
+    const { id, pathIndex } = action;
+    if (!this.#events.mayWrite(pathIndex) || this.#blocked.has(id)) {
+      this.#blocked.add(id);
+      return;
+    }
     try {
       this.#perform(action, payload);
       action.done = true;
     } catch (error) {
+      if (isMissing(error) && this.#isMounted(pathIndex)) {
+        action.done = true; // a lost file is no reason to fence a disk
+        return this.#events.lost(action);
+      }
+      this.#blocked.add(id);
       if (isFull(error)) return; // tried again when it settles
       const what = `${action.kind} of a file: ${describeError(error)}`;
-      this.#events.fence(action.pathIndex, what);
+      this.#events.fence(pathIndex, what);
     }
   }
 
   #perform(action: Pending, payload: Uint8Array | null): void {
-    const path = this.#layout.file(action.id, action.pathIndex);
+    const { pathIndex } = action;
+    const path = this.#layout.file(action.id, pathIndex);
     switch (action.kind) {
       case "write":
         return this.#write(path, action, payload ?? new Uint8Array(0));
@@ -112,8 +128,8 @@ export class Finisher {
       case "join":
         return; // the bytes were there before the record
       case "rename": {
-        const from = this.#layout.staged(action.pathIndex, action.token);
-        return this.#inFolder(path, () => renameOnce(from, path));
+        const from = this.#layout.staged(pathIndex, action.token);
+        return this.#inFolder(path, pathIndex, () => renameOnce(from, path));
       }
       case "unlink":
         return removeSync(path);
@@ -128,6 +144,7 @@ export class Finisher {
         // Nobody sees the name before the index is told to show it.
         return this.#inFolder(
           path,
+          action.pathIndex,
           () => Deno.writeFileSync(path, payload, { createNew: true }),
         );
       } catch (error) {
@@ -139,20 +156,32 @@ export class Finisher {
       `write-${action.number}`,
     );
     Deno.writeFileSync(temporary, payload);
-    this.#inFolder(path, () => Deno.renameSync(temporary, path));
+    this.#inFolder(
+      path,
+      action.pathIndex,
+      () => Deno.renameSync(temporary, path),
+    );
   }
 
   /** Do something that needs the folder of `path`; make it when missing. */
-  #inFolder(path: string, act: () => void): void {
+  #inFolder(path: string, pathIndex: number, act: () => void): void {
     try {
       act();
     } catch (error) {
       if (!isMissing(error)) throw error;
+      if (!this.#isMounted(pathIndex)) {
+        throw new Error("its marker file is gone: is the disk mounted?");
+      }
       const folder = folderOf(path);
       Deno.mkdirSync(folder, { recursive: true });
       this.#folders.add(folder);
       act();
     }
+  }
+
+  /** Whether the store path is there: never make one on the wrong disk. */
+  #isMounted(pathIndex: number): boolean {
+    return exists(this.#layout.marker(pathIndex));
   }
 
   /**
@@ -165,7 +194,9 @@ export class Finisher {
     const found = this.#pending.findIndex(({ sinceMs }) => sinceMs > beforeMs);
     const count = found < 0 ? this.#pending.length : found;
     const batch = this.#pending.slice(0, Math.min(count, SETTLE_COUNT));
-    const ready = batch.filter((action) => this.#isReady(action));
+    const ready = batch.filter(({ done, pathIndex }) =>
+      done && this.#events.mayWrite(pathIndex)
+    );
     const failed = await this.#flushFiles(ready);
     await this.#flushFolders(ready, failed);
     const settled = ready.filter(({ pathIndex }) => !failed.has(pathIndex));
@@ -178,15 +209,19 @@ export class Finisher {
 
   /** Take up again what could not be done for want of space or of a path. */
   retryStuck(): void {
-    if (this.#stuck.length === 0) return;
+    if (this.#stuck.length === 0 && this.#blocked.size === 0) return;
     this.#pending = [...this.#stuck, ...this.#pending];
     this.#stuck = [];
-  }
-
-  #isReady(action: Pending): boolean {
-    if (!this.#events.mayWrite(action.pathIndex)) return false;
-    if (!action.done) this.#attempt(action, this.#payloadOf(action));
-    return action.done;
+    const blocked = [...this.#blocked];
+    this.#blocked.clear();
+    const byId = Map.groupBy(this.#pending, ({ id }) => id);
+    for (const id of blocked) {
+      const actions = byId.get(id) ?? [];
+      const last = actions.at(-1);
+      const row = this.#statements.file.get({ id });
+      if (row === undefined || last === undefined) continue;
+      if (!this.#replayOne(row, actions)) this.#events.lost(last);
+    }
   }
 
   /** Returns the store paths on which a flush failed. */
@@ -258,7 +293,6 @@ export class Finisher {
    * @returns IDs of files that could not be completed.
    */
   replay(rowOf: (id: string) => FileRow | undefined): string[] {
-    const byId = new Map<string, Pending[]>();
     const nowMs = performance.now();
     for (let last = 0;;) {
       const row = this.#statements.firstUnsettled.get({ number: last });
@@ -267,6 +301,8 @@ export class Finisher {
       const action: Pending = {
         number: row.number,
         id: row.id,
+        epoch: row.epoch,
+        version: row.version,
         kind: row.kind as UnsettledKind,
         pathIndex: row.pathIndex,
         token: row.token,
@@ -278,12 +314,9 @@ export class Finisher {
       this.#pending.push(action);
       // It may have been made just before the crash.
       this.#folders.add(folderOf(this.#layout.file(row.id, row.pathIndex)));
-      const list = byId.get(row.id);
-      if (list === undefined) byId.set(row.id, [action]);
-      else list.push(action);
     }
     const damaged: string[] = [];
-    for (const [id, actions] of byId) {
+    for (const [id, actions] of Map.groupBy(this.#pending, ({ id }) => id)) {
       const row = rowOf(id);
       if (row !== undefined && !this.#replayOne(row, actions)) damaged.push(id);
     }
@@ -297,14 +330,36 @@ export class Finisher {
       row.tombstone === 1 ? !exists(path) : isGood(path, row);
     const markDone = () => actions.forEach((action) => action.done = true);
     if (row.damaged === 1) return markDone(), true;
-    if (!this.#events.mayWrite(row.pathIndex)) return true;
-    if (isRight()) return markDone(), true;
-    for (const action of actions) {
-      this.#attempt(action, this.#payloadOf(action));
+    if (!this.#events.mayWrite(row.pathIndex)) {
+      this.#blocked.add(row.id);
+      return true;
     }
     if (isRight()) return markDone(), true;
-    // Not for want of space or of a path: the bytes are gone.
-    return actions.some((action) => !action.done);
+    // Mostly the last ones alone were not done. What comes before a "join"
+    // was flushed with it, and would destroy its bytes.
+    const first = actions.findLastIndex(({ kind }) => kind === "join") + 1;
+    for (let count = 1;; count *= 2) {
+      const from = Math.max(first, actions.length - count);
+      for (const action of actions.slice(from)) this.#again(action);
+      if (isRight()) return markDone(), true;
+      if (from === first) break;
+    }
+    const isWaiting = actions.some(({ id }) => this.#blocked.has(id));
+    if (!isWaiting) markDone();
+    return isWaiting; // for space or for a path: nothing is lost
+  }
+
+  #again(action: Pending): void {
+    try {
+      this.#perform(action, this.#payloadOf(action));
+      action.done = true;
+    } catch (error) {
+      if (isMissing(error)) return; // an earlier action makes it
+      this.#blocked.add(action.id);
+      if (isFull(error)) return;
+      const what = `${action.kind} of a file: ${describeError(error)}`;
+      this.#events.fence(action.pathIndex, what);
+    }
   }
 
   /** Names of staging files that are still needed on a path. */

@@ -23,6 +23,7 @@ import type {
   StageRequest,
 } from "../ports.ts";
 import type { Editor } from "./editor.ts";
+import { exists } from "./disk.ts";
 import { Lately } from "./lately.ts";
 import type { Layout } from "./layout.ts";
 import type { ListQuery, LocalIndex } from "./local_index.ts";
@@ -243,6 +244,11 @@ export class StoredFiles implements LocalFiles {
 
   #report(isSame: boolean, row: FileRow, why: string): void {
     if (!isSame || this.#unsettled(row)?.kind === "write") return;
+    const { paths, layout } = this.#parts;
+    if (!exists(layout.marker(row.pathIndex))) {
+      const reason = "its marker file is gone: is the disk mounted?";
+      return paths.set(row.pathIndex, { state: "missing", reason });
+    }
     const { id, epoch, version } = row;
     const { pump, index } = this.#parts;
     this.#parts.alarms.add(`${id} is damaged here: ${why}`.slice(0, 300));

@@ -70,6 +70,12 @@ class StoreWorker {
     this.#finisher = new Finisher(this.#layout, this.#statements, {
       fence: (pathIndex, reason) => this.#fence(pathIndex, reason),
       mayWrite,
+      lost: ({ id, epoch, version }) => {
+        warn("a file that was to be changed is missing", { id });
+        this.#guard(() =>
+          this.#statements.markFile.run({ id, epoch, version, damaged: 1 })
+        );
+      },
     });
     const damaged = this.#finisher.replay((id) =>
       this.#statements.file.get({ id })

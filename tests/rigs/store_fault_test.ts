@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import {
   diskPath,
+  newEntry,
   someBytes,
   storeOptions,
   TestStore,
@@ -394,6 +395,59 @@ Deno.test("S47 a store path that is not mounted, or another's, is refused", () =
     await Deno.remove(`${dir}/data`, { recursive: true });
     store = await TestStore.open(dir, two);
     assert.deepEqual(states(), ["missing", "missing"]);
+    await store.close();
+  }));
+
+Deno.test("S47 a disk that goes while the agent runs is not made anew", () =>
+  inTemp(async (dir) => {
+    const store = await TestStore.open(dir);
+    const { files, log } = store.store;
+    const large = await store.upload(someBytes(100_000, 1));
+    const small = await store.upload(someBytes(1000, 2), { appender: true });
+    await store.store.settle(0);
+    const staged = await store.stage(someBytes(500, 3));
+    const id = files.newId({ staged, extension: "", appender: false });
+    await Deno.rename(`${dir}/p0`, `${dir}/gone`); // unmounted
+    // A small body is safe in the database, whatever becomes of the disk.
+    const entry = newEntry(id, staged);
+    await log.append({
+      sequence: log.head() + 1,
+      change: { entry, body: { kind: "whole" } },
+      content: { kind: "staged", staged },
+    }, true);
+    assert.deepEqual(await store.read(entry), someBytes(500, 3));
+    await assert.rejects(store.read(large), { slug: "damaged" });
+    await assert.rejects(store.upload(someBytes(9)), { slug: "read-only" });
+    assert.deepEqual(await log.damaged(10), []);
+    await assert.rejects(Deno.stat(`${dir}/p0`));
+    await store.close();
+
+    await Deno.rename(`${dir}/gone`, `${dir}/p0`);
+    const again = await TestStore.open(dir);
+    await again.store.clearFence(0);
+    await again.store.settle(0);
+    for (
+      const [one, bytes] of [
+        [large, someBytes(100_000, 1)],
+        [small, someBytes(1000, 2)],
+        [entry, someBytes(500, 3)],
+      ] as const
+    ) assert.deepEqual(await again.read(one), bytes);
+    assert.equal((await Deno.stat(diskPath(dir, id))).size, 500);
+    await again.close();
+  }));
+
+Deno.test("a missing file that is appended to is damaged, not the disk", () =>
+  inTemp(async (dir) => {
+    const store = await TestStore.open(dir);
+    const file = await store.upload(someBytes(1000), { appender: true });
+    await store.store.settle(0);
+    await Deno.remove(diskPath(dir, file.id));
+    const longer = await store.write(file, 1000, someBytes(10));
+    assert.equal(store.store.files.storePaths()[0]?.state, "writable");
+    await assert.rejects(store.read(longer), { slug: "damaged" });
+    const [bad] = await store.store.log.damaged(10);
+    assert.equal(bad?.id, file.id);
     await store.close();
   }));
 
