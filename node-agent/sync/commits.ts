@@ -6,7 +6,11 @@
  */
 
 import { type Level, type NodeId, Problem } from "@kedge/schema";
-import type { Change } from "@kedge/schema/change";
+import {
+  type Change,
+  compareEntries,
+  type FileEntry,
+} from "@kedge/schema/change";
 import { encodeRecord, type WireContent } from "@kedge/schema/wire/records";
 import type { ChangeLog, Commitment, ContentSource } from "../ports.ts";
 import { describe } from "./log_sender.ts";
@@ -28,14 +32,20 @@ interface Operation {
   readonly idempotencyKey: string | undefined;
   readonly resolve: (commitment: Commitment) => void;
   readonly reject: (problem: Problem) => void;
+  /** Only the owner may make it. */
+  readonly isOwners: boolean;
   /** A peer asked for its bytes and we could not read them. */
   isBroken: boolean;
+  /** The file had changed before this could be stored. */
+  isOvertaken: boolean;
 }
 
 /** What {@linkcode Commits} works with. */
 export interface CommitsOptions {
   readonly log: ChangeLog;
   readonly recent: RecentRecords;
+  /** The file as it is here now. */
+  lookup(id: string): FileEntry | undefined;
   /** Tell the core. */
   input(input: ReplicaInput): void;
   /** There is a new record to send. */
@@ -46,6 +56,8 @@ export interface CommitsOptions {
 export class Commits {
   readonly #options: CommitsOptions;
   readonly #operations = new Map<number, Operation>();
+  /** States of files that are on their way into our log, by ID. */
+  readonly #coming = new Map<string, FileEntry>();
   #lastOp = 0;
   #written: number;
   #durable: number;
@@ -75,6 +87,7 @@ export class Commits {
     const keyed = idempotencyKey === undefined
       ? change
       : { ...change, key: idempotencyKey };
+    const origin = ownersOrigin(change);
     return new Promise((resolve, reject) => {
       this.#operations.set(op, {
         change: keyed,
@@ -84,9 +97,10 @@ export class Commits {
         idempotencyKey,
         resolve,
         reject,
+        isOwners: origin !== undefined,
         isBroken: false,
+        isOvertaken: false,
       });
-      const origin = ownersOrigin(change);
       this.#options.input({
         kind: "submit",
         op,
@@ -108,11 +122,19 @@ export class Commits {
     const { log, recent, appended } = this.#options;
     const operation = this.#operations.get(op);
     if (operation === undefined) return;
-    const { change, content, encoded, idempotencyKey } = operation;
     try {
-      recent.push(sequence, { encoded, durable });
-      log.append({ sequence, change, content }, durable, idempotencyKey).then(
-        () => this.#logged(sequence, durable),
+      const { change, content, encoded, key } = this.#recordOf(operation);
+      const storedFirst = operation.isOwners;
+      const { entry } = change;
+      recent.push(sequence, { encoded, durable, storedFirst });
+      this.#coming.set(entry.id, entry);
+      log.append({ sequence, change, content }, durable, key).then(
+        () => {
+          if (this.#coming.get(entry.id) === entry) {
+            this.#coming.delete(entry.id);
+          }
+          this.#logged(sequence, durable);
+        },
         (error) => this.#failed(error),
       );
     } catch (error) {
@@ -122,14 +144,42 @@ export class Commits {
     appended();
   }
 
+  /**
+   * What goes into the log under the number that the change got. When the file
+   * has changed since the caller looked (a late record of its former owner), that
+   * is its present state once more, which changes nothing anywhere.
+   */
+  #recordOf(operation: Operation) {
+    const { change, content, encoded, idempotencyKey: key } = operation;
+    const { id } = change.entry;
+    const current = this.#coming.get(id) ?? this.#options.lookup(id);
+    const isFine = !operation.isOwners || current === undefined ||
+      mayFollow(current, change);
+    if (isFine) return { change, content, encoded, key };
+    operation.isOvertaken = true;
+    const nothing: Change = { entry: current, body: { kind: "none" } };
+    const none: ContentSource = { kind: "none" };
+    return {
+      change: nothing,
+      content: none,
+      encoded: encode(nothing, none),
+      key: undefined,
+    };
+  }
+
   /** Answer the caller. */
   answer({ op, level, holders }: Effect<"answer">): void {
     const operation = this.#take(op);
     if (operation === undefined) return;
-    if (!operation.isBroken) return operation.resolve({ level, holders });
-    operation.reject(
-      new Problem("uncertain", "The stored bytes cannot be read back"),
-    );
+    if (operation.isOvertaken) {
+      operation.reject(
+        new Problem("precondition-failed", "The file was changed meanwhile"),
+      );
+    } else if (operation.isBroken) {
+      operation.reject(
+        new Problem("uncertain", "The stored bytes cannot be read back"),
+      );
+    } else operation.resolve({ level, holders });
   }
 
   /** Nothing was done. */
@@ -171,6 +221,7 @@ export class Commits {
       this.#isTelling = false;
       if (this.#failure !== undefined) return;
       this.#options.recent.stored(this.#written);
+      this.#options.appended(); // what had to be stored before it is sent
       this.#options.input({
         kind: "logged",
         written: this.#written,
@@ -192,6 +243,18 @@ function ownersOrigin({ entry, body }: Change): NodeId | undefined {
   const isUpload = body.kind === "whole" && entry.master === null;
   const isDelete = entry.state === "tombstone";
   return isUpload || isDelete ? undefined : entry.origin;
+}
+
+/** Whether an owner's change may be made of the state that a file is in. */
+function mayFollow(current: FileEntry, { entry, body }: Change): boolean {
+  if (current.state !== "present") return false;
+  if (compareEntries(entry, current) <= 0) return false;
+  if (body.kind === "range" || body.kind === "truncate") {
+    return current.epoch === body.baseEpoch &&
+      current.version === body.baseVersion;
+  }
+  return body.kind === "whole" ||
+    current.sizeBytes === entry.sizeBytes && current.crc32 === entry.crc32;
 }
 
 function encode(change: Change, content: ContentSource): Uint8Array {

@@ -7,7 +7,7 @@
 
 import type { GroupName, NodeId } from "@kedge/schema";
 import {
-  type ChangeBody,
+  type Change,
   compareEntries,
   type FileEntry,
 } from "@kedge/schema/change";
@@ -65,7 +65,7 @@ export class ContentPuller {
     const isKnown = ours !== undefined &&
       compareEntries(ours, change.entry) >= 0;
     if (isKnown) return { kind: "none" };
-    if (hasBase(change.body, ours)) {
+    if (hasBase(change, ours)) {
       if (content.kind === "none") return { kind: "none" };
       if (content.kind === "inline") return { kind: "inline", bytes: inline };
       const staged = content.kind === "elsewhere"
@@ -169,10 +169,15 @@ export class ContentPuller {
 }
 
 /** Whether we have the state that a change was made from. */
-function hasBase(body: ChangeBody, ours: FileEntry | undefined): boolean {
-  if (body.kind === "none" || body.kind === "whole") return true;
-  return ours?.state === "present" && ours.epoch === body.baseEpoch &&
-    ours.version === body.baseVersion;
+function hasBase(change: Change, ours: FileEntry | undefined): boolean {
+  const { body, entry } = change;
+  if (body.kind === "whole") return true;
+  if (ours?.state !== "present") return false;
+  if (body.kind === "none") {
+    // Metadata must not lie over the bytes of another version.
+    return ours.sizeBytes === entry.sizeBytes && ours.crc32 === entry.crc32;
+  }
+  return ours.epoch === body.baseEpoch && ours.version === body.baseVersion;
 }
 
 function isFull(batch: readonly PeerFile[]): boolean {

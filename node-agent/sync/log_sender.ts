@@ -66,6 +66,8 @@ export class LogSender {
   readonly #earlier: readonly Incarnation[];
   /** Per run, what the peer holds. */
   readonly #held = new Map<number, number>();
+  /** Per run, what it has flushed. */
+  readonly #flushed = new Map<number, number>();
   #sent: LogPlace;
   #underWay: Outgoing[] = [];
   #underWayBytes = 0;
@@ -83,15 +85,25 @@ export class LogSender {
       run.incarnation < log.incarnation
     );
     for (const { origin, incarnation, sequence } of positions) {
-      if (origin === log.node) this.#held.set(incarnation, sequence);
+      if (origin !== log.node) continue;
+      this.#held.set(incarnation, sequence);
+      this.#flushed.set(incarnation, sequence);
     }
     this.#sent = this.#from();
     options.link.onDrained = () => this.#sendNow();
   }
 
   /** What the peer holds of our log, as the core wants to know it. */
-  get standing(): PeerStanding {
-    return peerStanding(this.#runs(), this.#positions());
+  get standing(): PeerStanding & { readonly durable: number } {
+    const { incarnation } = this.#options.log;
+    const runs = this.#runs();
+    // Earlier runs count once they are flushed there.
+    const { lacksEarlier } = peerStanding(runs, positionsIn(this.#flushed));
+    return {
+      ...peerStanding(runs, positionsIn(this.#held)),
+      lacksEarlier,
+      durable: this.#flushed.get(incarnation) ?? 0,
+    };
   }
 
   /** Changes of all runs that the peer has not acknowledged. */
@@ -136,6 +148,7 @@ export class LogSender {
     const isOurs = this.#runs().some((run) => run.incarnation === incarnation);
     if (!isOurs || comparePlaces(place, this.#sent) > 0) return false;
     if (sequence > held) this.#held.set(incarnation, sequence);
+    if (ack.durable > 0) this.#onFlushed(incarnation, ack.durable);
     let done = 0;
     for (const out of this.#underWay) {
       const end = { incarnation: out.incarnation, sequence: out.lastSequence };
@@ -146,6 +159,17 @@ export class LogSender {
     if (done > 0) this.#underWay.splice(0, done);
     this.poke();
     return true;
+  }
+
+  /** A flush covers everything that was stored before: earlier runs too. */
+  #onFlushed(incarnation: number, sequence: number): void {
+    const known = this.#flushed.get(incarnation) ?? 0;
+    this.#flushed.set(incarnation, Math.max(known, sequence));
+    for (const run of this.#earlier) {
+      if (run.incarnation >= incarnation) break;
+      const held = this.#held.get(run.incarnation) ?? 0;
+      this.#flushed.set(run.incarnation, held);
+    }
   }
 
   /** The peer refused records: go back, and on once we have its epoch. */
@@ -178,7 +202,7 @@ export class LogSender {
   /** The first place where the peer lacks something, or our end. */
   #from(): LogPlace {
     const { incarnation } = this.#options.log;
-    return sendFrom(this.#runs(), this.#positions()) ??
+    return sendFrom(this.#runs(), positionsIn(this.#held)) ??
       { incarnation, sequence: this.#held.get(incarnation) ?? 0 };
   }
 
@@ -205,13 +229,6 @@ export class LogSender {
     return [...this.#earlier, { incarnation, lastSequence: recent.last }];
   }
 
-  #positions(): { incarnation: number; sequence: number }[] {
-    return [...this.#held].map(([incarnation, sequence]) => ({
-      incarnation,
-      sequence,
-    }));
-  }
-
   #isPaused(): boolean {
     return this.#options.epoch() < this.#notBelowEpoch;
   }
@@ -219,7 +236,7 @@ export class LogSender {
   #isCaughtUp(): boolean {
     const { log, recent } = this.#options;
     return this.#sent.incarnation === log.incarnation &&
-      this.#sent.sequence >= recent.last;
+      this.#sent.sequence >= recent.sendable;
   }
 
   /** Send one frame from memory, if the next record is there. */
@@ -233,7 +250,7 @@ export class LogSender {
     let bytes = 0;
     let durable = false;
     let last = sequence;
-    while (bytes < FRAME_FULL_BYTES) {
+    while (bytes < FRAME_FULL_BYTES && last < recent.sendable) {
       const record = recent.get(last + 1);
       if (record === undefined) break;
       encoded.push(record.encoded);
@@ -314,6 +331,15 @@ export class LogSender {
     });
     this.#underWayBytes += bytes;
   }
+}
+
+function positionsIn(
+  held: ReadonlyMap<number, number>,
+): { incarnation: number; sequence: number }[] {
+  return [...held].map(([incarnation, sequence]) => ({
+    incarnation,
+    sequence,
+  }));
 }
 
 /** Encode a record that was read from the change log. */

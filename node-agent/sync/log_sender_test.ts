@@ -158,6 +158,7 @@ Deno.test("LogSender goes on where the peer is, run by run", async () => {
   const sender = await rig.sender([at(1, 1), at(2, 1), at(77, 9)]);
   assert.deepEqual(sender.standing, {
     written: 1,
+    durable: 1,
     lacksEarlier: true,
     knowsMore: false, // run 77 is from before this node was wiped
   });
@@ -167,6 +168,17 @@ Deno.test("LogSender goes on where the peer is, run by run", async () => {
   assert(!sender.onAck({ incarnation: 77, written: 10, durable: 0 }));
   assert(sender.onAck({ incarnation: 1, written: 2, durable: 2 }));
   assert.equal(sender.standing.lacksEarlier, false);
+  const unsure = await rig.sender([at(1, 1)]);
+  unsure.start();
+  await eventually(() => unsure.underWayBytes > 60_000, { what: "all sent" });
+  assert(unsure.onAck({ incarnation: 1, written: 2, durable: 1 }));
+  assert.equal(unsure.standing.lacksEarlier, true, "stored, not flushed there");
+  assert(unsure.onAck({ incarnation: 2, written: 2, durable: 1 }));
+  assert.equal(
+    unsure.standing.lacksEarlier,
+    false,
+    "a flush covers all before",
+  );
   const more = await rig.sender([at(2, 3)]);
   assert.equal(more.standing.knowsMore, true);
 });

@@ -20,6 +20,11 @@ export interface RecentRecord {
   readonly encoded: Uint8Array;
   /** Whether its answer waits for a flush. */
   readonly durable: boolean;
+  /**
+   * Sent only once it is stored here: a change that an owner could forget and
+   * make again must not be known elsewhere first (docs/replication.md).
+   */
+  readonly storedFirst?: boolean | undefined;
 }
 
 /** A window of our present incarnation: contiguous sequences. */
@@ -29,6 +34,8 @@ export class RecentRecords {
   #firstSequence: number;
   #heldBytes = 0;
   #stored: number;
+  /** Sequences that must be stored before they are sent, and are not yet. */
+  #held: number[] = [];
 
   /** An empty window behind the last stored sequence. */
   constructor(head: number) {
@@ -44,6 +51,12 @@ export class RecentRecords {
   /** Sequence of the youngest record. */
   get last(): number {
     return this.#firstSequence + this.#records.length - 1;
+  }
+
+  /** Up to here records may be sent. */
+  get sendable(): number {
+    const [held] = this.#held;
+    return held === undefined ? this.last : held - 1;
   }
 
   /** Memory held, in bytes. */
@@ -63,6 +76,7 @@ export class RecentRecords {
       );
     }
     this.#records.push(record);
+    if (record.storedFirst === true) this.#held.push(sequence);
     this.#heldBytes += record.encoded.length;
     this.#evict();
   }
@@ -75,6 +89,7 @@ export class RecentRecords {
   /** The log holds everything up to here: those may go. */
   stored(sequence: number): void {
     this.#stored = Math.max(this.#stored, sequence);
+    while ((this.#held[0] ?? Infinity) <= this.#stored) this.#held.shift();
     this.#evict();
   }
 

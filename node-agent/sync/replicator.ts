@@ -114,6 +114,7 @@ export class GroupReplicator implements Replicator {
     this.#commits = new Commits({
       log,
       recent: this.#recent,
+      lookup: (id) => options.files.lookup(id),
       input: (input) => this.#loop.input(input),
       appended: () => this.#sessions.poke(),
     });

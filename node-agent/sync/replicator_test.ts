@@ -169,6 +169,47 @@ Deno.test("an appender that grows fast is the same on both nodes", async () => {
   await assertEqual(first, second);
 });
 
+Deno.test("an owner's change of a state that is gone changes nothing", async () => {
+  const { group, first, second } = await pair();
+  using _ = group;
+  const { entry } = await upload(first, "master", "B");
+  const later = { ...entry, version: 3, meta: { by: "the former owner" } };
+  const bytes = new TextEncoder().encode("master");
+  await first.store.adopt([
+    { entry: later, content: { kind: "inline", bytes } },
+  ]);
+  const change: Change = {
+    entry: { ...entry, version: 2, meta: { by: "us" } },
+    body: { kind: "none" },
+  };
+  await assert.rejects(
+    first.replicator.commit(change, { kind: "none" }, "B"),
+    { slug: "precondition-failed" },
+  );
+  assert.deepEqual(first.store.lookup(entry.id), later);
+  await assertEqual(first, second);
+});
+
+Deno.test("an owner's change is not sent before it is stored here", async () => {
+  const { group, first, second } = await pair();
+  using _ = group;
+  const { entry } = await upload(first, "text", "B");
+  const gate = Promise.withResolvers<void>();
+  first.store.faults.delay = () => gate.promise;
+  const change: Change = {
+    entry: { ...entry, version: 2, meta: { colour: "red" } },
+    body: { kind: "none" },
+  };
+  const done = first.replicator.commit(change, { kind: "none" }, "B");
+  const another = upload(second, "from the other side", "A");
+  await another; // frames have gone both ways meanwhile
+  await pause(50);
+  assert.equal(second.store.lookup(entry.id)?.version, 1);
+  gate.resolve();
+  assert.equal((await done).level, "B");
+  assert.deepEqual(second.store.lookup(entry.id), change.entry);
+});
+
 Deno.test("a node that was away catches up and is in sync again", async () => {
   const { group, first, second } = await pair();
   using _ = group;

@@ -40,8 +40,6 @@ export interface Session {
   /** Epoch of the register that the peer was told last. */
   toldEpoch: number;
   sender: LogSender | undefined;
-  /** Sequence of our present run up to which it is flushed there. */
-  durable: number;
   isAckDue: boolean;
 }
 
@@ -104,7 +102,6 @@ export class Sessions {
       control,
       toldEpoch: ours.register.epoch,
       sender: undefined,
-      durable: 0,
       isAckDue: false,
     };
     this.#sessions.set(control.peer, session);
@@ -123,7 +120,6 @@ export class Sessions {
     session.sender = sender;
     // What a peer tells in its state, it has flushed.
     const { written, lacksEarlier, knowsMore } = sender.standing;
-    session.durable = written;
     input({
       kind: "linked",
       ...refOf(session),
@@ -284,16 +280,12 @@ export class Sessions {
     if (sender?.onAck(decoded.value) !== true) {
       return "acknowledges records that were not sent";
     }
-    const { incarnation, durable } = decoded.value;
-    if (incarnation === this.#options.log.incarnation) {
-      session.durable = Math.max(session.durable, durable);
-    }
-    const { written, lacksEarlier } = sender.standing;
+    const { written, durable, lacksEarlier } = sender.standing;
     this.#options.input({
       kind: "acked",
       ...refOf(session),
       written,
-      durable: session.durable,
+      durable,
       lacksEarlier,
     });
   }
