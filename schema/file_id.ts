@@ -113,6 +113,20 @@ const GROUP_PATTERN = /^[A-Za-z0-9]{1,16}$/;
  * ```
  */
 export function parseFileId(text: string): FileId | undefined {
+  const known = parsedLately.get(text);
+  if (known !== undefined) return known;
+  const parsed = parse(text);
+  if (parsed === undefined) return undefined;
+  if (parsedLately.size >= PARSED_COUNT_MAX) parsedLately.clear();
+  parsedLately.set(text, parsed);
+  return parsed;
+}
+
+/** One ID is asked for several times in a row on its way through a node. */
+const parsedLately = new Map<string, FileId>();
+const PARSED_COUNT_MAX = 1024;
+
+function parse(text: string): FileId | undefined {
   const match = ID_PATTERN.exec(text);
   if (match === null) return undefined;
   const [, group = "", path = "", high = "", low = "", name = ""] = match;
