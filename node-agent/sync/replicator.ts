@@ -128,8 +128,6 @@ export class GroupReplicator implements Replicator {
     });
   }
 
-  // ------------------------------------------------------------- lifecycle
-
   /** Listen, report, link. */
   start(): void {
     const { transport, listen } = this.#options;
@@ -186,8 +184,6 @@ export class GroupReplicator implements Replicator {
       alarms: this.#alarms.current(),
     });
   }
-
-  // ------------------------------------------------------------------ port
 
   register(): GroupRegister {
     const register = this.#core.register;
@@ -251,16 +247,12 @@ export class GroupReplicator implements Replicator {
     return why === null ? { ok: true } : { ok: false, why };
   }
 
-  // ---------------------------------------------------------------- inside
-
   /** Nothing is decided any more: better to stop than to go on halfway. */
   #loopFailed(error: unknown): void {
     const why = error instanceof Error ? error.message : String(error);
     this.#alarms.raise(`replication stopped: ${why}`);
     this.#stop(`replication stopped: ${why}`);
   }
-
-  // ----------------------------------------------------------------- wiring
 
   #makeLoop(): CoreLoop {
     return new CoreLoop({
