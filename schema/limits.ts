@@ -61,6 +61,9 @@ export const JSON_BODY_BYTES_MAX: number = 64 * KIB;
 /** Most parts in one multi-range answer. */
 export const RANGES_MAX = 32;
 
+/** How long an `Idempotency-Key` is remembered, in ms: a day. */
+export const IDEMPOTENCY_KEY_LIFE_MS: number = 24 * 60 * 60 * 1000;
+
 /** How long a change may wait for the flush at levels A and B, in ms. */
 export const FLUSH_DELAY_MS = 50;
 

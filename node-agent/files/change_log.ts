@@ -4,24 +4,22 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
-import { crc32 } from "node:zlib";
 import {
   type GroupRegister,
-  INLINE_BODY_BYTES_MAX,
   type NodeId,
   Problem,
   type SyncPosition,
 } from "@kedge/schema";
 import type { Change, FileEntry } from "@kedge/schema/change";
-import type { FileRow } from "@kedge/schema/db";
 import type {
   Applied,
   ChangeLog,
   ContentSource,
   LogRecordWithContent,
 } from "../ports.ts";
+import { checkEntry, checkRoom, inlineOf } from "./intake.ts";
 import { mustParse } from "./layout.ts";
+import { LogReader } from "./log_reader.ts";
 import type { StoredFiles, StoreParts } from "./local_files.ts";
 import type { Step, StepContent } from "./merge_core.ts";
 import { RecentRecords } from "./recent_records.ts";
@@ -54,6 +52,7 @@ export class StoredLog implements ChangeLog {
   readonly #group: string;
   readonly #positions = new Map<string, SyncPosition>();
   readonly #recent = new RecentRecords();
+  readonly #reader: LogReader;
   #register: GroupRegister | undefined;
   #head: number;
   #turn: Promise<unknown> | undefined;
@@ -68,6 +67,7 @@ export class StoredLog implements ChangeLog {
     this.#group = start.group;
     this.#head = start.opened.head;
     this.#register = start.register;
+    this.#reader = new LogReader(parts, files);
     for (const position of parts.index.statements.positions.all({})) {
       this.#notePosition(position);
     }
@@ -106,9 +106,9 @@ export class StoredLog implements ChangeLog {
 
   #keyOf(change: Change, key: string | undefined): RememberedKey | undefined {
     if (key === undefined) return undefined;
-    const { id, sha256 } = change.entry;
+    const { id, sha256, epoch } = change.entry;
     const usedMs = this.#parts.clock.wallMs();
-    return { key, id, sha256: sha256 ?? "", usedMs };
+    return { key, id, sha256: sha256 ?? "", epoch, usedMs };
   }
 
   async #append(
@@ -265,12 +265,12 @@ export class StoredLog implements ChangeLog {
     given: readonly { change: Change; content: ContentSource }[],
     durable: boolean,
   ): Promise<Prepared[]> {
-    this.#checkRoom(given);
+    checkRoom(this.#parts, given);
     const seen = new Set<string>();
     const items: Prepared[] = [];
     for (const { change, content } of given) {
       const { id } = change.entry;
-      this.#check(change, content);
+      checkEntry(this.#group, change, content);
       const { kind } = change.body;
       const isPart = kind === "range" || kind === "truncate";
       // What is made from a version that is itself on its way is fetched.
@@ -283,47 +283,6 @@ export class StoredLog implements ChangeLog {
       seen.add(id);
     }
     return items;
-  }
-
-  /** Deletes are always taken; bytes only where there is room for them. */
-  #checkRoom(given: readonly { content: ContentSource }[]): void {
-    let sizeBytes = 0;
-    for (const { content } of given) {
-      sizeBytes += inlineOf(content)?.length ?? 0;
-    }
-    if (sizeBytes === 0) return;
-    const { paths, isDatabaseFull } = this.#parts;
-    if (isDatabaseFull()) {
-      throw new Problem("insufficient-storage", "The database's disk is full");
-    }
-    paths.promise(paths.take(sizeBytes, undefined), -sizeBytes);
-  }
-
-  /** @throws {Problem} `checksum-mismatch` or `invalid-request`. */
-  #check({ entry, body }: Change, source: ContentSource): void {
-    const id = mustParse(entry.id);
-    if (id.group !== this.#group) throw hostile("is of another group");
-    if (typeof id.origin === "number" && id.origin !== entry.origin) {
-      throw hostile("names another origin than its ID");
-    }
-    if (entry.state === "tombstone") return;
-    if (id.kind === "normal" && id.sizeBytes !== entry.sizeBytes) {
-      throw hostile("names another length than its ID");
-    }
-    if (body.kind !== "whole" || source.kind === "none") return;
-    const given = source.kind === "staged" ? source.staged : {
-      sizeBytes: source.bytes.length,
-      crc32: crc32(source.bytes),
-      sha256: entry.sha256 === null ? "" : sha256(source.bytes),
-    };
-    const isRight = given.sizeBytes === entry.sizeBytes &&
-      given.crc32 === entry.crc32 &&
-      (entry.sha256 === null || given.sha256 === entry.sha256);
-    if (isRight) return;
-    throw new Problem(
-      "checksum-mismatch",
-      `A peer sent other bytes for ${entry.id} than it announced`,
-    );
   }
 
   async #storeAll(
@@ -379,8 +338,9 @@ export class StoredLog implements ChangeLog {
     let next = sequence;
     while (found.length < limit.records && bytes < limit.bytes) {
       const record = incarnation === this.incarnation
-        ? this.#recent.get(next + 1) ?? await this.#load(incarnation, next)
-        : await this.#load(incarnation, next);
+        ? this.#recent.get(next + 1) ??
+          await this.#reader.after(incarnation, next)
+        : await this.#reader.after(incarnation, next);
       if (record === undefined) break;
       const length = record.content.kind === "inline"
         ? record.content.bytes.length
@@ -393,59 +353,16 @@ export class StoredLog implements ChangeLog {
     return found;
   }
 
-  async #load(
-    incarnation: number,
-    after: number,
-  ): Promise<LogRecordWithContent | undefined> {
-    const { index, alarms } = this.#parts;
-    const row = index.statements.changesAfter
-      .get({ incarnation, sequence: after, limit: 1 });
-    if (row === undefined) return undefined;
-    const { sequence, record } = row;
-    if (crc32(`${incarnation}:${sequence}:${record}`) !== row.crc32) {
-      const why = `record ${sequence} of log ${incarnation} is damaged`;
-      alarms.add(`${why}; this log stops here`);
-      throw new Problem("damaged", `${why}: the log stops here`, {
-        incarnation,
-        sequence,
-      });
-    }
-    const change: Change = JSON.parse(record);
-    return { sequence, change, content: await this.#contentOf(change) };
-  }
-
-  /** Bytes of a small file, if it is still what the record made. */
-  async #contentOf({ entry, body }: Change): Promise<ContentSource> {
-    const none: ContentSource = { kind: "none" };
-    if (body.kind !== "whole" || entry.state === "tombstone") return none;
-    if (entry.sizeBytes > INLINE_BODY_BYTES_MAX) return none;
-    const row: FileRow | undefined = this.#parts.index.row(entry.id);
-    if (row === undefined || row.damaged === 1) return none;
-    if (row.epoch !== entry.epoch || row.version !== entry.version) return none;
-    try {
-      const bytes = await this.#files.read(entry);
-      return bytes instanceof Uint8Array ? { kind: "inline", bytes } : none;
-    } catch {
-      return none; // damaged here: the peer asks for it and hears so
-    }
-  }
-
   /** @inheritdoc */
   incarnations(): readonly {
     readonly incarnation: number;
     readonly lastSequence: number;
   }[] {
-    const { statements } = this.#parts.index;
-    const list = [];
-    for (let incarnation = 0;;) {
-      const next = statements.nextIncarnation.get({ incarnation });
-      if (next === undefined || next.incarnation >= this.incarnation) break;
-      incarnation = next.incarnation;
-      const lastSequence = statements.lastSequence.get({ incarnation })?.last;
-      list.push({ incarnation, lastSequence: lastSequence ?? 0 });
-    }
-    list.push({ incarnation: this.incarnation, lastSequence: this.#head });
-    return list;
+    const earlier = this.#reader.incarnationsBefore(this.incarnation);
+    return [...earlier, {
+      incarnation: this.incarnation,
+      lastSequence: this.#head,
+    }];
   }
 
   /** @inheritdoc */
@@ -495,22 +412,9 @@ function mustWait({ body }: Change, source: ContentSource): boolean {
   return source.kind === "staged" && source.staged.inline === undefined;
 }
 
-function inlineOf(source: ContentSource): Uint8Array | undefined {
-  if (source.kind === "inline") return source.bytes;
-  return source.kind === "staged" ? source.staged.inline : undefined;
-}
-
 function placed(step: Step, at: number): Step {
   const { content } = step;
   return content.kind === "inline"
     ? { ...step, content: { ...content, at } }
     : step;
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
-
-function hostile(what: string): Problem {
-  return new Problem("invalid-request", `An entry of a peer ${what}`);
 }

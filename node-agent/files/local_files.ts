@@ -4,7 +4,11 @@
  * @module
  */
 
-import { Problem, type StorePathReport } from "@kedge/schema";
+import {
+  IDEMPOTENCY_KEY_LIFE_MS,
+  Problem,
+  type StorePathReport,
+} from "@kedge/schema";
 import { compareEntries, type FileEntry } from "@kedge/schema/change";
 import { entryOf, type FileRow, type UnsettledRow } from "@kedge/schema/db";
 import {
@@ -34,7 +38,7 @@ import type { Stager } from "./stager.ts";
 import type { StorePaths } from "./store_paths.ts";
 
 /** How long an idempotency key is remembered: a day, in ms. */
-export const KEY_LIFE_MS: number = 24 * 60 * 60 * 1000;
+export const KEY_LIFE_MS: number = IDEMPOTENCY_KEY_LIFE_MS;
 /** Names tried for one file. Source: FastDFS. */
 const NAME_TRIES_MAX = 10;
 /** Names given out and not yet stored that are remembered. */

@@ -5,7 +5,9 @@
  * @module
  */
 
-import { describeError, isMissing, removeSync, writeAllSync } from "./disk.ts";
+import { statfsSync } from "node:fs";
+import { isFull, isMissing, removeSync, writeAllSync } from "./disk.ts";
+import { folderOf } from "./layout.ts";
 
 const CHUNK_BYTES = 1 << 20;
 
@@ -58,6 +60,7 @@ export class Reserve {
     } catch (error) {
       if (!isMissing(error)) return false;
     }
+    if (!this.#hasRoom()) return false;
     try {
       this.#write();
       this.#isReleased = false;
@@ -65,7 +68,19 @@ export class Reserve {
     } catch (error) {
       removeSync(this.#path);
       this.#isReleased = true;
-      void describeError(error); // a full disk: tried again later
+      if (!isFull(error)) throw error;
+      return false; // tried again later
+    }
+  }
+
+  /** Twice the size must be free: filling must not fill the disk. */
+  #hasRoom(): boolean {
+    try {
+      const { bsize, bavail } = statfsSync(folderOf(this.#path));
+      const isThere = bsize * bavail >= 2 * this.#sizeBytes;
+      if (!isThere) this.#isReleased = true;
+      return isThere;
+    } catch {
       return false;
     }
   }

@@ -5,6 +5,7 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
+import { IDEMPOTENCY_KEY_LIFE_MS } from "@kedge/schema";
 import {
   and,
   asc,
@@ -191,6 +192,12 @@ export class WriteStatements extends ReadStatements {
         .onConflictDoUpdate({
           target: idempotency.key,
           set: excluded(idempotency, "key"),
+          // The same winner on every node, whatever arrives first: an upload
+          // that went on without its first source has the higher epoch.
+          setWhere: sql`excluded.epoch > ${idempotency.epoch}
+            OR (excluded.epoch = ${idempotency.epoch}
+              AND excluded.id <= ${idempotency.id})
+            OR excluded.usedMs > ${idempotency.usedMs} + ${IDEMPOTENCY_KEY_LIFE_MS}`,
         }),
     );
     this.dropKeys = prepare(

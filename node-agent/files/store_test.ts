@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import { MIB, Problem } from "@kedge/schema";
 import { parseFileId } from "@kedge/schema/file-id";
-import { diskPath, someBytes, TestStore } from "./store_fixture.ts";
+import type { Change } from "@kedge/schema/change";
+import { diskPath, newEntry, someBytes, TestStore } from "./store_fixture.ts";
 
 async function withStore(
   act: (store: TestStore, dir: string) => Promise<void>,
@@ -221,4 +222,37 @@ Deno.test("an idempotency key is remembered with the file", () =>
       sha256: entry.sha256,
     });
     assert.equal(store.store.files.remembered("k2"), undefined);
+  }));
+
+Deno.test("of two files with one key every node remembers the later epoch's", () =>
+  withStore(async (one, dir) => {
+    const two = await TestStore.open(`${dir}/other`, { node: 2 });
+    try {
+      const bytes = someBytes(10);
+      const record = async (store: TestStore, epoch: number) => {
+        const staged = await store.stage(bytes);
+        const id = store.store.files
+          .newId({ staged, extension: "bin", appender: false });
+        const origin = store.store.log.node;
+        const entry = { ...newEntry(id, staged), origin, epoch };
+        const change: Change = { entry, body: { kind: "whole" }, key: "k" };
+        return {
+          sequence: 1,
+          change,
+          content: { kind: "inline", bytes },
+        } as const;
+      };
+      const early = await record(one, 1);
+      const late = await record(two, 2);
+      // Each has its own first, then hears of the other's.
+      await one.store.log.append(early, true, "k");
+      await two.store.log.append(late, true, "k");
+      await one.store.log.apply(2, two.store.log.incarnation, [late], true);
+      await two.store.log.apply(1, one.store.log.incarnation, [early], true);
+      for (const { store } of [one, two]) {
+        assert.equal(store.files.remembered("k")?.id, late.change.entry.id);
+      }
+    } finally {
+      await two.close();
+    }
   }));

@@ -11,11 +11,12 @@ import { Problem } from "@kedge/schema";
 import { Committer } from "./committer.ts";
 import { openForWriting } from "./database.ts";
 import { DigestTable } from "./digest_table.ts";
-import { describeError, isMissing, removeSync } from "./disk.ts";
+import { describeError, isMissing } from "./disk.ts";
 import { Finisher } from "./finisher.ts";
 import { Layout } from "./layout.ts";
 import { openStorePaths } from "./path_gate.ts";
 import { Reserve } from "./reserve.ts";
+import { beginRun, sweepStaging } from "./run_start.ts";
 import { WriteStatements } from "./statements.ts";
 import type {
   FromWorker,
@@ -63,7 +64,10 @@ class StoreWorker {
     this.#reserve = new Reserve(this.#layout.reserve, options.reserveFileBytes);
     this.#database = openForWriting(this.#layout.database);
     this.#statements = new WriteStatements(this.#database);
-    const { store, incarnation } = this.#enterRun();
+    const { store, incarnation, digests } = beginRun(
+      this.#statements,
+      options,
+    );
     this.#paths = openStorePaths(this.#layout, this.#statements, store);
     const mayWrite = (index: number) =>
       this.#paths[index]?.state === "writable";
@@ -80,9 +84,8 @@ class StoreWorker {
     const damaged = this.#finisher.replay((id) =>
       this.#statements.file.get({ id })
     );
-    this.#sweep();
-    const saved = this.#takeState("digests");
-    if (saved !== undefined) this.#digests.restore(saved);
+    sweepStaging(this.#layout, this.#paths, this.#finisher);
+    if (digests !== undefined) this.#digests.restore(digests);
     const head = this.#statements.lastSequence.get({ incarnation })?.last ?? 0;
     this.#committer = new Committer({
       database: this.#database,
@@ -103,57 +106,6 @@ class StoreWorker {
       Math.max(10, options.settleDelayMs / 10),
     );
     this.#scanOn();
-  }
-
-  #state(key: string): string | undefined {
-    return this.#statements.state.get({ key })?.value;
-  }
-
-  #takeState(key: string): string | undefined {
-    const value = this.#state(key);
-    if (value !== undefined) this.#statements.dropState.run({ key });
-    return value;
-  }
-
-  /** Check who we are, and begin a run: a new one unless the last was ended. */
-  #enterRun(): { store: string; incarnation: number } {
-    const { node, group, newStore, newIncarnation } = this.#options;
-    const put = (key: string, value: string | number) =>
-      this.#statements.putState.run({ key, value: String(value) });
-    this.#statements.begin();
-    const store = this.#state("store");
-    const last = Number(this.#state("incarnation"));
-    let incarnation = newIncarnation;
-    if (store === undefined) {
-      put("store", newStore);
-      put("node", node);
-      put("group", group);
-    } else {
-      const owner = `node ${this.#state("node")} of ${this.#state("group")}`;
-      if (owner !== `node ${node} of ${group}`) {
-        throw new Problem(
-          "invalid-request",
-          `This database belongs to ${owner}, not to node ${node} of ${group}`,
-        );
-      }
-      incarnation = this.#state("clean") === "1" ? last : last + 1;
-    }
-    put("incarnation", incarnation);
-    put("clean", 0);
-    this.#statements.commit();
-    return { store: store ?? newStore, incarnation };
-  }
-
-  /** Staging files that no record names are of nobody. */
-  #sweep(): void {
-    this.#paths.forEach(({ state }, index) => {
-      if (state !== "writable") return;
-      const needed = this.#finisher.tokens(index);
-      for (const entry of Deno.readDirSync(this.#layout.staging(index))) {
-        if (needed.has(entry.name)) continue;
-        removeSync(this.#layout.staged(index, entry.name));
-      }
-    });
   }
 
   #markDamaged(ids: readonly string[]): void {
@@ -251,6 +203,7 @@ class StoreWorker {
     try {
       this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)");
     } catch (error) {
+      if (isDatabaseFull(error)) return; // the log grows until there is room
       this.#failed = `a checkpoint failed: ${describeError(error)}`;
       warn("the log is closed", { why: this.#failed });
     }

@@ -78,6 +78,7 @@ export interface RememberedKey {
   readonly key: string;
   readonly id: string;
   readonly sha256: string;
+  readonly epoch: number;
   readonly usedMs: number;
 }
 

@@ -39,7 +39,7 @@ export const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID, STRICT;
   CREATE TABLE idempotency (
     key TEXT PRIMARY KEY, id TEXT NOT NULL, sha256 TEXT NOT NULL,
-    usedMs INTEGER NOT NULL
+    epoch INTEGER NOT NULL, usedMs INTEGER NOT NULL
   ) WITHOUT ROWID, STRICT;
   `,
 ];

@@ -91,6 +91,8 @@ export const idempotency = sqliteTable("idempotency", {
   key: text("key").primaryKey(),
   id: text("id").notNull(),
   sha256: text("sha256").notNull(),
+  /** Epoch of the upload: of two with one key the later epoch counts. */
+  epoch: integer("epoch").notNull(),
   /** Wall clock at the upload, in ms since the Unix epoch. */
   usedMs: integer("usedMs").notNull(),
 });
