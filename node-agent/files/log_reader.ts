@@ -1,0 +1,79 @@
+/**
+ * Reads records of our log back from the database.
+ *
+ * @module
+ */
+
+import { crc32 } from "node:zlib";
+import { INLINE_BODY_BYTES_MAX, Problem } from "@kedge/schema";
+import type { Change } from "@kedge/schema/change";
+import type { FileRow } from "@kedge/schema/db";
+import type { ContentSource, LogRecordWithContent } from "../ports.ts";
+import type { StoredFiles, StoreParts } from "./local_files.ts";
+
+/** Reads the log of one store. */
+export class LogReader {
+  readonly #parts: StoreParts;
+  readonly #files: StoredFiles;
+
+  /** Read with these. */
+  constructor(parts: StoreParts, files: StoredFiles) {
+    this.#parts = parts;
+    this.#files = files;
+  }
+
+  /**
+   * The record after a sequence, with its bytes when they are small and here.
+   *
+   * @throws {Problem} `damaged`: the log stops here, with an alarm (F8).
+   */
+  async after(
+    incarnation: number,
+    after: number,
+  ): Promise<LogRecordWithContent | undefined> {
+    const { index, alarms } = this.#parts;
+    const row = index.statements.changesAfter
+      .get({ incarnation, sequence: after, limit: 1 });
+    if (row === undefined) return undefined;
+    const { sequence, record } = row;
+    if (crc32(`${incarnation}:${sequence}:${record}`) !== row.crc32) {
+      const why = `record ${sequence} of log ${incarnation} is damaged`;
+      alarms.add(`${why}; this log stops here`);
+      throw new Problem("damaged", `${why}: the log stops here`, {
+        incarnation,
+        sequence,
+      });
+    }
+    const change: Change = JSON.parse(record);
+    return { sequence, change, content: await this.#contentOf(change) };
+  }
+
+  /** Bytes of a small file, if it is still what the record made. */
+  async #contentOf({ entry, body }: Change): Promise<ContentSource> {
+    const none: ContentSource = { kind: "none" };
+    if (body.kind !== "whole" || entry.state === "tombstone") return none;
+    if (entry.sizeBytes > INLINE_BODY_BYTES_MAX) return none;
+    const row: FileRow | undefined = this.#parts.index.row(entry.id);
+    if (row === undefined || row.damaged === 1) return none;
+    if (row.epoch !== entry.epoch || row.version !== entry.version) return none;
+    try {
+      const bytes = await this.#files.read(entry);
+      return bytes instanceof Uint8Array ? { kind: "inline", bytes } : none;
+    } catch {
+      return none; // damaged here: the peer asks for it and hears so
+    }
+  }
+
+  /** Earlier runs of our log with their last sequence, oldest first. */
+  incarnationsBefore(present: number) {
+    const { statements } = this.#parts.index;
+    const list: { incarnation: number; lastSequence: number }[] = [];
+    for (let incarnation = 0;;) {
+      const next = statements.nextIncarnation.get({ incarnation });
+      if (next === undefined || next.incarnation >= present) return list;
+      incarnation = next.incarnation;
+      const last = statements.lastSequence.get({ incarnation })?.last;
+      list.push({ incarnation, lastSequence: last ?? 0 });
+    }
+  }
+}
