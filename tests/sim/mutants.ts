@@ -26,6 +26,7 @@ const STORY_OF: Readonly<Record<string, number>> = {
   checkStores: 4,
   suspectLeaves: 5,
   refuseLowerEpochs: 6,
+  keepSuspicion: 7,
 };
 
 /** Every rule once: of the core, of the other cores, of the shell. */

@@ -265,6 +265,7 @@ function buildWorld(
   for (let node = 1; node <= config.nodes; node++) {
     const agent = new SimAgent(node, world, storeIdOf(node));
     agent.store.lies = config.liar === node - 1;
+    agent.store.register = kv.register; // told when it was added
     agents.set(node, agent);
     world.net.add(agent);
   }

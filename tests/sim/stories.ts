@@ -127,6 +127,26 @@ const STORIES: readonly Story[] = [
       ],
     };
   },
+  // Power goes while no tracker answers; the node is stopped cleanly before it
+  // can leave the set.
+  (rng, { nodes }) => {
+    const a = rng.between(0, nodes - 1);
+    return {
+      ...HOT,
+      hotFiles: rng.between(1, 2),
+      ackTimeoutMs: 1000,
+      cautious: false,
+      startsInSync: true,
+      liar: -1,
+      workMs: 5000,
+      faults: [
+        fault("kv-outage", a, rng, [1000, 1100], 2500),
+        fault("slow-disk", a, rng, [1000, 1100], 300),
+        fault("power", a, rng, [1150, 1500], rng.between(10, 60)),
+        fault("stop", a, rng, [1560, 1900], rng.between(10, 60)),
+      ],
+    };
+  },
 ];
 
 /** Replace the faults of a swarm by a story: this one, or any. */
