@@ -178,6 +178,8 @@ Deno.test("a peer that greets slowly is hung up on, and few may greet at once", 
   );
   await Promise.all(peers.map(hangsUp));
   said(node, /the greeting took longer/);
+  const told = node.lines.filter((line) => /refused a conn/.test(line));
+  assert(told.length <= 20, `${told.length} lines in the log`);
   const good = await linked(node);
   good.channel.close();
 });

@@ -34,6 +34,9 @@ const CONNECT_MS_MAX = 1000;
 const GREETINGS_MAX = 32;
 /** Most open bulk connections that peers may hold. */
 const BULK_CHANNELS_MAX = 64;
+/** Refused connections that are told in the log, per {@linkcode TOLD_MS}. */
+const TOLD_MAX = 20;
+const TOLD_MS = 10_000;
 /** A pause of our own event loop that makes silence prove nothing, in ms. */
 const OWN_PAUSE_MS = 400;
 
@@ -91,11 +94,13 @@ export class PeerLinks {
   readonly #pending = new Set<FrameLink>();
   readonly #bulk = new Set<FrameLink>();
   #greetings = 0;
+  #told = 0;
+  #toldSinceMs = -Infinity;
   #lastSession = 0;
   #lastTickMs: number;
   #isClosed = false;
 
-  /** Links of nobody yet: see {@linkcode setPeers} and {@linkcode tick}. */
+  /** Links of nobody yet. */
   constructor(options: PeerLinkOptions) {
     this.#options = options;
     this.#dials = new DialSchedule(options.identity.node);
@@ -228,15 +233,24 @@ export class PeerLinks {
       );
     } catch (error) {
       if (!(error instanceof GreetingError)) throw error;
-      this.#options.log.warn("refused a connection", {
-        from: link.remote,
-        why: error.message,
-      });
+      this.#tellRefused(link, error.message);
     } finally {
       this.#greetings--;
       if (peer === undefined) this.#pending.delete(link);
     }
     if (peer !== undefined) await this.#welcomed(link, peer);
+  }
+
+  /** Strangers must not be able to fill the log. */
+  #tellRefused(link: FrameLink, why: string): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - this.#toldSinceMs > TOLD_MS) {
+      this.#toldSinceMs = nowMs;
+      this.#told = 0;
+    }
+    if (++this.#told > TOLD_MAX) return;
+    const from = link.remote;
+    this.#options.log.warn("refused a connection", { from, why });
   }
 
   async #welcomed(link: FrameLink, peer: GreetedPeer): Promise<void> {
