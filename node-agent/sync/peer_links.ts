@@ -112,17 +112,6 @@ export class PeerLinks {
     return this.#links.get(peer);
   }
 
-  /** The connection with this number, if it still stands. */
-  session(peer: NodeId, session: number): ControlLink | undefined {
-    const control = this.#links.get(peer);
-    return control?.session === session ? control : undefined;
-  }
-
-  /** Every standing connection. */
-  all(): IterableIterator<ControlLink> {
-    return this.#links.values();
-  }
-
   /** Where a peer can be reached. */
   address(peer: NodeId): PeerInfo | undefined {
     return this.#dials.get(peer)?.info;
