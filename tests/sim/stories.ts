@@ -141,7 +141,6 @@ const STORIES: readonly Story[] = [
       workMs: 5000,
       faults: [
         fault("kv-outage", a, rng, [1000, 1100], 2500),
-        fault("slow-disk", a, rng, [1000, 1100], 300),
         fault("power", a, rng, [1150, 1500], rng.between(10, 60)),
         fault("stop", a, rng, [1560, 1900], rng.between(10, 60)),
       ],
