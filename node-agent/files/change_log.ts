@@ -10,18 +10,17 @@ import {
   Problem,
   type SyncPosition,
 } from "@kedge/schema";
-import type { Change, FileEntry } from "@kedge/schema/change";
+import type { FileEntry } from "@kedge/schema/change";
 import type {
   Applied,
   ChangeLog,
   ContentSource,
   LogRecordWithContent,
 } from "../ports.ts";
-import { checkEntry, checkRoom, inlineOf } from "./intake.ts";
-import { mustParse } from "./layout.ts";
 import { LogReader } from "./log_reader.ts";
 import type { StoredFiles, StoreParts } from "./local_files.ts";
-import type { Step, StepContent } from "./merge_core.ts";
+import type { Step } from "./merge_core.ts";
+import { mustWait, type Prepared, Preparer } from "./preparer.ts";
 import { RecentRecords } from "./recent_records.ts";
 import type { Op, Opened, RememberedKey } from "./worker_messages.ts";
 
@@ -31,12 +30,6 @@ export interface LogStart {
   readonly group: string;
   readonly opened: Opened;
   readonly register: GroupRegister | undefined;
-}
-
-/** A change on its way, with its inline bytes. */
-interface Prepared {
-  readonly step: Step;
-  readonly body: Uint8Array | undefined;
 }
 
 /** The log and index of this node. */
@@ -49,7 +42,7 @@ export class StoredLog implements ChangeLog {
   readonly incarnation: number;
   readonly #parts: StoreParts;
   readonly #files: StoredFiles;
-  readonly #group: string;
+  readonly #preparer: Preparer;
   readonly #positions = new Map<string, SyncPosition>();
   readonly #recent = new RecentRecords();
   readonly #reader: LogReader;
@@ -64,7 +57,7 @@ export class StoredLog implements ChangeLog {
     this.incarnation = start.opened.incarnation;
     this.#parts = parts;
     this.#files = files;
-    this.#group = start.group;
+    this.#preparer = new Preparer(parts, start.group);
     this.#head = start.opened.head;
     this.#register = start.register;
     this.#reader = new LogReader(parts, files);
@@ -86,14 +79,16 @@ export class StoredLog implements ChangeLog {
   ): Promise<void> {
     const { change, content } = record;
     const isSimple = this.#turn === undefined && !mustWait(change, content);
-    const key = this.#keyOf(change, idempotencyKey);
+    const key = this.#preparer.keyOf(change, idempotencyKey);
     if (isSimple) {
-      const prepared = this.#simple(change, content);
+      const prepared = this.#preparer.simple(change, content);
       return this.#append(record, prepared, { durable, key });
     }
     // Records are stored in order: the later ones wait for this one.
     const before = this.#turn ?? Promise.resolve();
-    const ready = before.then(() => this.#prepare(change, content, durable));
+    const ready = before.then(() =>
+      this.#preparer.prepare(change, content, durable)
+    );
     const stored = ready.then((prepared) => ({
       done: this.#append(record, prepared, { durable, key }),
     }));
@@ -102,13 +97,6 @@ export class StoredLog implements ChangeLog {
     });
     this.#turn = turn;
     return stored.then(({ done }) => done);
-  }
-
-  #keyOf(change: Change, key: string | undefined): RememberedKey | undefined {
-    if (key === undefined) return undefined;
-    const { id, sha256, epoch } = change.entry;
-    const usedMs = this.#parts.clock.wallMs();
-    return { key, id, sha256: sha256 ?? "", epoch, usedMs };
   }
 
   async #append(
@@ -133,83 +121,34 @@ export class StoredLog implements ChangeLog {
     );
     index.rows.change([id], stored);
     this.#handOver(step);
-    await stored;
-    await this.#drop(record.content);
-    this.#head = sequence;
+    const { applied } = await stored;
+    this.#head = Math.max(this.#head, sequence);
     this.#recent.add(record);
     this.#files.release(id);
+    await this.#tidy([step], applied);
+    await this.#drop(record.content);
   }
 
   #handOver({ content }: Step): void {
     if ("token" in content) this.#parts.stager.handOver(content.token);
   }
 
+  /** What was not newer than ours needs no staging file. */
+  async #tidy(
+    steps: readonly Step[],
+    applied: readonly Applied[],
+  ): Promise<void> {
+    for (const [index, { content }] of steps.entries()) {
+      if (applied[index] === "applied" || !("token" in content)) continue;
+      if (content.token === "") continue;
+      await this.#parts.stager.remove(content.pathIndex, content.token);
+    }
+  }
+
   /** The bytes are where they belong: their staging file is not needed. */
   async #drop(source: ContentSource): Promise<void> {
     if (source.kind !== "staged" || source.staged.token === "") return;
     await this.#parts.stager.discard(source.staged.token);
-  }
-
-  /** A change that nothing needs to be read or flushed for. */
-  #simple(change: Change, source: ContentSource): Prepared {
-    const body = inlineOf(source);
-    const content: StepContent = body === undefined
-      ? this.#wholeOf(source)
-      : { kind: "inline", at: 0, length: body.length };
-    return { step: this.#step(change, content), body };
-  }
-
-  #wholeOf(source: ContentSource): StepContent {
-    if (source.kind !== "staged") return { kind: "none" };
-    const { token, crc32, sizeBytes } = source.staged;
-    const file = this.#parts.stager.find(token);
-    if (file === undefined) return { kind: "none" };
-    const { pathIndex, blockCrcs } = file;
-    return { kind: "whole", token, pathIndex, crc32, sizeBytes, blockCrcs };
-  }
-
-  #step(change: Change, content: StepContent): Step {
-    const { entry, body } = change;
-    const pathIndex = this.#homeOf(entry);
-    const key = this.#keyOf(change, change.key);
-    return { entry, body, content, pathIndex, key };
-  }
-
-  /** Store path for new content: the one in the ID if it is here and works. */
-  #homeOf(entry: FileEntry): number {
-    const { pathIndex } = mustParse(entry.id);
-    const { paths } = this.#parts;
-    if (paths.isWritable(pathIndex)) return pathIndex;
-    if (entry.state === "tombstone") return 0;
-    const other = paths.anyWritable();
-    return other ?? 0;
-  }
-
-  async #prepare(
-    change: Change,
-    source: ContentSource,
-    durable: boolean,
-  ): Promise<Prepared> {
-    const { entry, body } = change;
-    if (body.kind === "none" || body.kind === "whole") {
-      const prepared = this.#simple(change, source);
-      await this.#flushed(prepared.step, durable);
-      return prepared;
-    }
-    const row = await this.#parts.index.stillRow(entry.id);
-    const { content, flushed } = await this.#parts.edits
-      .prepare(row, change, source);
-    if (content.kind === "none" && body.kind === "range") {
-      const isAppend = row !== undefined && body.offset === row.sizeBytes;
-      if (isAppend) return this.#simple(change, source);
-    }
-    if (durable) await flushed;
-    return { step: this.#step(change, content), body: undefined };
-  }
-
-  async #flushed({ content }: Step, durable: boolean): Promise<void> {
-    if (!durable || !("token" in content)) return;
-    await this.#parts.stager.find(content.token)?.flushed;
   }
 
   /** @inheritdoc */
@@ -225,7 +164,7 @@ export class StoredLog implements ChangeLog {
       if (sequence === first.sequence + index) return;
       throw new Problem("invalid-request", "Records of a log have a gap");
     });
-    const items = await this.#receive(records, durable);
+    const items = await this.#preparer.receive(records, durable);
     const applied = await this.#storeAll(items, durable, (steps) => ({
       kind: "apply",
       origin,
@@ -251,38 +190,13 @@ export class StoredLog implements ChangeLog {
       change: { entry, body: { kind: "whole" as const } },
       content,
     }));
-    const items = await this.#receive(whole, durable);
+    const items = await this.#preparer.receive(whole, durable);
     const applied = await this.#storeAll(items, durable, (steps) => ({
       kind: "adopt",
       steps,
     }));
     for (const { content } of changes) await this.#drop(content);
     return applied;
-  }
-
-  /** Check what a peer sent, and bring it into the worker's form. */
-  async #receive(
-    given: readonly { change: Change; content: ContentSource }[],
-    durable: boolean,
-  ): Promise<Prepared[]> {
-    checkRoom(this.#parts, given);
-    const seen = new Set<string>();
-    const items: Prepared[] = [];
-    for (const { change, content } of given) {
-      const { id } = change.entry;
-      checkEntry(this.#group, change, content);
-      const { kind } = change.body;
-      const isPart = kind === "range" || kind === "truncate";
-      // What is made from a version that is itself on its way is fetched.
-      if (isPart && seen.has(id)) {
-        items.push({
-          step: this.#step(change, { kind: "none" }),
-          body: undefined,
-        });
-      } else items.push(await this.#prepare(change, content, durable));
-      seen.add(id);
-    }
-    return items;
   }
 
   async #storeAll(
@@ -309,6 +223,7 @@ export class StoredLog implements ChangeLog {
     index.rows.change(items.map(({ step }) => step.entry.id), stored);
     for (const { step } of items) this.#handOver(step);
     const { applied } = await stored;
+    await this.#tidy(items.map(({ step }) => step), applied);
     return [...applied];
   }
 
@@ -404,12 +319,6 @@ export class StoredLog implements ChangeLog {
       .store(() => ({ kind: "state", key: "register", value }), [], true);
     this.#register = register;
   }
-}
-
-/** Whether a change needs something to be read or flushed first. */
-function mustWait({ body }: Change, source: ContentSource): boolean {
-  if (body.kind === "range" || body.kind === "truncate") return true;
-  return source.kind === "staged" && source.staged.inline === undefined;
 }
 
 function placed(step: Step, at: number): Step {

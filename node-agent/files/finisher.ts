@@ -12,33 +12,9 @@
 import type { FileRow, UnsettledKind } from "@kedge/schema/db";
 import type { WriteStatements } from "./statements.ts";
 import { isGood } from "./content_check.ts";
-import {
-  describeError,
-  exists,
-  flush,
-  isFull,
-  isMissing,
-  removeSync,
-  writeAllSync,
-} from "./disk.ts";
+import { describeError, exists, flush, isFull, isMissing } from "./disk.ts";
+import { FileActions, type Pending } from "./file_actions.ts";
 import { folderOf, type Layout } from "./layout.ts";
-
-/** An action of which the database still has the bytes or the token. */
-export interface Pending {
-  readonly number: number;
-  readonly id: string;
-  readonly epoch: number;
-  readonly version: number;
-  readonly kind: UnsettledKind;
-  readonly pathIndex: number;
-  readonly token: string;
-  readonly offset: number;
-  readonly replaces: boolean;
-  /** When it was stored, by the monotonic clock. */
-  readonly sinceMs: number;
-  /** Whether the disk shows it. */
-  done: boolean;
-}
 
 /** What the finisher tells about disks. */
 export interface FinisherEvents {
@@ -60,7 +36,7 @@ export class Finisher {
   readonly #layout: Layout;
   readonly #statements: WriteStatements;
   readonly #events: FinisherEvents;
-  readonly #folders = new Set<string>();
+  readonly #actions: FileActions;
   /** In the order of their numbers. */
   #pending: Pending[] = [];
   /** Cannot be done now: the path is full or fenced. */
@@ -77,6 +53,7 @@ export class Finisher {
     this.#layout = layout;
     this.#statements = statements;
     this.#events = events;
+    this.#actions = new FileActions(layout);
   }
 
   /** Actions that are not forgotten yet. */
@@ -103,10 +80,10 @@ export class Finisher {
       return;
     }
     try {
-      this.#perform(action, payload);
+      this.#actions.perform(action, payload);
       action.done = true;
     } catch (error) {
-      if (isMissing(error) && this.#isMounted(pathIndex)) {
+      if (isMissing(error) && this.#actions.isMounted(pathIndex)) {
         action.done = true; // a lost file is no reason to fence a disk
         return this.#events.lost(action);
       }
@@ -115,73 +92,6 @@ export class Finisher {
       const what = `${action.kind} of a file: ${describeError(error)}`;
       this.#events.fence(pathIndex, what);
     }
-  }
-
-  #perform(action: Pending, payload: Uint8Array | null): void {
-    const { pathIndex } = action;
-    const path = this.#layout.file(action.id, pathIndex);
-    switch (action.kind) {
-      case "write":
-        return this.#write(path, action, payload ?? new Uint8Array(0));
-      case "extend":
-        return extendFile(path, action.offset, payload ?? new Uint8Array(0));
-      case "join":
-        return; // the bytes were there before the record
-      case "rename": {
-        const from = this.#layout.staged(pathIndex, action.token);
-        return this.#inFolder(path, pathIndex, () => renameOnce(from, path));
-      }
-      case "unlink":
-        return removeSync(path);
-      default:
-        return action.kind satisfies never;
-    }
-  }
-
-  #write(path: string, action: Pending, payload: Uint8Array): void {
-    if (!action.replaces) {
-      try {
-        // Nobody sees the name before the index is told to show it.
-        return this.#inFolder(
-          path,
-          action.pathIndex,
-          () => Deno.writeFileSync(path, payload, { createNew: true }),
-        );
-      } catch (error) {
-        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      }
-    }
-    const temporary = this.#layout.staged(
-      action.pathIndex,
-      `write-${action.number}`,
-    );
-    Deno.writeFileSync(temporary, payload);
-    this.#inFolder(
-      path,
-      action.pathIndex,
-      () => Deno.renameSync(temporary, path),
-    );
-  }
-
-  /** Do something that needs the folder of `path`; make it when missing. */
-  #inFolder(path: string, pathIndex: number, act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-      if (!this.#isMounted(pathIndex)) {
-        throw new Error("its marker file is gone: is the disk mounted?");
-      }
-      const folder = folderOf(path);
-      Deno.mkdirSync(folder, { recursive: true });
-      this.#folders.add(folder);
-      act();
-    }
-  }
-
-  /** Whether the store path is there: never make one on the wrong disk. */
-  #isMounted(pathIndex: number): boolean {
-    return exists(this.#layout.marker(pathIndex));
   }
 
   /**
@@ -268,7 +178,7 @@ export class Finisher {
       folders.set(folder, pathIndex);
       if (token !== "") folders.set(this.#layout.staging(pathIndex), pathIndex);
       // A folder made lately: its name, and that of its parent.
-      if (!this.#folders.delete(folder)) continue;
+      if (!this.#actions.newFolders.delete(folder)) continue;
       const top = this.#layout.data(pathIndex);
       for (let up = folderOf(folder); up.length >= top.length;) {
         folders.set(up, pathIndex);
@@ -313,7 +223,9 @@ export class Finisher {
       };
       this.#pending.push(action);
       // It may have been made just before the crash.
-      this.#folders.add(folderOf(this.#layout.file(row.id, row.pathIndex)));
+      this.#actions.newFolders.add(
+        folderOf(this.#layout.file(row.id, row.pathIndex)),
+      );
     }
     const damaged: string[] = [];
     for (const [id, actions] of Map.groupBy(this.#pending, ({ id }) => id)) {
@@ -351,7 +263,7 @@ export class Finisher {
 
   #again(action: Pending): void {
     try {
-      this.#perform(action, this.#payloadOf(action));
+      this.#actions.perform(action, this.#payloadOf(action));
       action.done = true;
     } catch (error) {
       if (isMissing(error)) return; // an earlier action makes it
@@ -373,31 +285,5 @@ export class Finisher {
   /** Number of the last action that is not forgotten, or 0. */
   get lastNumber(): number {
     return this.#pending.at(-1)?.number ?? 0;
-  }
-}
-
-/** Put bytes at the end of a file, over whatever lies beyond. */
-function extendFile(path: string, offset: number, bytes: Uint8Array): void {
-  const file = Deno.openSync(path, { write: true });
-  try {
-    if (file.statSync().size < offset) {
-      throw new Deno.errors.NotFound("the file is shorter than the index says");
-    }
-    file.seekSync(offset, Deno.SeekMode.Start);
-    writeAllSync(file, bytes);
-    const end = offset + bytes.length;
-    if (file.statSync().size > end) file.truncateSync(end);
-  } finally {
-    file.close();
-  }
-}
-
-/** Rename; the token may have been renamed before a crash. */
-function renameOnce(from: string, to: string): void {
-  try {
-    Deno.renameSync(from, to);
-  } catch (error) {
-    if (isMissing(error) && !exists(from) && exists(to)) return;
-    throw error;
   }
 }

@@ -58,10 +58,11 @@ export class Stager {
     const file = this.#files.get(token);
     if (file === undefined) return;
     this.#files.delete(token);
-    await this.#remove(file.pathIndex, token);
+    await this.remove(file.pathIndex, token);
   }
 
-  async #remove(pathIndex: number, token: string): Promise<void> {
+  /** Remove a staging file that no record names. Never throws. */
+  async remove(pathIndex: number, token: string): Promise<void> {
     try {
       await Deno.remove(this.#layout.staged(pathIndex, token));
     } catch {
@@ -132,7 +133,7 @@ export class Stager {
       return { ...staged, ...sink.facts() };
     } catch (error) {
       request.relay?.abort();
-      await this.#remove(room.pathIndex, token);
+      await this.remove(room.pathIndex, token);
       throw this.#refusal(error, room.pathIndex);
     } finally {
       room.release();

@@ -1,0 +1,136 @@
+/**
+ * What an action does to the files of a store path.
+ *
+ * @module
+ */
+
+import type { UnsettledKind } from "@kedge/schema/db";
+import { exists, isMissing, removeSync, writeAllSync } from "./disk.ts";
+import { folderOf, type Layout } from "./layout.ts";
+
+/** An action of which the database still has the bytes or the token. */
+export interface Pending {
+  readonly number: number;
+  readonly id: string;
+  readonly epoch: number;
+  readonly version: number;
+  readonly kind: UnsettledKind;
+  readonly pathIndex: number;
+  readonly token: string;
+  readonly offset: number;
+  readonly replaces: boolean;
+  /** When it was stored, by the monotonic clock. */
+  readonly sinceMs: number;
+  /** Whether the disk shows it. */
+  done: boolean;
+}
+
+/** Does what actions say. */
+export class FileActions {
+  readonly #layout: Layout;
+  /** Folders made lately, of which the names may not be on the disk yet. */
+  readonly newFolders = new Set<string>();
+
+  /** Work on these store paths. */
+  constructor(layout: Layout) {
+    this.#layout = layout;
+  }
+
+  /**
+   * Carry out an action; may be done again.
+   *
+   * @throws What the system says.
+   */
+  perform(action: Pending, payload: Uint8Array | null): void {
+    const { pathIndex } = action;
+    const path = this.#layout.file(action.id, pathIndex);
+    switch (action.kind) {
+      case "write":
+        return this.#write(path, action, payload ?? new Uint8Array(0));
+      case "extend":
+        return extendFile(path, action.offset, payload ?? new Uint8Array(0));
+      case "join":
+        return; // the bytes were there before the record
+      case "rename": {
+        const from = this.#layout.staged(pathIndex, action.token);
+        return this.#inFolder(path, pathIndex, () => renameOnce(from, path));
+      }
+      case "unlink":
+        return removeSync(path);
+      default:
+        return action.kind satisfies never;
+    }
+  }
+
+  #write(path: string, action: Pending, payload: Uint8Array): void {
+    if (!action.replaces) {
+      try {
+        // Nobody sees the name before the index is told to show it.
+        return this.#inFolder(
+          path,
+          action.pathIndex,
+          () => Deno.writeFileSync(path, payload, { createNew: true }),
+        );
+      } catch (error) {
+        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      }
+    }
+    const temporary = this.#layout.staged(
+      action.pathIndex,
+      `write-${action.number}`,
+    );
+    Deno.writeFileSync(temporary, payload);
+    this.#inFolder(
+      path,
+      action.pathIndex,
+      () => Deno.renameSync(temporary, path),
+    );
+  }
+
+  /** Do something that needs the folder of `path`; make it when missing. */
+  #inFolder(path: string, pathIndex: number, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      if (!this.isMounted(pathIndex)) {
+        throw new Error("its marker file is gone: is the disk mounted?");
+      }
+      const folder = folderOf(path);
+      Deno.mkdirSync(folder, { recursive: true });
+      this.newFolders.add(folder);
+      act();
+    }
+  }
+
+  /** Whether the store path is there: never make one on the wrong disk. */
+  isMounted(pathIndex: number): boolean {
+    return exists(this.#layout.marker(pathIndex));
+  }
+}
+
+/** Put bytes at the end of a file, over whatever lies beyond. */
+function extendFile(path: string, offset: number, bytes: Uint8Array): void {
+  const file = Deno.openSync(path, { write: true });
+  try {
+    if (file.statSync().size < offset) {
+      throw new Deno.errors.NotFound("the file is shorter than the index says");
+    }
+    file.seekSync(offset, Deno.SeekMode.Start);
+    writeAllSync(file, bytes);
+    const end = offset + bytes.length;
+    if (file.statSync().size > end) file.truncateSync(end);
+  } finally {
+    file.close();
+  }
+}
+
+/** Rename; the token may have been renamed before a crash. */
+function renameOnce(from: string, to: string): void {
+  try {
+    Deno.renameSync(from, to);
+  } catch (error) {
+    if (isMissing(error) && !exists(from) && exists(to)) return;
+    throw error;
+  }
+}
