@@ -30,6 +30,8 @@ interface Operation {
   /** The record as peers get it. */
   readonly encoded: Uint8Array;
   readonly idempotencyKey: string | undefined;
+  /** Whether its answer waits for peers. */
+  readonly isAwaited: boolean;
   readonly resolve: (commitment: Commitment) => void;
   readonly reject: (problem: Problem) => void;
   /** Only the owner may make it. */
@@ -48,8 +50,8 @@ export interface CommitsOptions {
   lookup(id: string): FileEntry | undefined;
   /** Tell the core. */
   input(input: ReplicaInput): void;
-  /** There is a new record to send. */
-  appended(): void;
+  /** There is a new record to send; `isAwaited` when somebody waits for it. */
+  appended(isAwaited: boolean): void;
 }
 
 /** See the module comment. */
@@ -62,12 +64,16 @@ export class Commits {
   #written: number;
   #durable: number;
   #isTelling = false;
+  /** Up to here the core was told what is stored. */
+  #told: number;
+  /** The last record that is sent only once it is stored. */
+  #heldBack = 0;
   #failure: string | undefined;
 
   /** Nothing is on its way yet. */
   constructor(options: CommitsOptions) {
     this.#options = options;
-    this.#written = this.#durable = options.log.head();
+    this.#written = this.#durable = this.#told = options.log.head();
   }
 
   /** Changes that wait. */
@@ -95,6 +101,7 @@ export class Commits {
         // Before it has a number: what cannot be encoded must not leave a gap.
         encoded: encode(keyed, content),
         idempotencyKey,
+        isAwaited: level !== "A",
         resolve,
         reject,
         isOwners: origin !== undefined,
@@ -125,6 +132,7 @@ export class Commits {
     try {
       const { change, content, encoded, key } = this.#recordOf(operation);
       const storedFirst = operation.isOwners;
+      if (storedFirst) this.#heldBack = sequence;
       const { entry } = change;
       recent.push(sequence, { encoded, durable, storedFirst });
       this.#coming.set(entry.id, entry);
@@ -141,7 +149,7 @@ export class Commits {
       this.#failed(error);
       return;
     }
-    appended();
+    appended(operation.isAwaited);
   }
 
   /**
@@ -152,10 +160,12 @@ export class Commits {
   #recordOf(operation: Operation) {
     const { change, content, encoded, idempotencyKey: key } = operation;
     const { id } = change.entry;
-    const current = this.#coming.get(id) ?? this.#options.lookup(id);
-    const isFine = !operation.isOwners || current === undefined ||
-      mayFollow(current, change);
-    if (isFine) return { change, content, encoded, key };
+    const current = operation.isOwners
+      ? this.#coming.get(id) ?? this.#options.lookup(id)
+      : undefined;
+    if (current === undefined || mayFollow(current, change)) {
+      return { change, content, encoded, key };
+    }
     operation.isOvertaken = true;
     const nothing: Change = { entry: current, body: { kind: "none" } };
     const none: ContentSource = { kind: "none" };
@@ -220,8 +230,10 @@ export class Commits {
     queueMicrotask(() => {
       this.#isTelling = false;
       if (this.#failure !== undefined) return;
+      const told = this.#told;
+      this.#told = this.#written;
       this.#options.recent.stored(this.#written);
-      this.#options.appended(); // what had to be stored before it is sent
+      if (this.#heldBack > told) this.#options.appended(true);
       this.#options.input({
         kind: "logged",
         written: this.#written,

@@ -34,6 +34,12 @@ const FRAME_FULL_BYTES = 256 * 1024;
 /** Records wait for one another while this many bytes wait to be written. */
 const BUSY_BYTES = 32 * 1024;
 
+/**
+ * How long records that nobody waits for gather, in milliseconds: each frame
+ * costs both nodes as much as several records do.
+ */
+const GATHER_MS = 5;
+
 /** A place in a log: all up to here, and all earlier runs. */
 export interface LogPlace {
   readonly incarnation: number;
@@ -75,6 +81,9 @@ export class LogSender {
   #isScheduled = false;
   #notBelowEpoch = 0;
   #isStarted = false;
+  /** Whether to send what is new; until all of it is sent. */
+  #isUrgent = false;
+  #gathering: ReturnType<typeof setTimeout> | undefined;
 
   /** A sender that sends nothing before {@linkcode start}. */
   constructor(options: LogSenderOptions) {
@@ -126,8 +135,23 @@ export class LogSender {
     this.poke();
   }
 
-  /** There may be something to send. Gathers what comes in the same turn. */
+  /** There is something to send. Gathers what comes in the same turn. */
   poke(): void {
+    this.#isUrgent = true;
+    this.#goOn();
+  }
+
+  /** There is something to send that nobody waits for. */
+  pokeSoon(): void {
+    if (this.#isUrgent) return this.#goOn();
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined;
+      this.poke();
+    }, GATHER_MS);
+  }
+
+  /** There may be more to send, or room for it. */
+  #goOn(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     queueMicrotask(() => {
@@ -157,7 +181,7 @@ export class LogSender {
       done++;
     }
     if (done > 0) this.#underWay.splice(0, done);
-    this.poke();
+    this.#goOn();
     return true;
   }
 
@@ -183,7 +207,7 @@ export class LogSender {
 
   #sendNow(): void {
     const { link } = this.#options;
-    if (!this.#isStarted || this.#isPaused()) return;
+    if (!this.#isStarted || !this.#isUrgent || this.#isPaused()) return;
     while (
       link.closedWhy === undefined && !this.#isReading &&
       link.queuedBytes < BUSY_BYTES && this.#underWayBytes < WINDOW_BYTES_MAX
@@ -191,7 +215,10 @@ export class LogSender {
       if (this.#sent.incarnation !== this.#options.log.incarnation) {
         this.#sent = this.#nextPlace();
       }
-      if (this.#isCaughtUp()) return;
+      if (this.#isCaughtUp()) {
+        this.#isUrgent = false;
+        return;
+      }
       if (!this.#sendRecent()) {
         this.#isReading = true;
         void this.#sendFromLog();

@@ -97,6 +97,22 @@ Deno.test("LogSender sends nothing before it is started, then all of it", async 
   assert.equal(rig.paced, 0, "what is in memory is not catching up");
 });
 
+Deno.test("LogSender gathers what nobody waits for, until somebody does", async () => {
+  const rig = new Rig();
+  const sender = await rig.sender();
+  sender.start();
+  await rig.add();
+  sender.pokeSoon();
+  await Promise.resolve();
+  assert.equal(sender.underWayBytes, 0, "it waits for more");
+  await rig.add();
+  sender.poke();
+  await rig.has("1/1@1", "1/2@1");
+  await rig.add();
+  sender.pokeSoon();
+  await rig.has("1/1@1", "1/2@1", "1/3@1");
+});
+
 Deno.test("LogSender reads old runs from the log, at the pace of catching up", async () => {
   const rig = new Rig();
   const { change } = await stageFile(rig.store, Uint8Array.of(1));

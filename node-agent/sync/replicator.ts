@@ -116,7 +116,7 @@ export class GroupReplicator implements Replicator {
       recent: this.#recent,
       lookup: (id) => options.files.lookup(id),
       input: (input) => this.#loop.input(input),
-      appended: () => this.#sessions.poke(),
+      appended: (isAwaited) => this.#sessions.poke(isAwaited),
     });
     this.#sessions = this.#makeSessions();
     this.#links = this.#makeLinks(identity);

@@ -148,9 +148,12 @@ export class Sessions {
     return this.#inboxes.get(peer)?.waitingBytes ?? 0;
   }
 
-  /** There is a new record of ours. */
-  poke(): void {
-    for (const session of this.#sessions.values()) session.sender?.poke();
+  /** There is a new record of ours; `isAwaited` when somebody waits for it. */
+  poke(isAwaited: boolean): void {
+    for (const { sender } of this.#sessions.values()) {
+      if (isAwaited) sender?.poke();
+      else sender?.pokeSoon();
+    }
   }
 
   /** Stop all timers. */
