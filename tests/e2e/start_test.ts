@@ -7,7 +7,7 @@
 
 import assert from "node:assert/strict";
 import { readFile, readStatus } from "../helpers/api.ts";
-import { Child } from "../helpers/child.ts";
+import { Child, run } from "../helpers/child.ts";
 import { eventually, within } from "../helpers/eventually.ts";
 import { isRunning } from "../helpers/proc.ts";
 import { markedProcesses, Scope } from "../helpers/scope.ts";
@@ -112,6 +112,44 @@ Deno.test("--groups and --replicas scale it", async () => {
   await stopAndExpectNothing(scope, child);
 });
 
+// 5 s
+Deno.test("--tls serves HTTPS with an authority of its own", async () => {
+  await using scope = new Scope();
+  const dir = await scope.tempDir();
+  const { child, ready, data } = await startStack(scope, {
+    data: `${dir}/kedge-data`,
+    flags: ["--tls"],
+  });
+  const ca = await authorityIn(`${data}/tls`);
+  const curl = async (...words: string[]) => {
+    const { code, stdout, stderr } = await run([
+      ...["curl", "-sSfL", "--cacert", ca] as const,
+      ...words,
+    ]);
+    assert.equal(code, 0, `curl ${words.join(" ")}: ${stderr}`);
+    return stdout;
+  };
+  await Deno.writeTextFile(`${dir}/note.txt`, "over TLS");
+  assert.match(ready.tracker, /^https:/);
+  const answer = await curl(
+    ...["-T", `${dir}/note.txt`, `${ready.tracker}/v1/files/note.txt`],
+  );
+  const { id } = JSON.parse(answer) as { id: string };
+  for (const { url } of ready.agents) {
+    assert.match(url, /^https:/);
+    assert.equal(await curl(`${url}/${id}`), "over TLS");
+  }
+  const plain = await run([
+    "curl",
+    "-sS",
+    "-m",
+    "5",
+    `${ready.tracker}/health`,
+  ]);
+  assert.notEqual(plain.code, 0, "an unknown authority is not trusted");
+  await stopAndExpectNothing(scope, child);
+});
+
 // 8 s
 Deno.test("people get lines to paste, and no orphans when it is killed", async () => {
   await using scope = new Scope();
@@ -148,6 +186,14 @@ function assertShape(
   }
   const nodes = new Set(ready.agents.map(({ node }) => node));
   assert.equal(nodes.size, groups * replicas, "numbers are unique");
+}
+
+/** The certificate of the authority that `--tls` made. */
+async function authorityIn(dir: string): Promise<string> {
+  for await (const { name } of Deno.readDir(dir)) {
+    if (/ca.*\.(pem|crt)$/.test(name)) return `${dir}/${name}`;
+  }
+  return assert.fail(`no authority in ${dir}`);
 }
 
 async function stopAndExpectNothing(
