@@ -246,10 +246,19 @@ export class Finisher {
       this.#blocked.add(row.id);
       return true;
     }
-    if (isRight()) return markDone(), true;
-    // Mostly the last ones alone were not done. What comes before a "join"
-    // was flushed with it, and would destroy its bytes.
+    // What comes before a "join" was flushed with it, and would destroy its
+    // bytes.
     const first = actions.findLastIndex(({ kind }) => kind === "join") + 1;
+    // A token that is there was not renamed, even if the old content begins
+    // like the new one, as after a truncate.
+    const renames = actions.findIndex(({ kind, pathIndex, token }) =>
+      kind === "rename" && exists(this.#layout.staged(pathIndex, token))
+    );
+    if (renames >= first) {
+      for (const action of actions.slice(renames)) this.#again(action);
+    }
+    if (isRight()) return markDone(), true;
+    // Mostly the last ones alone were not done.
     for (let count = 1;; count *= 2) {
       const from = Math.max(first, actions.length - count);
       for (const action of actions.slice(from)) this.#again(action);
