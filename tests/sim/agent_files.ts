@@ -294,7 +294,11 @@ export class AgentFiles {
   }
 
   /** The content of a record whose base is not here. */
-  contentFor(peer: NodeId, record: SimRecord, then: () => void): void {
+  contentFor(
+    peer: NodeId,
+    record: SimRecord,
+    then: (isLost: boolean) => void,
+  ): void {
     const { links } = this.#agent;
     const close = this.#opened();
     const { id } = record.change.entry;
@@ -304,11 +308,12 @@ export class AgentFiles {
         state?.entry.state === "tombstone";
       if (state === undefined || !isWhole) {
         close();
-        return this.#agent.after(100, then);
+        // The bytes are gone where they were made: the log must go on.
+        return this.#agent.after(100, () => then(state !== undefined));
       }
       this.#adopt([state], () => {
         close();
-        then();
+        then(false);
       });
     });
   }

@@ -51,6 +51,8 @@ export class AgentLinks {
   readonly #taken = new Map<NodeId, Positions>();
   /** Origins of which something was stored since the last flush. */
   readonly #unflushed = new Set<NodeId>();
+  /** Records whose bytes are nowhere any more. */
+  readonly #lost = new Set<number>();
   #numbers = 0;
 
   constructor(agent: SimAgent) {
@@ -391,10 +393,15 @@ export class AgentLinks {
       record,
     });
     this.#unflushed.add(link.peer);
-    const stored = store.apply(link.peer, incarnation, sequence, record);
+    const isHole = record.isHole || this.#lost.has(record.serial);
+    const taken = isHole ? { ...record, isHole } : record;
+    const stored = store.apply(link.peer, incarnation, sequence, taken);
     if (stored !== "needs-content") return;
     world.mark("record without its base");
-    files.contentFor(link.peer, record, () => this.#startOver(link));
+    files.contentFor(link.peer, record, (isLost) => {
+      if (isLost) this.#lost.add(record.serial);
+      this.#startOver(link);
+    });
   }
 
   /** Positions did not move: let the peer send from there again. */

@@ -148,12 +148,13 @@ function differingFile(a: SimAgent, b: SimAgent): string | undefined {
       continue;
     }
     const other = b.store.files.get(id);
+    // The newest bytes are gone from every disk: each keeps what it has.
+    if (file.content === undefined && other !== undefined) continue;
+    if (other !== undefined && other.content === undefined) continue;
     if (other === undefined || compareEntries(file.entry, other.entry) !== 0) {
       return id;
     }
-    // Damaged bytes are repaired when they are read.
-    if (file.content === undefined || other.content === undefined) continue;
-    if (file.content.join() !== other.content.join()) return id;
+    if (file.content?.join() !== other.content?.join()) return id;
   }
   return undefined;
 }
