@@ -21,7 +21,6 @@ import { LogReader } from "./log_reader.ts";
 import type { StoredFiles, StoreParts } from "./local_files.ts";
 import type { Step } from "./merge_core.ts";
 import { mustWait, type Prepared, Preparer } from "./preparer.ts";
-import { RecentRecords } from "./recent_records.ts";
 import type { Op, Opened, RememberedKey } from "./worker_messages.ts";
 
 /** What a log begins with. */
@@ -44,7 +43,6 @@ export class StoredLog implements ChangeLog {
   readonly #files: StoredFiles;
   readonly #preparer: Preparer;
   readonly #positions = new Map<string, SyncPosition>();
-  readonly #recent = new RecentRecords();
   readonly #reader: LogReader;
   #register: GroupRegister | undefined;
   #head: number;
@@ -123,7 +121,6 @@ export class StoredLog implements ChangeLog {
     this.#handOver(step);
     const { applied } = await stored;
     this.#head = Math.max(this.#head, sequence);
-    this.#recent.add(record);
     this.#files.release(id);
     await this.#tidy([step], applied);
     await this.#drop(record.content);
@@ -252,10 +249,7 @@ export class StoredLog implements ChangeLog {
     let bytes = 0;
     let next = sequence;
     while (found.length < limit.records && bytes < limit.bytes) {
-      const record = incarnation === this.incarnation
-        ? this.#recent.get(next + 1) ??
-          await this.#reader.after(incarnation, next)
-        : await this.#reader.after(incarnation, next);
+      const record = await this.#reader.after(incarnation, next);
       if (record === undefined) break;
       const length = record.content.kind === "inline"
         ? record.content.bytes.length

@@ -28,9 +28,9 @@ import type {
 } from "../ports.ts";
 import type { Editor } from "./editor.ts";
 import { exists } from "./disk.ts";
-import { Lately } from "./lately.ts";
 import type { Layout } from "./layout.ts";
 import type { ListQuery, LocalIndex } from "./local_index.ts";
+import { NewNames } from "./new_names.ts";
 import type { Edits } from "./edits.ts";
 import type { Pump } from "./pump.ts";
 import type { Body, Reader } from "./reader.ts";
@@ -41,8 +41,6 @@ import type { StorePaths } from "./store_paths.ts";
 export const KEY_LIFE_MS: number = IDEMPOTENCY_KEY_LIFE_MS;
 /** Names tried for one file. Source: FastDFS. */
 const NAME_TRIES_MAX = 10;
-/** Names given out and not yet stored that are remembered. */
-const RESERVED_COUNT_MAX = 100_000;
 
 /** How new files are named. */
 export interface Naming {
@@ -78,7 +76,7 @@ export interface StoreParts {
 export class StoredFiles implements LocalFiles {
   readonly #parts: StoreParts;
   readonly #naming: Naming;
-  readonly #reserved = new Lately<true>(RESERVED_COUNT_MAX);
+  readonly #names: NewNames;
   /** Files placed so far, for the directories. */
   placed: number;
 
@@ -87,6 +85,14 @@ export class StoredFiles implements LocalFiles {
     this.#parts = parts;
     this.#naming = naming;
     this.placed = naming.placed;
+    this.#names = new NewNames({
+      sinceS: this.#nowS(),
+      isKnown: (id) => this.#parts.index.row(id) !== undefined,
+    });
+  }
+
+  #nowS(): number {
+    return Math.floor(this.#parts.clock.wallMs() / 1000) % 2 ** 32;
   }
 
   /** @inheritdoc */
@@ -120,13 +126,7 @@ export class StoredFiles implements LocalFiles {
   }): string {
     for (let attempt = 0; attempt < NAME_TRIES_MAX; attempt++) {
       const id = this.#name(options);
-      if (
-        this.#reserved.get(id) === true ||
-        this.#parts.index.row(id) !== undefined
-      ) {
-        continue;
-      }
-      this.#reserved.set(id, true);
+      if (!this.#names.take(id)) continue;
       this.placed++;
       return id;
     }
@@ -140,10 +140,10 @@ export class StoredFiles implements LocalFiles {
   }): string {
     const { node, group, subdirCount, rotateCount } = this.#naming;
     const { staged, extension, appender } = options;
-    const { clock, random } = this.#parts;
+    const { random } = this.#parts;
     const name = encodeFileName({
       origin: node,
-      createdS: Math.floor(clock.wallMs() / 1000) % 2 ** 32,
+      createdS: this.#nowS(),
       sizeBytes: staged.sizeBytes,
       crc32: staged.crc32,
       appender,
@@ -160,7 +160,7 @@ export class StoredFiles implements LocalFiles {
 
   /** The record of this file is stored: the index remembers it from now on. */
   release(id: string): void {
-    this.#reserved.delete(id);
+    this.#names.release(id);
   }
 
   /** @inheritdoc */

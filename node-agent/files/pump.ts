@@ -7,6 +7,7 @@
  */
 
 import { Problem } from "@kedge/schema";
+import { packOp } from "./op_codec.ts";
 import type {
   FromWorker,
   Op,
@@ -239,7 +240,7 @@ function packed(batch: readonly Waiting[]) {
   const bytes = new Uint8Array(total);
   let at = 0;
   const ops = batch.map(({ make, bodies }) => {
-    const op = make(at);
+    const op = packOp(make(at));
     for (const body of bodies) {
       bytes.set(body, at);
       at += body.length;

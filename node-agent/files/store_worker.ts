@@ -15,11 +15,13 @@ import { describeError, isMissing } from "./disk.ts";
 import { Finisher } from "./finisher.ts";
 import { Layout } from "./layout.ts";
 import { openStorePaths } from "./path_gate.ts";
+import { unpackOp } from "./op_codec.ts";
 import { Reserve } from "./reserve.ts";
 import { beginRun, sweepStaging } from "./run_start.ts";
 import { WriteStatements } from "./statements.ts";
 import type {
   FromWorker,
+  Op,
   Opened,
   PathState,
   ToWorker,
@@ -36,6 +38,11 @@ const SCAN_ROWS = 500;
 const CHANGE_BYTES = 2048;
 /** Larger than any ID: they begin with a letter or digit. */
 const BEYOND_IDS = "~";
+
+/** A batch with its ops unpacked. */
+type Batch = Omit<ToWorker & { readonly kind: "batch" }, "ops"> & {
+  readonly ops: readonly Op[];
+};
 
 /** One open database with its store paths. */
 class StoreWorker {
@@ -134,7 +141,7 @@ class StoreWorker {
   }
 
   /** Store a batch. */
-  batch(message: ToWorker & { kind: "batch" }): void {
+  batch(message: Batch): void {
     const { request, ops, bytes, durable } = message;
     if (this.#failed !== undefined) {
       return say({ kind: "failed", request, why: this.#failed });
@@ -155,7 +162,7 @@ class StoreWorker {
     if (this.#walBytes > this.#options.checkpointBytes) this.#checkpoint();
   }
 
-  #beforeFence(op: (ToWorker & { kind: "batch" })["ops"][number]): void {
+  #beforeFence(op: Op): void {
     if (op.kind !== "fence") return;
     const { pathIndex, reason } = op;
     const isFenced = reason !== null;
@@ -164,7 +171,7 @@ class StoreWorker {
       : { state: "writable", reason: undefined };
   }
 
-  #commit(message: ToWorker & { kind: "batch" }) {
+  #commit(message: Batch) {
     const { ops, bytes, durable } = message;
     try {
       return this.#committer.commit(ops, bytes, durable);
@@ -362,7 +369,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     case "open":
       return open(data.options);
     case "batch":
-      return worker?.batch(data);
+      return worker?.batch({ ...data, ops: data.ops.map(unpackOp) });
     case "digests":
       return worker?.digests(data.request);
     case "settle":

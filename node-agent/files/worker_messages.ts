@@ -11,6 +11,7 @@
 import type { ProblemSlug, StorePathReport } from "@kedge/schema";
 import type { Applied } from "../ports.ts";
 import type { Step } from "./merge_core.ts";
+import type { PackedOp } from "./op_codec.ts";
 
 /** What the worker is started with. */
 export interface WorkerOptions {
@@ -103,7 +104,7 @@ export type ToWorker =
     readonly kind: "batch";
     readonly request: number;
     readonly durable: boolean;
-    readonly ops: readonly Op[];
+    readonly ops: readonly PackedOp[];
     readonly bytes: Uint8Array<ArrayBuffer>;
   }
   | { readonly kind: "digests"; readonly request: number }
