@@ -23,6 +23,16 @@ export function isMissing(error: unknown): boolean {
   return errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR";
 }
 
+/**
+ * Whether a failed read says something about the content: it is not there, or
+ * the disk cannot give it. Anything else (too many open files, no memory, a
+ * read that was called off) says nothing.
+ */
+export function isContentFault(error: unknown): boolean {
+  return isMissing(error) ||
+    ["EIO", "EBADMSG", "EUCLEAN"].includes(errorCode(error));
+}
+
 /** A failure in words for an operator, without the stack. */
 export function describeError(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

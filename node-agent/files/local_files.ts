@@ -41,6 +41,8 @@ import type { StorePaths } from "./store_paths.ts";
 export const KEY_LIFE_MS: number = IDEMPOTENCY_KEY_LIFE_MS;
 /** Names tried for one file. Source: FastDFS. */
 const NAME_TRIES_MAX = 10;
+/** Damaged files that alarms tell of. */
+const DAMAGE_TOLD_MAX = 16;
 
 /** How new files are named. */
 export interface Naming {
@@ -77,6 +79,8 @@ export class StoredFiles implements LocalFiles {
   readonly #parts: StoreParts;
   readonly #naming: Naming;
   readonly #names: NewNames;
+  /** What was found wrong, by file ID. */
+  readonly #damage = new Map<string, string>();
   /** Files placed so far, for the directories. */
   placed: number;
 
@@ -255,7 +259,7 @@ export class StoredFiles implements LocalFiles {
     }
     const { id, epoch, version } = row;
     const { pump, index } = this.#parts;
-    this.#parts.alarms.add(`${id} is damaged here: ${why}`.slice(0, 300));
+    if (this.#damage.size < DAMAGE_TOLD_MAX) this.#damage.set(id, why);
     index.rows.forget(id);
     pump.store(
       () => ({ kind: "mark", id, epoch, version, damaged: true }),
@@ -288,6 +292,19 @@ export class StoredFiles implements LocalFiles {
     return this.#parts.pump.present;
   }
 
+  #damageAlarms(): string[] {
+    const { index } = this.#parts;
+    for (const id of this.#damage.keys()) {
+      const row = index.row(id);
+      const isMended = row === undefined || row.tombstone === 1 ||
+        row.damaged === 0;
+      if (isMended) this.#damage.delete(id);
+    }
+    return [...this.#damage].map(([id, why]) =>
+      `${id} is damaged here: ${why}`.slice(0, 300)
+    );
+  }
+
   /** @inheritdoc */
   alarms(): string[] {
     const { pump, paths, alarms, isDatabaseFull } = this.#parts;
@@ -295,7 +312,8 @@ export class StoredFiles implements LocalFiles {
       ? []
       : [`the log is closed: ${pump.failure}`.slice(0, 300)];
     const full = isDatabaseFull() ? ["the disk of the database is full"] : [];
-    return [...closed, ...full, ...paths.alarms(), ...alarms].slice(0, 32);
+    const rest = [...alarms, ...this.#damageAlarms()];
+    return [...closed, ...full, ...paths.alarms(), ...rest].slice(0, 32);
   }
 }
 

@@ -17,7 +17,12 @@ import {
 import type { FileRow } from "@kedge/schema/db";
 import type { ByteSpan } from "../ports.ts";
 import { unpackBlocks } from "./crc32.ts";
-import { describeError, readFull, readFullSync } from "./disk.ts";
+import {
+  describeError,
+  isContentFault,
+  readFull,
+  readFullSync,
+} from "./disk.ts";
 import { Lately } from "./lately.ts";
 
 /** Content on its way out. */
@@ -47,7 +52,7 @@ export class Reader {
    * Read a part of a file.
    *
    * @param span Inside the file.
-   * @throws {Problem} `damaged`.
+   * @throws {Problem} `damaged`, or `unavailable` when the read itself failed.
    */
   async read(file: Readable, span: ByteSpan): Promise<Body> {
     if (span.lengthBytes === 0) return new Uint8Array(0);
@@ -69,7 +74,7 @@ export class Reader {
         handle.close();
       }
     } catch (error) {
-      throw damage(file, describeError(error));
+      throw unreadable(file, error);
     }
     if (count < sizeBytes) throw damage(file, `${count} of ${sizeBytes} bytes`);
     if (crc32(bytes) !== wanted) throw damage(file, "the checksum is wrong");
@@ -86,7 +91,7 @@ export class Reader {
       handle = await Deno.open(file.path);
       info = await handle.stat();
     } catch (error) {
-      throw damage(file, describeError(error));
+      throw unreadable(file, error);
     }
     const { sizeBytes, id } = file.row;
     const print = fingerprint(file.row, info);
@@ -162,7 +167,7 @@ class CheckedBlocks {
     try {
       count = await readFull(this.#handle, bytes);
     } catch (error) {
-      throw damage(this.#file, describeError(error));
+      throw unreadable(this.#file, error);
     }
     if (count < length || crc32(bytes) !== this.#crcs[index]) {
       throw damage(this.#file, `block ${index} is wrong`);
@@ -180,23 +185,42 @@ class CheckedBlocks {
       onWhole();
       return first;
     }
+    let isCancelled = false;
+    let isReading = false;
     return new ReadableStream({
       pull: async (controller) => {
+        isReading = true;
         try {
-          controller.enqueue(this.#first ?? await this.#read());
+          const block = this.#first ?? await this.#read();
+          isReading = false;
+          // Closing under a read would make the read fail, and a good copy
+          // look damaged: so the one that comes last closes.
+          if (isCancelled) return this.#handle.close();
+          controller.enqueue(block);
           this.#first = undefined;
           if (this.#next <= this.#last) return;
           this.#handle.close();
           onWhole();
           controller.close();
         } catch (error) {
+          isReading = false;
           this.#handle.close();
-          controller.error(error);
+          if (!isCancelled) controller.error(error);
         }
       },
-      cancel: () => this.#handle.close(),
+      cancel: () => {
+        isCancelled = true;
+        if (!isReading) this.#handle.close();
+      },
     }, { highWaterMark: 1 });
   }
+}
+
+/** A read failed: is it the content, or only this read? */
+function unreadable(file: Readable, error: unknown): Problem {
+  const why = describeError(error);
+  if (isContentFault(error)) return damage(file, why);
+  return new Problem("unavailable", `Cannot read ${file.row.id} now: ${why}`);
 }
 
 function damage(file: Readable, why: string): Problem {

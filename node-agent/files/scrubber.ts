@@ -8,7 +8,7 @@
 import type { Clock, Log } from "../ports.ts";
 import type { FileRow } from "@kedge/schema/db";
 import { BlockChecksums } from "./crc32.ts";
-import { readFull } from "./disk.ts";
+import { isContentFault, readFull } from "./disk.ts";
 import type { Layout } from "./layout.ts";
 import { type LocalIndex, pause } from "./local_index.ts";
 import type { Pump } from "./pump.ts";
@@ -166,30 +166,41 @@ export class Scrubber {
   }
 
   async #file(row: FileRow, signal: AbortSignal): Promise<void> {
-    if (row.damaged === 0 && await this.#isGood(row, signal)) return;
+    const isGood = await this.#isGood(row, signal);
     if (signal.aborted) return;
+    if (isGood && row.damaged === 0) return;
     // Deleted or changed while it was read: the next round reads it again.
     const now = await this.#parts.index.stillRow(row.id);
     const isSame = now !== undefined && now.tombstone === 0 &&
       now.epoch === row.epoch && now.version === row.version;
     if (!isSame) return;
-    const isRepaired = await this.#repair(row);
+    // A mark over bytes that are right was a mistake, or a disk came back.
+    const isRepaired = isGood
+      ? await this.#mark(row, false)
+      : await this.#repair(row);
     const { repaired, damaged } = this.#place;
     this.#place = isRepaired
       ? { ...this.#place, repaired: repaired + 1 }
       : { ...this.#place, damaged: damaged + 1 };
   }
 
-  async #repair(row: FileRow): Promise<boolean> {
+  async #mark(row: FileRow, damaged: boolean): Promise<boolean> {
     const { id, epoch, version } = row;
-    const { pump, index, log } = this.#parts;
+    const { pump, index } = this.#parts;
     index.rows.forget(id);
     await pump.store(
-      () => ({ kind: "mark", id, epoch, version, damaged: true }),
+      () => ({ kind: "mark", id, epoch, version, damaged }),
       [],
       false,
     );
     index.rows.forget(id);
+    return true;
+  }
+
+  async #repair(row: FileRow): Promise<boolean> {
+    const { id } = row;
+    const { log } = this.#parts;
+    await this.#mark(row, true);
     const isRepaired = await this.#options.repair(id).catch(() => false);
     log.warn(
       isRepaired ? "a bad copy was repaired" : "a bad copy stays bad",
@@ -203,13 +214,15 @@ export class Scrubber {
     try {
       const path = this.#parts.layout.file(row.id, row.pathIndex);
       file = await Deno.open(path);
-    } catch {
-      return false;
+    } catch (error) {
+      if (isContentFault(error)) return false;
+      throw error; // too many open files, say: not the file's fault
     }
     try {
       return await this.#hasContent(file, row, signal);
-    } catch {
-      return false; // it cannot be read
+    } catch (error) {
+      if (isContentFault(error)) return false;
+      throw error;
     } finally {
       file.close();
     }

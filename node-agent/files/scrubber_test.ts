@@ -93,3 +93,29 @@ Deno.test("a scrub that was stopped goes on where it was", async () => {
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+Deno.test("a scrub takes back a mark over bytes that are right", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-store-" });
+  try {
+    const store = await TestStore.open(dir);
+    const { log } = store.store;
+    const bytes = someBytes(300_000);
+    const entry = await store.upload(bytes);
+    await store.store.settle(0);
+    const path = diskPath(dir, entry.id);
+    await Deno.rename(path, `${path}.away`);
+    await assert.rejects(store.read(entry), { slug: "damaged" });
+    assert.equal((await log.damaged(10)).length, 1);
+    await Deno.rename(`${path}.away`, path);
+    const repair = () => Promise.resolve(false); // nobody else has it
+    const scrubber = store.store.scrubber({ bytesPerS: 0, repair });
+    const found = await scrubber.run(new AbortController().signal);
+    assert.equal(found?.repaired, 1);
+    assert.equal(found.damaged, 0);
+    assert.deepEqual(await store.read(entry), bytes);
+    assert.deepEqual(store.store.files.alarms(), []);
+    await store.close();
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});

@@ -256,3 +256,18 @@ Deno.test("of two files with one key every node remembers the later epoch's", ()
       await two.close();
     }
   }));
+
+Deno.test("a reader that goes away in the middle damages nothing", () =>
+  withStore(async (store) => {
+    const entry = await store.upload(someBytes(6 * MIB));
+    await store.store.settle(0);
+    for (let turn = 0; turn < 60; turn++) {
+      const body = await store.store.files.read(entry);
+      assert(body instanceof ReadableStream);
+      const reader = body.getReader();
+      for (let block = 0; block < turn % 4; block++) await reader.read();
+      await reader.cancel();
+    }
+    assert.deepEqual(await store.store.log.damaged(10), []);
+    assert.deepEqual(await store.read(entry), someBytes(6 * MIB));
+  }));
