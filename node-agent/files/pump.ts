@@ -6,6 +6,7 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
 import { Problem } from "@kedge/schema";
 import { packOp } from "./op_codec.ts";
 import type {
@@ -108,8 +109,8 @@ export class Pump {
 
   async #run(): Promise<void> {
     this.#isBusy = true;
-    await Promise.resolve(); // let the callers of this turn join
     while (this.#waiting.length > 0) {
+      await new Promise(setImmediate); // let the callers of this turn join
       const batch = this.#take();
       const { ops, bytes, durable } = packed(batch);
       const answer = await this.#ask(
