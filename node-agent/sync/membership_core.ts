@@ -114,20 +114,20 @@ export class Membership {
   /**
    * The next step.
    *
-   * @param canStore Whether this node can take anything in; without that it
-   * cannot join.
+   * @param canHold Whether this node can take anything in and has what it took;
+   * without that it cannot join.
    */
   step(
     register: GroupRegister,
     nowMs: number,
-    canStore: boolean,
+    canHold: boolean,
   ): MembershipStep {
     if (isInSync(register, this.#parts.node)) {
       return this.isSuspect
         ? this.#recover(register, nowMs)
         : this.#keepEqual(register, nowMs);
     }
-    return canStore ? this.#join(register, nowMs) : NOTHING;
+    return canHold ? this.#join(register, nowMs) : NOTHING;
   }
 
   /**

@@ -72,6 +72,8 @@ export class ReplicaCore {
   #frozen: string | undefined;
   #confirmedEpoch = 0;
   #readOnly: string | undefined;
+  /** Why files may be gone from our disks; our index is whole. */
+  #filesLost: string | undefined;
   #effects: ReplicaEffect[] = [];
   readonly #blockedSinceMs: LateTerms["blockedSinceMs"] = (position) =>
     this.#commits.blockedSinceMs(position);
@@ -179,6 +181,8 @@ export class ReplicaCore {
         return this.#settle();
       case "log-failed":
         return this.#onLogFailed(input.why);
+      case "files-lost":
+        return this.#onFilesLost(input.why);
       case "register":
         return this.#onRegister(input.register, input.askedUnder);
       case "confirm":
@@ -222,6 +226,16 @@ export class ReplicaCore {
     this.#readOnly = why;
     this.#effects.push({ kind: "alarm", why: `read-only: ${why}` });
     this.#giveUp(ALL_LEVELS, why);
+    this.#act();
+  }
+
+  /** Leave the set to whoever has the bytes; stay out while they are gone. */
+  #onFilesLost(why: string | undefined): void {
+    if (this.#filesLost === why) return;
+    this.#filesLost = why;
+    if (why !== undefined) {
+      this.#effects.push({ kind: "alarm", why: `files may be lost: ${why}` });
+    }
     this.#act();
   }
 
@@ -434,9 +448,9 @@ export class ReplicaCore {
     if (register === undefined || this.#frozen !== undefined) return;
     if (!isMember(register, this.node)) return;
     this.#effects.push(...this.#peers.promises());
-    const canStore = this.#readOnly === undefined &&
-      !this.#storeDiffers(register);
-    const step = this.#membership.step(register, this.#nowMs, canStore);
+    const canHold = this.#readOnly === undefined &&
+      this.#filesLost === undefined && !this.#storeDiffers(register);
+    const step = this.#membership.step(register, this.#nowMs, canHold);
     this.#effects.push(...step.effects);
     if (!this.#requests.ready(this.#nowMs)) return;
     if (step.grows) {
@@ -449,6 +463,7 @@ export class ReplicaCore {
       store: this.store,
       suspicion: this.#membership.suspicion,
       cannotStore: this.#readOnly !== undefined,
+      filesLost: this.#filesLost !== undefined,
       another: this.#peers.hasAnother(),
       late: this.#peers.late(this.#lateTerms()),
       nowMs: this.#nowMs,

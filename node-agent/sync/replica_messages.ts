@@ -74,6 +74,11 @@ export type ReplicaInput =
   }
   /** Our log can no longer be written. */
   | { readonly kind: "log-failed"; readonly why: string }
+  /**
+   * Files of this node may be gone with their disk (`disks_core.ts`), or no
+   * longer are when `why` is missing. The index and the log are whole.
+   */
+  | { readonly kind: "files-lost"; readonly why: string | undefined }
   /** A peer is connected and authenticated. */
   | LinkRef & {
     readonly kind: "linked";

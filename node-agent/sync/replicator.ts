@@ -41,6 +41,7 @@ import type {
 import { Alarms } from "./alarms.ts";
 import { Commits } from "./commits.ts";
 import { CoreLoop } from "./core_loop.ts";
+import { lostFiles } from "./disks_core.ts";
 import { perform } from "./effects.ts";
 import type { LinkIdentity } from "./greeting.ts";
 import type { GroupView } from "./group_view.ts";
@@ -61,6 +62,8 @@ import { Transfers } from "./transfers.ts";
 
 /** Pause between two ticks of the core, in milliseconds. */
 const TICK_MS = 100;
+/** Pause between two looks at the disks, in milliseconds. */
+const DISKS_MS = 1000;
 /** An event loop that stood still for longer than this is an alarm, in ms. */
 const LAG_ALARM_MS = 500;
 
@@ -80,6 +83,7 @@ export class GroupReplicator implements Replicator {
   readonly #repairer: Repairer;
   #listener: PeerListener | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
+  #disksDueMs = 0;
   #stopped: string | undefined;
 
   /** A replicator that does nothing before {@linkcode start}. */
@@ -135,6 +139,7 @@ export class GroupReplicator implements Replicator {
       listen,
       (channel) => this.#links.accept(channel),
     );
+    this.#lookAtDisks();
     this.#membership.start();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
@@ -166,6 +171,11 @@ export class GroupReplicator implements Replicator {
     }
     this.#loop.input({ kind: "confirm", register });
     return register;
+  }
+
+  /** Records may be gone here and the group has not made up for them yet. */
+  get isSuspect(): boolean {
+    return this.#core.isSuspect;
   }
 
   /** What `kedge status` shows. */
@@ -356,7 +366,15 @@ export class GroupReplicator implements Replicator {
     this.#links.tick(nowMs);
     this.#transfers.tick(nowMs);
     if (this.#core.register !== undefined) this.#repairer.tick(nowMs);
+    if (nowMs >= this.#disksDueMs) this.#lookAtDisks();
     this.#loop.input({ kind: "tick", nowMs });
+  }
+
+  #lookAtDisks(): void {
+    const { files, clock } = this.#options;
+    this.#disksDueMs = clock.monotonicMs() + DISKS_MS;
+    const why = lostFiles(files.storePaths(), files.fileCount());
+    this.#loop.input({ kind: "files-lost", why });
   }
 
   get #view(): GroupView {

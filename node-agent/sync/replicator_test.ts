@@ -483,3 +483,42 @@ Deno.test("status() tells peers, lag and role", async () => {
   assert.equal(peer?.linked, true);
   assert.equal(peer?.required, true);
 });
+
+Deno.test("a member whose disk is gone leaves the set, and stays out", async () => {
+  const { group, first, second } = await pair();
+  using _ = group;
+  const { entry } = await upload(first, "on both disks");
+  second.store.faults.path = "missing";
+  await group.insync(1); // although nobody writes
+  const { epoch } = group.tracker.current;
+  await pause(600); // several times as long as coming back takes
+  assert.deepEqual(group.tracker.current.insync, [1]);
+  assert.equal(group.tracker.current.epoch, epoch);
+  // Its index knows no delete for sure, so each read is asked about.
+  assert.deepEqual(second.replicator.mayRead(), { ok: true, confirm: true });
+
+  group.stop(2);
+  const again = group.start(second.store);
+  await eventually(
+    () => again.lines.some((line) => line.startsWith("linked")),
+    { what: "the link", pauseMs: 10 },
+  );
+  await pause(300);
+  assert.deepEqual(group.tracker.current.insync, [1]);
+  second.store.faults.path = "writable";
+  await group.insync(1, 2);
+  assert.deepEqual(again.store.lookup(entry.id), entry);
+});
+
+Deno.test("the last good member keeps the set although its disk is gone", async () => {
+  const { group, first } = await pair();
+  using _ = group;
+  await upload(first, "on both disks");
+  group.stop(2);
+  first.store.faults.path = "missing";
+  await upload(first, "shrinks the other out", "A");
+  await group.insync(1);
+  await pause(1500);
+  assert.deepEqual(group.tracker.current.insync, [1]);
+  assert.deepEqual(first.replicator.mayRead(), { ok: true });
+});

@@ -6,6 +6,7 @@
  * | - | ------------------------------------------------ | -------------------------- |
  * | 1 | the register names another database for us       | `reset` us                 |
  * | 2 | we cannot store any more, another is in sync     | `reset` us                 |
+| 2 | files are gone with a disk, another is in sync   | `reset` us, stay out       |
  * | 3 | we may have lost records, another is in sync     | `reset` us, then join      |
  * | 4 | we may have lost records, nobody else is in sync | `renew`, after asking      |
  * | 5 | a peer in sync keeps an answer waiting           | `shrink` it                |
@@ -39,6 +40,8 @@ export interface WantView {
   readonly store: string;
   readonly suspicion: Suspicion;
   readonly cannotStore: boolean;
+  /** Files are gone with their disk; our index and our log are whole. */
+  readonly filesLost: boolean;
   /** Another member in sync is connected, with its own database. */
   readonly another: boolean;
   /** The required peer that keeps an answer waiting. */
@@ -58,6 +61,8 @@ export function wantedChange(view: WantView): RegisterChange | undefined {
   if (view.rules.checkStores && me.store !== store) return reset;
   if (!inSync) return undefined;
   if (view.cannotStore) return view.another ? reset : undefined;
+  // Without another we go on: other disks of ours may still take files.
+  if (view.filesLost && view.another) return reset;
   if (view.suspicion !== undefined) {
     if (!isLast) return view.another ? reset : undefined;
     const untilMs = view.suspicion.untilMs;

@@ -19,6 +19,17 @@ Deno.test("who cannot store leaves the set to another, never to nobody", () => {
   assert.equal(wanted({ cannotStore: true, another: false }), undefined);
 });
 
+Deno.test("whose files are gone leaves the set to another, else goes on", () => {
+  assert.deepEqual(wanted({ filesLost: true }), RESET);
+  const alone = { filesLost: true, another: false };
+  assert.equal(wanted(alone), undefined);
+  assert.deepEqual(wanted({ ...alone, late: newPeer(2) }), {
+    kind: "shrink",
+    node: 2,
+    by: 1,
+  });
+});
+
 Deno.test("who may have lost records leaves, or asks around and renews", () => {
   const suspicion = { untilMs: undefined };
   assert.deepEqual(wanted({ suspicion }), RESET);
@@ -60,6 +71,7 @@ function wanted(change: Partial<WantView>) {
     store: STORE,
     suspicion: undefined,
     cannotStore: false,
+    filesLost: false,
     another: true,
     late: undefined,
     nowMs: 100,

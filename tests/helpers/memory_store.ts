@@ -42,6 +42,8 @@ interface Held {
 export interface MemoryStoreFaults {
   /** Thrown by every write from now on. */
   write?: Error | undefined;
+  /** State of the only store path. */
+  path?: StorePathReport["state"] | undefined;
   /** Every write waits for this first. */
   delay?: (() => Promise<void>) | undefined;
 }
@@ -150,7 +152,8 @@ export class MemoryStore implements LocalFiles, ChangeLog {
   }
 
   storePaths(): StorePathReport[] {
-    return [{ index: 0, totalBytes: 1e12, freeBytes: 9e11, state: "writable" }];
+    const state = this.faults.path ?? "writable";
+    return [{ index: 0, totalBytes: 1e12, freeBytes: 9e11, state }];
   }
 
   fileCount(): number {
