@@ -57,7 +57,11 @@ Deno.test("S11, S12: one data directory, one agent", async (t) => {
     await Promise.race([child.status, pause(6_000)]);
     await child.kill();
     await cluster.untilInSync();
-    const answer = await api.upload(text("after the clone"), { level: "C" });
+    // Until b reports again, the tracker may still send us to the dead clone.
+    const answer = await eventually(
+      () => api.upload(text("after the clone"), { level: "C" }),
+      { what: "an upload after the clone" },
+    );
     for (const { url } of [a, b]) {
       assert.deepEqual(await readFile(url, answer.id), text("after the clone"));
     }
