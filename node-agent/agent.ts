@@ -91,7 +91,7 @@ async function runOnce(
       marker.failed().catch(() => {});
     },
   });
-  const life = new Life(config, surroundings, { admission, store });
+  const life = new Life(config, surroundings, { admission, store, marker });
   try {
     await life.begin(await marker.begin(isNew));
     const restart = await life.untilEnd(signal);
@@ -122,6 +122,7 @@ class Life {
   readonly #surroundings: AgentSurroundings;
   readonly #admission: Admission;
   readonly #store: Store;
+  readonly #marker: RunMarker;
   readonly #cache: ReplyCache;
   readonly #clock = new TrackerClock(systemClock);
   readonly #restart = Promise.withResolvers<string>();
@@ -133,8 +134,13 @@ class Life {
   constructor(
     config: AgentConfig,
     surroundings: AgentSurroundings,
-    parts: { readonly admission: Admission; readonly store: Store },
+    parts: {
+      readonly admission: Admission;
+      readonly store: Store;
+      readonly marker: RunMarker;
+    },
   ) {
+    this.#marker = parts.marker;
     this.#config = config;
     this.#surroundings = surroundings;
     this.#admission = parts.admission;
@@ -168,6 +174,7 @@ class Life {
       cachedReply,
       report,
     });
+    this.#replicator = replicator;
     this.#scrubs = new ScrubSchedule(this.#config, {
       store: this.#store,
       replicator,
@@ -219,6 +226,11 @@ class Life {
     return this.#config.advertise ?? this.#server?.url ?? "";
   }
 
+  /** Every few seconds; the marker knows whether there is anything to do. */
+  async #trust(): Promise<void> {
+    await this.#marker.trust().catch(() => {});
+  }
+
   #replicate(given: {
     readonly mayHaveLost: boolean;
     readonly firstReply: HeartbeatReply | undefined;
@@ -246,6 +258,7 @@ class Life {
       cachedReply: given.cachedReply,
       onReply: (reply) => {
         this.#clock.heard(reply.clockMs);
+        if (this.#replicator?.isSuspect === false) void this.#trust();
         this.#cache.keep(reply);
       },
       defaultSettings: GroupSettings.parse({}),

@@ -12,11 +12,15 @@
 /** Where Linux tells the boot ID. */
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 
+/** What stands in the file when it is no boot ID. */
+const CLEAN = "clean";
+const FAILED = "failed";
+
 /** The marker of one data folder. */
 export class RunMarker {
   readonly #path: string;
   readonly #bootIdPath: string;
-  #hasFailed = false;
+  #isTrusted = true;
 
   /** Use `folder`, which exists. */
   constructor(folder: string, bootIdPath = BOOT_ID) {
@@ -29,25 +33,40 @@ export class RunMarker {
    *
    * @param isNew Whether there was nothing to lose: no database yet.
    * @returns Whether the run before may have lost writes: the machine has
-   * restarted since, without a clean stop. When unknown, `true`.
+   * restarted since, without a clean stop, or a write had failed. When unknown,
+   * `true`. It stays so, over any number of runs, until {@linkcode trust}.
    */
   async begin(isNew: boolean): Promise<{ readonly mayHaveLost: boolean }> {
     const before = await readIfPresent(this.#path);
-    const bootId = await readIfPresent(this.#bootIdPath);
-    await this.#write(bootId ?? "unknown");
-    if (isNew || before === "clean") return { mayHaveLost: false };
-    return { mayHaveLost: bootId === undefined || before !== bootId };
+    const bootId = await this.#bootId();
+    const mayHaveLost = !isNew && before !== CLEAN && before !== bootId;
+    this.#isTrusted = !mayHaveLost;
+    await this.#write(mayHaveLost ? FAILED : bootId);
+    return { mayHaveLost };
+  }
+
+  /** What was lost is known and mended: the group said so. */
+  async trust(): Promise<void> {
+    if (this.#isTrusted) return;
+    this.#isTrusted = true;
+    await this.#write(await this.#bootId());
   }
 
   /** A write or a flush has failed: the next run must not trust this one. */
   async failed(): Promise<void> {
-    this.#hasFailed = true;
-    await this.#write("failed");
+    this.#isTrusted = false;
+    await this.#write(FAILED);
   }
 
   /** The run ended cleanly and everything is flushed. */
   async endCleanly(): Promise<void> {
-    if (!this.#hasFailed) await this.#write("clean");
+    if (this.#isTrusted) await this.#write(CLEAN);
+  }
+
+  /** An ID that no other boot has. */
+  async #bootId(): Promise<string> {
+    return await readIfPresent(this.#bootIdPath) ??
+      `unknown ${crypto.randomUUID()}`;
   }
 
   async #write(text: string): Promise<void> {

@@ -14,10 +14,17 @@ Deno.test("RunMarker suspects lost writes only after an unclean reboot", async (
     await Deno.remove(`${folder}/agent.run`);
     const unmarked = await begin("boot-1");
     assert.equal(unmarked.mayHaveLost, true, "a database without a marker");
+    await unmarked.marker.trust();
     const killed = await begin("boot-1");
     assert.equal(killed.mayHaveLost, false, "killed, same boot");
+    assert.equal((await begin("boot-2")).mayHaveLost, true, "rebooted");
+    const again = await begin("boot-2");
+    assert.equal(again.mayHaveLost, true, "killed before it was mended");
+    await again.marker.endCleanly();
     const rebooted = await begin("boot-2");
-    assert.equal(rebooted.mayHaveLost, true, "machine restarted");
+    assert.equal(rebooted.mayHaveLost, true, "stopped before it was mended");
+    await rebooted.marker.trust();
+    assert.equal((await begin("boot-2")).mayHaveLost, false, "mended");
     await rebooted.marker.endCleanly();
     assert.equal((await begin("boot-3")).mayHaveLost, false, "clean stop");
     const failed = await begin("boot-3");
