@@ -20,6 +20,7 @@ export function isFull(error: unknown): boolean {
 
 /** Whether the file or folder does not exist. */
 export function isMissing(error: unknown): boolean {
+  if (error instanceof Deno.errors.NotFound) return true;
   return errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR";
 }
 
