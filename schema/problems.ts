@@ -95,6 +95,11 @@ export const PROBLEMS = {
     title: "The group register does not allow this change",
     next: "Read the register: GET /v1/groups/NAME",
   },
+  "still-needed": {
+    status: 409,
+    title: "The group cannot do without this node now",
+    next: "Bring the others in order first: `kedge status`; or add `?force=1`",
+  },
   "already-exists": {
     status: 409,
     title: "It exists already",

@@ -13,6 +13,7 @@ import { type NodeId, ownerOf } from "@kedge/schema";
 import type { TrackerConfig } from "@kedge/schema/config/tracker";
 import type { FileId } from "@kedge/schema/file-id";
 import type { GroupState, MemberState } from "./cluster.ts";
+import { badPath } from "./disks.ts";
 import { type Draw, drawOne } from "./draw.ts";
 
 /** How to choose a replica. */
@@ -46,7 +47,8 @@ type Heard = MemberState & { report: NonNullable<MemberState["report"]> };
  * In this order: the origin (or owner) while it is live, when the policy is
  * `source_first`, the file can be changed, or it is so new that the others may
  * not have it; live members in sync whose position covers the origin's log;
- * live members in sync; live members; anybody, the origin first.
+ * live members in sync; live members; anybody, the origin first. A live member
+ * that lacks a disk is asked only when no other lives: it would have to fetch.
  *
  * @returns The best guess, or `undefined` when no member was ever heard of.
  */
@@ -56,7 +58,9 @@ export function chooseReader(
   rule: ReadRule,
 ): NodeAddress | undefined {
   const heard = group.members.filter(isHeard);
-  const live = heard.filter(({ alive }) => alive);
+  const alive = heard.filter((member) => member.alive);
+  const sound = alive.filter((member) => badPath(member) === undefined);
+  const live = sound.length > 0 ? sound : alive;
   const current = live.filter(({ insync }) => insync);
   const source = sourceOf(group, file);
   if (wantsSource(file, rule)) {

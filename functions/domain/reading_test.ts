@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { MemberState } from "./cluster.ts";
 import { chooseReader, chooseWriter, type ReadRule } from "./reading.ts";
-import { chiSquare, groupOf, memberOf, seeded } from "./testing.ts";
+import { chiSquare, groupOf, memberOf, seeded, withPath } from "./testing.ts";
 
 const OLD = { origin: 1, createdS: 1_000, kind: "normal" } as const;
 const RULE: ReadRule = {
@@ -67,6 +67,18 @@ Deno.test("a new file is read from its origin, an old one from anybody", () => {
   const createdS = RULE.nowMs / 1000 - 1;
   assert.deepEqual(readers(three(), { ...OLD, createdS }), [1]);
   assert.deepEqual(readers(three()), [1, 2, 3]);
+});
+
+Deno.test("a member that lacks a disk is asked only if no other lives", () => {
+  const { report } = withPath(2, "missing");
+  const bare = { report };
+  const source = { downloadServer: "source_first" } as const;
+  const fromSecond = { ...OLD, origin: 2 };
+  assert.deepEqual(readers(three({ 2: bare }), fromSecond, source), [1, 3]);
+  assert.deepEqual(readers(three({ 2: bare })), [1, 3]);
+  const [dead, out] = [{ alive: false }, { insync: false }];
+  assert.deepEqual(readers(three({ 1: dead, 2: bare, 3: dead })), [2]);
+  assert.deepEqual(readers(three({ 1: dead, 2: bare, 3: out })), [3]);
 });
 
 Deno.test("an appender is read from its owner", () => {

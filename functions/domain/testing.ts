@@ -4,7 +4,11 @@
  * @module
  */
 
-import { emptyRegister, GroupSettings } from "@kedge/schema";
+import {
+  emptyRegister,
+  GroupSettings,
+  type StorePathReport,
+} from "@kedge/schema";
 import { heartbeatOf } from "../testing.ts";
 import type { GroupState, MemberState } from "./cluster.ts";
 
@@ -25,6 +29,19 @@ export function memberOf(
       head: { origin: node, incarnation: 1, sequence: 10 },
     }),
     ...given,
+  };
+}
+
+/** A member in sync whose only store path is in this state. */
+export function withPath(
+  node: number,
+  state: StorePathReport["state"],
+): MemberState {
+  const member = memberOf(node);
+  const storePaths = [{ index: 0, totalBytes: 9, freeBytes: 0, state }];
+  return {
+    ...member,
+    report: member.report && { ...member.report, storePaths },
   };
 }
 

@@ -213,6 +213,29 @@ Deno.test("a removed node is not known any more", async () => {
   assert.equal((await tracker.report(second)).status, 401);
 });
 
+Deno.test("the last good member is neither drained nor removed unless forced", async () => {
+  using tracker = await testTracker();
+  await tracker.join();
+  const second = await tracker.join();
+  await tracker.grow(second);
+  const storePaths = [
+    { index: 0, totalBytes: 9, freeBytes: 0, state: "missing" as const },
+  ];
+  await tracker.report(second, { storePaths });
+  tracker.clock.nowMs += VIEW_MS;
+  const body = { mode: "drain" };
+  for (const request of ["DELETE /v1/nodes/1", "POST /v1/nodes/1/mode"]) {
+    const refusal = await refusalOf(tracker.ask(request, { body }));
+    assert.equal(refusal.type, "/problems/still-needed", request);
+    assert.match(String(refusal.detail), /M0 of node 2 is missing/);
+  }
+  assert.equal(
+    (await tracker.ask("POST /v1/nodes/1/mode?force=1", { body })).status,
+    200,
+  );
+  assert.equal((await tracker.ask("DELETE /v1/nodes/1?force=1")).status, 200);
+});
+
 Deno.test("a silent node gets no uploads until it reports again", async () => {
   using tracker = await testTracker();
   const node = await tracker.join();

@@ -16,6 +16,7 @@ import {
   Problem,
 } from "@kedge/schema";
 import { z } from "zod";
+import { whyNeeded } from "../domain/disks.ts";
 import { viewNode } from "../domain/views.ts";
 import { json, type Route, route } from "../http/route.ts";
 import { issueCapability, type Services } from "../services.ts";
@@ -110,6 +111,21 @@ function listRoutes({ cache }: Services): Route[] {
 
 const Removed = z.object({ node: z.int(), epoch: z.int() });
 
+const MayForce = z.object({
+  force: z.literal("1").optional()
+    .describe("Also when the node may hold the last good copy of files"),
+});
+
+/** @throws {Problem} `still-needed` when nobody else is known to be whole. */
+async function mustBeSpare({ cache }: Services, node: number): Promise<void> {
+  const { groups } = await cache.current();
+  const group = [...groups.values()].find(({ members }) =>
+    members.some((member) => member.node === node)
+  );
+  const why = group && whyNeeded(group, node);
+  if (why !== undefined) throw new Problem("still-needed", why);
+}
+
 function manageRoutes(services: Services): Route[] {
   const { nodes, registers, cache } = services;
   return [
@@ -119,10 +135,14 @@ function manageRoutes(services: Services): Route[] {
       policy: "operator",
       summary: "Drain a node, make it read-only, or active again",
       params: NodeParams,
+      query: MayForce,
       body: ChangeMode,
       answer: { status: 200, description: "The mode", schema: ChangeMode },
-      handle: async ({ params, body }) => {
+      handle: async ({ params, query, body }) => {
         const mode = body.mode === "drain" ? "draining" : body.mode;
+        if (mode === "draining" && query.force === undefined) {
+          await mustBeSpare(services, params.node);
+        }
         await nodes.setMode(params.node, mode);
         return json(200, { mode });
       },
@@ -133,9 +153,11 @@ function manageRoutes(services: Services): Route[] {
       policy: "operator",
       summary: "Take a node out of its group for good",
       params: NodeParams,
+      query: MayForce,
       answer: { status: 200, description: "It is out", schema: Removed },
-      handle: async ({ params: { node } }) => {
+      handle: async ({ params: { node }, query }) => {
         const { value, version } = await nodes.get(node);
+        if (query.force === undefined) await mustBeSpare(services, node);
         const register = await registers.change(
           value.group,
           { kind: "remove", node },

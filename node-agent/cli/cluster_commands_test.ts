@@ -134,6 +134,23 @@ Deno.test("kedge node remove refuses a node that takes uploads", async () => {
   assert.equal((await kedge(busy, ["node", "remove", "9"])).code, 5);
 });
 
+Deno.test("kedge node remove and drain pass on the consent to losing data", async () => {
+  const consent = "--accept-data-loss";
+  const cluster = clusterWith({ mode: "draining" });
+  assert.equal((await kedge(cluster, ["node", "remove", "2"])).code, 0);
+  assert.equal((await kedge(cluster, ["drain", "2"])).code, 0);
+  await kedge(cluster, ["node", "remove", "2", consent]);
+  await kedge(cluster, ["drain", "2", consent]);
+  const asked = cluster.arrived.filter(({ method }) => method !== "GET")
+    .map(({ method, path }) => `${method} ${path}`);
+  assert.deepEqual(asked, [
+    "DELETE /v1/nodes/2",
+    "POST /v1/nodes/2/mode",
+    "DELETE /v1/nodes/2?force=1",
+    "POST /v1/nodes/2/mode?force=1",
+  ]);
+});
+
 Deno.test("kedge group force needs consent to losing data", async () => {
   const cluster = new FakeCluster();
   const refused = await kedge(cluster, ["group", "force", "group1", "2"]);

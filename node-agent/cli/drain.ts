@@ -10,6 +10,19 @@ import { EXIT } from "./exit_codes.ts";
 
 type Mode = "active" | "draining" | "read-only";
 
+const CONSENT = {
+  "accept-data-loss": {
+    kind: "flag",
+    help: "also a node that may hold the last good copy of files",
+  },
+} as const;
+const MODE_OPTIONS = { ...CONSENT, ...CONNECTION } as const;
+
+/** How the tracker is told of the consent. */
+function forceOf(values: { readonly "accept-data-loss": boolean }): string {
+  return values["accept-data-loss"] ? "?force=1" : "";
+}
+
 function modeCommand(name: string, mode: Mode, text: {
   readonly summary: string;
   readonly about: string;
@@ -19,17 +32,17 @@ function modeCommand(name: string, mode: Mode, text: {
     summary: text.summary,
     usage: [`${name} NODE…`],
     about: text.about,
-    options: CONNECTION,
+    options: MODE_OPTIONS,
     examples: [[`kedge ${name} 2`, `node 2 becomes ${mode}`]],
     exits: ["notFound", "unreachable", "refused"],
 
     async run(args, context) {
-      const { values, words } = parse(args, CONNECTION);
+      const { values, words } = parse(args, MODE_OPTIONS);
       if (words.length === 0) throw new UsageError("Missing NODE");
       const numbers = words.map(nodeNumber);
       const client = await openClient(values, context);
       for (const node of numbers) {
-        await client.done(`/v1/nodes/${node}/mode`, {
+        await client.done(`/v1/nodes/${node}/mode${forceOf(values)}`, {
           method: "POST",
           body: { mode },
         });
@@ -49,7 +62,8 @@ export const drain: Command = modeCommand("drain", "draining", {
   summary: "give a node no more uploads",
   about:
     `A draining node keeps its files, stays in sync and answers reads, but gets no
-new uploads. The first step before maintenance or removal.`,
+new uploads. The first step before maintenance or removal. Refused while no other
+live member of its group is in sync with all its disks.`,
 });
 
 /** Give a node uploads again. */
@@ -60,7 +74,7 @@ export const undrain: Command = modeCommand("undrain", "active", {
 
 const NODE_OPTIONS = {
   force: { kind: "flag", help: "also a node that is alive and not draining" },
-  ...CONNECTION,
+  ...MODE_OPTIONS,
 } as const;
 
 /** Remove a node, or make it read-only. */
@@ -71,7 +85,9 @@ export const node: Command = {
   about:
     `"remove" takes a node out of its group for good: the others forget it, its
 number is not used again. It keeps its files on disk. Refused by the tracker for
-the last member in sync; refused here for a node that is alive and not draining.
+the last member in sync, and while no other live member is in sync with all its
+disks (--accept-data-loss overrides this); refused here for a node that is alive
+and not draining.
 
 "confirm" tells a node that went read-only after the shared KV store was restored
 from a backup that the store is right now.`,
@@ -96,7 +112,9 @@ from a backup that the store is right now.`,
           `kedge drain ${number}   (or --force)`,
         );
       }
-      await client.done(`/v1/nodes/${number}`, { method: "DELETE" });
+      await client.done(`/v1/nodes/${number}${forceOf(values)}`, {
+        method: "DELETE",
+      });
     } else if (verb === "read-only") {
       await client.done(`/v1/nodes/${number}/mode`, {
         method: "POST",
