@@ -27,6 +27,12 @@ export const GROUP_MEMBER_BYTES_MAX: number = 2 * KIB;
 /** Largest node ID: a file ID holds 24 bits. Source: fastdfs-protocol.md §6. */
 export const NODE_ID_MAX: number = 2 ** 24 - 1;
 
+/**
+ * Highest epoch that a node may report. Sums with steps of `force` stay far
+ * below what a frame and a JSON number hold, whatever a hostile node says.
+ */
+export const EPOCH_REPORTED_MAX: number = 2 ** 47;
+
 /** Most store paths of a node: two hexadecimal digits. Source: FastDFS. */
 export const STORE_PATHS_MAX = 256;
 

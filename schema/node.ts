@@ -6,7 +6,7 @@
 
 import { z } from "zod";
 import { GroupName, Level, NodeId, StoreId } from "./group.ts";
-import { STORE_PATHS_MAX } from "./limits.ts";
+import { EPOCH_REPORTED_MAX, STORE_PATHS_MAX } from "./limits.ts";
 import { GroupRegister } from "./register.ts";
 
 /** Where other agents reach an agent. */
@@ -70,7 +70,7 @@ export const Heartbeat = z.object({
   /** Version of the program. */
   version: z.string().max(40),
   /** Epoch of the register it acts under; 0 is none yet. */
-  epoch: z.int().min(0),
+  epoch: z.int().min(0).max(EPOCH_REPORTED_MAX),
   /** Generation of the KV it knows; `null` is none yet. */
   gen: z.uuid().nullable(),
   /** Anything an operator should see, such as "store path M01 is fenced". */

@@ -17,7 +17,7 @@
 
 import { z } from "zod";
 import { GroupName, NodeId, StoreId } from "./group.ts";
-import { GROUP_NODES_MAX } from "./limits.ts";
+import { EPOCH_REPORTED_MAX, GROUP_NODES_MAX } from "./limits.ts";
 
 /** One member of a group. */
 export const Member = z.object({
@@ -36,7 +36,8 @@ export const GroupRegister = z.object({
   /** Made anew when the KV is created or restored (promises.md R13). */
   gen: z.uuid().describe("Generation of the KV store"),
   /** Raised by one with every change. */
-  epoch: z.int().min(1).describe("Raised by one with every change"),
+  epoch: z.int().min(1).max(2 * EPOCH_REPORTED_MAX)
+    .describe("Raised by one with every change"),
   /** Everybody, in the order of joining. */
   members: z.array(Member).max(GROUP_NODES_MAX),
   /** Those who hold everything acknowledged at levels B and C; sorted. */
@@ -59,8 +60,14 @@ export const RegisterChange = z.discriminatedUnion("kind", [
     .describe("`node` came back with another database: no longer in sync"),
   z.object({ kind: z.literal("remove"), node: NodeId })
     .describe("An operator takes `node` out of the group"),
-  z.object({ kind: z.literal("force"), node: NodeId })
-    .describe("An operator declares `node` in sync although data may be lost"),
+  z.object({
+    kind: z.literal("force"),
+    node: NodeId,
+    /** Highest epoch that any member reported: the next one lies above it. */
+    above: z.int().min(0).max(EPOCH_REPORTED_MAX).optional(),
+    /** Database that the node has now. */
+    store: StoreId.optional(),
+  }).describe("An operator declares `node` in sync although data may be lost"),
 ]);
 /** A change of the register. */
 export type RegisterChange = z.infer<typeof RegisterChange>;
@@ -142,8 +149,7 @@ export function changeRegister(
     case "remove":
       return remove(register, change.node);
     case "force":
-      if (!isMember(register, change.node)) return refuse("not-a-member");
-      return next(register, { insync: [change.node] }, FORCE_EPOCH_STEP);
+      return force(register, change);
     default:
       return change satisfies never;
   }
@@ -217,12 +223,25 @@ function remove(register: GroupRegister, node: NodeId): RegisterResult {
   });
 }
 
+function force(
+  register: GroupRegister,
+  change: RegisterChange & { readonly kind: "force" },
+): RegisterResult {
+  const { node, store, above = 0 } = change;
+  if (!isMember(register, node)) return refuse("not-a-member");
+  const members = register.members.map((member) =>
+    member.node === node && store !== undefined ? { node, store } : member
+  );
+  const epoch = Math.max(register.epoch, above) + FORCE_EPOCH_STEP;
+  const forced = { ...register, epoch, members, insync: [node] };
+  return { ok: true, register: forced };
+}
+
 function next(
   register: GroupRegister,
   change: Partial<Pick<GroupRegister, "members" | "insync">>,
-  step = 1,
 ): RegisterResult {
-  const epoch = register.epoch + step;
+  const epoch = register.epoch + 1;
   return { ok: true, register: { ...register, ...change, epoch } };
 }
 

@@ -102,6 +102,21 @@ Deno.test("changeRegister() marks a forced set by a leap of the epoch", () => {
   assert.equal(result.register.epoch, 7 + FORCE_EPOCH_STEP);
 });
 
+Deno.test("changeRegister() forces past every epoch that a member reported", () => {
+  const result = changeRegister(register([1, 2], [1]), {
+    kind: "force",
+    node: 2,
+    above: 5_000_000,
+    store: store(9),
+  });
+  assert(result.ok);
+  assert.equal(result.register.epoch, 5_000_000 + FORCE_EPOCH_STEP);
+  assert.deepEqual(result.register.members.at(-1), {
+    node: 2,
+    store: store(9),
+  });
+});
+
 Deno.test("changeRegister() keeps its invariants under any changes", () => {
   const node = fc.integer({ min: 1, max: 4 });
   const change: fc.Arbitrary<RegisterChange> = fc.oneof(

@@ -136,9 +136,14 @@ function forceRoute({ registers, cache }: Services): Route {
       schema: GroupRegister,
     },
     handle: async ({ params, body: { node } }) => {
+      const heard = (await cache.current()).groups.get(params.group);
+      const reports = heard?.members.flatMap(({ report }) => report ?? []) ??
+        [];
       const register = await registers.change(params.group, {
         kind: "force",
         node,
+        // Also right after a restore from a copy that is very old.
+        above: Math.max(0, ...reports.map(({ epoch }) => epoch)),
       });
       cache.drop();
       return json(200, register);

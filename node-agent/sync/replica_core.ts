@@ -48,6 +48,9 @@ export type {
   WriteVerdict,
 } from "./replica_start_core.ts";
 
+/** Farthest that a peer alone moves our epoch: some steps of `force`. */
+const PEER_EPOCH_LEAP_MAX = 10_000;
+
 /** Longest step of core time per tick, in ms: a paused process is not late. */
 const TICK_STEP_MS_MAX = 250;
 
@@ -252,6 +255,10 @@ export class ReplicaCore {
         // A frozen node takes up a register only when an operator says so:
         // after a restore a higher epoch may be another history.
         if (this.#frozen !== undefined) return;
+        if (askedUnder === undefined && this.#leapsTooFar(shown)) {
+          this.#effects.push({ kind: "read-register" });
+          return;
+        }
         return this.#adopt(shown);
       case "known":
       case "old":
@@ -262,6 +269,12 @@ export class ReplicaCore {
       case "restored":
         return this.#freeze(shown);
     }
+  }
+
+  /** A peer may be behind the tracker, and may be hostile: ask the tracker. */
+  #leapsTooFar(shown: GroupRegister): boolean {
+    const ours = this.#register?.epoch ?? shown.epoch;
+    return shown.epoch - ours > PEER_EPOCH_LEAP_MAX;
   }
 
   #freeze(shown: GroupRegister): void {

@@ -127,6 +127,17 @@ Deno.test("records of a lower epoch are refused with the register", () => {
   );
 });
 
+Deno.test("a peer alone does not move the epoch far ahead", () => {
+  const core = coreOf(registerOf(2));
+  const far = { ...registerOf(2), epoch: 2 ** 40 };
+  assert.deepEqual(core.handle({ kind: "register", register: far }), [
+    { kind: "read-register" },
+  ]);
+  assert.equal(core.register?.epoch, registerOf(2).epoch);
+  core.handle({ kind: "register", register: far, askedUnder: 1 });
+  assert.equal(core.register?.epoch, 2 ** 40, "a tracker's word counts");
+});
+
 Deno.test("a restored KV freezes the node until an operator confirms", () => {
   const core = coreOf(registerOf(2));
   const register = { ...registerOf(2), gen: OTHER_GEN };
