@@ -102,7 +102,8 @@ export class Mutations {
     if (mode !== "sync" && mode !== "eventual") {
       throw invalid("delete", "must be sync or eventual");
     }
-    const level = mode === "eventual" ? "A" : this.#levelOf(call);
+    // Durable everywhere: a power cut must not bring the file back (F4).
+    const level = mode === "eventual" ? "A" : "C";
     await this.#tools.finder.find(call.id);
     return await this.#tools.files.run(call.id, async () => {
       const entry = this.#present(call);

@@ -267,7 +267,7 @@ Deno.test("delete leaves a tombstone and frees the name of nothing", async () =>
   const response = await change(door, { id, action: "delete" }, {
     method: "DELETE",
   });
-  assert.deepEqual(await response.json(), { id, level: "B", holders: [1, 2] });
+  assert.deepEqual(await response.json(), { id, level: "C", holders: [1, 2] });
   const entry = door.files.lookup(id);
   assert.equal(entry?.state, "tombstone");
   assert.equal(entry?.version, 2);
@@ -281,11 +281,10 @@ Deno.test("delete leaves a tombstone and frees the name of nothing", async () =>
 
 Deno.test("delete is sync, or eventual at level A", async () => {
   const levels = {
-    "": "B",
-    "?delete=sync": "B",
+    "": "C",
+    "?delete=sync": "C",
     "?delete=eventual": "A",
-    "?level=C": "C",
-    "?level=A": "B",
+    "?level=A": "C",
   };
   for (const [path, level] of Object.entries(levels)) {
     const door = new FakeDoor();
