@@ -3,7 +3,9 @@
  *
  * Small files are read whole and compared with their CRC-32. Large ones are
  * compared block by block, before each block leaves; a file that was read to
- * its end without fault, and has not been touched since, is streamed natively.
+ * its end without fault a moment ago, and has not been touched since, is
+ * streamed natively: its checked bytes are still in memory. Later it is checked
+ * again, since a medium may rot without any sign on the file.
  *
  * @module
  */
@@ -40,13 +42,29 @@ export interface Readable {
   readonly onDamage: (why: string) => void;
 }
 
+/** When every byte of a file was right. */
+interface Checked {
+  readonly print: string;
+  readonly atMs: number;
+}
+
+/** How long a check counts, in ms: the bytes are surely still in memory. */
+const CHECK_LIFE_MS = 10_000;
 /** Files remembered as checked. */
 const CHECKED_COUNT_MAX = 20_000;
 
 /** Reads files of one store. */
 export class Reader {
-  /** Fingerprint at the time when every byte was right, by file ID. */
-  readonly #checked = new Lately<string>(CHECKED_COUNT_MAX);
+  /** Fingerprint and time when every byte was right, by file ID. */
+  readonly #checked = new Lately<Checked>(CHECKED_COUNT_MAX);
+  readonly #nowMs: () => number;
+
+  /**
+   * @param nowMs Monotonic time, in milliseconds.
+   */
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
 
   /**
    * Read a part of a file.
@@ -95,7 +113,9 @@ export class Reader {
     }
     const { sizeBytes, id } = file.row;
     const print = fingerprint(file.row, info);
-    const isChecked = this.#checked.get(id) === print;
+    const checked = this.#checked.get(id);
+    const isChecked = checked?.print === print &&
+      this.#nowMs() - checked.atMs < CHECK_LIFE_MS;
     const reachesEnd = span.from + span.lengthBytes === sizeBytes;
     try {
       // An appender may grow while it is streamed.
@@ -109,16 +129,15 @@ export class Reader {
       }
       const blocks = new CheckedBlocks(handle, file);
       await blocks.start(span);
-      return blocks.stream(() => this.#remember(id, print, span, file.row));
+      const atMs = this.#nowMs();
+      return blocks.stream(() => {
+        if (span.lengthBytes !== sizeBytes) return;
+        this.#checked.set(id, { print, atMs });
+      });
     } catch (error) {
       handle.close();
       throw error;
     }
-  }
-
-  #remember(id: string, print: string, span: ByteSpan, row: FileRow): void {
-    if (span.lengthBytes !== row.sizeBytes) return;
-    this.#checked.set(id, print);
   }
 }
 

@@ -155,7 +155,7 @@ async function openLocked(
     paths,
     pump,
     stager,
-    reader: new Reader(),
+    reader: new Reader(() => clock.monotonicMs()),
     editor,
     edits,
     clock,

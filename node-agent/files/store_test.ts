@@ -271,3 +271,28 @@ Deno.test("a reader that goes away in the middle damages nothing", () =>
     assert.deepEqual(await store.store.log.damaged(10), []);
     assert.deepEqual(await store.read(entry), someBytes(6 * MIB));
   }));
+
+Deno.test("a large file that was read a while ago is checked again", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-store-" });
+  let nowMs = 0;
+  const clock = { monotonicMs: () => nowMs, wallMs: () => Date.now() };
+  try {
+    const store = await TestStore.open(dir, { clock });
+    const entry = await store.upload(someBytes(3 * MIB));
+    await store.store.settle(0);
+    // A stream that was checked is native: it knows its own file only.
+    const isNative = async () => {
+      const body = await store.store.files.read(entry);
+      assert(body instanceof ReadableStream);
+      const first = await body.getReader().read();
+      return (first.value?.length ?? 0) !== MIB;
+    };
+    assert.equal((await store.read(entry)).length, 3 * MIB);
+    assert.equal(await isNative(), true, "just checked");
+    nowMs += 10_001;
+    assert.equal(await isNative(), false, "checked too long ago");
+    await store.close();
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
