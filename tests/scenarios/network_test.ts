@@ -67,11 +67,12 @@ Deno.test({ name: "cut cables", ignore }, async (t) => {
     assert(raised >= 1, "somebody was shrunk");
     assert(raised <= 3, `${raised} epochs in 8 s: at most one in 5 s`);
     // Both sides still reach the tracker: no read may say "not found".
-    for (const { id } of writer.acknowledged.slice(-20)) {
-      for (const { url } of [a, b]) {
+    const reads = writer.acknowledged.slice(-20).flatMap(({ id }) =>
+      [a, b].map(async ({ url }) => {
         assert.notEqual(await readStatus(url, id), 404, `${url}/${id}`);
-      }
-    }
+      })
+    );
+    await Promise.all(reads);
     await network.heal();
     await cluster.untilInSync();
     await untilSame(cluster);
