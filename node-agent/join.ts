@@ -8,6 +8,7 @@ import type { HeartbeatReply } from "@kedge/schema";
 import type { AgentConfig } from "@kedge/schema/config/agent";
 import { type Identity, IdentityStore } from "./adapters/identity.ts";
 import { joinCluster } from "./adapters/tracker_client.ts";
+import { type DatabaseOwner, databaseOwner } from "./files/owner.ts";
 import { VERSION } from "./version.ts";
 
 /** Who this agent is, and how it came to be. */
@@ -38,18 +39,46 @@ export async function admit(config: AgentConfig): Promise<Admission> {
     const newStore = crypto.randomUUID();
     return { identity, newStore, firstReply: undefined, caCerts };
   }
+  // Its files are worth more than a fresh start: it comes back as who it was.
+  const owner = databaseOwner(config.dataDir);
+  const newStore = owner?.store ?? firstStore;
+  const group = groupFor(config, owner);
   const joined = await joinCluster(
     config.trackers,
     {
       token: await tokenOf(config),
-      ...(config.group === undefined ? {} : { group: config.group }),
-      heartbeat: firstHeartbeat(config, firstStore),
+      ...(group === undefined ? {} : { group }),
+      ...(owner === undefined ? {} : { node: owner.node }),
+      heartbeat: firstHeartbeat(config, newStore),
     },
     caCerts,
   );
   const { reply: firstReply, ...fresh } = joined;
-  await store.save(firstStore, fresh);
-  return { identity: fresh, newStore: firstStore, firstReply, caCerts };
+  if (owner !== undefined && fresh.node !== owner.node) {
+    throw new Error(
+      `Cannot go on as node ${fresh.node}: the database in ` +
+        `"${config.dataDir}" is node ${owner.node}'s. Remove node ` +
+        `${fresh.node} and update the tracker, which did not understand`,
+    );
+  }
+  await store.save(newStore, fresh);
+  return { identity: fresh, newStore, firstReply, caCerts };
+}
+
+/** @throws {Error} When settings and database name different groups. */
+function groupFor(
+  config: AgentConfig,
+  owner: DatabaseOwner | undefined,
+): string | undefined {
+  if (owner === undefined) return config.group;
+  if (config.group === undefined || config.group === owner.group) {
+    return owner.group;
+  }
+  throw new Error(
+    `Cannot join group "${config.group}": the database in "${config.dataDir}" ` +
+      `belongs to node ${owner.node} of "${owner.group}". Join that group, or ` +
+      "give this agent an empty folder with --data",
+  );
 }
 
 async function tokenOf(config: AgentConfig): Promise<string> {

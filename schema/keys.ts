@@ -10,6 +10,7 @@
  * | `["settings", name]`        | `GroupSettings` | operators             | last write wins |
  * | `["node", number]`          | `NodeRecord`    | join, operators       | versionstamp    |
  * | `["report", number]`        | `NodeReport`    | heartbeat             | last write wins |
+ * | `["removed", number]`       | its group       | operators             | create once     |
  * | `["token", hash]`           | join token      | operators, join       | versionstamp    |
  * | `["api-key", hash]`         | API key         | operators             | last write wins |
  *
@@ -47,6 +48,8 @@ export const keys = {
   report: (id: NodeId): KvKey => ["report", id],
   /** Every last heartbeat. */
   reports: (): KvKey => ["report"],
+  /** Group of a node that an operator removed: it may not come back. */
+  removed: (id: NodeId): KvKey => ["removed", id],
   /** A join token, by the SHA-256 of its text in hex. */
   token: (hash: string): KvKey => ["token", hash],
   /** Every join token. */

@@ -178,6 +178,11 @@ export const JoinBody = z.object({
   token: z.string().min(16).max(200),
   /** Group to enter; the token may fix it. */
   group: GroupName.optional(),
+  /**
+   * Number that its database already has: a node whose identity was lost, or
+   * whose tracker's store was, comes back with everything it holds.
+   */
+  node: NodeId.optional(),
   /** First report. */
   heartbeat: Heartbeat,
 });

@@ -9,6 +9,10 @@
  * again until its first heartbeat, and gets a new credential for the same
  * number; any other database is refused.
  *
+ * A node that has a database but no identity any more, or whose tracker's store
+ * was lost, says which number its database has. It gets that number when nobody
+ * has it, and a new credential when it is the member with that database.
+ *
  * @module
  */
 
@@ -21,6 +25,7 @@ import {
   type JoinReply,
   keys,
   NODE_ID_MAX,
+  type NodeId,
   type NodeRecord,
   NodeRecord as NodeRecordSchema,
   type NodeReport,
@@ -96,11 +101,17 @@ async function planJoin(
     return await planRepeat(services, { body, credentialHash, token, entry });
   }
   const group = groupOf(token, body);
+  if (body.node !== undefined) {
+    const { node } = body;
+    const given = { body, credentialHash, token, entry, group, node };
+    const back = await planReturn(services, given);
+    if (back !== undefined) return back;
+  }
   const [next, register] = await Promise.all([
     nextNode(services),
     registerFor(services, group, token),
   ]);
-  const { node } = next;
+  const node = body.node ?? next.node;
   const store = body.heartbeat.store;
   mustBeNew(register.value, store);
   const record: NodeRecord = {
@@ -119,15 +130,81 @@ async function planJoin(
         { key: keys.nextNode(), version: next.version },
         { key: keys.group(group), version: register.version },
         { key: keys.node(node), version: null },
+        { key: keys.removed(node), version: null },
       ],
       sets: [
         { key: entry.key, value: { ...token, used: { node, store } } },
-        { key: keys.nextNode(), value: node + 1 },
+        { key: keys.nextNode(), value: Math.max(next.node, node + 1) },
         {
           key: keys.group(group),
           value: apply(register.value, { kind: "add", node, store }),
         },
         { key: keys.node(node), value: record },
+        reportSet(services, node, body),
+      ],
+    },
+  };
+}
+
+/**
+ * A member whose identity was lost: a new credential, same number. Its database
+ * is the proof, beside the token.
+ *
+ * @returns `undefined` when nobody has the number.
+ * @throws {Problem} `already-exists` when it is another's, or was removed.
+ */
+async function planReturn(
+  services: Services,
+  { body, credentialHash, token, entry, group, node }: {
+    readonly body: JoinBody;
+    readonly credentialHash: string;
+    readonly token: JoinToken;
+    readonly entry: KvEntry;
+    readonly group: GroupName;
+    readonly node: NodeId;
+  },
+): Promise<JoinPlan | undefined> {
+  const { kv } = services;
+  const { store } = body.heartbeat;
+  const [stored, removed, known] = await Promise.all([
+    kv.get(keys.node(node)),
+    kv.get(keys.removed(node)),
+    kv.get(keys.group(group)),
+  ]);
+  if (removed !== undefined) {
+    throw new Problem(
+      "already-exists",
+      `Node ${node} was removed from its group; what it holds may be out of ` +
+        "date, so it can join only as a new node with an empty data folder",
+      { node },
+    );
+  }
+  if (stored === undefined) return undefined;
+  const { joinToken: _, ...old } = parseEntry(stored, NodeRecordSchema).value;
+  const members = known === undefined
+    ? []
+    : parseEntry(known, GroupRegisterSchema).value.members;
+  const isIt = old.group === group &&
+    members.some((member) => member.node === node && member.store === store);
+  if (!isIt) {
+    throw new Problem(
+      "already-exists",
+      `The number ${node} belongs to a member with another database; remove ` +
+        "that node first, or join with an empty data folder",
+      { node },
+    );
+  }
+  const record = { ...old, credentialHash, joinToken: hashOf(body.token) };
+  return {
+    record,
+    change: {
+      checks: [
+        { key: entry.key, version: entry.version },
+        { key: stored.key, version: stored.version },
+      ],
+      sets: [
+        { key: entry.key, value: { ...token, used: { node, store } } },
+        { key: stored.key, value: record },
         reportSet(services, node, body),
       ],
     },

@@ -162,6 +162,59 @@ Deno.test("a heartbeat whose URL would end up in redirects wrongly is refused", 
   );
 });
 
+Deno.test("a node whose tracker lost its store gets its old number back", async () => {
+  using tracker = await testTracker();
+  const reply = await answerOf(joinAgain(tracker, 7), JoinReply);
+  assert.equal(reply.node, 7);
+  assert.equal((await answerOf(joinAgain(tracker, 3), JoinReply)).node, 3);
+  // Numbers of new nodes come after all of them.
+  assert.equal((await tracker.join()).node, 8);
+  const refusal = await refusalOf(joinAgain(tracker, 7));
+  assert.equal(refusal.type, "/problems/already-exists");
+});
+
+Deno.test("a member that lost its identity comes back with its database", async () => {
+  using tracker = await testTracker();
+  const node = await tracker.join();
+  const reply = await answerOf(
+    joinAgain(tracker, node.node, node.store),
+    JoinReply,
+  );
+  assert.equal(reply.node, node.node);
+  assert.deepEqual(reply.reply.register.members.length, 1);
+  const report = (credential: string) =>
+    tracker.ask(`POST /v1/nodes/1/heartbeat`, {
+      auth: `Kedge-Node 1:${credential}`,
+      body: heartbeatOf({ store: node.store }),
+    });
+  assert.equal((await report(reply.credential)).status, 200);
+  assert.equal((await tracker.report(node)).status, 401);
+});
+
+Deno.test("a node that was removed does not come back with its database", async () => {
+  using tracker = await testTracker();
+  await tracker.join();
+  const second = await tracker.join();
+  await tracker.ask(`DELETE /v1/nodes/${second.node}?force=1`);
+  const refusal = await refusalOf(
+    joinAgain(tracker, second.node, second.store),
+  );
+  assert.equal(refusal.type, "/problems/already-exists");
+  assert.match(String(refusal.detail), /was removed/);
+});
+
+async function joinAgain(
+  tracker: TestTracker,
+  node: number,
+  store: string = crypto.randomUUID(),
+): Promise<Response> {
+  const token = await tokenOf(tracker);
+  return await tracker.ask("POST /v1/nodes/join", {
+    auth: null,
+    body: { token, group: "group1", node, heartbeat: heartbeatOf({ store }) },
+  });
+}
+
 async function tokenOf(
   tracker: TestTracker,
   given: Record<string, unknown> = {},

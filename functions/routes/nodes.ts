@@ -163,6 +163,7 @@ function manageRoutes(services: Services): Route[] {
           { kind: "remove", node },
           {
             checks: [{ key: keys.node(node), version }],
+            sets: [{ key: keys.removed(node), value: value.group }],
             deletes: [keys.node(node), keys.report(node)],
           },
         );

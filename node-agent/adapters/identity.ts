@@ -82,8 +82,8 @@ function parse(text: string, path: string): z.infer<typeof IdentityFile> {
   } catch {
     throw new Error(
       `Cannot read who this agent is: "${path}" is damaged. Restore it from a ` +
-        "copy, or remove the node (`kedge node remove`) and join again in an " +
-        "empty folder",
+        "copy, or move it away and join again with a new token (`kedge token " +
+        "create`, --token-file): the node keeps its number and its files",
     );
   }
 }
