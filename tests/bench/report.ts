@@ -118,5 +118,8 @@ async function machine(): Promise<string[]> {
     `machine: ${navigator.hardwareConcurrency} × ${cpu}, ` +
     `${memoryGib.toFixed(0)} GiB, ${disk}, Linux ${Deno.osRelease()}`,
     `Deno ${Deno.version.deno}`,
+    `load average (1, 5, 15 minutes): ${
+      Deno.loadavg().map((n) => n.toFixed(1)).join(", ")
+    }; the bench itself makes about 2`,
   ];
 }
