@@ -22,10 +22,10 @@ Deno.test("databaseOwner() tells whose database it is, open or not", async () =>
     await store.store.log.saveRegister(register);
     await store.close();
     assert.deepEqual(databaseOwner(data), { ...expected, register });
-    await Deno.writeTextFile(`${data}/kedge.db`, "no database at all");
-    assert.throws(() => databaseOwner(data), /rebuild-index/);
-    await Deno.writeTextFile(`${data}/kedge.db`, "");
-    assert.equal(databaseOwner(data), undefined);
+    await Deno.writeTextFile(`${dir}/kedge.db`, "no database at all");
+    assert.throws(() => databaseOwner(dir), /rebuild-index/);
+    await Deno.writeTextFile(`${dir}/kedge.db`, "");
+    assert.equal(databaseOwner(dir), undefined);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
