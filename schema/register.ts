@@ -201,16 +201,15 @@ function reset(
   store: string,
 ): RegisterResult {
   if (!isMember(register, node)) return refuse("not-a-member");
-  const isOnlyMember = register.members.length === 1;
+  // The last one in sync cannot come back with another database, not even where
+  // it is the only member: it would be proof that no file ever existed. An
+  // operator must decide ("force").
+  const isLast = isInSync(register, node) && register.insync.length === 1;
+  if (isLast) return refuse("last-in-sync");
   const members = register.members.map((member) =>
     member.node === node ? { node, store } : member
   );
-  // The last in-sync member may come back empty only where there is nobody to
-  // copy from anyway; otherwise an operator must decide ("force").
-  const isLast = isInSync(register, node) && register.insync.length === 1;
-  if (isLast && !isOnlyMember) return refuse("last-in-sync");
-  const insync = isOnlyMember ? [node] : without(register, node);
-  return next(register, { members, insync });
+  return next(register, { members, insync: without(register, node) });
 }
 
 function remove(register: GroupRegister, node: NodeId): RegisterResult {

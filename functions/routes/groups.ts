@@ -139,11 +139,15 @@ function forceRoute({ registers, cache }: Services): Route {
       const heard = (await cache.current()).groups.get(params.group);
       const reports = heard?.members.flatMap(({ report }) => report ?? []) ??
         [];
+      const forced = heard?.members.find((member) => member.node === node);
+      // A node that lost its database is taken with the one it has now.
+      const store = forced?.report?.store;
       const register = await registers.change(params.group, {
         kind: "force",
         node,
         // Also right after a restore from a copy that is very old.
         above: Math.max(0, ...reports.map(({ epoch }) => epoch)),
+        ...(store === undefined ? {} : { store }),
       });
       cache.drop();
       return json(200, register);

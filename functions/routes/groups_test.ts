@@ -100,6 +100,26 @@ Deno.test("a node asks only for what concerns itself", async () => {
   assert.deepEqual(await registerOf(tracker, first), under);
 });
 
+Deno.test("the only member comes back empty by an operator's word alone", async () => {
+  using tracker = await testTracker();
+  const node = await tracker.join();
+  const store = crypto.randomUUID();
+  const under = await registerOf(tracker, node);
+  const refusal = await refusalOf(
+    change(tracker, node, { kind: "reset", node: 1, store }, under),
+  );
+  assert.equal(refusal.refusal, "last-in-sync");
+  await tracker.report(node, { store });
+  tracker.clock.nowMs += VIEW_MS;
+  const view = await answerOf(tracker.ask("GET /v1/nodes/1"), NodeView);
+  assert.equal(view.insync, false);
+  const forced = await answerOf(
+    tracker.ask("POST /v1/groups/group1/force", { body: { node: 1 } }),
+    GroupRegister,
+  );
+  assert.deepEqual(forced.members, [{ node: 1, store }]);
+});
+
 Deno.test("a member is shrunk away, comes back empty, and grows again", async () => {
   using tracker = await testTracker();
   const first = await tracker.join();

@@ -7,7 +7,8 @@
  * | anybody has a tombstone                                  | `tombstone`   |
  * | somebody has it, and a node that may serve no tombstone  | `found`       |
  * | somebody has it, but no node that may serve was asked    | `unavailable` |
- * | every member answered "never had it"                     | `absent`      |
+ * | every other member answered "never had it"               | `absent`      |
+ * | there is no other, and we may serve                      | `absent`      |
  * | otherwise                                                | `unavailable` |
  *
  * A node in sync holds every acknowledged delete, so its word (or our own) is
@@ -117,6 +118,9 @@ export function decideFetch(view: FetchView): FetchVerdict {
   const silent = others.filter((member) => !spoke(answers.get(member)));
   if (silent.length > 0 && (rules.askEverybody || silent.length > 1)) {
     return unavailable(`could not ask ${silent.join(", ")}`);
+  }
+  if (others.length === 0 && !view.weKnow) {
+    return unavailable("this node has lost its database, and is alone");
   }
   return { kind: "absent" };
 }

@@ -59,6 +59,14 @@ Deno.test("our own copy is found, with nobody to take it from", () => {
   assert.deepEqual(verdict, { kind: "found", entry: entry(5), from: [] });
 });
 
+Deno.test("who is alone and has lost its database proves nothing", () => {
+  const members = REGISTER.members.slice(0, 1);
+  const register = { ...REGISTER, members, insync: [1] };
+  const view = { register, node: 1, ours: undefined, answers: new Map() };
+  assert.equal(decideFetch({ ...view, weKnow: false }).kind, "unavailable");
+  assert.equal(decideFetch({ ...view, weKnow: true }).kind, "absent");
+});
+
 interface Known {
   readonly weKnow?: boolean;
   readonly ours?: FileEntry;

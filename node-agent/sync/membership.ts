@@ -6,6 +6,7 @@
 
 import type { GroupRegister, Heartbeat, HeartbeatReply } from "@kedge/schema";
 import type { NodeId } from "@kedge/schema";
+import { lostDatabaseText } from "./alarm_texts.ts";
 import type { Alarms } from "./alarms.ts";
 import type { PromptEffect } from "./core_loop.ts";
 import { GroupView } from "./group_view.ts";
@@ -123,7 +124,12 @@ export class Membership {
     const { incarnation } = log;
     const facts = this.#options.report();
     const register = this.#context.register();
-    const alarms = [...facts.alarms, ...this.#context.alarms.current()];
+    const lost = lostDatabaseText(register, node, log.store);
+    const alarms = [
+      ...(lost === undefined ? [] : [lost]),
+      ...facts.alarms,
+      ...this.#context.alarms.current(),
+    ];
     return {
       ...facts,
       alarms: alarms.slice(0, 32),

@@ -271,6 +271,33 @@ Deno.test("a wiped member comes back under its number and is refilled", async ()
   await assertEqual(first, back);
 });
 
+Deno.test("a wiped only member is no proof that a file never existed", async () => {
+  using group = new ReplicaGroup();
+  const first = group.add(1);
+  await group.insync(1);
+  const { entry } = await upload(first, "the only copy");
+  group.stop(1);
+  const empty = new MemoryStore(1, 1);
+  const back = group.start(empty);
+  const alarms = () => group.tracker.reports.get(1)?.alarms ?? [];
+  await eventually(
+    () => alarms().find((text) => text.includes("kedge group force group1 1")),
+    { what: "the alarm that says what to do", pauseMs: 10 },
+  );
+  assert.equal(group.tracker.current.members[0]?.store, first.store.store);
+  const { kind } = await back.replicator.fetch(entry.id);
+  assert.equal(kind, "unavailable");
+  assert.equal(back.replicator.mayWrite().ok, false);
+
+  group.tracker.change({ kind: "force", node: 1, store: empty.store });
+  await eventually(() => back.replicator.mayWrite().ok, {
+    what: "the operator's word",
+    pauseMs: 10,
+  });
+  assert.equal((await back.replicator.fetch(entry.id)).kind, "absent");
+  await eventually(() => alarms().length === 0, { what: "no alarm" });
+});
+
 Deno.test("a comparison also gives what the other side lacks", async () => {
   using group = new ReplicaGroup();
   const first = group.add(1);
