@@ -245,7 +245,6 @@ class Life {
     return new GroupReplicator({
       node: identity.node,
       group: identity.group,
-      clusterSecret: identity.clusterSecret,
       files: this.#store.files,
       log: this.#store.log,
       transport: new TcpTransport(),
@@ -282,5 +281,10 @@ class Life {
       key: await Deno.readTextFile(tls.keyFile),
     };
     return await serve(fetch, { ...listen, ...certificate });
-  }
+    return await serve(fetch, {
+      ...listen,
+      ...certificate,
+      onShortage: (why) =>
+        this.#surroundings.log.warn("idle connections are closed", { why }),
+    });
 }

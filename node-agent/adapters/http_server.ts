@@ -30,6 +30,8 @@ export interface ServeOptions {
    * seconds when missing.
    */
   readonly graceMs?: number | undefined;
+  /** Told why connections are closed or refused when descriptors are short. */
+  readonly onShortage?: ((why: string) => void) | undefined;
 }
 
 /** A server that listens. */
@@ -56,8 +58,9 @@ export async function serve(
   fetch: FetchHandler,
   options: ServeOptions,
 ): Promise<RunningServer> {
-  const { hostname, port, cert, key, signal } = options;
-  const where = { hostname, port, graceMs: options.graceMs ?? GRACE_MS };
+  const { hostname, port, cert, key, signal, onShortage } = options;
+  const graceMs = options.graceMs ?? GRACE_MS;
+  const where = { hostname, port, graceMs, onShortage };
   const isTls = cert !== undefined && key !== undefined;
   const server = isTls
     ? await serveTls(fetch, { ...where, cert, key })

@@ -16,6 +16,7 @@ import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { createServer } from "node:tls";
 import type { Server, TLSSocket } from "node:tls";
+import { descriptors, roomFor } from "./descriptors.ts";
 import { servePlain } from "./http_server_plain.ts";
 import type {
   FetchHandler,
@@ -29,6 +30,10 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 120_000;
 /** How long a client may take to close after we have, in ms of silence. */
 const LINGER_MS = 2_000;
+/** Descriptors of one connection: its own, and both ends of the inner one. */
+const DESCRIPTORS_EACH = 3;
+/** Pause before the address is tried again, in ms. */
+const AGAIN_MS = 100;
 const LOOPBACK = "127.0.0.1";
 
 /**
@@ -43,7 +48,7 @@ export async function serveTls(
   fetch: FetchHandler,
   options: PlainOptions & { readonly cert: string; readonly key: string },
 ): Promise<PlainServer> {
-  const { hostname, port, cert, key, graceMs } = options;
+  const { hostname, port, cert, key } = options;
   checkPair(cert, key);
   const sockets = new Set<Socket>();
   const server = createServer({
@@ -54,16 +59,17 @@ export async function serveTls(
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
   });
   await listen(server, hostname, port);
-  const loopback = { hostname: LOOPBACK, port: 0, graceMs };
-  const inner = servePlain(fetch, loopback);
-  server.on("connection", (socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-  });
+  const loopback = { hostname: LOOPBACK, port: 0 };
+  const inner = servePlain(fetch, { ...options, ...loopback });
   server.on("secureConnection", (outside) => join(outside, inner.port));
   const address = server.address();
   const bound = typeof address === "object" && address ? address.port : port;
   let closed: Promise<void> | undefined;
+  const again = () => {
+    if (closed === undefined) server.listen(bound, hostname);
+  };
+  server.on("error", () => setTimeout(again, AGAIN_MS));
+  admit(server, sockets, again);
   const close = () => closed ??= closeBoth(server, inner, sockets);
   return { port: bound, close };
 }
@@ -78,6 +84,42 @@ async function listen(
   const listening = once(server, "listening");
   server.listen(port, hostname);
   await listening;
+}
+
+/**
+ * Keep the connections below what the descriptors allow: at that number nobody
+ * listens until one of them ends. A server that could not accept, or dropped a
+ * connection, would be deaf for good (Deno 2.9.6).
+ */
+function admit(server: Server, sockets: Set<Socket>, listenAgain: () => void) {
+  const max = roomFor(DESCRIPTORS_EACH, descriptors());
+  let isFull = false;
+  const strangers = new Set<string>();
+  server.on("connection", (socket) => {
+    const name = nameOf(socket);
+    sockets.add(socket);
+    strangers.add(name);
+    const timer = setTimeout(() => {
+      if (strangers.has(name)) socket.destroy();
+    }, HANDSHAKE_TIMEOUT_MS);
+    socket.once("close", () => {
+      clearTimeout(timer);
+      sockets.delete(socket);
+      strangers.delete(name);
+      if (isFull && sockets.size < max) {
+        isFull = false;
+        listenAgain();
+      }
+    });
+    if (sockets.size < max || isFull) return;
+    isFull = true;
+    server.close();
+  });
+  server.on("secureConnection", (socket) => strangers.delete(nameOf(socket)));
+}
+
+function nameOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** Pass bytes both ways until one side ends or fails. */
