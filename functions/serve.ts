@@ -21,6 +21,7 @@ import { isLoopback, urlOf } from "@kedge/schema/config/units";
 import type { Fetch } from "./http/router.ts";
 import { type RunningServer, serveHttps } from "./https_server.ts";
 import { openTracker } from "./open.ts";
+import { servePlain } from "./plain_server.ts";
 
 /** Longest wait for requests that are under way, in ms. */
 const STOP_MS_MAX = 5000;
@@ -91,8 +92,7 @@ async function listen(
       key: key ?? "",
     });
   }
-  const server = Deno.serve({ ...listen, onListen() {} }, fetch);
-  return { port: server.addr.port, close: () => server.shutdown() };
+  return servePlain(fetch, listen, (why) => say(Deno.stderr, why));
 }
 
 function settings(): Record<string, string | undefined> {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Problem } from "@kedge/schema";
+import { eventually } from "../tests/helpers/eventually.ts";
 import { ADMIN_KEY } from "./testing.ts";
 import { serveTracker } from "./serve.ts";
 
@@ -223,3 +224,43 @@ async function makeCertificate() {
     await Deno.remove(folder, { recursive: true });
   }
 }
+
+Deno.test({
+  name: "a plain tracker outlives more connections than descriptors",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const entry = new URL("serve.ts", import.meta.url).pathname;
+    const child = new Deno.Command("sh", {
+      args: [
+        ...["-c", 'ulimit -n 120 && exec "$0" "$@"'],
+        ...[Deno.execPath(), "run", "-A", "--quiet", entry],
+      ],
+      env: ENV,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const idle: Deno.Conn[] = [];
+    const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+    try {
+      const { url } = JSON.parse((await lines.read()).value ?? "");
+      const { hostname, port } = new URL(url);
+      for (let count = 0; count < 200; count++) {
+        const conn = await Deno.connect({ hostname, port: Number(port) })
+          .catch(() => undefined);
+        if (conn !== undefined) idle.push(conn);
+      }
+      await eventually(async () => {
+        const signal = AbortSignal.timeout(2000);
+        return (await fetch(`${url}/health`, { client, signal })).text();
+      }, { what: "an answer although nobody let go" });
+    } finally {
+      for (const conn of idle) conn.close();
+      client.close();
+      await lines.cancel();
+      child.kill("SIGKILL");
+      await child.status;
+    }
+  },
+});
