@@ -199,6 +199,11 @@ export interface LogRecord {
 /** A record together with its bytes, if they are at hand. */
 export interface LogRecordWithContent extends LogRecord {
   readonly content: ContentSource;
+  /**
+   * The file was deleted and everybody has forgotten it: only the number counts,
+   * and nothing of the change may be stored.
+   */
+  readonly isHole?: true;
 }
 
 /** What happened to one record of a peer. */
@@ -270,7 +275,9 @@ export interface ChangeLog {
   flush(): Promise<void>;
   /**
    * Our own records after `sequence` of `incarnation`, with inline bytes where
-   * small; larger bytes are for the peer to ask for.
+   * small; larger bytes are for the peer to ask for. A record is given as what
+   * its file is now: a tombstone when it was deleted, a hole when that is
+   * forgotten.
    */
   recordsAfter(
     incarnation: number,
@@ -290,8 +297,18 @@ export interface ChangeLog {
   bucket(index: number): Promise<FileEntry[]>;
   /** Entries present by the index whose bytes are missing or wrong here. */
   damaged(limit: number): Promise<FileEntry[]>;
-  /** Forget tombstones that every member has acknowledged up to here. */
-  collectTombstones(uptoSequence: number): Promise<number>;
+  /** Tombstones that may be forgotten once every member has them. */
+  tombstoneCount(): number;
+  /** Stands for the tombstones that are stored here now. For this run only. */
+  tombstoneMark(): number;
+  /**
+   * Forget tombstones that are older than a mark and were not stored again
+   * since. Names that they stood for are never given out again.
+   *
+   * @param mark From {@linkcode tombstoneMark}.
+   * @returns How many were forgotten.
+   */
+  collectTombstones(mark: number): Promise<number>;
   /** What was saved last. */
   register(): GroupRegister | undefined;
   /** Save durably. */

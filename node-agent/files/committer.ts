@@ -15,9 +15,13 @@ import type { Applied } from "../ports.ts";
 import type { DigestTable } from "./digest_table.ts";
 import type { Pending } from "./file_actions.ts";
 import type { Finisher } from "./finisher.ts";
+import { mustParse } from "./layout.ts";
 import { decide, type NewAction, type Step } from "./merge_core.ts";
 import type { WriteStatements } from "./statements.ts";
 import type { Op, OpResult } from "./worker_messages.ts";
+
+/** Fact of the database: the last second whose names are not given out. */
+export const NAMES_AFTER_KEY = "namesAfterS";
 
 /** What a committer works with. */
 export interface CommitterParts {
@@ -45,6 +49,8 @@ export class Committer {
   #lastUnsettled: number;
   #isFull = true; // the value of PRAGMA synchronous that the connection has
   #hasUnflushed = false;
+  #lastStamp: number;
+  #tombstones: number;
   #due: Due[] = [];
   #rows: { before: FileRow | undefined; after: FileRow | undefined }[] = [];
 
@@ -53,6 +59,14 @@ export class Committer {
     this.#parts = parts;
     this.#head = parts.head;
     this.#lastUnsettled = lastUnsettled;
+    const { lastTombstone, countTombstones } = parts.statements;
+    this.#lastStamp = lastTombstone.get({})?.last ?? 0;
+    this.#tombstones = countTombstones.get({})?.count ?? 0;
+  }
+
+  /** Tombstones that may be forgotten one day. */
+  get tombstones(): number {
+    return this.#tombstones;
   }
 
   /** Whether a commit waits for its flush. */
@@ -89,7 +103,11 @@ export class Committer {
       throw error;
     }
     this.#hasUnflushed = !durable;
-    for (const { before, after } of this.#rows) digests.change(before, after);
+    for (const { before, after } of this.#rows) {
+      digests.change(before, after);
+      this.#tombstones += (mayBeForgotten(after) ? 1 : 0) -
+        (mayBeForgotten(before) ? 1 : 0);
+    }
     for (const { action, payload } of this.#due) {
       finisher.finish(action, payload);
     }
@@ -132,7 +150,7 @@ export class Committer {
         });
         return done([]);
       case "collect":
-        return this.#collect(op.upto);
+        return this.#collect(op);
       case "flush":
         return done([]);
       default:
@@ -203,6 +221,9 @@ export class Committer {
     if (row !== undefined) {
       statements.putFile.run({ ...row });
       this.#rows.push({ before, after: row });
+      if (mayBeForgotten(row)) {
+        statements.putTombstone.run({ stamp: ++this.#lastStamp, id });
+      }
     }
     for (const action of actions) this.#plan({ id, epoch, version }, action);
     return outcome;
@@ -244,22 +265,24 @@ export class Committer {
     return done([]);
   }
 
-  #collect(upto: number): OpResult {
-    const { statements, incarnation } = this.#parts;
-    const key = "collected";
-    const [of, last] = (statements.state.get({ key })?.value ?? "").split(":");
-    const from = of === String(incarnation) ? Number(last) + 1 : 1;
+  #collect({ ids, upTo, namesAfterS }: Op & { kind: "collect" }): OpResult {
+    const { statements } = this.#parts;
     let collected = 0;
-    for (const row of statements.deletes.all({ incarnation, from, to: upto })) {
-      const id: unknown = JSON.parse(row.record)?.entry?.id;
-      if (typeof id !== "string") continue;
+    for (const id of ids) {
+      const stamp = statements.tombstoneOf.get({ id })?.stamp ?? Infinity;
+      // Stored again since, or its bytes lie on a disk that does not let go of
+      // them: an index that is rebuilt from there must meet the tombstone.
+      if (stamp > upTo) continue;
+      if (statements.unsettledOf.get({ id }) !== undefined) continue;
+      statements.dropTombstone.run({ id });
       const before = statements.file.get({ id });
       if (before?.tombstone !== 1) continue;
       statements.dropFile.run({ id });
       this.#rows.push({ before, after: undefined });
       collected++;
     }
-    statements.putState.run({ key, value: `${incarnation}:${upto}` });
+    const value = String(namesAfterS);
+    statements.putState.run({ key: NAMES_AFTER_KEY, value });
     return { ok: true, applied: [], collected };
   }
 
@@ -278,6 +301,15 @@ export class Committer {
     }
     this.#hasUnflushed = true;
   }
+}
+
+/**
+ * Whether a row is a tombstone that may go once everybody has it. One of a
+ * derived file stays for good: its name is made from its master's, so the same
+ * name could be made again.
+ */
+function mayBeForgotten(row: FileRow | undefined): boolean {
+  return row?.tombstone === 1 && mustParse(row.id).kind !== "derived";
 }
 
 function done(applied: readonly Applied[]): OpResult {

@@ -28,7 +28,7 @@ import type {
 } from "../ports.ts";
 import type { Editor } from "./editor.ts";
 import { exists } from "./disk.ts";
-import type { Layout } from "./layout.ts";
+import { type Layout, mustParse } from "./layout.ts";
 import type { ListQuery, LocalIndex } from "./local_index.ts";
 import { NewNames } from "./new_names.ts";
 import type { Edits } from "./edits.ts";
@@ -41,6 +41,8 @@ import type { StorePaths } from "./store_paths.ts";
 export const KEY_LIFE_MS: number = IDEMPOTENCY_KEY_LIFE_MS;
 /** Names tried for one file. Source: FastDFS. */
 const NAME_TRIES_MAX = 10;
+/** Seconds that a file ID can hold. */
+const SECONDS = 2 ** 32;
 /** Damaged files that alarms tell of. */
 const DAMAGE_TOLD_MAX = 16;
 
@@ -53,6 +55,8 @@ export interface Naming {
   readonly rotateCount: number;
   /** Files placed before this run. */
   readonly placed: number;
+  /** No name is of this second or before. */
+  readonly namesAfterS: number;
 }
 
 /** What the files of a store are made of. */
@@ -83,12 +87,15 @@ export class StoredFiles implements LocalFiles {
   readonly #damage = new Map<string, string>();
   /** Files placed so far, for the directories. */
   placed: number;
+  /** See {@linkcode forgetNames}. */
+  #namesAfterS: number;
 
   /** Put together by `openStore`. */
   constructor(parts: StoreParts, naming: Naming) {
     this.#parts = parts;
     this.#naming = naming;
     this.placed = naming.placed;
+    this.#namesAfterS = naming.namesAfterS;
     this.#names = new NewNames({
       sinceS: this.#nowS(),
       isKnown: (id) => this.#parts.index.row(id) !== undefined,
@@ -96,7 +103,32 @@ export class StoredFiles implements LocalFiles {
   }
 
   #nowS(): number {
-    return Math.floor(this.#parts.clock.wallMs() / 1000) % 2 ** 32;
+    return Math.floor(this.#parts.clock.wallMs() / 1000) % SECONDS;
+  }
+
+  /** The second for a new name: none whose names may be forgotten. */
+  #nameS(): number {
+    const nowS = this.#nowS();
+    return nowS > this.#namesAfterS
+      ? nowS
+      : Math.min(this.#namesAfterS + 1, SECONDS - 1);
+  }
+
+  /**
+   * These files will leave the index, which then cannot say any more that their
+   * names were used. Every name contains its node and the second in which it was
+   * made, so it is enough to make no more names of those seconds: if the clock is
+   * set back, names go on in the second after them.
+   *
+   * @returns The last second that is not used any more; to be stored.
+   */
+  forgetNames(ids: readonly string[]): number {
+    for (const id of ids) {
+      const { origin, createdS } = mustParse(id);
+      if (origin !== this.#naming.node) continue;
+      this.#namesAfterS = Math.max(this.#namesAfterS, createdS);
+    }
+    return this.#namesAfterS;
   }
 
   /** @inheritdoc */
@@ -147,7 +179,7 @@ export class StoredFiles implements LocalFiles {
     const { random } = this.#parts;
     const name = encodeFileName({
       origin: node,
-      createdS: this.#nowS(),
+      createdS: this.#nameS(),
       sizeBytes: staged.sizeBytes,
       crc32: staged.crc32,
       appender,

@@ -7,7 +7,7 @@
 import { crc32 } from "node:zlib";
 import { INLINE_BODY_BYTES_MAX, Problem } from "@kedge/schema";
 import type { Change } from "@kedge/schema/change";
-import type { FileRow } from "@kedge/schema/db";
+import { entryOf, type FileRow } from "@kedge/schema/db";
 import type { ContentSource, LogRecordWithContent } from "../ports.ts";
 import type { StoredFiles, StoreParts } from "./local_files.ts";
 
@@ -44,8 +44,32 @@ export class LogReader {
         sequence,
       });
     }
-    const change: Change = JSON.parse(record);
-    return { sequence, change, content: await this.#contentOf(change) };
+    return { sequence, ...await this.#asNow(JSON.parse(record)) };
+  }
+
+  /**
+   * A record as it may be sent now (docs/replication.md): a file that was
+   * deleted meanwhile must not come to life again where its tombstone is not
+   * known, or no longer.
+   */
+  async #asNow(
+    change: Change,
+  ): Promise<Omit<LogRecordWithContent, "sequence">> {
+    const none = { body: { kind: "none" }, content: { kind: "none" } } as const;
+    const { entry, key } = change;
+    const row = this.#parts.index.row(entry.id);
+    if (row === undefined) {
+      const { body, content } = none;
+      return { change: { entry, body }, content, isHole: true };
+    }
+    if (row.tombstone === 1) {
+      const dead = { entry: entryOf(row), body: none.body };
+      return {
+        change: key === undefined ? dead : { ...dead, key },
+        content: none.content,
+      };
+    }
+    return { change, content: await this.#contentOf(change) };
   }
 
   /** Bytes of a small file, if it is still what the record made. */

@@ -20,6 +20,8 @@ import type { RememberedKey } from "./worker_messages.ts";
 export type StepContent =
   /** Not at hand. */
   | { readonly kind: "none" }
+  /** The file was deleted and is forgotten: only the number counts. */
+  | { readonly kind: "hole" }
   /** A part of the batch's buffer. */
   | { readonly kind: "inline"; readonly at: number; readonly length: number }
   /** A staging file that is the whole content. */
@@ -98,6 +100,7 @@ export function decide(
   around: Surroundings,
 ): Decision {
   const { entry } = step;
+  if (step.content.kind === "hole") return { outcome: "known", actions: [] };
   const order = current === undefined ? 1 : compareEntries(entry, {
     state: current.tombstone === 1 ? "tombstone" : "present",
     epoch: current.epoch,

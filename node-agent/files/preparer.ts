@@ -106,15 +106,26 @@ export class Preparer {
 
   /** Check what a peer sent, and bring it into the worker's form. */
   async receive(
-    given: readonly { change: Change; content: ContentSource }[],
+    given: readonly {
+      readonly change: Change;
+      readonly content: ContentSource;
+      readonly isHole?: true;
+    }[],
     durable: boolean,
   ): Promise<Prepared[]> {
     checkRoom(this.#parts, given);
     const seen = new Set<string>();
     const items: Prepared[] = [];
-    for (const { change, content } of given) {
+    for (const { change, content, isHole } of given) {
       const { id } = change.entry;
       checkEntry(this.#group, change, content);
+      if (isHole === true) {
+        items.push({
+          step: this.#step(change, { kind: "hole" }),
+          body: undefined,
+        });
+        continue;
+      }
       const { kind } = change.body;
       const isPart = kind === "range" || kind === "truncate";
       // What is made from a version that is itself on its way is fetched.

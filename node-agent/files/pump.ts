@@ -49,6 +49,8 @@ export class Pump {
   onFailed: ((why: string) => void) | undefined;
   /** Present files by the index, as far as they are counted. */
   present = 0;
+  /** Tombstones that may be forgotten one day. */
+  tombstones = 0;
   #waiting: Waiting[] = [];
   #isBusy = false;
   #nextRequest = 1;
@@ -137,7 +139,10 @@ export class Pump {
   }
 
   #settle(batch: readonly Waiting[], answer: FromWorker): void {
-    if (answer.kind === "answer") this.present = answer.present;
+    if (answer.kind === "answer") {
+      this.present = answer.present;
+      this.tombstones = answer.tombstones;
+    }
     if (answer.kind !== "answer") {
       const why = answer.kind === "failed" ? answer.why : "the worker stopped";
       this.#fail(why);
@@ -174,6 +179,7 @@ export class Pump {
     switch (message.kind) {
       case "opened":
         this.present = message.opened.present;
+        this.tombstones = message.opened.tombstones;
         return this.#opened.resolve(message.opened);
       case "open-failed":
         this.#failure = message.detail;

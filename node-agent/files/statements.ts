@@ -31,6 +31,7 @@ import {
   paths,
   positions,
   state,
+  tombstones,
   unsettled,
   type UnsettledRow,
 } from "@kedge/schema/db";
@@ -60,6 +61,10 @@ export class ReadStatements {
   readonly key: Prepared<typeof idempotency.$inferSelect>;
   /** Unsettled rows of file `id`, oldest first. */
   readonly unsettledOf: Prepared<UnsettledRow>;
+  /** Tombstones after stamp `after` up to `upTo`, at most `limit`. */
+  readonly tombstones: Prepared<typeof tombstones.$inferSelect>;
+  /** The highest stamp of a tombstone. */
+  readonly lastTombstone: Prepared<{ last: number | null }>;
   /** Fences of store paths. */
   readonly paths: Prepared<typeof paths.$inferSelect>;
 
@@ -112,6 +117,16 @@ export class ReadStatements {
         .orderBy(asc(unsettled.number)),
     );
     this.paths = prepare(write.select().from(paths));
+    this.tombstones = prepare(
+      write.select().from(tombstones).where(and(
+        gt(tombstones.stamp, at("after")),
+        lte(tombstones.stamp, at("upTo")),
+      )).orderBy(asc(tombstones.stamp)).limit(at("limit")),
+    );
+    this.lastTombstone = prepare(
+      write.select({ last: max(tombstones.stamp).as("last") })
+        .from(tombstones),
+    );
   }
 }
 
@@ -132,8 +147,11 @@ export class WriteStatements extends ReadStatements {
   readonly putKey: Prepared;
   readonly dropKeys: Prepared;
   readonly putPath: Prepared;
-  /** Deletes of `incarnation` from `from` to `to`, both included. */
-  readonly deletes: Prepared<ChangeRow>;
+  readonly putTombstone: Prepared;
+  readonly dropTombstone: Prepared;
+  /** Stamp of the tombstone of file `id`. */
+  readonly tombstoneOf: Prepared<{ stamp: number }>;
+  readonly countTombstones: Prepared<{ count: number }>;
 
   /** Prepare them on the connection that writes. */
   constructor(database: DatabaseSync) {
@@ -210,13 +228,23 @@ export class WriteStatements extends ReadStatements {
           set: { fenced: sql`excluded.fenced` },
         }),
     );
-    this.deletes = prepare(
-      write.select().from(changes).where(and(
-        eq(changes.incarnation, at("incarnation")),
-        gte(changes.sequence, at("from")),
-        lte(changes.sequence, at("to")),
-        eq(changes.tombstone, 1),
-      )).orderBy(asc(changes.sequence)),
+    this.putTombstone = prepare(
+      write.insert(tombstones).values(placeholders(tombstones))
+        .onConflictDoUpdate({
+          target: tombstones.id,
+          set: { stamp: sql`excluded.stamp` },
+        }),
+    );
+    this.dropTombstone = prepare(
+      write.delete(tombstones).where(eq(tombstones.id, at("id"))),
+    );
+    this.tombstoneOf = prepare(
+      write.select({ stamp: tombstones.stamp }).from(tombstones)
+        .where(eq(tombstones.id, at("id"))),
+    );
+    this.countTombstones = prepare(
+      write.select({ count: sql<number>`count(*)`.as("count") })
+        .from(tombstones),
     );
   }
 }

@@ -9,6 +9,7 @@ import { FLUSH_DELAY_MS, type NodeId } from "@kedge/schema";
 import type { Reserve } from "@kedge/schema/config/units";
 import type { Clock, Log } from "../ports.ts";
 import { StoredLog } from "./change_log.ts";
+import { NAMES_AFTER_KEY } from "./committer.ts";
 import { openForReading } from "./database.ts";
 import { Editor } from "./editor.ts";
 import { Edits } from "./edits.ts";
@@ -171,6 +172,7 @@ async function openLocked(
     distributeMode: options.distributeMode ?? "rotate",
     rotateCount: options.rotateCount ?? 100,
     placed: Number(state.get({ key: "placed" })?.value ?? 0),
+    namesAfterS: Number(state.get({ key: NAMES_AFTER_KEY })?.value ?? 0),
   });
   const saved = state.get({ key: "register" })?.value;
   const changes = new StoredLog(parts, files, {

@@ -23,6 +23,7 @@ import type {
   FromWorker,
   Op,
   Opened,
+  OpResult,
   PathState,
   ToWorker,
   WorkerOptions,
@@ -107,7 +108,9 @@ class StoreWorker {
     this.#reserve.fill();
     this.#scan(performance.now() + SLICE_MS);
     const { present } = this.#digests;
-    this.opened = { store, incarnation, head, present, paths: this.#paths };
+    const { tombstones } = this.#committer;
+    const paths = this.#paths;
+    this.opened = { store, incarnation, head, present, tombstones, paths };
     this.#settleTimer = setInterval(
       () => void this.#idle(),
       Math.max(10, options.settleDelayMs / 10),
@@ -149,8 +152,7 @@ class StoreWorker {
     try {
       for (const op of ops) this.#beforeFence(op);
       const results = this.#commit(message);
-      const { present } = this.#digests;
-      say({ kind: "answer", request, results, present });
+      this.#answer(request, results);
     } catch (error) {
       this.#failed = `the database cannot be written: ${describeError(error)}`;
       warn("the log is closed", { why: this.#failed });
@@ -309,9 +311,10 @@ class StoreWorker {
     this.#answer(request);
   }
 
-  #answer(request: number): void {
+  #answer(request: number, results: readonly OpResult[] = []): void {
     const { present } = this.#digests;
-    say({ kind: "answer", request, results: [], present });
+    const { tombstones } = this.#committer;
+    say({ kind: "answer", request, results, present, tombstones });
   }
 
   /** End the run; a clean end is durable before this returns. */

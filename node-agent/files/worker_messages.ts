@@ -69,8 +69,14 @@ export type Op =
     /** `null` takes the fence away. */
     readonly reason: string | null;
   }
-  /** Forget tombstones of our log up to this sequence. */
-  | { readonly kind: "collect"; readonly upto: number }
+  /** Forget those of these tombstones that were stored up to a stamp. */
+  | {
+    readonly kind: "collect";
+    readonly ids: readonly string[];
+    readonly upTo: number;
+    /** No new name of ours may be of this second or before, from now on. */
+    readonly namesAfterS: number;
+  }
   /** Nothing: for its flush. */
   | { readonly kind: "flush" };
 
@@ -132,6 +138,8 @@ export interface Opened {
   readonly head: number;
   /** Present files by the index, as far as they are counted. */
   readonly present: number;
+  /** Tombstones that may be forgotten one day. */
+  readonly tombstones: number;
   readonly paths: readonly PathState[];
 }
 
@@ -149,6 +157,8 @@ export type FromWorker =
     readonly results: readonly OpResult[];
     /** Present files by the index, as far as they are counted. */
     readonly present: number;
+    /** Tombstones that may be forgotten one day. */
+    readonly tombstones: number;
   }
   /** The database can no longer be written; nothing of the batch counts. */
   | {

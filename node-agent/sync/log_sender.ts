@@ -74,6 +74,12 @@ export class LogSender {
   readonly #held = new Map<number, number>();
   /** Per run, what it has flushed. */
   readonly #flushed = new Map<number, number>();
+  /**
+   * Records after this one come from memory. Older ones come from the log, which
+   * knows what has become of their files since: this peer may be new or wiped,
+   * and the tombstone forgotten.
+   */
+  readonly #memoryFrom: number;
   #sent: LogPlace;
   #underWay: Outgoing[] = [];
   #underWayBytes = 0;
@@ -88,7 +94,8 @@ export class LogSender {
   /** A sender that sends nothing before {@linkcode start}. */
   constructor(options: LogSenderOptions) {
     this.#options = options;
-    const { log, positions } = options;
+    const { log, positions, recent } = options;
+    this.#memoryFrom = recent.storedUpTo;
     // They do not grow any more, and asking for them costs queries.
     this.#earlier = log.incarnations().filter((run) =>
       run.incarnation < log.incarnation
@@ -270,7 +277,8 @@ export class LogSender {
   #sendRecent(): boolean {
     const { log, recent } = this.#options;
     const { incarnation, sequence } = this.#sent;
-    if (incarnation !== log.incarnation || sequence + 1 < recent.first) {
+    if (incarnation !== log.incarnation) return false;
+    if (sequence < this.#memoryFrom || sequence + 1 < recent.first) {
       return false;
     }
     const encoded: Uint8Array[] = [];
@@ -371,7 +379,8 @@ function positionsIn(
 
 /** Encode a record that was read from the change log. */
 function encodeFromLog(record: LogRecordWithContent): Uint8Array {
-  const { change, content } = record;
+  const { change, content, isHole } = record;
+  if (isHole === true) return encodeRecord(change, { kind: "gone" });
   if (content.kind === "inline") {
     return encodeRecord(change, { kind: "inline" }, content.bytes);
   }

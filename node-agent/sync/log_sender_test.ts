@@ -30,6 +30,8 @@ class Rig {
   readonly store = new MemoryStore(1);
   recent = new RecentRecords(0);
   readonly seen: string[] = [];
+  /** State and content of every record that arrived. */
+  readonly kinds: string[] = [];
   epoch = 1;
   paced = 0;
   readonly #bytes = new Uint8Array(30_000);
@@ -68,9 +70,10 @@ class Rig {
       const decoded = decodeRecords(frame.body, "group1");
       assert(decoded.ok);
       const { incarnation, firstSequence, records } = decoded.value;
-      records.forEach((_, i) =>
-        this.seen.push(`${incarnation}/${firstSequence + i}@${frame.epoch}`)
-      );
+      records.forEach(({ change, content }, i) => {
+        this.seen.push(`${incarnation}/${firstSequence + i}@${frame.epoch}`);
+        this.kinds.push(`${change.entry.state} ${content.kind}`);
+      });
     }
   }
 
@@ -84,9 +87,9 @@ class Rig {
 
 Deno.test("LogSender sends nothing before it is started, then all of it", async () => {
   const rig = new Rig();
-  await rig.add();
-  await rig.add();
   const sender = await rig.sender();
+  await rig.add();
+  await rig.add();
   sender.poke();
   await rig.has();
   sender.start();
@@ -125,10 +128,27 @@ Deno.test("LogSender reads old runs from the log, at the pace of catching up", a
   assert(rig.paced > 0);
 });
 
+Deno.test("LogSender asks the log what became of records from before the link", async () => {
+  const rig = new Rig();
+  await rig.add();
+  await rig.add();
+  const [first] = rig.store.list();
+  assert(first);
+  const dead = { ...first, state: "tombstone", version: 2 } as const;
+  await rig.store.adopt([{ entry: dead, content: { kind: "none" } }]);
+  (await rig.sender()).start();
+  await rig.has("1/1@1", "1/2@1");
+  assert.deepEqual(rig.kinds, ["tombstone none", "present inline"]);
+  await rig.store.collectTombstones(rig.store.tombstoneMark());
+  (await rig.sender()).start();
+  await eventually(() => rig.kinds.length === 4, { what: "both again" });
+  assert.deepEqual(rig.kinds.slice(2), ["present gone", "present inline"]);
+});
+
 Deno.test("LogSender stops at its window until the peer acknowledges", async () => {
   const rig = new Rig();
-  for (let i = 0; i < 400; i++) await rig.add(); // 12 MB
   const sender = await rig.sender();
+  for (let i = 0; i < 400; i++) await rig.add(); // 12 MB
   sender.start();
   await eventually(() => sender.underWayBytes >= 8 * 1024 * 1024, {
     what: "a full window",

@@ -205,6 +205,11 @@ export class OriginInbox {
         ids.clear();
       }
       ids.add(id);
+      if (record.content.kind === "gone") {
+        const content = { kind: "none" } as const;
+        group.push({ sequence, change: record.change, content, isHole: true });
+        continue;
+      }
       const content = await this.#contentOf(record);
       group.push({ sequence, change: record.change, content });
     }

@@ -53,6 +53,11 @@ export class RecentRecords {
     return this.#firstSequence + this.#records.length - 1;
   }
 
+  /** Up to here the log holds our records. */
+  get storedUpTo(): number {
+    return this.#stored;
+  }
+
   /** Up to here records may be sent. */
   get sendable(): number {
     const [held] = this.#held;

@@ -28,6 +28,9 @@ export const MIGRATIONS: readonly string[] = [
     blockCrcs BLOB
   ) WITHOUT ROWID, STRICT;
   CREATE INDEX files_damaged ON files (damaged) WHERE damaged = 1;
+  CREATE TABLE tombstones (
+    stamp INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE
+  ) STRICT;
   CREATE TABLE unsettled (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL, epoch INTEGER NOT NULL,
     version INTEGER NOT NULL, kind TEXT NOT NULL, pathIndex INTEGER NOT NULL,

@@ -62,6 +62,13 @@ export const files = sqliteTable("files", {
   blockCrcs: blob("blockCrcs", { mode: "buffer" }).$type<Uint8Array>(),
 });
 
+/** Deleted files that may be forgotten one day, in the order stored here. */
+export const tombstones = sqliteTable("tombstones", {
+  /** Grows with every tombstone that is stored in one run of the agent. */
+  stamp: integer("stamp").primaryKey(),
+  id: text("id").notNull().unique(),
+});
+
 /** What must still be brought to the disk, or back to it after a crash. */
 export const unsettled = sqliteTable("unsettled", {
   number: integer("number").primaryKey(),

@@ -8,7 +8,7 @@
  *    1  flags          1 tombstone  2 appender  4 sha256  8 type  16 name
  *                      32 master  64 key; others zero
  *    1  body           0 none  1 whole  2 range  3 truncate
- *    1  content        0 none  1 inline  2 elsewhere  3 unknown
+ *    1  content        0 none  1 inline  2 elsewhere  3 unknown  4 gone
  *    1  metaCount      at most META_ENTRIES_MAX
  *    8  epoch          8 version        4 origin     8 sizeBytes
  *    4  crc32          8 createdS      2+n id
@@ -53,7 +53,9 @@ export type WireContent =
     readonly sha256: string;
   }
   /** To be asked for: the sender no longer has them apart. */
-  | { readonly kind: "unknown" };
+  | { readonly kind: "unknown" }
+  /** The file was deleted and is forgotten: only the number counts. */
+  | { readonly kind: "gone" };
 
 /** One record as it travels. */
 export interface WireRecord {
@@ -67,7 +69,7 @@ export interface WireRecord {
 
 /** Numbers on the wire. Never renumber; only append. */
 const BODIES = ["none", "whole", "range", "truncate"] as const;
-const CONTENTS = ["none", "inline", "elsewhere", "unknown"] as const;
+const CONTENTS = ["none", "inline", "elsewhere", "unknown", "gone"] as const;
 const FLAG = {
   tombstone: 1,
   appender: 2,

@@ -128,6 +128,7 @@ const anyContent: fc.Arbitrary<WireContent> = fc.oneof(
   fc.constant({ kind: "none" as const }),
   fc.constant({ kind: "inline" as const }),
   fc.constant({ kind: "unknown" as const }),
+  fc.constant({ kind: "gone" as const }),
   fc.record({
     kind: fc.constant("elsewhere" as const),
     sizeBytes: anyPosition,

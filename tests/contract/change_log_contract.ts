@@ -24,6 +24,8 @@ import {
 export interface Subject extends AsyncDisposable {
   readonly files: LocalFiles;
   readonly log: ChangeLog;
+  /** Finish on the disk what was stored; nothing when there is no disk. */
+  settle(): Promise<void>;
 }
 
 const WHOLE: ChangeBody = { kind: "whole" };
@@ -212,6 +214,91 @@ export function changeLogContract(
     const two = await it.log.digests();
     assert.notEqual(two[bucket], one[bucket]);
     assert.deepEqual(await it.log.bucket(bucket), [buried]);
+  });
+
+  test("tombstones up to a mark are forgotten, whoever made them", async (it) => {
+    const bytes = someBytes(10);
+    const [ours, theirs, learnt, late, kept] = [1, 2, 3, 4, 5]
+      .map((n) => entryOf(bytes, n === 1 ? 1 : 2, n));
+    assert(ours && theirs && learnt && late && kept);
+    const dead = (entry: FileEntry): FileEntry => ({
+      ...entry,
+      state: "tombstone",
+      version: 2,
+    });
+    const gone = { kind: "none" } as const;
+    await it.log.append(
+      record(1, { entry: ours, body: WHOLE }, inline(bytes)),
+      false,
+    );
+    await it.log.append(
+      record(2, { entry: dead(ours), body: gone }, NONE),
+      false,
+    );
+    await it.log.apply(2, 1, [
+      record(1, { entry: theirs, body: WHOLE }, inline(bytes)),
+      record(2, { entry: dead(theirs), body: gone }, NONE),
+    ], false);
+    await it.log.adopt([
+      { entry: dead(learnt), content: NONE },
+      { entry: kept, content: inline(bytes) },
+    ], true);
+    assert.equal(it.log.tombstoneCount(), 3);
+    const mark = it.log.tombstoneMark();
+    await it.settle();
+    await it.log.adopt([{ entry: dead(late), content: NONE }], true);
+    assert.equal(await it.log.collectTombstones(mark), 3);
+    assert.equal(await it.log.collectTombstones(mark), 0);
+    for (const { id } of [ours, theirs, learnt]) {
+      assert.equal(it.files.lookup(id), undefined);
+    }
+    assert.equal(it.files.lookup(late.id)?.state, "tombstone");
+    assert.deepEqual(it.files.lookup(kept.id), kept);
+    assert.equal(it.log.tombstoneCount(), 1);
+    assert.equal(await it.log.collectTombstones(it.log.tombstoneMark()), 1);
+    await it.log.apply(2, 1, [
+      record(3, { entry: dead(kept), body: gone }, NONE),
+    ], false);
+    await it.settle();
+    await it.log.collectTombstones(it.log.tombstoneMark());
+    assert.deepEqual([...new Set(await it.log.digests())], [0]);
+    assert.equal(it.files.fileCount(), 0);
+  });
+
+  test("a tombstone that was stored again is younger than the mark", async (it) => {
+    const entry: FileEntry = { ...entryOf(someBytes(1)), state: "tombstone" };
+    await it.log.adopt([{ entry, content: NONE }], true);
+    const mark = it.log.tombstoneMark();
+    const again = { ...entry, version: 9 };
+    await it.log.adopt([{ entry: again, content: NONE }], true);
+    assert.equal(await it.log.collectTombstones(mark), 0);
+    assert.deepEqual(it.files.lookup(entry.id), again);
+  });
+
+  test("old records say what their file is now: deleted, or forgotten", async (it) => {
+    const bytes = someBytes(10);
+    const entry = entryOf(bytes, 1);
+    const dead: FileEntry = { ...entry, state: "tombstone", version: 2 };
+    const made = record(1, { entry, body: WHOLE }, inline(bytes));
+    await it.log.append(made, false);
+    await it.log.adopt([{ entry: dead, content: NONE }], false);
+    const { incarnation } = it.log;
+    const [tombstone] = await it.log.recordsAfter(incarnation, 0, LIMIT);
+    assert.deepEqual(tombstone, {
+      sequence: 1,
+      change: { entry: dead, body: { kind: "none" } },
+      content: NONE,
+    });
+    await it.settle();
+    await it.log.collectTombstones(it.log.tombstoneMark());
+    const [hole] = await it.log.recordsAfter(incarnation, 0, LIMIT);
+    assert.equal(hole?.isHole, true);
+    // A hole moves the position and nothing else.
+    assert.deepEqual(await it.log.apply(3, 1, [hole], true), ["known"]);
+    assert.equal(it.files.lookup(entry.id), undefined);
+    assert.deepEqual(it.log.positions(), [
+      { origin: 3, incarnation: 1, sequence: 1 },
+    ]);
   });
 
   test("the register is kept", async (it) => {

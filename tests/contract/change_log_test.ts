@@ -13,6 +13,7 @@ changeLogContract("files/", async () => {
   return {
     files: store.files,
     log: store.log,
+    settle: () => store.settle(0),
     async [Symbol.asyncDispose]() {
       await store.close({ clean: true });
       await Deno.remove(dir, { recursive: true });
@@ -25,6 +26,7 @@ changeLogContract("memory", () => {
   return Promise.resolve({
     files: store,
     log: store,
+    settle: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   });
 });
@@ -95,22 +97,43 @@ Deno.test("files of a store path that this node lacks find a place", () =>
     assert.deepEqual(await store.store.log.bucket(bucket), [entry]);
   }));
 
-Deno.test("tombstones that everybody has are forgotten, others stay", () =>
+Deno.test("a tombstone stays while its file lies on the disk", () =>
   withStore(async (store) => {
     const { log, files } = store.store;
-    const [a, b] = [
-      await store.upload(someBytes(1)),
-      await store.upload(someBytes(2)),
-    ];
-    await store.delete(a); // record 3
-    await store.delete(b); // record 4
-    assert.equal(await log.collectTombstones(3), 1);
-    assert.equal(files.lookup(a.id), undefined);
-    assert.equal(files.lookup(b.id)?.state, "tombstone");
-    assert.equal(await log.collectTombstones(3), 0);
-    assert.equal(await log.collectTombstones(4), 1);
-    assert.deepEqual([...new Set(await log.digests())], [0]);
+    const entry = await store.upload(someBytes(1));
+    await store.delete(entry);
+    assert.equal(await log.collectTombstones(log.tombstoneMark()), 0);
+    assert.equal(files.lookup(entry.id)?.state, "tombstone");
+    await store.store.settle(0);
+    assert.equal(await log.collectTombstones(log.tombstoneMark()), 1);
   }));
+
+Deno.test("a name is not used again once its tombstone is forgotten", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-contract-" });
+  let nowS = 1_790_000_000;
+  const clock = { monotonicMs: () => 0, wallMs: () => nowS * 1000 };
+  const open = () => TestStore.open(dir, { clock, random: () => 0 });
+  const used = new Set<string>();
+  try {
+    for (let run = 0; run < 3; run++) {
+      const store = await open();
+      const { log } = store.store;
+      for (let i = 0; i < 2; i++) {
+        const file = await store.upload(someBytes(5));
+        assert(!used.has(file.id), `${file.id} was used`);
+        used.add(file.id);
+        await store.delete(file);
+        await store.store.settle(0);
+        await log.collectTombstones(log.tombstoneMark());
+        assert.equal(store.store.files.lookup(file.id), undefined);
+        nowS -= 100; // the clock is set back
+      }
+      await store.close();
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
 
 Deno.test("many writers at once: every record once, in order", () =>
   withStore(async (store) => {

@@ -36,6 +36,8 @@ interface Held {
   entry: FileEntry;
   /** `undefined`: the index knows the file, the bytes are missing. */
   bytes: Uint8Array | undefined;
+  /** Order in which states were stored. */
+  stamp: number;
 }
 
 /** What a test may make go wrong. */
@@ -62,6 +64,7 @@ export class MemoryStore implements LocalFiles, ChangeLog {
   #register: GroupRegister | undefined;
   #lastToken = 0;
   #random = 0;
+  #stamp = 0;
   /** Flushes so far. */
   flushes = 0;
 
@@ -207,12 +210,12 @@ export class MemoryStore implements LocalFiles, ChangeLog {
     const runs = this.#positions.get(origin) ?? new Map<number, number>();
     this.#positions.set(origin, runs);
     const results: Applied[] = [];
-    for (const { sequence, change, content } of records) {
+    for (const { sequence, change, content, isHole } of records) {
       const held = runs.get(incarnation) ?? 0;
       if (sequence !== held + 1) {
         throw new Error(`apply ${sequence} after ${held}`);
       }
-      results.push(this.#merge(change, content));
+      results.push(isHole ? "known" : this.#merge(change, content));
       runs.set(incarnation, sequence);
     }
     return results;
@@ -238,7 +241,25 @@ export class MemoryStore implements LocalFiles, ChangeLog {
     limit: { records: number; bytes: number },
   ): Promise<LogRecordWithContent[]> {
     const log = this.#logs.get(incarnation) ?? [];
-    return Promise.resolve(log.slice(sequence, sequence + limit.records));
+    const found = log.slice(sequence, sequence + limit.records);
+    return Promise.resolve(found.map((record) => this.#asNow(record)));
+  }
+
+  /** What the record's file is now. */
+  #asNow(record: LogRecordWithContent): LogRecordWithContent {
+    const { sequence, change } = record;
+    const entry = this.#files.get(change.entry.id)?.entry;
+    if (entry?.state === "present") return record;
+    const none = { body: { kind: "none" }, content: { kind: "none" } } as const;
+    const { body, content } = none;
+    return entry === undefined
+      ? {
+        sequence,
+        change: { entry: change.entry, body },
+        content,
+        isHole: true,
+      }
+      : { sequence, change: { ...change, entry, body }, content };
   }
 
   incarnations(): { incarnation: number; lastSequence: number }[] {
@@ -282,13 +303,22 @@ export class MemoryStore implements LocalFiles, ChangeLog {
     return Promise.resolve(bad.slice(0, limit).map((held) => held.entry));
   }
 
-  collectTombstones(uptoSequence: number): Promise<number> {
-    this.collectedUpTo = uptoSequence;
-    return Promise.resolve(0);
+  tombstoneCount(): number {
+    return this.list().filter((entry) => entry.state === "tombstone").length;
   }
 
-  /** What {@linkcode collectTombstones} was told last. */
-  collectedUpTo = 0;
+  tombstoneMark(): number {
+    return this.#stamp;
+  }
+
+  async collectTombstones(mark: number): Promise<number> {
+    await this.#mayWrite();
+    const old = [...this.#files.values()].filter(({ entry, stamp }) =>
+      entry.state === "tombstone" && stamp <= mark
+    );
+    for (const { entry } of old) this.#files.delete(entry.id);
+    return old.length;
+  }
 
   register(): GroupRegister | undefined {
     return this.#register;
@@ -319,11 +349,12 @@ export class MemoryStore implements LocalFiles, ChangeLog {
       return "known";
     }
     if (entry.state === "tombstone") {
-      this.#files.set(entry.id, { entry, bytes: undefined });
+      const stamp = ++this.#stamp;
+      this.#files.set(entry.id, { entry, bytes: undefined, stamp });
       return "applied";
     }
     const next = this.#contentAfter(held, body, { entry, bytes });
-    this.#files.set(entry.id, { entry, bytes: next });
+    this.#files.set(entry.id, { entry, bytes: next, stamp: ++this.#stamp });
     return next === undefined ? "needs-content" : "applied";
   }
 
