@@ -280,11 +280,11 @@ class Life {
       cert: await Deno.readTextFile(tls.certFile),
       key: await Deno.readTextFile(tls.keyFile),
     };
-    return await serve(fetch, { ...listen, ...certificate });
     return await serve(fetch, {
       ...listen,
       ...certificate,
       onShortage: (why) =>
         this.#surroundings.log.warn("idle connections are closed", { why }),
     });
+  }
 }
