@@ -194,6 +194,7 @@ class Life {
         status: () => report.status({ node, group, replicator }),
         startScrub: () => scrubs.start(),
         scrubProgress: () => scrubs.view(),
+        openPath: (pathIndex) => this.#store.openPath(pathIndex),
         confirm: () => replicator.confirm(),
       },
     });

@@ -6,7 +6,11 @@
 
 import { z } from "zod";
 import { GroupName, Level, NodeId, StoreId } from "./group.ts";
-import { EPOCH_REPORTED_MAX, STORE_PATHS_MAX } from "./limits.ts";
+import {
+  EPOCH_REPORTED_MAX,
+  GROUP_NODES_MAX,
+  STORE_PATHS_MAX,
+} from "./limits.ts";
 import { GroupRegister } from "./register.ts";
 
 /** Where other agents reach an agent. */
@@ -31,6 +35,8 @@ export const StorePathReport = z.object({
   state: z.enum(["writable", "read-only", "full", "fenced", "missing"]),
   /** Why it is not writable. */
   reason: z.string().max(300).optional(),
+  /** Files that must come from the group since the disk was replaced. */
+  refillFiles: z.int().min(0).optional(),
 });
 /** One disk or folder of a node. */
 export type StorePathReport = z.infer<typeof StorePathReport>;
@@ -149,6 +155,19 @@ export const PeerInfo = z.object({
 /** A member as its peers need it. */
 export type PeerInfo = z.infer<typeof PeerInfo>;
 
+/**
+ * What two members prove to each other. Each pair has its own, so that a node,
+ * also one that was removed, can only ever speak for itself.
+ */
+export const PeerKey = z.object({
+  /** The other member. */
+  node: NodeId,
+  /** HMAC-SHA-256 of the pair under the cluster secret, base64url. */
+  key: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+});
+/** What two members prove to each other. */
+export type PeerKey = z.infer<typeof PeerKey>;
+
 /** What a tracker answers to a heartbeat and to a join. */
 export const HeartbeatReply = z.object({
   /** The group as it is now. */
@@ -159,6 +178,8 @@ export const HeartbeatReply = z.object({
   peers: z.array(PeerInfo),
   /** Keys that verify capabilities, newest first. */
   signingKeys: z.array(SigningKey),
+  /** What this node proves to each other member; never shown to anybody. */
+  peerKeys: z.array(PeerKey).max(GROUP_NODES_MAX).optional(),
   /** What an operator wants of this node. */
   mode: NodeRecord.shape.mode,
   /** When to report again, in ms. */
@@ -197,8 +218,6 @@ export const JoinReply = z.object({
   group: GroupName,
   /** Its password towards trackers: shown once, kept by the node alone. */
   credential: z.string().min(32),
-  /** Secret that members prove to each other, base64url of 32 bytes. */
-  clusterSecret: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
   /** As for a heartbeat. */
   reply: HeartbeatReply,
 });

@@ -247,7 +247,7 @@ Deno.test("the last good member is neither drained nor removed unless forced", a
   for (const request of ["DELETE /v1/nodes/1", "POST /v1/nodes/1/mode"]) {
     const refusal = await refusalOf(tracker.ask(request, { body }));
     assert.equal(refusal.type, "/problems/still-needed", request);
-    assert.match(String(refusal.detail), /M0 of node 2 is missing/);
+    assert.match(String(refusal.detail), /M00 of node 2 is missing/);
   }
   assert.equal(
     (await tracker.ask("POST /v1/nodes/1/mode?force=1", { body })).status,

@@ -5,6 +5,7 @@
  */
 
 import { type HeartbeatReply, keys, type NodeRecord } from "@kedge/schema";
+import { pairKey } from "../domain/pair_key.ts";
 import { keysInUse } from "../domain/signing.ts";
 import type { Services } from "../services.ts";
 import { parseSigningKeys, rotateSigningKeys } from "../store/signing_keys.ts";
@@ -42,6 +43,12 @@ export async function heartbeatReply(
         }]
     ),
     signingKeys,
+    peerKeys: register.value.members
+      .filter(({ node }) => node !== record.node)
+      .map(({ node }) => ({
+        node,
+        key: pairKey(services.cluster.clusterSecret, record.node, node),
+      })),
     mode: record.mode,
     nextMs: config.heartbeatMs,
     clockMs: Math.round(services.clock.wallMs()),

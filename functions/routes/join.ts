@@ -72,7 +72,6 @@ export async function join(
       node,
       group,
       credential,
-      clusterSecret: services.cluster.clusterSecret,
       reply: await heartbeatReply(services, plan.record),
     };
   }

@@ -35,7 +35,7 @@ Deno.test("nodes that join at once through two trackers get different numbers", 
   assert.deepEqual(numbers, [1, 2, 3, 4, 5, 6]);
   const epochs = new Set(replies.map(({ reply }) => reply.register.gen));
   assert.equal(epochs.size, 1);
-  assert.equal(new Set(replies.map((r) => r.clusterSecret)).size, 1);
+  assert(!JSON.stringify(replies).includes("clusterSecret"));
   const last = await answerOf(one.ask("GET /v1/nodes"), NodeList);
   assert.equal(last.nodes.filter(({ insync }) => insync).length, 1);
 });

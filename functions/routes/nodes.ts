@@ -22,7 +22,7 @@ import { json, type Route, route } from "../http/route.ts";
 import { issueCapability, type Services } from "../services.ts";
 import { heartbeatReply } from "./heartbeat_reply.ts";
 import { join } from "./join.ts";
-import { NodeParams } from "./paths.ts";
+import { NodeParams, StorePathParams } from "./paths.ts";
 import { redirect } from "./redirect.ts";
 import { saneHeartbeat } from "./sane_heartbeat.ts";
 
@@ -194,29 +194,53 @@ function agentRoutes(services: Services): Route[] {
       policy: "operator",
       summary,
       params: NodeParams,
-      answer: { status: 307, description: "Ask the agent at `Location`" },
-      handle: async ({ request, params: { node } }) => {
-        const view = await services.cache.current();
-        const group = [...view.groups.values()].find(({ register }) =>
-          register.members.some((member) => member.node === node)
-        );
-        const member = group?.members.find((known) => known.node === node);
-        if (group === undefined || member === undefined) {
-          throw new Problem("node-not-found", `There is no node ${node}`);
-        }
-        if (member.report === undefined) {
-          throw new Problem("unavailable", `Node ${node} has never reported`);
-        }
-        const capability = issueCapability(services, view, {
-          a: "operate",
-          g: group.register.group,
-          n: node,
-        });
-        return redirect(member.report.url, path, {
-          from: request.url,
-          capability: capability.text,
-        });
-      },
+      answer: TO_AGENT,
+      handle: ({ request, params: { node } }) =>
+        toAgent(services, request.url, { node, path }),
     })
+  ).concat(openPathRoute(services));
+}
+
+const TO_AGENT = { status: 307, description: "Ask the agent at `Location`" };
+
+function openPathRoute(services: Services): Route {
+  return route({
+    method: "POST",
+    path: "/v1/nodes/:node/paths/:index/open",
+    policy: "operator",
+    summary: "Use a store path of a node again: it was mended or replaced",
+    params: StorePathParams,
+    answer: TO_AGENT,
+    handle: ({ request, params: { node, index } }) =>
+      toAgent(services, request.url, {
+        node,
+        path: `/v1/node/paths/${index}/open`,
+      }),
+  });
+}
+
+/** Send an operator to an agent, with a capability for it alone. */
+async function toAgent(
+  services: Services,
+  from: string,
+  { node, path }: { readonly node: number; readonly path: string },
+): Promise<Response> {
+  const view = await services.cache.current();
+  const group = [...view.groups.values()].find(({ register }) =>
+    register.members.some((member) => member.node === node)
   );
+  const member = group?.members.find((known) => known.node === node);
+  if (group === undefined || member === undefined) {
+    throw new Problem("node-not-found", `There is no node ${node}`);
+  }
+  if (member.report === undefined) {
+    throw new Problem("unavailable", `Node ${node} has never reported`);
+  }
+  const capability = issueCapability(services, view, {
+    a: "operate",
+    g: group.register.group,
+    n: node,
+  });
+  const options = { from, capability: capability.text };
+  return redirect(member.report.url, path, options);
 }

@@ -6,7 +6,7 @@
 
 import { GroupName, Problem } from "@kedge/schema";
 import { type FileId, parseFileId } from "@kedge/schema/file-id";
-import { NODE_ID_MAX } from "@kedge/schema";
+import { NODE_ID_MAX, STORE_PATHS_MAX } from "@kedge/schema";
 import { z } from "zod";
 
 /** Path of a file ID: five segments. */
@@ -30,6 +30,13 @@ export const GroupParams = z.object({ group: GroupName });
 export const NodeParams = z.object({
   node: z.string().regex(/^[1-9]\d{0,7}$/).transform(Number)
     .pipe(z.int().min(1).max(NODE_ID_MAX)),
+});
+
+/** `:node` and `:index`. */
+export const StorePathParams = NodeParams.extend({
+  index: z.string().regex(/^(0|[1-9]\d{0,2})$/).transform(Number)
+    .pipe(z.int().min(0).max(STORE_PATHS_MAX - 1))
+    .describe("Store path: 0 for M00"),
 });
 
 /** A file ID as text and as parts. */

@@ -17,8 +17,6 @@ export const Identity = z.strictObject({
   group: GroupName,
   /** Its password towards trackers. */
   credential: z.string().min(32),
-  /** Secret of the cluster, base64url. */
-  clusterSecret: z.string().min(43),
 });
 /** Who an agent is. */
 export type Identity = z.infer<typeof Identity>;

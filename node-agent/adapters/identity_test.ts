@@ -5,7 +5,6 @@ const WHO: Identity = {
   node: 3,
   group: "group1",
   credential: "c".repeat(43),
-  clusterSecret: "s".repeat(43),
 };
 
 async function inFolder(body: (folder: string) => Promise<void>) {

@@ -33,8 +33,14 @@ export class ReplyCache {
 
   /** Keep an answer; the register in it may be old. Never throws. */
   keep(reply: HeartbeatReply): void {
-    const { peers, signingKeys, settings, mode } = reply;
-    const facts = JSON.stringify({ peers, signingKeys, settings, mode });
+    const { peers, signingKeys, peerKeys, settings, mode } = reply;
+    const facts = JSON.stringify({
+      peers,
+      signingKeys,
+      peerKeys,
+      settings,
+      mode,
+    });
     if (facts === this.#stored) return;
     this.#stored = facts;
     this.#next = JSON.stringify(reply);

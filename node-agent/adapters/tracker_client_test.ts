@@ -152,7 +152,6 @@ Deno.test("joinCluster() sends the token in the body and gives the identity", as
     node: 3,
     group: "group1",
     credential: CREDENTIAL,
-    clusterSecret: "s".repeat(43),
     reply: REPLY,
   };
   await using server = tracker(() => Response.json(identity));

@@ -32,8 +32,11 @@ export interface LinkIdentity {
   readonly store: string;
   /** Made anew by every process. */
   readonly boot: string;
-  /** Cluster secret, base64url of 32 bytes. Never logged. */
-  readonly secret: string;
+  /**
+   * What this node and a peer prove to each other; `undefined` before a tracker
+   * has told. Never logged.
+   */
+  secretOf(peer: NodeId): string | undefined;
 }
 
 /** Who the peer has proven to be. */
@@ -72,6 +75,7 @@ export async function greetAsDialer(
       purpose: call.purpose,
       nonce: newNonce(),
     };
+    const secret = secretFor(link, me, call.to);
     say(link, "hello", hello);
     const { mac, ...challenge } = await hear(link, "challenge", Challenge);
     const transcript = { hello, challenge };
@@ -80,9 +84,9 @@ export async function greetAsDialer(
     }
     if (
       challenge.node !== call.to ||
-      !isProven(mac, me.secret, "acceptor", transcript)
+      !isProven(mac, secret, "acceptor", transcript)
     ) throw refuse(link, "protocol", SECRET_TEXT);
-    say(link, "proof", { mac: prove(me.secret, "dialer", transcript) });
+    say(link, "proof", { mac: prove(secret, "dialer", transcript) });
     link.trust();
     const { node, store, boot } = challenge;
     return { node, store, boot, purpose: call.purpose };
@@ -128,10 +132,11 @@ export async function greetAsAcceptor(
       nonce: newNonce(),
     };
     const transcript = { hello, challenge };
-    const mac = prove(me.secret, "acceptor", transcript);
+    const secret = secretFor(link, me, hello.node);
+    const mac = prove(secret, "acceptor", transcript);
     say(link, "challenge", { ...challenge, mac });
     const proof = await hear(link, "proof", Proof);
-    if (!isProven(proof.mac, me.secret, "dialer", transcript)) {
+    if (!isProven(proof.mac, secret, "dialer", transcript)) {
       throw refuse(link, "protocol", SECRET_TEXT);
     }
     link.trust();
@@ -143,7 +148,14 @@ export async function greetAsAcceptor(
 }
 
 const SECRET_TEXT =
-  "the proof of the cluster secret is wrong: both nodes must have joined the same cluster";
+  "the proof is wrong: both nodes must be members of the same cluster";
+
+/** @throws {GreetingError} When no tracker has told what to prove. */
+function secretFor(link: FrameLink, me: LinkIdentity, peer: NodeId): string {
+  const secret = me.secretOf(peer);
+  if (secret !== undefined) return secret;
+  throw refuse(link, "protocol", `no tracker has told the key of node ${peer}`);
+}
 
 function versionText(theirs: number): string {
   return `this node speaks version ${SYNC_VERSION}, the peer ${theirs}: upgrade the older one`;

@@ -68,6 +68,11 @@ export class GroupView {
     return this.#reply?.signingKeys ?? [];
   }
 
+  /** What this node and a peer prove to each other. */
+  keyOf(peer: NodeId): string | undefined {
+    return this.#reply?.peerKeys?.find(({ node }) => node === peer)?.key;
+  }
+
   /** What an operator wants of this node. */
   get mode(): HeartbeatReply["mode"] {
     return this.#reply?.mode ?? "active";

@@ -97,7 +97,7 @@ Deno.test("a peer with the wrong secret is refused", async () => {
   const peer = await dial(node);
   await peer.greet({ ...CLAIMS, secret: "1".repeat(43) });
   await hangsUp(peer);
-  said(node, /proof of the cluster secret is wrong/);
+  said(node, /the proof is wrong/);
   assertUntouched(node);
 });
 
@@ -112,7 +112,7 @@ Deno.test("a proof that is sent again is refused", async () => {
   await second.read();
   await second.frame({ kind: "proof", epoch: 0, parts: [encodeText({ mac })] });
   await hangsUp(second);
-  said(node, /proof of the cluster secret is wrong/);
+  said(node, /the proof is wrong/);
   first.channel.close();
 });
 

@@ -5,7 +5,7 @@ import type { ByteChannel } from "../ports.ts";
 import { BulkPool, STALL_MS } from "./bulk_pool.ts";
 import { DialSchedule } from "./dial_schedule.ts";
 import { FrameLink } from "./frame_link.ts";
-import { greetAsAcceptor } from "./greeting.ts";
+import { greetAsAcceptor, greetAsDialer } from "./greeting.ts";
 import { Liveness } from "./liveness.ts";
 import { isWithinHours, Pace } from "./pace.ts";
 import { RecentRecords } from "./recent_records.ts";
@@ -209,7 +209,7 @@ Deno.test("BulkPool keeps connections, and closes one on which nothing moves", a
     group: "group1",
     store: crypto.randomUUID(),
     boot: crypto.randomUUID(),
-    secret: "0".repeat(43),
+    secretOf: () => "0".repeat(43),
   });
   let accepted = 0;
   const door = transport.listen({ hostname: "h", port: 0 }, (channel) => {
@@ -236,4 +236,37 @@ Deno.test("BulkPool keeps connections, and closes one on which nothing moves", a
   assert.match(await call.link.closed, /nothing moved/);
   pool.close("end");
   await assert.rejects(pool.acquire(2), /stops/);
+});
+
+Deno.test("a node proves only itself: keys of other pairs open nothing", async () => {
+  const network = new MemoryNetwork();
+  const transport = network.transport();
+  const pair = (a: number, b: number) => `${a * b}`.padStart(43, "k");
+  const identity = (node: number, keysOf: number) => ({
+    node,
+    group: "group1",
+    store: crypto.randomUUID(),
+    boot: crypto.randomUUID(),
+    secretOf: (peer: number) => pair(keysOf, peer),
+  });
+  const greeted: unknown[] = [];
+  const door = transport.listen({ hostname: "h", port: 0 }, (channel) => {
+    greetAsAcceptor(new FrameLink(channel), identity(2, 2), () => undefined)
+      .then((peer) => greeted.push(peer.node), () => greeted.push("refused"));
+  });
+  const call = async (node: number, keysOf: number) => {
+    const link = new FrameLink(await transport.connect(door.address, 1000));
+    const to = { to: 2, purpose: "bulk" } as const;
+    try {
+      await greetAsDialer(link, identity(node, keysOf), to);
+    } catch {
+      // told by `greeted`
+    }
+    await eventually(() => greeted.length > 0, { what: "an answer" });
+    link.close("end");
+    return greeted.shift();
+  };
+  assert.equal(await call(1, 1), 1);
+  assert.equal(await call(1, 3), "refused", "node 3 says that it is node 1");
+  door.close();
 });

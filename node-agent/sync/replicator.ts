@@ -94,7 +94,7 @@ export class GroupReplicator implements Replicator {
       group: options.group,
       store: log.store,
       boot: crypto.randomUUID(),
-      secret: options.clusterSecret,
+      secretOf: (peer) => this.#view.keyOf(peer) ?? options.clusterSecret,
     };
     this.#options = options;
     this.#alarms = new Alarms(clock, logger);

@@ -34,8 +34,8 @@ export type NodeReportFacts = Omit<
 export interface ReplicatorOptions {
   readonly node: NodeId;
   readonly group: GroupName;
-  /** Cluster secret, base64url of 32 bytes. Never logged. */
-  readonly clusterSecret: string;
+  /** For tests without a tracker's peer keys. */
+  readonly clusterSecret?: string | undefined;
   readonly files: LocalFiles;
   readonly log: ChangeLog;
   readonly transport: PeerTransport;
