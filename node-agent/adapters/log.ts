@@ -45,7 +45,11 @@ function plain(value: unknown): string {
 
 function toStderr(line: string): void {
   const bytes = new TextEncoder().encode(line + "\n");
-  for (let done = 0; done < bytes.length;) {
-    done += Deno.stderr.writeSync(bytes.subarray(done));
+  try {
+    for (let done = 0; done < bytes.length;) {
+      done += Deno.stderr.writeSync(bytes.subarray(done));
+    }
+  } catch {
+    // Nobody listens, or the disk is full: that must not stop who speaks.
   }
 }

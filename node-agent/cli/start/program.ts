@@ -1,6 +1,7 @@
 /** One child process: started, watched, told to stop. */
 
 import { TextLineStream } from "@std/streams";
+import { keepLog } from "./log_file.ts";
 
 /** How to start a program. */
 export interface ProgramSpec {
@@ -61,18 +62,6 @@ export function startProgram(spec: ProgramSpec): Program {
       }
     },
   };
-}
-
-async function keepLog(
-  output: ReadableStream<Uint8Array>,
-  path: string,
-): Promise<void> {
-  const file = await Deno.open(path, {
-    append: true,
-    create: true,
-    mode: 0o600,
-  });
-  await output.pipeTo(file.writable).catch(() => {});
 }
 
 async function readLines(
