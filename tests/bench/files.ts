@@ -12,6 +12,7 @@
  */
 
 import type { Level } from "@kedge/schema";
+import { usageOf } from "../helpers/proc.ts";
 import { say } from "../helpers/say.ts";
 import { Scope } from "../helpers/scope.ts";
 import { ROOT, startStack } from "../helpers/stack.ts";
@@ -79,6 +80,8 @@ export interface Findings {
   readonly bareDownload: Figures;
   readonly lags: readonly Lag[];
   readonly many: ManyConnections;
+  /** Memory of an agent after all the loads, in bytes. */
+  readonly restRssBytes: number;
   readonly tls: Figures | undefined;
   readonly fastdfs: FastdfsFigures | undefined;
 }
@@ -266,8 +269,13 @@ async function measure(plan: Plan): Promise<string> {
   const absent: string[] = [];
   const stack = await startStack(scope, { data: `${dir}/kedge-data` });
   const bench = new Bench(plan, new Subject(stack));
+  // First, so that the memory of what follows does not count.
+  const many = await uploadOnMany(stack, plan.connections, 256 * KIB);
+  say(JSON.stringify(many));
   await bench.warmUp();
   await bench.grid();
+  const [agent] = stack.ready.agents;
+  const restRssBytes = agent === undefined ? 0 : usageOf(agent.pid).rssBytes;
 
   await Deno.mkdir(`${dir}/bare`);
   const bare = await startBare(scope, `${dir}/bare`);
@@ -277,8 +285,6 @@ async function measure(plan: Plan): Promise<string> {
     lags.push(await visibilityLag(stack, level, plan.lagSamples));
     say(`lag at ${level}: ${JSON.stringify(lags.at(-1))}`);
   }
-  const many = await uploadOnMany(stack, plan.connections, 256 * KIB);
-  say(JSON.stringify(many));
   await stack.child.stop("SIGINT");
 
   await Deno.mkdir(`${dir}/nginx`);
@@ -292,7 +298,10 @@ async function measure(plan: Plan): Promise<string> {
   });
   const fastdfs = await measureFastdfs(scope, plan.durationMs, absent);
   const { rows } = bench;
-  const found = { rows, bareUpload, bareDownload, lags, many, tls, fastdfs };
+  const found = {
+    ...{ rows, bareUpload, bareDownload, lags, many, tls, fastdfs },
+    restRssBytes,
+  };
   return await markdown({
     mode: plan.name,
     rows: [...rows, ...(fastdfs?.rows ?? [])],

@@ -139,6 +139,10 @@ function factsOf(found: Findings): Fact[] {
   );
   return [
     {
+      what: "memory of an agent after all loads of small files",
+      value: `${round(found.restRssBytes / MIB)} MB`,
+    },
+    {
       what: "4 KiB keep-alive GET, plain, p50",
       value: `${round(plain?.figures.p50Ms ?? NaN)} ms at ${
         plain?.concurrency ?? "?"
