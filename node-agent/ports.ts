@@ -331,8 +331,17 @@ export type FetchOutcome =
   | { readonly kind: "kept"; readonly entry: FileEntry }
   /** It was deleted. */
   | { readonly kind: "tombstone" }
+  /** A member has it, but there is no disk or no room here to keep it. */
+  | {
+    readonly kind: "elsewhere";
+    readonly entry: FileEntry;
+    readonly node: NodeId;
+    readonly why: string;
+  }
   /** Every current member was asked and never had it. */
   | { readonly kind: "absent" }
+  /** Every current member was asked, and no copy is good. */
+  | { readonly kind: "damaged"; readonly why: string }
   /** Somebody who might know could not be asked. */
   | { readonly kind: "unavailable"; readonly why: string };
 

@@ -8,6 +8,7 @@ import { Problem } from "@kedge/schema";
 import { answerTo } from "./answers.ts";
 import { authorize, capabilityText, isForOther } from "./authorize.ts";
 import type { AgentHttpDeps } from "./deps.ts";
+import { peerUrl } from "./elsewhere.ts";
 import { agentRoutes } from "./agent_routes.ts";
 import type { AgentServices } from "./agent_routes.ts";
 import { isPublic, notAllowed, RouteTable } from "./routes.ts";
@@ -41,6 +42,16 @@ export function createAgentApp(deps: AgentHttpDeps): AgentApp {
   };
 }
 
+/** To the peer that has the file; nobody may remember that. */
+function sendOn(location: string): Response {
+  const headers = {
+    location,
+    "cache-control": "no-store",
+    "access-control-allow-origin": "*",
+  };
+  return new Response(null, { status: 307, headers });
+}
+
 const PREFLIGHT = {
   "access-control-allow-origin": "*",
   "access-control-allow-headers": "*, Authorization",
@@ -66,13 +77,14 @@ class Door {
 
   async fetch(request: Request): Promise<Response> {
     this.load++;
+    const target = targetOf(request.url);
     try {
-      const target = targetOf(request.url);
       // The hot path first: no table, no copies.
       if (isFilePath(target.path)) return await this.#content(request, target);
       return await this.#dispatch(request, target);
     } catch (error) {
-      return answerTo(error, this.#deps.log);
+      const url = peerUrl(error, request.method, target);
+      return url === undefined ? answerTo(error, this.#deps.log) : sendOn(url);
     } finally {
       this.load--;
     }

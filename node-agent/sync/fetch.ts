@@ -22,6 +22,9 @@ import {
 /** How long a member may take to say whether it has a file, in milliseconds. */
 const ASK_MS = 2000;
 
+/** What our store says when it cannot keep a copy now. */
+const NO_PLACE = ["read-only", "insufficient-storage"];
+
 /** What {@linkcode FileFinder} works with. */
 export interface FileFinderOptions {
   readonly node: NodeId;
@@ -127,18 +130,27 @@ export class FileFinder {
         ], true);
         return { kind: "tombstone" };
       case "found":
-        return await this.#keep(search, verdict.from);
+        return await this.#keep(search, verdict);
       default:
         return verdict satisfies never;
     }
   }
 
   /** Take the bytes from the first member whose copy is good. */
-  async #keep(search: Search, from: readonly NodeId[]): Promise<FetchOutcome> {
-    const { log, logger } = this.#options;
+  async #keep(
+    search: Search,
+    { entry, from }: FetchVerdict & { readonly kind: "found" },
+  ): Promise<FetchOutcome> {
+    const { log, logger, files } = this.#options;
     const { id } = search;
-    let why = "no copy is good";
+    const hasPlace = files.storePaths()
+      .some(({ state }) => state === "writable");
+    let why = "";
     for (const peer of from.filter((member) => !search.bad.has(member))) {
+      if (!hasPlace) {
+        const noPlace = "no store path here can be written";
+        return { kind: "elsewhere", entry, node: peer, why: noPlace };
+      }
       try {
         const file = await this.#ask(peer, id, true);
         if (file.entry === undefined || file.staged === undefined) {
@@ -150,11 +162,25 @@ export class FileFinder {
         await log.adopt([{ entry: file.entry, content }], true);
         return { kind: "kept", entry: file.entry };
       } catch (error) {
-        if (error instanceof Problem) throw error;
         why = error instanceof Error ? error.message : String(error);
+        if (!(error instanceof Problem)) continue;
+        if (!NO_PLACE.includes(error.slug)) throw error;
+        return { kind: "elsewhere", entry, node: peer, why };
       }
     }
-    return unavailable(why);
+    if (why !== "") return unavailable(why);
+    const silent = this.#silent(search);
+    return silent.length > 0
+      ? unavailable(`could not ask node ${silent.join(", ")} for its copy`)
+      : { kind: "damaged", why: "no copy is good" };
+  }
+
+  /** Other members that have not answered, or that nobody has asked yet. */
+  #silent({ register, answers }: Search): NodeId[] {
+    return register.members.map(({ node }) => node).filter((node) =>
+      node !== this.#options.node &&
+      (answers.get(node)?.kind ?? "silent") === "silent"
+    );
   }
 
   async #askAll(search: Search, members: readonly NodeId[]): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Level, NodeId } from "@kedge/schema";
+import { type Level, type NodeId, Problem } from "@kedge/schema";
 import type { Change, FileEntry } from "@kedge/schema/change";
 import { eventually, pause } from "../../tests/helpers/eventually.ts";
 import { MemoryStore } from "../../tests/helpers/memory_store.ts";
@@ -448,6 +448,35 @@ Deno.test("fetch() keeps a good copy when ours is damaged", async () => {
   const outcome = await second.replicator.fetch(entry.id);
   assert.deepEqual(outcome, { kind: "kept", entry });
   assert.equal((await second.store.read(entry)).length, 300_000);
+});
+
+Deno.test("fetch() names the peer when no copy can be kept here", async () => {
+  const { group, first, second } = await pair();
+  using _ = group;
+  const { entry } = await upload(first, "good there, no place here");
+  second.store.damage(entry.id);
+  const { faults } = second.store;
+  const full = new Problem("insufficient-storage", "full");
+  const stage = () => Promise.reject(full);
+  for (const fault of [{ path: "full" as const }, { stage }]) {
+    Object.assign(faults, { path: undefined, stage: undefined }, fault);
+    const outcome = await second.replicator.fetch(entry.id);
+    assert(outcome.kind === "elsewhere", outcome.kind);
+    assert.equal(outcome.node, 1);
+    assert.deepEqual(outcome.entry, entry);
+  }
+});
+
+Deno.test("fetch() tells no good copy from nobody to be asked", async () => {
+  const { group, first, second } = await pair();
+  using _ = group;
+  const { entry } = await upload(first, "bad on both");
+  first.store.damage(entry.id);
+  second.store.damage(entry.id);
+  const kindOf = async () => (await second.replicator.fetch(entry.id)).kind;
+  assert.equal(await kindOf(), "damaged");
+  group.stop(1);
+  assert.equal(await kindOf(), "unavailable");
 });
 
 Deno.test("fetch() says absent only when every member said never", async () => {

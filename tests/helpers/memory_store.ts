@@ -46,6 +46,8 @@ export interface MemoryStoreFaults {
   write?: Error | undefined;
   /** State of the only store path. */
   path?: StorePathReport["state"] | undefined;
+  /** Asked before bytes are taken in. */
+  stage?: (() => Promise<void>) | undefined;
   /** Every write waits for this first. */
   delay?: (() => Promise<void>) | undefined;
 }
@@ -88,6 +90,7 @@ export class MemoryStore implements LocalFiles, ChangeLog {
   // ------------------------------------------------------------ LocalFiles
 
   async stage(request: StageRequest): Promise<Staged> {
+    await this.faults.stage?.();
     const bytes = await collect(request);
     const inline = bytes.length <= INLINE_BYTES_MAX ? bytes : undefined;
     const token = inline === undefined ? `stage-${++this.#lastToken}` : "";

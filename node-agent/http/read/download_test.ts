@@ -209,12 +209,44 @@ Deno.test("a damaged copy is repaired before it is sent", async () => {
   }
 });
 
+Deno.test("a file that cannot be kept here is read from the peer, once", async () => {
+  const { door, id, path } = await stored();
+  const entry = door.files.lookup(id);
+  assert(entry);
+  door.replicator.outcomes.set(id, {
+    kind: "elsewhere",
+    entry,
+    node: 2,
+    why: "no store path here can be written",
+  });
+  const there = `http://node2.test${path}`;
+  const expectSentOn = async (method: "GET" | "HEAD") => {
+    const init = { method, headers: { range: "bytes=2-3" } };
+    const response = await door.ask(`${path}?download=a%20b`, init);
+    assert.equal(response.status, 307);
+    assert.equal(response.headers.get("cache-control"), "no-store");
+    const location = response.headers.get("location");
+    assert.equal(location, `${there}?download=a%20b&nofwd=1`);
+  };
+  door.files.damage(id); // known here, bytes wrong
+  await expectSentOn("GET");
+  const head = await door.ask(path, { method: "HEAD" });
+  assert.equal(head.status, 200); // it needs no bytes
+  door.files.forget(id); // not known here at all
+  await expectSentOn("GET");
+  await expectSentOn("HEAD");
+  const again = await door.ask(`${path}?nofwd=1`);
+  assert.equal(again.status, 503);
+  assert.equal(await slugOf(again), "unavailable");
+});
+
 Deno.test("a damaged copy that nobody can repair is an error", async () => {
   const outcomes = [
-    { kind: "absent" },
-    { kind: "unavailable", why: "node 2 does not answer" },
+    [{ kind: "absent" }, "damaged"],
+    [{ kind: "damaged", why: "no copy is good" }, "damaged"],
+    [{ kind: "unavailable", why: "node 2 does not answer" }, "unavailable"],
   ] as const;
-  for (const outcome of outcomes) {
+  for (const [outcome, slug] of outcomes) {
     const { door, id, path } = await stored();
     door.files.damage(id);
     door.replicator.outcomes.set(id, outcome);
@@ -224,7 +256,7 @@ Deno.test("a damaged copy that nobody can repair is an error", async () => {
       const response = await door.ask(path, { headers });
       assert.equal(response.status, 503);
       assert.equal(response.headers.get("retry-after"), "1");
-      assert.equal(await slugOf(response), "damaged");
+      assert.equal(await slugOf(response), slug);
     }
   }
 });

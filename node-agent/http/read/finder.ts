@@ -3,7 +3,8 @@
  * this node alone cannot know.
  *
  * `404` is proof: a malformed ID, another group, a tombstone, or every member
- * answered "never had it". Anything less certain is `503` (architecture.md).
+ * answered "never had it". Anything less certain is `503` (architecture.md). A
+ * file that cannot be kept here is read where it is (`elsewhere.ts`).
  *
  * @module
  */
@@ -12,6 +13,7 @@ import { Problem } from "@kedge/schema";
 import type { FileEntry } from "@kedge/schema/change";
 import { parseFileId } from "@kedge/schema/file-id";
 import type { FetchOutcome } from "../../ports.ts";
+import { Elsewhere } from "../elsewhere.ts";
 import type { AgentHttpDeps } from "../deps.ts";
 import { limitsOf } from "../deps.ts";
 
@@ -59,23 +61,28 @@ export class Finder {
   }
 
   /**
-   * Get a good copy of a file whose copy here is damaged.
+   * Get a good copy of a file whose copy here is damaged or missing.
    *
-   * @param id A file that this node has in its index.
-   * @throws {Problem} `damaged` when nobody has one, `file-not-found` when it
-   * was deleted meanwhile.
+   * @param id A file that somebody has in its index.
+   * @throws {Elsewhere} When a copy cannot be kept here.
+   * @throws {Problem} `damaged` when nobody has a good one, `unavailable` when
+   * not everybody could be asked, `file-not-found` when it was deleted meanwhile.
    */
   async repair(id: string): Promise<FileEntry> {
     const outcome = await this.#fetch(id);
     switch (outcome.kind) {
       case "kept":
         return outcome.entry;
+      case "elsewhere":
+        throw this.#elsewhere(outcome);
       case "tombstone":
         throw gone(id);
       case "absent":
         throw new Problem("damaged", "No member has a good copy");
-      case "unavailable":
+      case "damaged":
         throw new Problem("damaged", outcome.why);
+      case "unavailable":
+        throw new Problem("unavailable", outcome.why);
       default:
         return outcome satisfies never;
     }
@@ -86,10 +93,14 @@ export class Finder {
     switch (outcome.kind) {
       case "kept":
         return outcome.entry;
+      case "elsewhere":
+        throw this.#elsewhere(outcome);
       case "tombstone":
         throw gone(entry.id);
       case "absent":
         throw new Problem("unavailable", "No member in sync knows this file");
+      case "damaged":
+        throw new Problem("damaged", outcome.why);
       case "unavailable":
         throw new Problem("unavailable", outcome.why);
       default:
@@ -115,15 +126,23 @@ export class Finder {
     switch (outcome.kind) {
       case "kept":
         return outcome.entry;
+      case "elsewhere":
+        throw this.#elsewhere(outcome);
       case "tombstone":
         throw gone(id);
       case "absent":
         throw new Problem("file-not-found", "No member ever had this file");
+      case "damaged":
+        throw new Problem("damaged", outcome.why);
       case "unavailable":
         throw new Problem("unavailable", outcome.why);
       default:
         return outcome satisfies never;
     }
+  }
+
+  #elsewhere(outcome: FetchOutcome & { readonly kind: "elsewhere" }) {
+    return new Elsewhere(outcome, this.#deps.replicator.peers());
   }
 
   #fetch(

@@ -424,7 +424,7 @@ Deno.test("a damaged appender is repaired before it is changed", async () => {
   assert.equal(await text(door, id), "hello!");
   door.files.damage(id);
   door.replicator.onFetch = undefined;
-  door.replicator.outcomes.set(id, { kind: "unavailable", why: "alone" });
+  door.replicator.outcomes.set(id, { kind: "damaged", why: "bad" });
   assert.equal(await slugOf(await append(door, id, { body: "!" })), "damaged");
   assert.equal(door.files.lookup(id)?.version, 2);
 });
