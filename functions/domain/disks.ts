@@ -5,6 +5,7 @@
  */
 
 import type { NodeId, StorePathReport } from "@kedge/schema";
+import { hexByte } from "@kedge/schema/file-id";
 import type { GroupState, MemberState } from "./cluster.ts";
 
 /**
@@ -16,8 +17,8 @@ import type { GroupState, MemberState } from "./cluster.ts";
  * @returns `undefined` when there is none, or nothing was ever reported.
  */
 export function badPath({ report }: MemberState): StorePathReport | undefined {
-  return report?.storePaths.find(({ state }) =>
-    state === "missing" || state === "fenced"
+  return report?.storePaths.find(({ state, refillFiles = 0 }) =>
+    state === "missing" || state === "fenced" || refillFiles > 0
   );
 }
 
@@ -48,5 +49,7 @@ function faultOf(member: MemberState): string | undefined {
   if (!insync) return `node ${node} is not in sync`;
   if (!alive) return `node ${node} does not report`;
   const path = badPath(member);
-  return path && `store path M${path.index} of node ${node} is ${path.state}`;
+  if (path === undefined) return undefined;
+  const what = (path.refillFiles ?? 0) > 0 ? "being filled again" : path.state;
+  return `store path M${hexByte(path.index)} of node ${node} is ${what}`;
 }

@@ -9,13 +9,13 @@ Deno.test("whyNeeded() wants another live member in sync with all its disks", ()
     [[memberOf(1), memberOf(2)], undefined],
     [[memberOf(1), memberOf(2, { insync: false })], /2 is not in sync/],
     [[memberOf(1), memberOf(2, { alive: false })], /2 does not report/],
-    [[memberOf(1), withPath(2, "missing")], /M0 of node 2 is missing/],
-    [[memberOf(1), withPath(2, "fenced")], /M0 of node 2 is fenced/],
+    [[memberOf(1), withPath(2, "missing")], /M00 of node 2 is missing/],
+    [[memberOf(1), withPath(2, "fenced")], /M00 of node 2 is fenced/],
     [[memberOf(1), withPath(2, "full")], undefined], // it can be read
     [[memberOf(1), withPath(2, "missing"), memberOf(3)], undefined],
     [
       [memberOf(1), withPath(2, "missing"), memberOf(3, { alive: false })],
-      /M0 of node 2 is missing; node 3 does not report/,
+      /M00 of node 2 is missing; node 3 does not report/,
     ],
   ];
   for (const [members, expected] of rows) {

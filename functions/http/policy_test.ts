@@ -164,6 +164,7 @@ function pathOf({ method, path }: Pick<Route, "method" | "path">): string {
     store: "M00",
     high: "03",
     low: "4C",
+    index: "0",
     node: method === "DELETE" ? "99" : "1", // node 1 is still needed
     hash: "0".repeat(64),
     name: path.startsWith("/v1/files/:name")

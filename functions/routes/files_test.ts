@@ -117,6 +117,7 @@ Deno.test("an operator's request to a node carries a capability for that node", 
     ["GET /v1/nodes/2/scrub", "/v1/node/scrub"],
     ["GET /v1/nodes/2/files", "/v1/files"],
     ["POST /v1/nodes/2/confirm", "/v1/node/confirm"],
+    ["POST /v1/nodes/2/paths/7/open", "/v1/node/paths/7/open"],
   ] as const;
   for (const [request, path] of rows) {
     const response = await tracker.ask(`${request}?limit=5`);

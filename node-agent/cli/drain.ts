@@ -1,10 +1,13 @@
 /** `kedge drain`, `kedge undrain`, `kedge node`: what a node is wanted for. */
 
+import { z } from "zod";
+import { hexByte } from "@kedge/schema/file-id";
 import { exactly, parse } from "./args.ts";
 import { allNodes, nodeIn, nodeNumber } from "./client/cluster.ts";
 import { CONNECTION } from "./client/connection.ts";
 import { openClient } from "./client/tracker_client.ts";
 import type { Command } from "./command.ts";
+import type { CommandContext } from "./context.ts";
 import { CliError, UsageError } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 
@@ -81,7 +84,12 @@ const NODE_OPTIONS = {
 export const node: Command = {
   name: "node",
   summary: "remove a node, make it read-only, accept a restored KV",
-  usage: ["node remove NODE", "node read-only NODE", "node confirm NODE"],
+  usage: [
+    "node remove NODE",
+    "node read-only NODE",
+    "node confirm NODE",
+    "node open-path NODE M00",
+  ],
   about:
     `"remove" takes a node out of its group for good: the others forget it, its
 number is not used again. It keeps its files on disk. Refused by the tracker for
@@ -90,17 +98,23 @@ disks (--accept-data-loss overrides this); refused here for a node that is alive
 and not draining.
 
 "confirm" tells a node that went read-only after the shared KV store was restored
-from a backup that the store is right now.`,
+from a backup that the store is right now.
+
+"open-path" lets a node use a store path again that was fenced after an I/O error
+or is missing: the path is tried with a write and a flush first. A new, empty disk
+is taken in and filled from the group; one with another store's marker is refused.`,
   options: NODE_OPTIONS,
   examples: [
     ["kedge drain 3 && kedge node remove 3", "retire a node"],
     ["kedge node confirm 2", "after restoring the KV"],
+    ["kedge node open-path 2 M01", "after its second disk was replaced"],
   ],
-  verbs: ["remove", "read-only", "confirm"],
+  verbs: ["remove", "read-only", "confirm", "open-path"],
   exits: ["notFound", "unreachable", "refused"],
 
   async run(args, context) {
     const { values, words } = parse(args, NODE_OPTIONS);
+    if (words[0] === "open-path") return await openPath(values, words, context);
     const [verb = "", word = ""] = exactly(words, "VERB", "NODE");
     const number = nodeNumber(word);
     const client = await openClient(values, context);
@@ -123,7 +137,9 @@ from a backup that the store is right now.`,
     } else if (verb === "confirm") {
       await client.done(`/v1/nodes/${number}/confirm`, { method: "POST" });
     } else {
-      throw new UsageError(`Say remove, read-only or confirm, not "${verb}"`);
+      throw new UsageError(
+        `Say remove, read-only, confirm or open-path, not "${verb}"`,
+      );
     }
     context.out.line(
       values.json
@@ -133,3 +149,34 @@ from a backup that the store is right now.`,
     return EXIT.ok;
   },
 };
+
+/** `M00` to `MFF`. */
+function pathNumber(word: string): number {
+  const [, hex] = /^[Mm]([0-9A-Fa-f]{2})$/.exec(word) ?? [];
+  if (hex !== undefined) return parseInt(hex, 16);
+  throw new UsageError(`A store path is written M00, M01, …, not "${word}"`);
+}
+
+const Opened = z.object({ refillFiles: z.int() });
+
+async function openPath(
+  values: Parameters<typeof openClient>[0] & { readonly json: boolean },
+  words: readonly string[],
+  context: CommandContext,
+): Promise<number> {
+  const [, word = "", name = ""] = exactly(words, "VERB", "NODE", "PATH");
+  const [number, index] = [nodeNumber(word), pathNumber(name)];
+  const client = await openClient(values, context);
+  const path = `/v1/nodes/${number}/paths/${index}/open`;
+  const answer = await client.json(path, Opened, { method: "POST" });
+  const { refillFiles } = answer;
+  const what = refillFiles === 0
+    ? "takes bytes again"
+    : `is in use; ${refillFiles} files come from the group now (kedge status)`;
+  context.out.line(
+    values.json
+      ? JSON.stringify({ node: number, done: "open-path", ...answer })
+      : `node ${number}: store path M${hexByte(index)} ${what}`,
+  );
+  return EXIT.ok;
+}

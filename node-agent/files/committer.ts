@@ -149,6 +149,9 @@ export class Committer {
           fenced: op.reason,
         });
         return done([]);
+      case "empty-path":
+        this.#parts.statements.emptyPath.run({ pathIndex: op.pathIndex });
+        return done([]);
       case "collect":
         return this.#collect(op);
       case "flush":

@@ -12,7 +12,14 @@
 import type { FileRow, UnsettledKind } from "@kedge/schema/db";
 import type { WriteStatements } from "./statements.ts";
 import { isGood } from "./content_check.ts";
-import { describeError, exists, flush, isFull, isMissing } from "./disk.ts";
+import {
+  describeError,
+  exists,
+  flush,
+  flushSync,
+  isFull,
+  isMissing,
+} from "./disk.ts";
 import { FileActions, type Pending } from "./file_actions.ts";
 import { folderOf, type Layout } from "./layout.ts";
 
@@ -43,6 +50,8 @@ export class Finisher {
   #stuck: Pending[] = [];
   /** Files with an action that is not done: the later ones must wait for it. */
   #blocked = new Set<string>();
+  /** Files of which a flush may have been lost. */
+  readonly #rewrites = new Set<string>();
 
   /** Work on one database and its store paths. */
   constructor(
@@ -131,6 +140,41 @@ export class Finisher {
       const row = this.#statements.file.get({ id });
       if (row === undefined || last === undefined) continue;
       if (!this.#replayOne(row, actions)) this.#events.lost(last);
+      else if (this.#rewrites.has(id) && !this.#blocked.has(id)) {
+        this.#rewrite(row);
+      }
+    }
+  }
+
+  /**
+   * A path was mended or replaced: whatever was not flushed there is done once
+   * more, and written once more, because a failed flush may have thrown it away.
+   */
+  renew(pathIndex: number): void {
+    for (const action of [...this.#stuck, ...this.#pending]) {
+      if (action.pathIndex !== pathIndex) continue;
+      action.done = false;
+      this.#blocked.add(action.id);
+      this.#rewrites.add(action.id);
+    }
+    this.retryStuck();
+  }
+
+  /** Write a good file once more, with the bytes that can be read of it. */
+  #rewrite(row: FileRow): void {
+    this.#rewrites.delete(row.id);
+    const path = this.#layout.file(row.id, row.pathIndex);
+    if (row.tombstone === 1 || row.damaged === 1 || !exists(path)) return;
+    const copy = this.#layout.staged(row.pathIndex, `renew-${row.version}`);
+    try {
+      Deno.copyFileSync(path, copy);
+      flushSync(copy);
+      Deno.renameSync(copy, path);
+    } catch (error) {
+      this.#blocked.add(row.id);
+      if (isFull(error)) return void this.#rewrites.add(row.id);
+      const what = `rewrite of a file: ${describeError(error)}`;
+      this.#events.fence(row.pathIndex, what);
     }
   }
 

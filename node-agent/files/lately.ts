@@ -36,6 +36,12 @@ export class Lately<Value> {
     this.#young = new Map();
   }
 
+  /** Forget everything. */
+  clear(): void {
+    this.#young.clear();
+    this.#old.clear();
+  }
+
   /** Forget an entry. */
   delete(key: string): void {
     this.#young.delete(key);

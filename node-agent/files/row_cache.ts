@@ -32,6 +32,11 @@ export class RowCache {
     this.#rows.delete(id);
   }
 
+  /** Many rows are not what they were. */
+  clear(): void {
+    this.#rows.clear();
+  }
+
   /**
    * Files change until `done` is settled: their rows are not kept, and readers
    * wait for them.

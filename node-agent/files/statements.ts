@@ -65,6 +65,8 @@ export class ReadStatements {
   readonly tombstones: Prepared<typeof tombstones.$inferSelect>;
   /** The highest stamp of a tombstone. */
   readonly lastTombstone: Prepared<{ last: number | null }>;
+  /** How many damaged files the index has on a store path. */
+  readonly damagedOn: Prepared<{ count: number }>;
   /** Fences of store paths. */
   readonly paths: Prepared<typeof paths.$inferSelect>;
 
@@ -116,6 +118,13 @@ export class ReadStatements {
       write.select().from(unsettled).where(eq(unsettled.id, at("id")))
         .orderBy(asc(unsettled.number)),
     );
+    this.damagedOn = prepare(
+      write.select({ count: sql<number>`count(*)`.as("count") }).from(files)
+        .where(and(
+          sql`${files.damaged} = 1`,
+          eq(files.pathIndex, at("pathIndex")),
+        )),
+    );
     this.paths = prepare(write.select().from(paths));
     this.tombstones = prepare(
       write.select().from(tombstones).where(and(
@@ -137,6 +146,11 @@ export class WriteStatements extends ReadStatements {
   readonly putFile: Prepared;
   readonly dropFile: Prepared;
   readonly markFile: Prepared;
+  /**
+   * Every file of a store path is damaged, but for those of which the database
+   * still knows how to bring them to the disk.
+   */
+  readonly emptyPath: Prepared;
   readonly putChange: Prepared;
   readonly putUnsettled: Prepared;
   readonly dropUnsettled: Prepared;
@@ -173,6 +187,13 @@ export class WriteStatements extends ReadStatements {
         eq(files.id, at("id")),
         eq(files.epoch, at("epoch")),
         eq(files.version, at("version")),
+      )),
+    );
+    this.emptyPath = prepare(
+      write.update(files).set({ damaged: 1 }).where(and(
+        eq(files.pathIndex, at("pathIndex")),
+        eq(files.tombstone, 0),
+        sql`${files.id} NOT IN (SELECT id FROM unsettled WHERE kind <> 'unlink')`,
       )),
     );
     this.putChange = prepare(

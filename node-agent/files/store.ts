@@ -21,6 +21,8 @@ import { lockDataDir } from "./lock.ts";
 import { Pump, type WorkerNews } from "./pump.ts";
 import { Reader } from "./reader.ts";
 import { RowCache } from "./row_cache.ts";
+import { type PathOpened, PathOpener } from "./path_opener.ts";
+import { Refills } from "./refills.ts";
 import { Scrubber, type ScrubOptions } from "./scrubber.ts";
 import { Stager } from "./stager.ts";
 import { ReadStatements } from "./statements.ts";
@@ -79,8 +81,13 @@ export interface Store {
   settle(minAgeMs: number): Promise<void>;
   /** A scrubber over this store; the caller decides when it runs. */
   scrubber(options: ScrubOptions): Scrubber;
-  /** Operator: this store path was mended; take bytes again. */
-  clearFence(pathIndex: number): Promise<void>;
+  /**
+   * Operator: this store path was mended or replaced; take bytes again. It is
+   * tried first; a new, empty one is filled from the group.
+   *
+   * @throws {Problem} `invalid-request`, or `read-only` when it still fails.
+   */
+  openPath(pathIndex: number): Promise<PathOpened>;
   /** Stop. Only after a clean stop does the log go on under its number. */
   close(options: { readonly clean: boolean }): Promise<void>;
 }
@@ -137,6 +144,8 @@ async function openLocked(
   const { reserve } = options;
   const paths = new StorePaths(layout, opened.paths, { reserve, clock });
   news.paths = paths;
+  const refills = new Refills(index.statements, clock);
+  paths.refills = refills;
   const onFence = (pathIndex: number, reason: string) => {
     if (!paths.isWritable(pathIndex)) return;
     paths.set(pathIndex, { state: "fenced", reason });
@@ -174,6 +183,13 @@ async function openLocked(
     placed: Number(state.get({ key: "placed" })?.value ?? 0),
     namesAfterS: Number(state.get({ key: NAMES_AFTER_KEY })?.value ?? 0),
   });
+  const opener = new PathOpener(opened.store, {
+    layout,
+    index,
+    paths,
+    pump,
+    refills,
+  });
   const saved = state.get({ key: "register" })?.value;
   const changes = new StoredLog(parts, files, {
     node: options.node,
@@ -186,11 +202,7 @@ async function openLocked(
     log: changes,
     settle: (minAgeMs) => pump.settle(minAgeMs),
     scrubber: (how) => new Scrubber({ ...parts, log }, how),
-    async clearFence(pathIndex) {
-      const op = { kind: "fence", pathIndex, reason: null } as const;
-      await pump.store(() => op, [], true);
-      paths.set(pathIndex, { state: "writable", reason: undefined });
-    },
+    openPath: (pathIndex) => opener.open(pathIndex),
     async close({ clean }) {
       if (clean && pump.failure === undefined) {
         const value = String(files.placed);

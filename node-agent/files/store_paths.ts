@@ -8,6 +8,7 @@
 import { statfsSync } from "node:fs";
 import { GIB, Problem, type StorePathReport } from "@kedge/schema";
 import { type Reserve, reserveBytes } from "@kedge/schema/config/units";
+import { hexByte } from "@kedge/schema/file-id";
 import type { Clock } from "../ports.ts";
 import { describeError } from "./disk.ts";
 import type { Layout } from "./layout.ts";
@@ -32,6 +33,8 @@ export class StorePaths {
   readonly #rooms = new Map<number, Room>();
   readonly #promised: number[];
   #next = 0;
+  /** Paths that are being filled again. */
+  refills: { filesOn(pathIndex: number): number } | undefined;
 
   /** Begin with what the worker found. */
   constructor(
@@ -44,6 +47,11 @@ export class StorePaths {
     this.#reserve = options.reserve;
     this.#clock = options.clock;
     this.#promised = states.map(() => 0);
+  }
+
+  /** What a path is now, room aside. */
+  stateOf(pathIndex: number): PathState | undefined {
+    return this.#states[pathIndex];
   }
 
   /** A path changed its state. */
@@ -159,18 +167,32 @@ export class StorePaths {
         freeBytes,
         state: isFull ? "full" : found.state,
         ...(reason === undefined ? {} : { reason: reason.slice(0, 300) }),
+        ...this.#refill(index),
       };
     });
   }
 
-  #reasons(): string[] {
-    return this.#states.flatMap(({ state, reason }, index) =>
-      state === "writable" ? [] : [`M${index} is ${state}: ${reason ?? ""}`]
-    );
+  #refill(index: number): { readonly refillFiles?: number } {
+    const refillFiles = this.refills?.filesOn(index) ?? 0;
+    return refillFiles === 0 ? {} : { refillFiles };
   }
 
-  /** One line per path that needs a person. */
+  #reasons(): string[] {
+    return this.#states.flatMap(({ state, reason }, index) => {
+      if (state === "writable") return [];
+      const why = reason === undefined ? "" : `: ${reason}`;
+      return [`M${hexByte(index)} is ${state}${why}`];
+    });
+  }
+
+  /** One line per path that needs a person, or time. */
   alarms(): string[] {
-    return this.#reasons().map((line) => `store path ${line}`.slice(0, 300));
+    const refills = this.#states.flatMap((_, index) => {
+      const { refillFiles } = this.#refill(index);
+      if (refillFiles === undefined) return [];
+      return [`M${hexByte(index)} is being filled again: ${refillFiles} to go`];
+    });
+    return [...this.#reasons(), ...refills]
+      .map((line) => `store path ${line}`.slice(0, 300));
   }
 }

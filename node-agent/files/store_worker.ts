@@ -152,6 +152,7 @@ class StoreWorker {
     try {
       for (const op of ops) this.#beforeFence(op);
       const results = this.#commit(message);
+      for (const op of ops) this.#afterFence(op);
       this.#answer(request, results);
     } catch (error) {
       this.#failed = `the database cannot be written: ${describeError(error)}`;
@@ -171,6 +172,12 @@ class StoreWorker {
     this.#paths[pathIndex] = isFenced
       ? { state: "fenced", reason }
       : { state: "writable", reason: undefined };
+  }
+
+  #afterFence(op: Op): void {
+    if (op.kind === "fence" && op.reason === null) {
+      this.#finisher.renew(op.pathIndex);
+    }
   }
 
   #commit(message: Batch) {

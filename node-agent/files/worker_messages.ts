@@ -77,6 +77,8 @@ export type Op =
     /** No new name of ours may be of this second or before, from now on. */
     readonly namesAfterS: number;
   }
+  /** The files of a path are gone: their content must come from the group. */
+  | { readonly kind: "empty-path"; readonly pathIndex: number }
   /** Nothing: for its flush. */
   | { readonly kind: "flush" };
 

@@ -129,6 +129,9 @@ function operatorRoutes({ files, admin }: AgentHttpDeps): Route[] {
     guarded("GET /v1/node/scrub", "operate", async () => {
       return json(await scrubProgress.call(admin), NO_CACHE);
     }),
+    guarded("POST /v1/node/paths/N/open", "operate", async ({ name }) => {
+      return json(await admin.openPath(Number(name)));
+    }),
     guarded("POST /v1/node/confirm", "operate", async () => {
       return json(await confirm.call(admin));
     }),

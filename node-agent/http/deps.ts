@@ -15,6 +15,8 @@ export interface AgentAdmin {
   startScrub(): unknown | Promise<unknown>;
   /** How far the scrub is. */
   scrubProgress(): unknown | Promise<unknown>;
+  /** A store path was mended or replaced: try it, and take bytes again. */
+  openPath(pathIndex: number): unknown | Promise<unknown>;
   /** The operator accepts the KV store's new generation. */
   confirm(): unknown | Promise<unknown>;
 }

@@ -23,7 +23,8 @@ async function ready() {
 }
 
 function pathOf(route: Route, id: string): string {
-  const path = route.pattern.replace("ID", id).replace("NAME", "a.txt");
+  const path = route.pattern.replace("ID", id).replace("NAME", "a.txt")
+    .replace("/N/", "/3/");
   return path + (path.includes("?") ? "&" : "?") + QUERY;
 }
 
@@ -55,6 +56,7 @@ Deno.test("the table is the agent's column of docs/protocols.md", async () => {
     "POST /v1/files/ID/truncate truncate",
     "POST /v1/files/NAME upload",
     "POST /v1/node/confirm operate",
+    "POST /v1/node/paths/N/open operate",
     "POST /v1/node/scrub operate",
     "PUT /v1/files upload",
     "PUT /v1/files/ID/content modify",
@@ -241,7 +243,8 @@ Deno.test("methods that do not exist are 405 with those that do", async () => {
     seen.set(pattern, [...seen.get(pattern) ?? [], method]);
   }
   for (const [pattern, methods] of seen) {
-    const path = pattern.replace("ID", id).replace("NAME", "a.txt");
+    const path = pattern.replace("ID", id).replace("NAME", "a.txt")
+      .replace("/N/", "/3/");
     const response = await door.ask(path, { method: "PURGE" });
     assert.equal(response.status, 405, pattern);
     const allowed = response.headers.get("allow")?.split(", ") ?? [];
@@ -307,6 +310,11 @@ Deno.test("operators list files, see and start scrubs, confirm", async () => {
   assert.deepEqual(await progress.json(), { running: false });
   const confirm = await door.ask("/v1/node/confirm", { method: "POST", cap });
   assert.deepEqual(await confirm.json(), { confirmed: true });
+  const opened = await door.ask("/v1/node/paths/12/open", {
+    method: "POST",
+    cap,
+  });
+  assert.deepEqual(await opened.json(), { index: 12, refillFiles: 0 });
   const node = await door.ask("/v1/node");
   assert.deepEqual(await node.json(), { node: 1, group: "group1" });
   assert.deepEqual(await (await door.ask("/health")).json(), { ok: true });

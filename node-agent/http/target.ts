@@ -22,7 +22,7 @@ export interface Resource {
   readonly pattern: string;
   /** The file ID in the path, or "". */
   readonly id: string;
-  /** The encoded file name in the path, or "". */
+  /** The encoded file name or the store path's number in the path, or "". */
   readonly name: string;
 }
 
@@ -30,6 +30,7 @@ const FILE_PATH =
   /^\/[A-Za-z0-9]{1,16}\/M[0-9A-F]{2}\/[0-9A-F]{2}\/[0-9A-F]{2}\/[A-Za-z0-9._-]{34,73}$/;
 const FILE_LIKE = /^\/[^/]*\/[Mm][0-9A-Fa-f]{2}(\/|$)|\.\.|%|\\|\/\//;
 const FILES = "/v1/files/";
+const OPEN_PATH = /^\/v1\/node\/paths\/(0|[1-9]\d{0,2})\/open$/;
 const ID_SEGMENTS = 5;
 
 /**
@@ -61,12 +62,16 @@ export function isFileLike(path: string): boolean {
 }
 
 /**
- * Which resource a path under `/v1/files` names.
+ * Which resource a path names.
  *
  * @param path From {@linkcode targetOf}.
  * @returns The path itself as the pattern where it is not about files.
  */
 export function resourceOf(path: string): Resource {
+  const [, pathIndex] = OPEN_PATH.exec(path) ?? [];
+  if (pathIndex !== undefined) {
+    return { pattern: "/v1/node/paths/N/open", id: "", name: pathIndex };
+  }
   if (!path.startsWith(FILES)) return { pattern: path, id: "", name: "" };
   const rest = path.slice(FILES.length);
   const segments = rest.split("/", ID_SEGMENTS + 2);

@@ -8,6 +8,7 @@
  */
 
 import type { StorePathReport } from "@kedge/schema";
+import { hexByte } from "@kedge/schema/file-id";
 
 /** States of a path whose files may be gone. */
 const LOST: readonly StorePathReport["state"][] = ["missing", "fenced"];
@@ -28,7 +29,11 @@ export function lostFiles(
 ): string | undefined {
   if (fileCount === 0) return undefined;
   const bad = paths.find(({ state }) => LOST.includes(state));
-  if (bad === undefined) return undefined;
-  const reason = bad.reason === undefined ? "" : `: ${bad.reason}`;
-  return `store path M${bad.index} is ${bad.state}${reason}`;
+  if (bad !== undefined) {
+    const reason = bad.reason === undefined ? "" : `: ${bad.reason}`;
+    return `store path M${hexByte(bad.index)} is ${bad.state}${reason}`;
+  }
+  // Without the count: it changes all the time.
+  const empty = paths.find(({ refillFiles = 0 }) => refillFiles > 0);
+  return empty && `store path M${hexByte(empty.index)} is being filled again`;
 }

@@ -53,6 +53,7 @@ export class FakeDoor extends FakeNode {
         status: () => ({ node: this.node, group: GROUP }),
         startScrub: () => ({ running: true }),
         scrubProgress: () => ({ running: false }),
+        openPath: (index) => ({ index, refillFiles: 0 }),
         confirm: () => ({ confirmed: true }),
       },
       limits: options.limits,

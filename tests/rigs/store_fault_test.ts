@@ -95,7 +95,7 @@ Deno.test({
         await assert.rejects(store.upload(someBytes(10)), {
           slug: "read-only",
         });
-        await store.store.clearFence(0);
+        await store.store.openPath(0);
         await store.upload(someBytes(10));
       } finally {
         await store.close();
@@ -147,7 +147,7 @@ Deno.test({
       try {
         assert(line?.entry !== undefined);
         assert.deepEqual(await store.read(line.entry), someBytes(4000, 1));
-        await store.store.clearFence(0);
+        await store.store.openPath(0);
         await store.store.settle(0);
         assert.deepEqual(await store.read(line.entry), someBytes(4000, 1));
       } finally {
@@ -184,7 +184,7 @@ Deno.test({
         await Deno.truncate(`${dir}/store/p0/data/${path}`, 100);
       }
       const store = await TestStore.open(`${dir}/store`);
-      await store.store.clearFence(0);
+      await store.store.openPath(0);
       await store.close(false);
       await check(dir, outcome.lines);
     }),
@@ -424,7 +424,7 @@ Deno.test("S47 a disk that goes while the agent runs is not made anew", () =>
 
     await Deno.rename(`${dir}/gone`, `${dir}/p0`);
     const again = await TestStore.open(dir);
-    await again.store.clearFence(0);
+    await again.store.openPath(0);
     await again.store.settle(0);
     for (
       const [one, bytes] of [

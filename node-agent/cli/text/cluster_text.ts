@@ -6,6 +6,7 @@
  */
 
 import type { GroupView, Heartbeat, NodeView } from "@kedge/schema";
+import { hexByte } from "@kedge/schema/file-id";
 import { plainText, tableLines } from "./table.ts";
 import { agoText, countText, durationText, sizeText } from "./units.ts";
 
@@ -145,13 +146,27 @@ function noteLines({ node, report }: NodeView): string[] {
   if (report === null) return [];
   const disks = report.storePaths.flatMap(({ index, state, reason }) => {
     if (state === "writable") return [];
-    const name = `M${index.toString(16).toUpperCase().padStart(2, "0")}`;
+    const name = `M${hexByte(index)}`;
     const why = reason === undefined ? "" : `: ${plainText(reason)}`;
-    return [`node ${node}: store path ${name} is ${state}${why}`];
+    const isHurt = state === "fenced" || state === "missing";
+    return [
+      `node ${node}: store path ${name} is ${state}${why}`,
+      ...(isHurt
+        ? [
+          `    mended, or replaced by an empty disk? kedge node open-path ${node} ${name}`,
+        ]
+        : []),
+    ];
   });
-  const alarms = report.alarms.map((alarm) =>
-    `node ${node}: ${plainText(alarm)}`
-  );
+  // The lines above say it already, and what to do.
+  const alarms = report.alarms.map(plainText)
+    .filter((alarm) =>
+      !report.storePaths.some(({ index, state }) =>
+        state !== "writable" &&
+        alarm.includes(`store path M${hexByte(index)} is ${state}`)
+      )
+    )
+    .map((alarm) => `node ${node}: ${alarm}`);
   const scrub = report.scrub === null
     ? []
     : [`node ${node}: ${scrubText(report.scrub)}`];

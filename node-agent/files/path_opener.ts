@@ -1,0 +1,161 @@
+/**
+ * Lets an operator take a store path into use again that was fenced or missing:
+ *
+ * | what lies there                 | what follows                                |
+ * | ------------------------------- | ------------------------------------------- |
+ * | this path, by its marker        | tried by a write and a flush, then opened   |
+ * | nothing                         | tried, marked; its files come from the group |
+ * | another path, or unknown files  | refused: nothing is changed                 |
+ *
+ * @module
+ */
+
+import { Problem } from "@kedge/schema";
+import { hexByte } from "@kedge/schema/file-id";
+import {
+  describeError,
+  exists,
+  flushSync,
+  makeDurableDir,
+  removeSync,
+  writeAllSync,
+} from "./disk.ts";
+import { folderOf, type Layout } from "./layout.ts";
+import type { LocalIndex } from "./local_index.ts";
+import { readMarker, writeMarker } from "./path_gate.ts";
+import type { Pump } from "./pump.ts";
+import { refillKey, type Refills } from "./refills.ts";
+import type { StorePaths } from "./store_paths.ts";
+
+/** Bytes that are written, flushed and read to try a disk. */
+const TRIAL_BYTES = 1 << 20;
+/** What a crash while entering, or a new file system, leaves behind. */
+const NOTHING = new Set([".kedge-path.new", ".tmp", "lost+found"]);
+
+/** What {@linkcode PathOpener} works with. */
+export interface PathOpenerParts {
+  readonly layout: Layout;
+  readonly index: LocalIndex;
+  readonly paths: StorePaths;
+  readonly pump: Pump;
+  readonly refills: Refills;
+}
+
+/** A store path that is in use again. */
+export interface PathOpened {
+  /** `M00` is 0. */
+  readonly index: number;
+  /** Files that must come from the group now. */
+  readonly refillFiles: number;
+}
+
+/** See the module comment. */
+export class PathOpener {
+  readonly #store: string;
+  readonly #parts: PathOpenerParts;
+
+  /** For the paths of this database. */
+  constructor(store: string, parts: PathOpenerParts) {
+    this.#store = store;
+    this.#parts = parts;
+  }
+
+  /**
+   * Open a path.
+   *
+   * @throws {Problem} `invalid-request` when it is not this path and not empty,
+   * `read-only` when it still fails.
+   */
+  async open(index: number): Promise<PathOpened> {
+    const { layout, paths, pump, refills } = this.#parts;
+    if (paths.stateOf(index) === undefined) {
+      throw refused(`There is no store path M${hexByte(index)} here`);
+    }
+    const isEmpty = this.#isEmpty(index);
+    if (!isEmpty && paths.isWritable(index)) return this.#opened(index);
+    try {
+      makeDurableDir(layout.staging(index));
+      tryDisk(layout.staged(index, ".trial"));
+    } catch (error) {
+      throw new Problem(
+        "read-only",
+        `Store path M${hexByte(index)} still fails: ${describeError(error)}`,
+      );
+    }
+    // In this order: with the marker first, a crash would leave an index that
+    // believes in files which are gone.
+    if (isEmpty) await this.#markEmpty(index);
+    if (isEmpty) writeMarker(layout, index, this.#store);
+    const fence = { kind: "fence", pathIndex: index, reason: null } as const;
+    await pump.store(() => fence, [], true);
+    paths.set(index, { state: "writable", reason: undefined });
+    paths.lookAgain();
+    refills.lookAgain();
+    return this.#opened(index);
+  }
+
+  #opened(index: number): PathOpened {
+    return { index, refillFiles: this.#parts.refills.filesOn(index) };
+  }
+
+  async #markEmpty(pathIndex: number): Promise<void> {
+    const { pump, index } = this.#parts;
+    const key = refillKey(pathIndex);
+    await Promise.all([
+      pump.store(() => ({ kind: "state", key, value: "1" }), [], true),
+      pump.store(() => ({ kind: "empty-path", pathIndex }), [], true),
+    ]);
+    index.rows.clear();
+  }
+
+  /** @throws {Problem} When something else is there. */
+  #isEmpty(index: number): boolean {
+    const { layout } = this.#parts;
+    const data = layout.data(index);
+    const marker = readMarker(layout.marker(index));
+    const name = `M${hexByte(index)}`;
+    if (marker !== undefined) {
+      if (marker.store === this.#store && marker.index === index) return false;
+      throw refused(
+        marker.store === this.#store
+          ? `The disk of ${name} is M${hexByte(marker.index)} of this node`
+          : `The disk of ${name} belongs to another store; mount the right ` +
+            "one, or an empty one",
+      );
+    }
+    if (!exists(folderOf(data))) {
+      throw refused(`The folder of ${name} is not there: is it mounted?`);
+    }
+    if (!exists(data)) return true;
+    for (const entry of Deno.readDirSync(data)) {
+      if (NOTHING.has(entry.name)) continue;
+      throw refused(
+        `The disk of ${name} has no marker but files: put the marker ` +
+          "(data/.kedge-path) back, or mount an empty disk",
+      );
+    }
+    return true;
+  }
+}
+
+/** Write, flush and read; throws what the system says. */
+function tryDisk(path: string): void {
+  const bytes = new Uint8Array(TRIAL_BYTES).fill(0xa5);
+  const file = Deno.openSync(path, { write: true, create: true });
+  try {
+    writeAllSync(file, bytes);
+    file.syncSync();
+  } finally {
+    file.close();
+  }
+  const read = Deno.readFileSync(path);
+  removeSync(path);
+  flushSync(folderOf(path));
+  if (read.length !== bytes.length || read.some((byte) => byte !== 0xa5)) {
+    throw new Error("what was written is not what is read");
+  }
+}
+
+function refused(detail: string): Problem {
+  return new Problem("invalid-request", detail);
+}
