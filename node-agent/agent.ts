@@ -266,6 +266,7 @@ class Life {
       onRestartLog: (why) => this.#restart.resolve(why),
       settings: { ackTimeoutMs: this.#config.ackTimeoutMs },
       isolatedReads: this.#config.isolatedReads,
+      tombstoneAgeMs: this.#config.tombstoneAgeMs,
       pace: {
         bytesPerSecond: this.#config.syncBytesPerS,
         ...this.#config.syncWindow,

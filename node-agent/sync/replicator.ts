@@ -58,6 +58,7 @@ import type {
 import { statusOf } from "./replicator_status.ts";
 import { Repairer } from "./repairer.ts";
 import { Sessions } from "./sessions.ts";
+import { Tombstones } from "./tombstones.ts";
 import { Transfers } from "./transfers.ts";
 
 /** Pause between two ticks of the core, in milliseconds. */
@@ -81,6 +82,7 @@ export class GroupReplicator implements Replicator {
   readonly #links: PeerLinks;
   readonly #transfers: Transfers;
   readonly #repairer: Repairer;
+  readonly #tombstones: Tombstones;
   #listener: PeerListener | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #disksDueMs = 0;
@@ -130,6 +132,7 @@ export class GroupReplicator implements Replicator {
       logger,
       fetch: (id) => this.#transfers.fetch(id, "repair"),
     });
+    this.#tombstones = this.#makeTombstones();
   }
 
   /** Listen, report, link. */
@@ -189,6 +192,7 @@ export class GroupReplicator implements Replicator {
       pending: this.#commits.size,
       readOnly: this.#whyReadOnly(),
       catchUp: this.#transfers.progress ?? null,
+      tombstones: this.#tombstones.status(),
       trackerFailure: this.#membership.trackerFailure,
       loopLagMs: this.#lag.peakMs,
       alarms: this.#alarms.current(),
@@ -297,6 +301,7 @@ export class GroupReplicator implements Replicator {
         this.#core.requiredPeers().includes(peer)
           ? Promise.resolve()
           : this.#transfers.pace(bytes),
+      onReport: (peer, frame) => this.#tombstones.take(peer, frame),
       storeFailed: (peer, why) =>
         this.#alarms.raise(`cannot store changes of node ${peer}: ${why}`),
     });
@@ -323,6 +328,7 @@ export class GroupReplicator implements Replicator {
         unlinked: (control, why) => {
           logger.warn("link lost", { peer: control.peer, why });
           this.#sessions.unlinked(control);
+          this.#tombstones.unlinked(control.peer);
         },
         bulk: (peer, link) => this.#transfers.serve(peer.node, link),
         stranger: () => this.#membership.soon(),
@@ -347,6 +353,23 @@ export class GroupReplicator implements Replicator {
     });
   }
 
+  #makeTombstones(): Tombstones {
+    const { node, log, clock, logger, tombstoneAgeMs } = this.#options;
+    return new Tombstones({
+      node,
+      log,
+      clock,
+      logger,
+      ageMs: tombstoneAgeMs,
+      open: this.#transfers.open,
+      lastGiven: () => this.#recent.last,
+      register: () => this.#core.register,
+      mayCollect: () =>
+        this.#core.isWhole() && this.#membership.trackerFailure === "",
+      say: (peer, kind, body) => this.#sessions.sayReport(peer, kind, body),
+    });
+  }
+
   async #stateFor(peer: NodeId) {
     const { log } = this.#options;
     const register = this.#view.saved;
@@ -366,6 +389,7 @@ export class GroupReplicator implements Replicator {
     this.#links.tick(nowMs);
     this.#transfers.tick(nowMs);
     if (this.#core.register !== undefined) this.#repairer.tick(nowMs);
+    this.#tombstones.tick(nowMs);
     if (nowMs >= this.#disksDueMs) this.#lookAtDisks();
     this.#loop.input({ kind: "tick", nowMs });
   }

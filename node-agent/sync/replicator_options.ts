@@ -23,6 +23,7 @@ import type {
 import type { CompareProgress } from "./compare.ts";
 import type { PaceLimits } from "./pace.ts";
 import type { ReplicaSettings } from "./replica_core.ts";
+import type { TombstoneStatus } from "./tombstones.ts";
 
 /** What a heartbeat says that the replicator does not know itself. */
 export type NodeReportFacts = Omit<
@@ -65,6 +66,8 @@ export interface ReplicatorOptions {
   report(): NodeReportFacts;
   /** Stop the process and start again as after an unclean stop. */
   onRestartLog(why: string): void;
+  /** Age before a tombstone may be forgotten, in ms; an hour when missing. */
+  readonly tombstoneAgeMs?: number | undefined;
   /** Times of the core that differ from its defaults, such as `ackTimeoutMs`. */
   readonly settings?: Partial<ReplicaSettings> | undefined;
 }
@@ -104,6 +107,8 @@ export interface ReplicatorStatus {
   readonly peers: readonly PeerStatus[];
   /** The comparison that runs now. */
   readonly catchUp: CompareProgress | null;
+  /** Deleted files that are remembered. */
+  readonly tombstones: TombstoneStatus;
   /** Why trackers cannot be reached; "" when they can. */
   readonly trackerFailure: string;
   /** Longest recent pause of the event loop, in milliseconds. */

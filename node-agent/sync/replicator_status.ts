@@ -23,6 +23,7 @@ export interface StatusParts extends
     | "pending"
     | "readOnly"
     | "catchUp"
+    | "tombstones"
     | "trackerFailure"
     | "loopLagMs"
     | "alarms"
@@ -53,6 +54,7 @@ export function statusOf(parts: StatusParts): ReplicatorStatus {
     pending: parts.pending,
     peers: others.map((peer) => peerStatus(peer, parts)),
     catchUp: parts.catchUp,
+    tombstones: parts.tombstones,
     trackerFailure: parts.trackerFailure,
     loopLagMs: parts.loopLagMs,
     alarms: parts.alarms,

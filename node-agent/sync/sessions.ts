@@ -65,6 +65,8 @@ export interface SessionsOptions {
   missing(peer: NodeId, entries: readonly FileEntry[]): Promise<void>;
   /** Wait until so many bytes of catching up may go to this peer. */
   pace(peer: NodeId, bytes: number): Promise<void>;
+  /** A report or a request for one came; returns what is wrong with it. */
+  onReport(peer: NodeId, frame: Frame): string | undefined;
   /** The store refused what a peer sent. */
   storeFailed(peer: NodeId, why: string): void;
 }
@@ -219,6 +221,18 @@ export class Sessions {
     }
   }
 
+  /** Ask for a report or give one; `false` when there is no connection. */
+  sayReport(
+    peer: NodeId,
+    kind: "report-request" | "report",
+    body: unknown,
+  ): boolean {
+    const session = this.get(peer);
+    if (session === undefined) return false;
+    this.#say(session, kind, [encodeText(body)]);
+    return true;
+  }
+
   /** Close a connection. */
   drop(ref: LinkRef, why: string): void {
     const session = this.#find(ref);
@@ -250,6 +264,9 @@ export class Sessions {
       case "join-request":
       case "promise":
         return this.#onEpoch(session, frame);
+      case "report-request":
+      case "report":
+        return this.#options.onReport(session.control.peer, frame);
       default:
         return `${frame.kind} does not belong on a control connection`;
     }

@@ -69,6 +69,11 @@ export class TombstoneRounds {
     return this.#round !== undefined;
   }
 
+  /** Which barrier the round stands before; `undefined` is no round. */
+  get barrier(): 1 | 2 | undefined {
+    return this.#round?.barrier;
+  }
+
   /**
    * Begin a round.
    *

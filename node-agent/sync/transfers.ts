@@ -17,6 +17,7 @@ import { ContentPuller } from "./content_puller.ts";
 import { FileFinder } from "./fetch.ts";
 import type { FrameLink } from "./frame_link.ts";
 import type { LinkIdentity } from "./greeting.ts";
+import { OpenWork } from "./open_work.ts";
 import { NO_LIMITS, Pace } from "./pace.ts";
 import type { ReplicatorOptions } from "./replicator_options.ts";
 import { StagedBodies } from "./staged_bodies.ts";
@@ -49,6 +50,8 @@ export class Transfers {
   readonly #comparer: Comparer;
   readonly #finder: FileFinder;
   readonly #pace: Pace;
+  /** Fetches and comparisons that may have seen files before their delete. */
+  readonly open = new OpenWork();
 
   /** Nothing moves yet. */
   constructor(options: ReplicatorOptions, context: TransferContext) {
@@ -84,7 +87,8 @@ export class Transfers {
       serves: () => context.serves(),
       fileBytesMax: () => context.fileBytesMax(),
       broken: (id) => context.broken(id),
-      adoptFrom: (peer, entries) => puller.adoptFrom(peer, entries),
+      adoptFrom: (peer, entries) =>
+        this.open.during(() => puller.adoptFrom(peer, entries)),
     });
     this.#comparer = new Comparer({
       group,
@@ -121,24 +125,24 @@ export class Transfers {
 
   /** The bytes of a record whose bytes did not come with it. */
   content(peer: NodeId, record: WireRecord): Promise<ContentSource> {
-    return this.#puller.contentFor(peer, record);
+    return this.open.during(() => this.#puller.contentFor(peer, record));
   }
 
   /** Get the bytes of states that were stored without. */
   async missing(peer: NodeId, entries: readonly FileEntry[]): Promise<void> {
-    await this.#puller.adoptFrom(peer, entries);
+    await this.open.during(() => this.#puller.adoptFrom(peer, entries));
   }
 
   /** Compare with a member, both ways; whether we hold all of it now. */
   compare(donor: NodeId, epoch: number): Promise<boolean> {
-    return this.#comparer.compare(donor, epoch);
+    return this.open.during(() => this.#comparer.compare(donor, epoch));
   }
 
   /** See `Replicator.fetch` in ports.ts. */
   fetch(id: string, purpose: "repair" | "confirm"): Promise<FetchOutcome> {
-    return purpose === "confirm"
-      ? this.#finder.confirm(id)
-      : this.#finder.fetch(id);
+    return this.open.during(() =>
+      purpose === "confirm" ? this.#finder.confirm(id) : this.#finder.fetch(id)
+    );
   }
 
   /** A relay to these peers. */

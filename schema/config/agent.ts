@@ -77,6 +77,10 @@ export const AgentSettings = z.strictObject({
   ),
   ack_timeout: parsed(parseDuration, "a duration such as 3s").prefault("3s")
     .describe("Silence after which the group goes on without an in-sync peer."),
+  tombstone_age: parsed(parseDuration, "a duration such as 1h").prefault("1h")
+    .describe(
+      "Deletes are remembered at least this long, and until every member has them.",
+    ),
   tls_cert: z.string().min(1).optional()
     .describe("Certificate chain (PEM) for HTTPS; needs `tls_key`."),
   tls_key: z.string().min(1).optional()
@@ -134,6 +138,8 @@ export interface AgentConfig {
   readonly isolatedReads: "refuse" | "serve";
   /** Silence after which an in-sync peer is late, in ms. */
   readonly ackTimeoutMs: number;
+  /** Age of a delete before it may be forgotten, in ms. */
+  readonly tombstoneAgeMs: number;
   /** Files with certificate chain and private key, for HTTPS. */
   readonly tls:
     | { readonly certFile: string; readonly keyFile: string }
@@ -297,6 +303,7 @@ function toConfig(settings: z.infer<typeof AgentSettings>): AgentConfig {
     scrubBytesPerS: settings.scrub_bandwidth,
     isolatedReads: settings.isolated_reads,
     ackTimeoutMs: settings.ack_timeout,
+    tombstoneAgeMs: settings.tombstone_age,
     tls: certFile !== undefined && keyFile !== undefined
       ? { certFile, keyFile }
       : undefined,

@@ -55,6 +55,8 @@ export const FRAME_KINDS = {
   "staged": 23,
   "give": 24,
   "given": 25,
+  "report-request": 26,
+  "report": 27,
 } as const;
 
 /** The name of a frame kind. */

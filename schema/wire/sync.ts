@@ -13,7 +13,7 @@
  * state      ◀────────────────▶  state      (control only)
  *
  * control, either way: register records ack reject join-request promise
- *                      ping pong refusal
+ *                      ping pong refusal report-request report
  *
  * bulk, dialer asks:
  * digests-request ────────────▶  digests
@@ -124,6 +124,31 @@ export type Refusal = z.infer<typeof Refusal>;
 export const EpochBody = z.object({ epoch: z.int().min(1) });
 /** Asks a peer to wait for our answers, or promises that. */
 export type EpochBody = z.infer<typeof EpochBody>;
+
+/** Most runs of a log that a {@linkcode LogReportBody} tells of. */
+export const REPORT_ENDS_MAX = 4096;
+/** Most positions in a {@linkcode LogReportBody}: it must fit a frame. */
+export const REPORT_POSITIONS_MAX = 8192;
+
+/** Asks how far the logs are, before tombstones are forgotten. */
+export const ReportRequest = z.object({
+  /** Comes back with the answer. */
+  number: z.int().min(1),
+});
+/** Asks how far the logs are. */
+export type ReportRequest = z.infer<typeof ReportRequest>;
+
+/** How far the logs are, looked at after the request came. */
+export const LogReportBody = z.object({
+  /** Of the request. */
+  number: z.int().min(1),
+  /** End of each run of the sender's own log: the last number given out. */
+  ends: z.array(SyncPosition).max(REPORT_ENDS_MAX),
+  /** How far it holds every member's log durably, its own included. */
+  positions: z.array(SyncPosition).max(REPORT_POSITIONS_MAX),
+});
+/** How far the logs are. */
+export type LogReportBody = z.infer<typeof LogReportBody>;
 
 /** Asks for the entries of one bucket. */
 export const BucketRequest = z.object({ index: z.int().min(0).max(4095) });
