@@ -8,8 +8,15 @@
  * no tracker has to agree with another. The draw comes in as a number, so the
  * choice itself is a pure function.
  *
+ * An upload with an `Idempotency-Key` draws from its key instead: all trackers
+ * send it to the same node for as long as that node is there, whoever else comes
+ * or goes, because that node is the first to know whether the key is used.
+ * Source: rendezvous hashing, Thaler and Ravishankar 1998.
+ *
  * @module
  */
+
+import { createHash } from "node:crypto";
 
 /** Gives the next random number, at least 0 and less than 1. */
 export type Draw = () => number;
@@ -52,4 +59,37 @@ export function drawBest<Choice>(
     } else if (its === bestScore) best.push(choice);
   }
   return drawOne(best, draw);
+}
+
+/** What {@linkcode drawByKey} needs. */
+export interface KeyedDraw<Choice> {
+  /** The `Idempotency-Key`. */
+  readonly key: string;
+  /** What a choice is called; the same at every tracker, always. */
+  readonly nameOf: (choice: Choice) => string | number;
+  /** How much of the keys it gets; all get the same when missing. */
+  readonly weightOf?: (choice: Choice) => number;
+}
+
+/**
+ * Choose by a key: each choice gets its share of the keys, and keeps its keys
+ * when other choices come or go.
+ *
+ * @param choices What there is.
+ * @param draw The key, and what the choices are called.
+ * @returns One of them, or `undefined` when there are none.
+ */
+export function drawByKey<Choice>(
+  choices: readonly Choice[],
+  { key, nameOf, weightOf = () => 1 }: KeyedDraw<Choice>,
+): Choice | undefined {
+  const scoreOf = (choice: Choice) =>
+    weightOf(choice) / -Math.log(fraction(`${key}\0${nameOf(choice)}`));
+  return drawBest(choices, scoreOf, () => 0);
+}
+
+/** More than 0 and less than 1, the same for the same text. */
+function fraction(text: string): number {
+  const digest = createHash("sha256").update(text).digest();
+  return (digest.readUInt32BE(0) + 0.5) / 2 ** 32;
 }

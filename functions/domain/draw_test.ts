@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { drawBest, drawOne } from "./draw.ts";
+import { drawBest, drawByKey, drawOne } from "./draw.ts";
 import { chiSquare, seeded } from "./testing.ts";
 
 /** 99.9 % of fair draws stay below, by number of choices. */
@@ -43,4 +43,34 @@ Deno.test("drawBest() draws among equals only", () => {
   }
   assert.deepEqual([...counts.keys()].sort(), ["a", "b"]);
   assert(chiSquare([...counts.values()]) < 10.83);
+});
+
+Deno.test("drawByKey() is fair, and a key stays when others come and go", () => {
+  const nameOf = (choice: number) => choice;
+  const counts = [0, 0, 0];
+  for (let at = 0; at < 10_000; at++) {
+    const key = `key-${at}`;
+    const chosen = drawByKey([0, 1, 2], { key, nameOf }) ?? -1;
+    counts[chosen] = (counts[chosen] ?? 0) + 1;
+    for (const choices of [[chosen], [2, 1, 0], [(chosen + 1) % 3, chosen]]) {
+      assert.equal(drawByKey(choices, { key, nameOf }), chosen);
+    }
+  }
+  assert(chiSquare(counts) < 13.82, counts.join());
+  assert.equal(drawByKey([], { key: "k", nameOf }), undefined);
+});
+
+Deno.test("drawByKey() gives shares by weight", () => {
+  const [nameOf, weightOf] = [(one: number) => one, (one: number) => one];
+  const counts = [0, 0, 0, 0];
+  for (let at = 0; at < 8000; at++) {
+    const chosen = drawByKey([1, 3, 0], { key: `key-${at}`, nameOf, weightOf });
+    counts[chosen ?? 0] = (counts[chosen ?? 0] ?? 0) + 1;
+  }
+  assert.equal(counts[0], 0);
+  const scaled = [(counts[1] ?? 0) * 3, counts[3] ?? 0];
+  assert(
+    Math.abs((scaled[0] ?? 0) / (scaled[1] ?? 1) - 1) < 0.1,
+    counts.join(),
+  );
 });

@@ -18,7 +18,7 @@ import type { GroupSettings, Heartbeat, NodeId } from "@kedge/schema";
 import type { TrackerConfig } from "@kedge/schema/config/tracker";
 import type { Reserve } from "@kedge/schema/config/units";
 import type { GroupState, MemberState } from "./cluster.ts";
-import { type Draw, drawBest, drawOne } from "./draw.ts";
+import { type Draw, drawBest, drawByKey, drawOne } from "./draw.ts";
 import { roomOf } from "./space.ts";
 
 /** The policies that placement obeys. */
@@ -69,6 +69,8 @@ export interface PlaceRequest {
   readonly sizeBytes?: number | undefined;
   /** Group that it wants. */
   readonly group?: string | undefined;
+  /** `Idempotency-Key`: equal keys are placed at the same node. */
+  readonly key?: string | undefined;
 }
 
 /** Where to upload, or why nowhere. */
@@ -118,6 +120,7 @@ export function place(
   options: { readonly policy: PlacementPolicy; readonly draw: Draw },
 ): Placement {
   const { policy, draw } = options;
+  const choosing = { policy, draw, key: request.key };
   const size = request.sizeBytes ?? 0;
   const wanted = request.group ??
     (policy.storeLookup === "specified_group" ? policy.storeGroup : undefined);
@@ -129,12 +132,12 @@ export function place(
   if (allowed.length === 0) return { ok: false, why: "too-large" };
   const group = chooseGroup(
     allowed.filter((target) => target.nodes.some((n) => hasRoom(n, size))),
-    options,
+    choosing,
   );
   if (group === undefined) return { ok: false, why: "no-room" };
   const node = chooseNode(
     group.nodes.filter((target) => hasRoom(target, size)),
-    options,
+    choosing,
   );
   const path = node &&
     choosePath(node.paths.filter((p) => fits(p, size)), policy, draw);
@@ -147,12 +150,23 @@ export function place(
 interface Choosing {
   readonly policy: PlacementPolicy;
   readonly draw: Draw;
+  readonly key: string | undefined;
 }
 
 function chooseGroup(
   groups: readonly GroupTarget[],
-  { policy, draw }: Choosing,
+  { policy, draw, key }: Choosing,
 ): GroupTarget | undefined {
+  if (key !== undefined) {
+    // The emptiest group is another one after each upload; shares by room
+    // balance as well, and a retry finds its first try.
+    return drawByKey(groups, {
+      key,
+      nameOf: ({ group }) => group,
+      weightOf: ({ freeBytes }) =>
+        policy.storeLookup === "load_balance" ? freeBytes : 1,
+    });
+  }
   return policy.storeLookup === "load_balance"
     ? drawBest(groups, ({ freeBytes }) => freeBytes, draw)
     : drawOne(groups, draw);
@@ -160,11 +174,13 @@ function chooseGroup(
 
 function chooseNode(
   nodes: readonly NodeTarget[],
-  { policy, draw }: Choosing,
+  { policy, draw, key }: Choosing,
 ): NodeTarget | undefined {
   switch (policy.storeServer) {
     case "round_robin":
-      return drawOne(nodes, draw);
+      return key === undefined
+        ? drawOne(nodes, draw)
+        : drawByKey(nodes, { key, nameOf: ({ node }) => node });
     case "first_by_ip":
       return nodes[0];
     case "first_by_priority":

@@ -38,7 +38,11 @@ export function uploadRoutes(services: Services): Route[] {
     const view = await services.cache.current();
     const length = Number(request.headers.get("content-length") ?? 0);
     const sizeBytes = length > 0 ? length : undefined;
-    const { base, capability } = grant(services, view, { ...query, sizeBytes });
+    const { base, capability } = grant(services, view, {
+      ...query,
+      sizeBytes,
+      key: keyOf(request),
+    });
     await drainSmall(request);
     return redirect(base, pathOf(name), {
       from: request.url,
@@ -83,9 +87,9 @@ function placeRoute(services: Services): Route {
       description: "Where to send the bytes",
       schema: PlacedUpload,
     },
-    handle: async ({ body }) => {
+    handle: async ({ request, body }) => {
       const view = await services.cache.current();
-      const granted = grant(services, view, body);
+      const granted = grant(services, view, { ...body, key: keyOf(request) });
       const { text, expiresMs } = granted.capability;
       const more = body.appender === true ? "&appender=1" : "";
       return json(
@@ -108,6 +112,12 @@ interface Wanted {
   readonly group?: string | undefined;
   readonly level?: Level | undefined;
   readonly sha256?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+/** The `Idempotency-Key`; whether it is a valid one is for the agent to say. */
+function keyOf({ headers }: Request): string | undefined {
+  return headers.get("idempotency-key") ?? undefined;
 }
 
 function grant(services: Services, view: ClusterView, wanted: Wanted) {

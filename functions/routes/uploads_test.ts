@@ -201,3 +201,30 @@ async function claimsOf(
   assert(verified.ok, JSON.stringify(verified));
   return verified.claims;
 }
+
+Deno.test("equal Idempotency-Keys go to the same node, at every tracker", async () => {
+  using tracker = await testTracker();
+  await tracker.join();
+  for (const _ of [2, 3]) {
+    assert.equal((await tracker.grow(await tracker.join())).status, 200);
+  }
+  const nodes = new Set<number>();
+  for (let at = 0; at < 20; at++) {
+    const headers = { "idempotency-key": `key-${at}` };
+    const claims = [];
+    for (let retry = 0; retry < 4; retry++) {
+      for (const ask of ["PUT /v1/files/x", "POST /v1/files"] as const) {
+        const moved = await tracker.ask(ask, { headers });
+        claims.push(await claimsOf(tracker, capOf(moved)));
+      }
+      const placed = await answerOf(
+        tracker.ask("POST /v1/uploads", { headers, body: {} }),
+        PlacedUpload,
+      );
+      claims.push(await claimsOf(tracker, placed.capability));
+    }
+    assert.equal(new Set(claims.map(({ n }) => n)).size, 1);
+    nodes.add(claims[0]?.n ?? 0);
+  }
+  assert.equal(nodes.size, 3);
+});
