@@ -170,13 +170,16 @@ Deno.test("nothing but a hello is read first, and only a short one", async () =>
   said(node, /bad-magic/);
 });
 
-Deno.test("a peer that greets slowly is hung up on, and few may greet at once", async () => {
+Deno.test("who greets slowly is hung up on, and keeps no member out", async () => {
   const { group, node } = await victim();
   using _ = group;
   const peers = await Promise.all(
     Array.from({ length: 60 }, () => dial(node)),
   );
+  const meanwhile = await linked(node);
+  meanwhile.channel.close();
   await Promise.all(peers.map(hangsUp));
+  said(node, /newer connections need its place/);
   said(node, /the greeting took longer/);
   const told = node.lines.filter((line) => /refused a conn/.test(line));
   assert(told.length <= 20, `${told.length} lines in the log`);

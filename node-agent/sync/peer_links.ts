@@ -27,16 +27,13 @@ import {
   GreetingError,
   type LinkIdentity,
 } from "./greeting.ts";
+import { GreetingDesk, hostOf } from "./greeting_desk.ts";
 import { Liveness, SUSPECT_MS } from "./liveness.ts";
+import { RefusalLog } from "./refusal_log.ts";
 
 const CONNECT_MS_MAX = 1000;
-/** Most connections that have not greeted yet. */
-const GREETINGS_MAX = 32;
 /** Most open bulk connections that peers may hold. */
 const BULK_CHANNELS_MAX = 64;
-/** Refused connections that are told in the log, per {@linkcode TOLD_MS}. */
-const TOLD_MAX = 20;
-const TOLD_MS = 10_000;
 /** A pause of our own event loop that makes silence prove nothing, in ms. */
 const OWN_PAUSE_MS = 400;
 
@@ -93,9 +90,8 @@ export class PeerLinks {
   readonly #liveness = new Map<ControlLink, Liveness>();
   readonly #pending = new Set<FrameLink>();
   readonly #bulk = new Set<FrameLink>();
-  #greetings = 0;
-  #told = 0;
-  #toldSinceMs = -Infinity;
+  readonly #desk = new GreetingDesk();
+  readonly #refusals: RefusalLog;
   #lastSession = 0;
   #lastTickMs: number;
   #isClosed = false;
@@ -103,6 +99,7 @@ export class PeerLinks {
   /** Links of nobody yet. */
   constructor(options: PeerLinkOptions) {
     this.#options = options;
+    this.#refusals = new RefusalLog(options.clock, options.log);
     this.#dials = new DialSchedule(options.identity.node);
     this.#lastTickMs = options.clock.monotonicMs();
   }
@@ -126,6 +123,7 @@ export class PeerLinks {
   setPeers(peers: readonly PeerInfo[]): void {
     const nowMs = this.#options.clock.monotonicMs();
     this.#dials.setPeers(peers, nowMs);
+    this.#desk.setPeers(peers.map(({ peerAddress }) => peerAddress.hostname));
     for (const [node, control] of this.#links) {
       if (!this.#dials.has(node) && !this.#options.events.isMember(node)) {
         control.link.close("the node is no longer a member");
@@ -136,10 +134,7 @@ export class PeerLinks {
 
   /** Take a connection that somebody has made to us. */
   accept(channel: ByteChannel): void {
-    if (this.#isClosed || this.#greetings >= GREETINGS_MAX) {
-      channel.close();
-      return;
-    }
+    if (this.#isClosed) return channel.close();
     void this.#welcome(new FrameLink(channel));
   }
 
@@ -211,7 +206,11 @@ export class PeerLinks {
   }
 
   async #welcome(link: FrameLink): Promise<void> {
-    this.#greetings++;
+    const place = {
+      host: hostOf(link.remote),
+      close: () => link.close("newer connections need its place"),
+    };
+    this.#desk.enter(place);
     this.#pending.add(link);
     let peer: GreetedPeer | undefined;
     try {
@@ -222,24 +221,12 @@ export class PeerLinks {
       );
     } catch (error) {
       if (!(error instanceof GreetingError)) throw error;
-      this.#tellRefused(link, error.message);
+      this.#refusals.refused(place.host, error.message);
     } finally {
-      this.#greetings--;
+      this.#desk.leave(place, peer !== undefined);
       if (peer === undefined) this.#pending.delete(link);
     }
     if (peer !== undefined) await this.#welcomed(link, peer);
-  }
-
-  /** Strangers must not be able to fill the log. */
-  #tellRefused(link: FrameLink, why: string): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    if (nowMs - this.#toldSinceMs > TOLD_MS) {
-      this.#toldSinceMs = nowMs;
-      this.#told = 0;
-    }
-    if (++this.#told > TOLD_MAX) return;
-    const from = link.remote;
-    this.#options.log.warn("refused a connection", { from, why });
   }
 
   async #welcomed(link: FrameLink, peer: GreetedPeer): Promise<void> {
