@@ -295,8 +295,11 @@ export interface ChangeLog {
   digests(): Promise<Uint32Array>;
   /** Every entry of one bucket, tombstones too. */
   bucket(index: number): Promise<FileEntry[]>;
-  /** Entries present by the index whose bytes are missing or wrong here. */
-  damaged(limit: number): Promise<FileEntry[]>;
+  /**
+   * Entries present by the index whose bytes are missing or wrong here, in ID
+   * order, after an ID.
+   */
+  damaged(limit: number, after?: string): Promise<FileEntry[]>;
   /** Tombstones that may be forgotten once every member has them. */
   tombstoneCount(): number;
   /** Stands for the tombstones that are stored here now. For this run only. */

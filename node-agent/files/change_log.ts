@@ -293,8 +293,8 @@ export class StoredLog implements ChangeLog {
   }
 
   /** @inheritdoc */
-  damaged(limit: number): Promise<FileEntry[]> {
-    return Promise.resolve(this.#parts.index.damaged(limit));
+  damaged(limit: number, after = ""): Promise<FileEntry[]> {
+    return Promise.resolve(this.#parts.index.damaged(limit, after));
   }
 
   /** @inheritdoc */

@@ -123,9 +123,10 @@ export class LocalIndex {
     }
   }
 
-  /** Present entries whose content is missing or wrong here. */
-  damaged(limit: number): FileEntry[] {
-    return this.statements.damagedFiles.all({ from: "", limit }).map(entryOf);
+  /** Present entries after an ID whose content is missing or wrong here. */
+  damaged(limit: number, after = ""): FileEntry[] {
+    return this.statements.damagedFiles.all({ from: after, limit })
+      .map(entryOf);
   }
 
   /** Stop reading. */

@@ -3,6 +3,9 @@
  * here is missing or wrong: what the scrub found, what a bad disk lost, what a
  * peer could not give when its record came.
  *
+ * It goes round: each look takes up where the last one ended, so that files which
+ * nobody has do not keep the others waiting.
+ *
  * @module
  */
 
@@ -10,10 +13,14 @@ import type { ChangeLog, FetchOutcome, Log } from "../ports.ts";
 
 /** Pause between two looks, in milliseconds. */
 const LOOK_MS = 5000;
-/** A file that nobody has is asked for again after this, in milliseconds. */
+/** A file that nobody has is asked for again after this, in milliseconds, … */
 const AGAIN_MS = 60_000;
-/** Files that are looked at in one round. */
+/** … twice as long after each further time, up to this. */
+const AGAIN_MS_MAX = 60 * 60 * 1000;
+/** Files that are asked for in one round. */
 const ROUND_COUNT = 64;
+/** Files that are passed over in one round: each costs a row. */
+const PASSED_COUNT_MAX = 4096;
 /** Files that are remembered as not to be had now. */
 const REMEMBERED_MAX = 10_000;
 
@@ -24,10 +31,19 @@ export interface RepairerOptions {
   fetch(id: string): Promise<FetchOutcome>;
 }
 
+/** A file that was not to be had. */
+interface Missing {
+  readonly notBeforeMs: number;
+  readonly pauseMs: number;
+}
+
 /** See the module comment. */
 export class Repairer {
   readonly #options: RepairerOptions;
-  readonly #notBeforeMs = new Map<string, number>();
+  /** By ID, the one that was asked for longest ago first. */
+  readonly #missing = new Map<string, Missing>();
+  /** Where the next look begins. */
+  #after = "";
   #dueMs = 0;
   #isRunning = false;
   #repaired = 0;
@@ -52,9 +68,7 @@ export class Repairer {
   async #round(nowMs: number): Promise<void> {
     this.#isRunning = true;
     try {
-      const { log } = this.#options;
-      for (const { id } of await log.damaged(ROUND_COUNT)) {
-        if (nowMs < (this.#notBeforeMs.get(id) ?? 0)) continue;
+      for (const id of await this.#nextDue(nowMs)) {
         await this.#repair(id, nowMs);
       }
     } catch (error) {
@@ -65,17 +79,44 @@ export class Repairer {
     }
   }
 
+  /** The next files that are due: at most once around. */
+  async #nextDue(nowMs: number): Promise<string[]> {
+    const { log } = this.#options;
+    const due: string[] = [];
+    let canWrap = this.#after !== "";
+    for (let passed = 0; passed < PASSED_COUNT_MAX;) {
+      const page = await log.damaged(ROUND_COUNT, this.#after);
+      for (const { id } of page) {
+        this.#after = id;
+        passed++;
+        if (nowMs < (this.#missing.get(id)?.notBeforeMs ?? 0)) continue;
+        if (!due.includes(id)) due.push(id);
+        if (due.length === ROUND_COUNT) return due;
+      }
+      if (page.length === ROUND_COUNT) continue;
+      this.#after = "";
+      if (!canWrap) return due;
+      canWrap = false;
+    }
+    return due;
+  }
+
   async #repair(id: string, nowMs: number): Promise<void> {
     const { fetch, logger } = this.#options;
     const outcome = await fetch(id);
+    const before = this.#missing.get(id);
+    this.#missing.delete(id);
     if (outcome.kind === "kept") {
       this.#repaired++;
-      this.#notBeforeMs.delete(id);
       logger.info("repaired a file from the group", { id });
       return;
     }
-    if (this.#notBeforeMs.size >= REMEMBERED_MAX) this.#notBeforeMs.clear();
-    this.#notBeforeMs.set(id, nowMs + AGAIN_MS);
+    const [oldest] = this.#missing.keys();
+    const isFull = this.#missing.size >= REMEMBERED_MAX;
+    if (isFull && oldest !== undefined) this.#missing.delete(oldest);
+    const twice = 2 * (before?.pauseMs ?? AGAIN_MS / 2);
+    const pauseMs = Math.min(AGAIN_MS_MAX, twice);
+    this.#missing.set(id, { notBeforeMs: nowMs + pauseMs, pauseMs });
     logger.warn("cannot repair a file now", { id, outcome: outcome.kind });
   }
 }

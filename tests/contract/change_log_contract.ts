@@ -147,6 +147,8 @@ export function changeLogContract(
     ]);
     assert.deepEqual(it.files.lookup(entry.id), entry);
     assert.deepEqual(await it.log.damaged(10), [entry]);
+    assert.deepEqual(await it.log.damaged(10, entry.id), []);
+    assert.deepEqual(await it.log.damaged(10, entry.id.slice(0, -1)), [entry]);
     await assert.rejects(bytesOf(it, entry), { slug: "damaged" });
     const staged = await it.files.stage({ body: bytes, sizeBytesMax: 1e6 });
     const content: ContentSource = { kind: "staged", staged };

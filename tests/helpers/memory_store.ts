@@ -299,11 +299,14 @@ export class MemoryStore implements LocalFiles, ChangeLog {
     );
   }
 
-  damaged(limit: number): Promise<FileEntry[]> {
+  damaged(limit: number, after = ""): Promise<FileEntry[]> {
     const bad = [...this.#files.values()].filter((held) =>
-      held.entry.state === "present" && held.bytes === undefined
+      held.entry.state === "present" && held.bytes === undefined &&
+      held.entry.id > after
+    ).map((held) => held.entry);
+    return Promise.resolve(
+      bad.sort((a, b) => a.id < b.id ? -1 : 1).slice(0, limit),
     );
-    return Promise.resolve(bad.slice(0, limit).map((held) => held.entry));
   }
 
   tombstoneCount(): number {
