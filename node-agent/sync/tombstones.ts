@@ -10,16 +10,19 @@
  * @module
  */
 
-import type { GroupRegister, NodeId, SyncPosition } from "@kedge/schema";
+import type { NodeId } from "@kedge/schema";
 import type { Frame } from "@kedge/schema/wire/frame";
 import {
   decodeText,
   LogReportBody,
-  REPORT_ENDS_MAX,
-  REPORT_POSITIONS_MAX,
   ReportRequest,
 } from "@kedge/schema/wire/sync";
-import type { ChangeLog, Clock, Log } from "../ports.ts";
+import type { ChangeLog, Clock } from "../ports.ts";
+import {
+  LogReports,
+  type LogReportsOptions,
+  type ReportedLog,
+} from "./log_reports.ts";
 import type { OpenWork } from "./open_work.ts";
 import { type LogReport, TombstoneRounds } from "./tombstone_core.ts";
 
@@ -34,17 +37,18 @@ const AGAIN_MS = 300;
 /** A round that does not pass is given up after this, in ms. */
 const ROUND_MS = 30_000;
 
+/** The part of the log that tombstones are in. */
+type TombstoneLog = Pick<
+  ChangeLog,
+  "tombstoneCount" | "tombstoneMark" | "collectTombstones"
+>;
+
 /** What {@linkcode Tombstones} works with. */
-export interface TombstonesOptions {
-  readonly node: NodeId;
-  readonly log: ChangeLog;
+export interface TombstonesOptions extends LogReportsOptions {
+  readonly log: ReportedLog & TombstoneLog;
   readonly clock: Clock;
-  readonly logger: Log;
   readonly ageMs?: number | undefined;
   readonly open: OpenWork;
-  /** Last number of our log that was given out, stored or not. */
-  lastGiven(): number;
-  register(): GroupRegister | undefined;
   /** This node may take part: its index is whole, and a tracker answers. */
   mayCollect(): boolean;
   /** Send over the link to a peer; `false` when there is none. */
@@ -81,6 +85,7 @@ interface Round {
 export class Tombstones {
   readonly #options: TombstonesOptions;
   readonly #core: TombstoneRounds;
+  readonly #reports: LogReports;
   readonly #ageMs: number;
   readonly #pauseMs: number;
   /** Peers for whom a report is being made: one at a time each. */
@@ -99,6 +104,7 @@ export class Tombstones {
   constructor(options: TombstonesOptions) {
     this.#options = options;
     this.#core = new TombstoneRounds(options.node);
+    this.#reports = new LogReports(options);
     this.#ageMs = options.ageMs ?? TOMBSTONE_AGE_MS;
     this.#pauseMs = Math.min(ROUND_PAUSE_MS, this.#ageMs);
   }
@@ -197,7 +203,7 @@ export class Tombstones {
   }
 
   async #askOurselves(number: number): Promise<void> {
-    const report = await this.#report();
+    const report = await this.#reports.make();
     if (report !== undefined) this.#heard(this.#options.node, number, report);
   }
 
@@ -253,46 +259,10 @@ export class Tombstones {
   async #answer(peer: NodeId, number: number): Promise<void> {
     if (this.#making.has(peer)) return; // it will ask again
     this.#making.add(peer);
-    const report = await this.#report();
+    const report = await this.#reports.make();
     this.#making.delete(peer);
     if (report === undefined) return;
     this.#options.say(peer, "report", { number, ...report });
-  }
-
-  /** How far the logs are now; `undefined` when it cannot be said. */
-  async #report(): Promise<LogReport | undefined> {
-    const { node, log, lastGiven, logger } = this.#options;
-    try {
-      const earlier = log.incarnations()
-        .filter(({ incarnation }) => incarnation < log.incarnation)
-        .map(({ incarnation, lastSequence }) => ({
-          origin: node,
-          incarnation,
-          sequence: lastSequence,
-        }));
-      const present = { origin: node, incarnation: log.incarnation };
-      const ends = [...earlier, { ...present, sequence: lastGiven() }];
-      const positions = [
-        ...this.#membersPositions(),
-        ...earlier,
-        { ...present, sequence: log.head() },
-      ];
-      const isTooLong = ends.length > REPORT_ENDS_MAX ||
-        positions.length > REPORT_POSITIONS_MAX;
-      if (isTooLong) throw new Error("there are too many runs of logs");
-      await log.flush(); // now all of that is durable
-      return { ends, positions };
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      logger.warn("cannot report how far the logs are", { why });
-      return undefined;
-    }
-  }
-
-  #membersPositions(): SyncPosition[] {
-    const { log, register } = this.#options;
-    const members = register()?.members.map((member) => member.node) ?? [];
-    return log.positions().filter(({ origin }) => members.includes(origin));
   }
 
   #failed(what: string, error: unknown): void {

@@ -59,6 +59,7 @@ class DiskNode implements AsyncDisposable {
         scrub: null,
       }),
       onRestartLog: (why) => line(`restart-log ${why}`),
+      tombstoneAgeMs: 100,
     });
     this.replicator.start();
   }
@@ -77,6 +78,7 @@ class DiskNode implements AsyncDisposable {
       clock: CLOCK,
       log: { info() {}, warn() {} },
       reserveFileBytes: 0,
+      settleDelayMs: 200,
     };
     const store = await openStore(options);
     const isMember = tracker.current.members.some((one) => one.node === node);
@@ -124,6 +126,14 @@ class DiskNode implements AsyncDisposable {
       : { kind: "inline" as const, bytes: staged.inline };
     const done = await this.replicator.commit(change, content, level);
     return { entry, holders: done.holders.toSorted() };
+  }
+
+  async delete(entry: FileEntry): Promise<void> {
+    const { epoch } = this.replicator.register();
+    const version = entry.version + 1;
+    const dead: FileEntry = { ...entry, state: "tombstone", epoch, version };
+    const change: Change = { entry: dead, body: { kind: "none" } };
+    await this.replicator.commit(change, { kind: "none" }, "C");
   }
 
   async read(entry: FileEntry): Promise<Uint8Array> {
@@ -182,6 +192,73 @@ Deno.test("two stores on disk hold the same, whatever the size and level", async
     for (const { entry } of many) {
       assert.deepEqual(await second.read(entry), await first.read(entry));
     }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+async function forgotten(...nodes: DiskNode[]): Promise<void> {
+  await eventually(
+    () => nodes.every(({ store }) => store.log.tombstoneCount() === 0),
+    { what: "no tombstone anywhere", pauseMs: 20, deadlineMs: 30_000 },
+  );
+  const [first, ...others] = await Promise.all(
+    nodes.map(({ store }) => store.log.digests()),
+  );
+  for (const other of others) assert.deepEqual(other, first);
+}
+
+Deno.test("deletes on disk are forgotten everywhere, and a restart, a late and a wiped node bring nothing back", async () => {
+  const dir = await Deno.makeTempDir();
+  const tracker = new MemoryTracker();
+  try {
+    const first = await DiskNode.open(dir, 1, tracker);
+    const second = await DiskNode.open(dir, 2, tracker);
+    await inSync(tracker, first, second);
+    const kept = await first.upload(patterned(1000), "C");
+    const gone = [];
+    for (const size of [10, 300, 70_000, 200_000]) {
+      gone.push((await first.upload(patterned(size), "C")).entry);
+    }
+    for (const [i, entry] of gone.slice(1).entries()) {
+      await (i % 2 === 0 ? first : second).delete(entry);
+    }
+    await forgotten(first, second);
+    await second[Symbol.asyncDispose]();
+    // The other one is away during the last delete: it is remembered.
+    const [late] = gone;
+    assert(late);
+    await first.delete(late);
+    await first[Symbol.asyncDispose]();
+    await using again = await DiskNode.open(dir, 1, tracker);
+    assert.equal(again.store.files.lookup(late.id)?.state, "tombstone");
+    await eventually(() => again.replicator.status().tombstones.blocked, {
+      what: "a round that is refused",
+      pauseMs: 20,
+    });
+    assert.equal(again.store.log.tombstoneCount(), 1);
+    const back = await DiskNode.open(dir, 2, tracker);
+    await inSync(tracker, again, back);
+    await forgotten(again, back);
+    await back[Symbol.asyncDispose]();
+    // Its disk is replaced: it is filled from logs that name the deleted files.
+    const { epoch } = tracker.current;
+    await Deno.remove(`${dir}/2`, { recursive: true });
+    await using empty = await DiskNode.open(dir, 2, tracker);
+    await eventually(() => tracker.current.epoch > epoch, {
+      what: "the new database in the register",
+      pauseMs: 20,
+    });
+    await inSync(tracker, again, empty);
+    for (const { store, replicator } of [again, empty]) {
+      assert.equal(store.files.fileCount(), 1);
+      for (const { id } of gone) {
+        assert.equal(store.files.lookup(id), undefined);
+        assert.deepEqual(await replicator.fetch(id), { kind: "absent" });
+      }
+    }
+    assert.deepEqual(await empty.read(kept.entry), patterned(1000));
+    await forgotten(again, empty);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
