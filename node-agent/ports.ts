@@ -60,7 +60,11 @@ export interface Staged {
 
 /** Receives a copy of a large body while it arrives (cut-through). */
 export interface Relay {
-  /** Take the next bytes; may wait (back-pressure). Never throws. */
+  /**
+   * Take the next bytes; may wait (back-pressure). Never throws.
+   *
+   * @param bytes Must not be changed afterwards.
+   */
   write(bytes: Uint8Array): Promise<void>;
   /** The body is complete; peers that took all of it need no second transfer. */
   finish(): Promise<void>;
@@ -70,7 +74,10 @@ export interface Relay {
 
 /** What to stage. */
 export interface StageRequest {
-  /** The bytes: a whole buffer, or a stream read once. */
+  /**
+   * The bytes: a whole buffer, or a stream read once, whose pieces belong to
+   * the store from then on.
+   */
   readonly body: Uint8Array | ReadableStream<Uint8Array>;
   /** Most bytes to take; one more is `too-large`. */
   readonly sizeBytesMax: number;

@@ -4,17 +4,19 @@
  * @module
  */
 
-import { createHash, type Hash, randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { INLINE_BODY_BYTES_MAX, Problem } from "@kedge/schema";
 import type { Relay, Staged, StageRequest } from "../ports.ts";
-import { BlockChecksums } from "./crc32.ts";
-import { describeError, flush, isFull, writeAll } from "./disk.ts";
+import { BodyChunks, tooLarge } from "./body_chunks.ts";
+import { describeError, flush, isFull } from "./disk.ts";
+import { DiskError, FileSink, SinkDesk } from "./file_sink.ts";
 import type { Layout } from "./layout.ts";
 import type { StorePaths } from "./store_paths.ts";
+import { Turns } from "./turns.ts";
 
-/** Bytes of a body that are collected before they are written. */
-const WRITE_BYTES = 512 * 1024;
+/** Flushes of staging files under way at once. */
+const FLUSHES_AT_ONCE = 16;
 /** Bytes set aside at a time when the length of a body is not known. */
 const PROMISE_BYTES = 64 << 20;
 
@@ -35,6 +37,8 @@ export class Stager {
   readonly #paths: StorePaths;
   readonly #onFence: OnFence;
   readonly #files = new Map<string, StagedFile>();
+  readonly #desk = new SinkDesk();
+  readonly #flushes = new Turns(FLUSHES_AT_ONCE);
 
   /** Stage on these paths. */
   constructor(layout: Layout, paths: StorePaths, onFence: OnFence) {
@@ -78,13 +82,13 @@ export class Stager {
       if (body.length > sizeBytesMax) throw tooLarge(sizeBytesMax);
       return body.length <= INLINE_BODY_BYTES_MAX
         ? this.#inline(body, request)
-        : await this.#toFile(iterate([body]), request, body.length);
+        : await this.#toFile(chunksOf(body), request, body.length);
     }
-    const chunks = new Chunks(body, sizeBytesMax);
+    const chunks = new BodyChunks(body, sizeBytesMax);
     try {
-      const first = await chunks.upTo(INLINE_BODY_BYTES_MAX);
-      if (chunks.isDone) return this.#inline(first, request);
-      return await this.#toFile(chunks.after(first), request, sizeBytes);
+      const whole = await chunks.wholeUpTo(INLINE_BODY_BYTES_MAX);
+      if (whole !== undefined) return this.#inline(whole, request);
+      return await this.#toFile(chunks, request, sizeBytes);
     } catch (error) {
       await chunks.cancel(error);
       throw error;
@@ -105,7 +109,7 @@ export class Stager {
   }
 
   async #toFile(
-    chunks: AsyncIterable<Uint8Array>,
+    chunks: Pick<BodyChunks, "next">,
     request: StageRequest,
     sizeBytes: number | undefined,
   ): Promise<Staged> {
@@ -113,14 +117,7 @@ export class Stager {
     const token = randomUUID();
     const path = this.#layout.staged(room.pathIndex, token);
     try {
-      const sink = new Sink(await openNew(path), request.relay, room);
-      try {
-        for await (const chunk of chunks) await sink.take(chunk);
-        await sink.end();
-      } catch (error) {
-        sink.close();
-        throw error;
-      }
+      const sink = await this.#fill(path, chunks, { room, ...request });
       const staged = { token, pathIndex: room.pathIndex, inline: undefined };
       const flushed = this.flushFile(room.pathIndex, sink.file);
       if (request.durable === true) await flushed;
@@ -137,6 +134,29 @@ export class Stager {
       throw this.#refusal(error, room.pathIndex);
     } finally {
       room.release();
+    }
+  }
+
+  async #fill(
+    path: string,
+    chunks: Pick<BodyChunks, "next">,
+    { room, relay }: { room: Promised; relay?: Relay | undefined },
+  ): Promise<FileSink> {
+    const file = await this.#desk.openNew(path);
+    const grow = (writtenBytes: number) => room.grow(writtenBytes);
+    const mayFree = relay === undefined && chunks instanceof BodyChunks;
+    const sink = new FileSink({ desk: this.#desk, file, relay, mayFree, grow });
+    try {
+      for (;;) {
+        const chunk = await chunks.next();
+        if (chunk === undefined) break;
+        await sink.take(chunk);
+      }
+      await sink.end();
+      return sink;
+    } catch (error) {
+      sink.close();
+      throw error;
     }
   }
 
@@ -163,8 +183,10 @@ export class Stager {
   flushFile(pathIndex: number, file: Deno.FsFile): Promise<void> {
     const work = async () => {
       try {
-        await file.sync();
-        await flush(this.#layout.staging(pathIndex));
+        await this.#flushes.run(async () => {
+          await file.sync();
+          await flush(this.#layout.staging(pathIndex));
+        });
       } catch (error) {
         const reason = `flush of a staging file: ${describeError(error)}`;
         this.#onFence(pathIndex, reason);
@@ -187,17 +209,6 @@ export class Stager {
     }
     this.#onFence(pathIndex, `write of a staging file: ${why}`);
     return new Problem("read-only", `A disk failed: ${why}`);
-  }
-}
-
-/** A failure of the disk, not of the sender. */
-class DiskError extends Error {}
-
-async function openNew(path: string): Promise<Deno.FsFile> {
-  try {
-    return await Deno.open(path, { write: true, createNew: true, mode: 0o640 });
-  } catch (error) {
-    throw new DiskError("open", { cause: error });
   }
 }
 
@@ -237,142 +248,8 @@ class Promised {
   }
 }
 
-/** Writes, checks and passes on. */
-class Sink {
-  readonly sums = new BlockChecksums();
-  readonly #hash: Hash = createHash("sha256");
-  /** Where the bytes go. */
-  readonly file: Deno.FsFile;
-  readonly #relay: Relay | undefined;
-  readonly #room: Promised;
-  #buffer = new Uint8Array(WRITE_BYTES);
-  #filled = 0;
-  #writing: Promise<void> = Promise.resolve();
-  #failure: unknown;
-
-  constructor(file: Deno.FsFile, relay: Relay | undefined, room: Promised) {
-    this.file = file;
-    this.#relay = relay;
-    this.#room = room;
-  }
-
-  async take(chunk: Uint8Array): Promise<void> {
-    const passed = this.#relay?.write(chunk);
-    this.#hash.update(chunk);
-    this.sums.update(chunk);
-    this.#room.grow(this.sums.sizeBytes);
-    for (let at = 0; at < chunk.length;) {
-      const count = Math.min(chunk.length - at, WRITE_BYTES - this.#filled);
-      this.#buffer.set(chunk.subarray(at, at + count), this.#filled);
-      this.#filled += count;
-      at += count;
-      if (this.#filled === WRITE_BYTES) await this.#write();
-    }
-    await passed;
-  }
-
-  /** Write what is collected, while the next bytes come in. */
-  async #write(): Promise<void> {
-    await this.#settled();
-    const bytes = this.#buffer.subarray(0, this.#filled);
-    this.#buffer = new Uint8Array(WRITE_BYTES);
-    this.#filled = 0;
-    this.#writing = writeAll(this.file, bytes).catch((error) => {
-      this.#failure = error;
-    });
-  }
-
-  async #settled(): Promise<void> {
-    await this.#writing;
-    if (this.#failure !== undefined) {
-      throw new DiskError("write", { cause: this.#failure });
-    }
-  }
-
-  async end(): Promise<void> {
-    await this.#write();
-    await this.#settled();
-  }
-
-  close(): void {
-    // A write that is under way must not meet a closed descriptor.
-    void this.#writing.then(() => this.file.close());
-  }
-
-  facts() {
-    const { sizeBytes, crc32 } = this.sums;
-    return { sizeBytes, crc32, sha256: this.#hash.digest("hex") };
-  }
-}
-
-/** A body as it comes, no longer than allowed. */
-class Chunks {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-  readonly #sizeBytesMax: number;
-  #total = 0;
-  isDone = false;
-
-  constructor(body: ReadableStream<Uint8Array>, sizeBytesMax: number) {
-    this.#reader = body.getReader();
-    this.#sizeBytesMax = sizeBytesMax;
-  }
-
-  async #next(): Promise<Uint8Array | undefined> {
-    const { done, value } = await this.#reader.read();
-    if (done) {
-      this.isDone = true;
-      return undefined;
-    }
-    this.#total += value.length;
-    if (this.#total > this.#sizeBytesMax) throw tooLarge(this.#sizeBytesMax);
-    return value;
-  }
-
-  /** Everything when it is short, otherwise a little more than `limit`. */
-  async upTo(limit: number): Promise<Uint8Array> {
-    const parts: Uint8Array[] = [];
-    let length = 0;
-    while (length <= limit) {
-      const part = await this.#next();
-      if (part === undefined) break;
-      parts.push(part);
-      length += part.length;
-    }
-    const [only] = parts;
-    if (parts.length === 1 && only !== undefined) return only;
-    const all = new Uint8Array(length);
-    let at = 0;
-    for (const part of parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    return all;
-  }
-
-  async *after(first: Uint8Array): AsyncGenerator<Uint8Array> {
-    yield first;
-    for (;;) {
-      const part = await this.#next();
-      if (part === undefined) return;
-      yield part;
-    }
-  }
-
-  async cancel(reason: unknown): Promise<void> {
-    await this.#reader.cancel(reason).catch(() => {});
-  }
-}
-
-async function* iterate(
-  chunks: readonly Uint8Array[],
-): AsyncGenerator<Uint8Array> {
-  yield* await Promise.resolve(chunks);
-}
-
-function tooLarge(sizeBytesMax: number): Problem {
-  return new Problem(
-    "too-large",
-    `The body is longer than ${sizeBytesMax} bytes`,
-    { sizeBytesMax },
-  );
+/** A buffer as the only piece of a body. */
+function chunksOf(bytes: Uint8Array): Pick<BodyChunks, "next"> {
+  const parts = [bytes];
+  return { next: () => Promise.resolve(parts.shift()) };
 }

@@ -48,13 +48,11 @@ export class BodyRelay implements Relay {
     const lanes = this.#lanes ??= this.#options.peers.map((peer) =>
       this.#open(peer)
     );
-    // The caller may use its buffer again: what waits in a queue is a copy.
-    const copy = bytes.slice();
     await Promise.all(lanes.map((lane) =>
       this.#limit(
         lane,
         WRITE_MS_MAX,
-        (call) => sendBytes(call, copy),
+        (call) => sendBytes(call, bytes),
       )
     ));
   }
@@ -82,6 +80,10 @@ export class BodyRelay implements Relay {
 
   #open(peer: NodeId): Lane {
     const { pool, sizeBytesMax } = this.#options;
+    // Waiting for a connection would make the client wait.
+    if (!pool.isFree(peer)) {
+      return { peer, call: Promise.resolve(undefined), isGivenUp: true };
+    }
     const call = pool.acquire(peer).then((call) => {
       call.say("stage", { sizeBytesMax });
       return call;

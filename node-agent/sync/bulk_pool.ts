@@ -134,6 +134,14 @@ export class BulkPool {
     }
   }
 
+  /** Whether {@linkcode acquire} need not wait for another caller. */
+  isFree(peer: NodeId): boolean {
+    const { channels, connecting, waiting } = this.#own(peer);
+    if (waiting.length > 0) return false;
+    const used = [...channels].filter(({ isUsed }) => isUsed).length;
+    return used + connecting < PER_PEER_MAX;
+  }
+
   /** Take a connection; it must be given back with {@linkcode release}. */
   async acquire(peer: NodeId): Promise<BulkCall> {
     const own = this.#own(peer);

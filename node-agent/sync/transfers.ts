@@ -145,8 +145,9 @@ export class Transfers {
     );
   }
 
-  /** A relay to these peers. */
-  relay(peers: readonly NodeId[]): Relay | undefined {
+  /** A relay to those of these peers that can take one more body now. */
+  relay(linked: readonly NodeId[]): Relay | undefined {
+    const peers = linked.filter((peer) => this.#pool.isFree(peer));
     if (peers.length === 0) return undefined;
     return new BodyRelay({
       pool: this.#pool,

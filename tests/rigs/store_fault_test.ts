@@ -279,7 +279,7 @@ Deno.test("S36 a full store path: 507, nothing visible, deletes and reads work",
     let left = 12;
     const body = new ReadableStream<Uint8Array>({
       pull(controller) {
-        if (left-- > 0) controller.enqueue(chunk);
+        if (left-- > 0) controller.enqueue(chunk.slice());
         else controller.close();
       },
     });

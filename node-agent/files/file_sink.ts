@@ -1,0 +1,177 @@
+/**
+ * Writes a large body to its staging file, checks it and passes it on.
+ *
+ * Every piece is written at once; only while a write is under way do the next
+ * ones collect, so that a slow disk gets few large writes and a body that does
+ * not go on holds no memory.
+ *
+ * @module
+ */
+
+import { createHash, type Hash } from "node:crypto";
+import { KIB, MIB } from "@kedge/schema";
+import type { Relay } from "../ports.ts";
+import { joined } from "./body_chunks.ts";
+import { BlockChecksums } from "./crc32.ts";
+import { writeAll } from "./disk.ts";
+import { Turns } from "./turns.ts";
+
+/** Writes under way at once in the whole store. */
+const WRITES_AT_ONCE = 32;
+/** Bytes of one body that collect during a write. */
+const COLLECTED_BYTES = 512 * KIB;
+/** Bytes of all bodies that collect; above it, each waits for its own write. */
+const COLLECTED_BYTES_IN_ALL = 16 * MIB;
+
+/** A failure of the disk, not of the sender. */
+export class DiskError extends Error {}
+
+/** Everything that the sinks of one store share. */
+export class SinkDesk {
+  readonly #turns = new Turns(WRITES_AT_ONCE);
+  /** Bytes that were taken and are not written. */
+  heldBytes = 0;
+
+  /** Write when it is our turn. */
+  write(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+    return this.#turns.run(() => writeAll(file, bytes));
+  }
+
+  /**
+   * Make a staging file.
+   *
+   * @throws {DiskError}
+   */
+  async openNew(path: string): Promise<Deno.FsFile> {
+    const how = { write: true, createNew: true, mode: 0o640 };
+    try {
+      return await this.#turns.run(() => Deno.open(path, how));
+    } catch (error) {
+      throw new DiskError("open", { cause: error });
+    }
+  }
+}
+
+/** What a sink works with. */
+export interface FileSinkOptions {
+  readonly desk: SinkDesk;
+  /** Where the bytes go. */
+  readonly file: Deno.FsFile;
+  readonly relay: Relay | undefined;
+  /**
+   * Nobody else uses the bytes: their memory is given back once they are
+   * written, not when the next collection happens to come.
+   */
+  readonly mayFree: boolean;
+  /** So many bytes are there now; throws when there is no room. */
+  readonly grow: (writtenBytes: number) => void;
+}
+
+/** See the module comment. */
+export class FileSink {
+  /** Where the bytes go. */
+  readonly file: Deno.FsFile;
+  /** Checksums of what was taken. */
+  readonly sums = new BlockChecksums();
+  readonly #hash: Hash = createHash("sha256");
+  readonly #options: FileSinkOptions;
+  #parts: Uint8Array[] = [];
+  #collected = 0;
+  #isWriting = false;
+  #writing: Promise<void> = Promise.resolve();
+  #failure: unknown;
+
+  /** Write to an empty file. Ends with {@linkcode end} or {@linkcode close}. */
+  constructor(options: FileSinkOptions) {
+    this.#options = options;
+    this.file = options.file;
+  }
+
+  /**
+   * Take the next bytes; waits for disk and peers.
+   *
+   * @param chunk Must not be changed afterwards.
+   * @throws {DiskError}
+   */
+  async take(chunk: Uint8Array): Promise<void> {
+    const { relay, desk, grow } = this.#options;
+    const passed = relay?.write(chunk);
+    this.#hash.update(chunk);
+    this.sums.update(chunk);
+    grow(this.sums.sizeBytes);
+    this.#parts.push(chunk);
+    this.#collected += chunk.length;
+    desk.heldBytes += chunk.length;
+    if (!this.#isWriting) this.#write();
+    const isMuch = this.#collected >= COLLECTED_BYTES ||
+      desk.heldBytes > COLLECTED_BYTES_IN_ALL;
+    if (isMuch) await this.#settled();
+    await passed;
+  }
+
+  /** Write what is collected, and what collects meanwhile. */
+  #write(): void {
+    this.#isWriting = true;
+    this.#writing = this.#writeAll().catch((error) => {
+      this.#failure = error;
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    const { desk, mayFree } = this.#options;
+    while (this.#parts.length > 0) {
+      const parts = this.#parts;
+      this.#parts = [];
+      this.#collected = 0;
+      const bytes = joined(parts);
+      if (mayFree && parts.length > 1) free(parts);
+      const { length } = bytes;
+      try {
+        await desk.write(this.file, bytes);
+      } finally {
+        desk.heldBytes -= length;
+      }
+      if (mayFree) free([bytes]);
+    }
+    this.#isWriting = false;
+  }
+
+  async #settled(): Promise<void> {
+    await this.#writing;
+    if (this.#failure !== undefined) {
+      throw new DiskError("write", { cause: this.#failure });
+    }
+  }
+
+  /**
+   * Everything is written, not flushed; the file stays open.
+   *
+   * @throws {DiskError}
+   */
+  async end(): Promise<void> {
+    await this.#settled();
+  }
+
+  /** Give the body up, after a failure. */
+  close(): void {
+    this.#options.desk.heldBytes -= this.#collected;
+    this.#collected = 0;
+    this.#parts = [];
+    // A write that is under way must not meet a closed descriptor.
+    void this.#writing.then(() => this.file.close());
+  }
+
+  /** What was written. */
+  facts(): { sizeBytes: number; crc32: number; sha256: string } {
+    const { sizeBytes, crc32 } = this.sums;
+    return { sizeBytes, crc32, sha256: this.#hash.digest("hex") };
+  }
+}
+
+/** Give the memory of buffers back now. */
+function free(pieces: readonly Uint8Array[]): void {
+  for (const { buffer, byteLength } of pieces) {
+    const isWhole = byteLength === buffer.byteLength;
+    if (isWhole && buffer instanceof ArrayBuffer) buffer.transfer(0);
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * A limit on things under way at once.
+ *
+ * Every file operation that is under way holds a thread of the runtime with its
+ * memory: with a thousand uploads at once that would be hundreds.
+ *
+ * @module
+ */
+
+/** Lets so many callers through and has the others wait, in order. */
+export class Turns {
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+
+  /** Let `count` callers through at once. */
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /** Do something when it is our turn. */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
+}
