@@ -9,13 +9,16 @@ import { UsageError } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { hintLines } from "./start/hints.ts";
 import { type Layout, layoutOf, makeFolders } from "./start/layout.ts";
-import { LocalCluster } from "./start/local_cluster.ts";
+import { LocalCluster, PortTakenError } from "./start/local_cluster.ts";
 import { lockData } from "./start/lock.ts";
 import { Operator } from "./start/operator.ts";
 import { START_OPTIONS, type StartValues } from "./start/options.ts";
 import { awaitOrphans } from "./start/orphans.ts";
 import type { ProgramContext } from "./start/programs.ts";
 import { settle, type Settled } from "./start/settle.ts";
+
+/** How often ports are chosen when other programs take them. */
+const TRIES_MAX = 3;
 
 /** See the module comment. */
 export const start: Command = startWith(undefined);
@@ -64,10 +67,18 @@ the operator's key is shown once and kept in DATA/admin.key.`,
       await makeFolders(layout);
       using _lock = lockData(layout.lock);
       await awaitOrphans(layout.running, context.sleep);
-      const settled = await settle(layout, values);
-      const cluster = await open(settled, { layout, entries, context });
-      await keepRunning(cluster, settled, { values, context });
-      return EXIT.ok;
+      for (let tries = 1;; tries++) {
+        const settled = await settle(layout, values);
+        const cluster = await open(settled, { layout, entries, context });
+        try {
+          await keepRunning(cluster, settled, { values, context });
+          return EXIT.ok;
+        } catch (error) {
+          const isOver = tries === TRIES_MAX;
+          if (isOver || !(error instanceof PortTakenError)) throw error;
+          sayer(context)("a port was taken meanwhile: choosing others");
+        }
+      }
     },
   };
 }
@@ -106,7 +117,8 @@ async function keepRunning(
   const say = values.json ? () => {} : sayer(context);
   try {
     say(`starting in ${values.data} …`);
-    await cluster.start(values.level);
+    const isComplete = values.replicas !== undefined;
+    await cluster.start(values.level, isComplete);
     tellReady(context, cluster, { settled, values });
     await untilAborted(signal);
   } catch (error) {
@@ -130,6 +142,7 @@ function tellReady(
       ready: true,
       tracker: plan.tracker,
       agents,
+      ...(cluster.down.length === 0 ? {} : { down: cluster.down }),
       tracker_pid: trackerPid,
     }));
     return;

@@ -1,6 +1,7 @@
 /** What `kedge start` does for an agent that has not joined yet. */
 
 import { z } from "zod";
+import { messageOf } from "../errors.ts";
 import { type Layout, writeWhole } from "./layout.ts";
 import type { Operator } from "./operator.ts";
 import type { PlannedAgent } from "./plan_core.ts";
@@ -18,17 +19,23 @@ const TOKEN_AGE_MS_MAX = 50 * 60_000;
  * The number that the tracker gave to an agent.
  *
  * @returns `undefined` until it has joined.
+ * @throws {Error} When its file cannot be read; it names the file.
  */
 export async function identityOf(
   layout: Layout,
   { index }: PlannedAgent,
 ): Promise<number | undefined> {
+  const path = `${layout.node(index)}/agent.json`;
   try {
-    const text = await Deno.readTextFile(`${layout.node(index)}/agent.json`);
+    const text = await Deno.readTextFile(path);
     return IdentityFile.parse(JSON.parse(text)).identity?.node;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    throw new Error(
+      `${path} is damaged: bring it back, or move it away and start again; the node keeps its number and its files (${
+        messageOf(error).split("\n")[0]
+      })`,
+    );
   }
 }
 

@@ -38,6 +38,16 @@ export interface RunningAgent {
   readonly pid: number;
 }
 
+/** An agent that cannot start, as `kedge start --json` prints it. */
+export interface DownAgent {
+  /** Such as `node-1`. */
+  readonly name: string;
+  readonly why: string;
+}
+
+/** A port that was free when it was chosen is taken: choose others. */
+export class PortTakenError extends CliError {}
+
 /** What a cluster needs of the world. */
 export interface ClusterPorts {
   /** Tell the operator. */
@@ -55,6 +65,8 @@ interface AgentSlot {
   said: z.infer<typeof ReadyLine> | undefined;
   /** Taken out of the cluster by an operator: it is not started any more. */
   isRemoved: boolean;
+  /** Why it cannot start; the others go on without it. */
+  down: string | undefined;
 }
 
 /** The running programs. */
@@ -92,6 +104,7 @@ export class LocalCluster {
         planned,
         said: undefined,
         isRemoved: false,
+        down: undefined,
         program: new Supervised(
           `node-${planned.index}`,
           () => this.#prepareAgent(slot),
@@ -119,13 +132,23 @@ export class LocalCluster {
     );
   }
 
+  /** The agents that could not start; they are tried again and again. */
+  get down(): DownAgent[] {
+    return this.#agents.flatMap(({ down, program: { name } }) =>
+      down === undefined ? [] : [{ name, why: down }]
+    );
+  }
+
   /**
-   * Bring everything up and wait until an upload would succeed.
+   * Bring everything up and wait until an upload would succeed. An agent that
+   * cannot start any more does not keep the others from serving.
    *
    * @param level Level of new groups and, if given, of old ones.
-   * @throws {CliError} When a program cannot start.
+   * @param isComplete Whether nodes that were removed are a failure.
+   * @throws {PortTakenError} When another program took a port.
+   * @throws {CliError} When too few programs can start.
    */
-  async start(level: string | undefined): Promise<void> {
+  async start(level: string | undefined, isComplete = false): Promise<void> {
     this.#tracker.start();
     await this.#until(async () =>
       await this.#operator.isUp() ? undefined : "waiting for the tracker"
@@ -139,10 +162,11 @@ export class LocalCluster {
     for (const slot of this.#agents) {
       slot.program.start();
       // New nodes join one after the other, so that node-1 becomes node 1.
-      if (await identityOf(this.#context.layout, slot.planned) === undefined) {
+      if (await this.#isNew(slot)) {
         await this.#until(() =>
           Promise.resolve(
-            slot.said === undefined
+            slot.said === undefined && slot.down === undefined &&
+              !slot.isRemoved
               ? `waiting for ${slot.program.name} to join`
               : undefined,
           )
@@ -150,6 +174,17 @@ export class LocalCluster {
       }
     }
     await this.#until(() => this.#whatIsMissing(groups));
+    const removed = this.#agents.filter(({ isRemoved }) => isRemoved);
+    if (!isComplete || removed.length === 0) return;
+    const folders = removed.map(({ planned }) =>
+      this.#context.layout.node(planned.index)
+    );
+    throw new CliError(
+      `Fewer replicas than --replicas: ${
+        removed.map(({ program }) => program.name).join(", ")
+      } removed by an operator`,
+      `rm -r ${folders.join(" ")}   (a new node takes its place)`,
+    );
   }
 
   /** Stop the agents, then the tracker. */
@@ -161,7 +196,9 @@ export class LocalCluster {
   }
 
   async #whatIsMissing(groups: Set<string>): Promise<string | undefined> {
-    const present = this.#agents.filter(({ isRemoved }) => !isRemoved);
+    const present = this.#agents.filter(({ isRemoved, down }) =>
+      !isRemoved && down === undefined
+    );
     const facts: AgentFacts[] = present.map(({ planned, said }) => ({
       index: planned.index,
       group: planned.group,
@@ -207,20 +244,41 @@ export class LocalCluster {
   }
 
   async #giveUpIfHopeless(): Promise<void> {
-    const programs = [
-      this.#tracker,
-      ...this.#agents.map(({ program }) => program),
-    ];
-    const hopeless = programs.find(({ deaths }) => deaths >= DEATHS_MAX);
-    if (hopeless === undefined) return;
-    const log = this.#context.layout.log(hopeless.name);
-    const lines = await lastLines(log, 12);
-    throw new CliError(
-      `${hopeless.name} cannot start; it said last:\n    ${
-        lines.join("\n    ")
-      }`,
-      `see ${log}`,
-    );
+    if (this.#tracker.deaths >= DEATHS_MAX) {
+      throw await this.#failure(this.#tracker);
+    }
+    for (const slot of this.#agents) {
+      const isKnown = slot.down !== undefined || slot.isRemoved;
+      if (isKnown || slot.program.deaths < DEATHS_MAX) continue;
+      const failure = await this.#failure(slot.program);
+      slot.down = failure.message;
+      const others = this.#agents.filter(({ planned, down, isRemoved }) =>
+        planned.group === slot.planned.group && down === undefined && !isRemoved
+      );
+      const isFatal = failure instanceof PortTakenError ||
+        others.length === 0 || await this.#isNew(slot);
+      if (isFatal) throw failure;
+      this.#ports.say(`${failure.message}\n  going on without it`);
+    }
+  }
+
+  async #failure(program: Supervised): Promise<CliError> {
+    const log = this.#context.layout.log(program.name);
+    const lines = program.failure === undefined
+      ? await lastLines(log, 12)
+      : [program.failure];
+    const message = `${program.name} cannot start; it said last:\n    ${
+      lines.join("\n    ")
+    }`;
+    return lines.some((line) => /address already in use/i.test(line))
+      ? new PortTakenError(message, `see ${log}`)
+      : new CliError(message, `see ${log}`);
+  }
+
+  /** Whether it has never joined; one whose identity is damaged has. */
+  async #isNew({ planned }: AgentSlot): Promise<boolean> {
+    return await identityOf(this.#context.layout, planned)
+      .then((node) => node === undefined, () => false);
   }
 
   /** Before each start of an agent: a token while it has no identity. */
@@ -252,9 +310,9 @@ export class LocalCluster {
     if (members === undefined || members.has(node)) return;
     slot.isRemoved = true;
     this.#ports.say(
-      `${slot.program.name} (node ${node}) was removed from its group: not started; its data stays in ${
+      `${slot.program.name} (node ${node}) was removed from its group: not started; remove ${
         this.#context.layout.node(slot.planned.index)
-      }`,
+      } to let a new node take its place`,
     );
     // Not awaited: it waits for the loop that we are called from.
     void slot.program.stop();
@@ -268,7 +326,8 @@ export class LocalCluster {
     const { layout, plan } = this.#context;
     const nodes: number[] = [];
     for (const planned of plan.agents) {
-      const node = await identityOf(layout, planned);
+      // One that is damaged is told when that agent is started.
+      const node = await identityOf(layout, planned).catch(() => undefined);
       if (node !== undefined) nodes.push(node);
     }
     const members = await this.#members();

@@ -272,12 +272,21 @@ Deno.test("kedge start names what is wrong with its options", async () => {
 
 /** Run `kedge start` with stub programs. */
 function startStubs(dir: string, ...flags: string[]): Deno.ChildProcess {
+  return startStubsWith({}, dir, ...flags);
+}
+
+function startStubsWith(
+  env: Record<string, string>,
+  dir: string,
+  ...flags: string[]
+): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-A", "--quiet"],
       fileURLToPath(new URL("testdata/stub_start.ts", import.meta.url)),
       ...["--data", dir, ...flags],
     ],
+    env,
     stdin: "null",
     stdout: "piped",
     stderr: "null",
@@ -411,3 +420,114 @@ Deno.test("provideToken() uses a token again: a repeated join is the same join",
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+/** What one `kedge start` printed when it was ready. */
+interface Ready {
+  readonly agents: readonly { readonly node: number; readonly url: string }[];
+  readonly down?: readonly { readonly name: string; readonly why: string }[];
+}
+
+/** Start, wait until it is ready or ends, look, and stop it. */
+async function onceReady(
+  child: Deno.ChildProcess,
+  look: (ready: Ready | undefined) => void = () => {},
+): Promise<number> {
+  try {
+    const reader = child.stdout.pipeThrough(new TextDecoderStream())
+      .getReader();
+    const { value } = await reader.read();
+    await reader.cancel();
+    look(value === undefined ? undefined : JSON.parse(value));
+    child.kill("SIGINT");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // it had ended
+  } finally {
+    await child.status;
+  }
+  return (await child.status).code;
+}
+
+async function inFolder(test: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-start-" });
+  try {
+    await test(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+const onLinux = { ignore: Deno.build.os !== "linux" };
+
+Deno.test(
+  "kedge start goes on without a node that cannot start",
+  onLinux,
+  async () => {
+    await inFolder(async (dir) => {
+      const flags = ["--listen", "127.0.0.1:0", "--json"];
+      await onceReady(startStubs(dir, ...flags));
+      await Deno.writeTextFile(`${dir}/node-1/agent.json`, "not JSON");
+      await onceReady(startStubs(dir, ...flags), (ready) => {
+        assert.deepEqual(ready?.agents.map(({ node }) => node), [2]);
+        assert.equal(ready?.down?.[0]?.name, "node-1");
+        assert.match(
+          ready?.down?.[0]?.why ?? "",
+          /node-1\/agent\.json is damaged/,
+        );
+      });
+      // All of a group: nothing to go on with.
+      await Deno.writeTextFile(`${dir}/node-2/agent.json`, "not JSON");
+      const code = await onceReady(startStubs(dir, ...flags), (ready) => {
+        assert.equal(ready, undefined);
+      });
+      assert.equal(code, 1);
+    });
+  },
+);
+
+Deno.test(
+  "kedge start chooses another port for one that was taken meanwhile",
+  onLinux,
+  async () => {
+    await inFolder(async (dir) => {
+      const taken = `${dir}/taken`;
+      const child = startStubsWith(
+        { KEDGE_STUB_TAKEN: taken },
+        ...[dir, "--listen", "127.0.0.1:0", "--json"] as const,
+      );
+      let port = 0;
+      const listening = eventually(async () => {
+        port = Number(await Deno.readTextFile(taken));
+        return port > 0 && Deno.listen({ hostname: "127.0.0.1", port });
+      }, { what: "the port" });
+      await onceReady(child, (ready) => {
+        const ports = ready?.agents.map(({ url }) => Number(new URL(url).port));
+        assert.equal(ports?.length, 2);
+        assert(!ports.includes(port));
+      });
+      (await listening).close();
+    });
+  },
+);
+
+Deno.test(
+  "kedge start --replicas says how to replace a removed node",
+  onLinux,
+  async () => {
+    await inFolder(async (dir) => {
+      const flags = ["--listen", "127.0.0.1:0", "--json", "--replicas", "2"];
+      await onceReady(startStubs(dir, ...flags));
+      await Deno.writeTextFile(`${dir}/tracker/kv.db.stub`, "[2]");
+      const code = await onceReady(startStubs(dir, ...flags), (ready) => {
+        assert.equal(ready, undefined);
+      });
+      assert.equal(code, 1);
+      await onceReady(startStubs(dir, ...flags.slice(0, 3)), (ready) => {
+        assert.equal(ready?.agents.length, 1, "not asked for: it serves");
+      });
+      await Deno.remove(`${dir}/node-1`, { recursive: true });
+      await onceReady(startStubs(dir, ...flags), (ready) => {
+        assert.equal(ready?.agents.length, 2);
+      });
+    });
+  },
+);

@@ -34,6 +34,8 @@ export class Supervised {
   #loop: Promise<void> | undefined;
   /** How often it ended without being asked to. */
   deaths = 0;
+  /** Why it could not even be started the last time. */
+  failure: string | undefined;
   /** For messages. */
   readonly name: string;
 
@@ -97,11 +99,13 @@ export class Supervised {
     try {
       const spec = await this.#prepare();
       if (this.#stopping.signal.aborted) return "stopped";
+      this.failure = undefined;
       this.#program = start(spec);
       this.#ports.onChange?.();
       return await this.#program.ended;
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      this.failure = error instanceof Error ? error.message : String(error);
+      return this.failure;
     } finally {
       this.#program = undefined;
       this.#ports.onChange?.();

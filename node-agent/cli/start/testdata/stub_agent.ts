@@ -24,6 +24,20 @@ const config = readAgentConfig({
   },
   env: {},
 });
+// A test names a file: the first port that comes by is written there, and is
+// taken from then on.
+const takenFile = Deno.env.get("KEDGE_STUB_TAKEN");
+if (takenFile !== undefined) {
+  if (!await exists(takenFile)) {
+    await Deno.writeTextFile(takenFile, String(config.listen.port));
+  }
+  if (Number(await Deno.readTextFile(takenFile)) === config.listen.port) {
+    Deno.stderr.writeSync(
+      new TextEncoder().encode("Address already in use (os error 98)\n"),
+    );
+    Deno.exit(1);
+  }
+}
 const node = Number(/node-(\d+)$/.exec(config.dataDir)?.[1]);
 const identity = `${config.dataDir}/agent.json`;
 if (!await exists(identity)) {
