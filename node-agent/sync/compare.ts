@@ -3,7 +3,9 @@
  * there, gives what is newer here (`compare_core.ts` decides which).
  *
  * For joining, both sides must act under the same epoch when it begins, and what
- * was taken is flushed before it counts.
+ * was taken is flushed before it counts. The index says nothing of bytes that are
+ * missing here, so those are asked for as well: who enters the in-sync set has
+ * what the other could give (promises.md F13).
  *
  * @module
  */
@@ -125,6 +127,18 @@ export class Comparer {
     }
     await this.#take(donor, take);
     await this.#give(donor, give);
+    await this.#mend(donor);
+  }
+
+  /** Files that the index has and whose bytes are missing or wrong here. */
+  async #mend(donor: NodeId): Promise<void> {
+    for (let after: string | undefined = "";;) {
+      const lacking: FileEntry[] = await this.#options.log
+        .damaged(FILES_PER_REQUEST_MAX, after);
+      await this.#take(donor, lacking);
+      after = lacking.at(-1)?.id;
+      if (after === undefined) return;
+    }
   }
 
   async #theirDigests(call: BulkCall, epoch: number): Promise<Uint32Array> {

@@ -271,6 +271,27 @@ Deno.test("a wiped member comes back under its number and is refilled", async ()
   await assertEqual(first, back);
 });
 
+Deno.test("who lacks bytes has them before it is in sync again", async () => {
+  const { group, first, second } = await pair();
+  using _ = group;
+  const entries: FileEntry[] = [];
+  // More than one round of repairs in the background.
+  for (let i = 0; i < 200; i++) {
+    entries.push((await upload(first, `file ${i}`)).entry);
+  }
+  group.stop(2);
+  await upload(first, "takes the other out");
+  await group.insync(1);
+  for (const { id } of entries) second.store.damage(id);
+  group.start(second.store);
+  await group.insync(1, 2);
+  assert.deepEqual(await second.store.damaged(9), []);
+  assert.deepEqual(
+    (await second.store.read(entries[7] ?? assert.fail())).length,
+    6,
+  );
+});
+
 Deno.test("a wiped only member is no proof that a file never existed", async () => {
   using group = new ReplicaGroup();
   const first = group.add(1);
