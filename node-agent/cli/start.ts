@@ -56,6 +56,7 @@ the operator's key is shown once and kept in DATA/admin.key.`,
         "kedge start --data /tmp/try --listen 127.0.0.1:0 --json",
         "any free ports, for scripts",
       ],
+      ["kedge start --rebuild-kv", "after DATA/tracker was lost"],
     ],
 
     async run(args, context) {
@@ -118,7 +119,7 @@ async function keepRunning(
   try {
     say(`starting in ${values.data} …`);
     const isComplete = values.replicas !== undefined;
-    await cluster.start(values.level, isComplete);
+    await cluster.start(values.level, isComplete, values["rebuild-kv"]);
     tellReady(context, cluster, { settled, values });
     await untilAborted(signal);
   } catch (error) {

@@ -12,6 +12,7 @@ import { identityOf, provideToken, removeToken } from "./joining.ts";
 import { writeWhole } from "./layout.ts";
 import type { Operator } from "./operator.ts";
 import type { PlannedAgent } from "./plan_core.ts";
+import { Rebuild } from "./rebuild.ts";
 import { agentSpec, type ProgramContext, trackerSpec } from "./programs.ts";
 import { lastLines, type ProgramSpec, startProgram } from "./program.ts";
 import { type AgentFacts, missing } from "./readiness_core.ts";
@@ -145,10 +146,15 @@ export class LocalCluster {
    *
    * @param level Level of new groups and, if given, of old ones.
    * @param isComplete Whether nodes that were removed are a failure.
+   * @param rebuildsKv The shared KV store was lost: make it again.
    * @throws {PortTakenError} When another program took a port.
    * @throws {CliError} When too few programs can start.
    */
-  async start(level: string | undefined, isComplete = false): Promise<void> {
+  async start(
+    level: string | undefined,
+    isComplete = false,
+    rebuildsKv = false,
+  ): Promise<void> {
     this.#tracker.start();
     await this.#until(async () =>
       await this.#operator.isUp() ? undefined : "waiting for the tracker"
@@ -158,6 +164,7 @@ export class LocalCluster {
       await this.#operator.createGroup(group, level);
       if (level !== undefined) await this.#operator.setLevel(group, level);
     }
+    const rebuild = rebuildsKv ? await this.#rebuild() : undefined;
     await this.#mustKnowOurNodes();
     for (const slot of this.#agents) {
       slot.program.start();
@@ -173,6 +180,7 @@ export class LocalCluster {
         );
       }
     }
+    if (rebuild !== undefined) await this.#until(() => rebuild.step());
     await this.#until(() => this.#whatIsMissing(groups));
     const removed = this.#agents.filter(({ isRemoved }) => isRemoved);
     if (!isComplete || removed.length === 0) return;
@@ -185,6 +193,18 @@ export class LocalCluster {
       } removed by an operator`,
       `rm -r ${folders.join(" ")}   (a new node takes its place)`,
     );
+  }
+
+  async #rebuild(): Promise<Rebuild> {
+    const { layout, plan } = this.#context;
+    const members = await this.#members();
+    if (members === undefined) {
+      throw new CliError("The tracker does not say which nodes it knows");
+    }
+    const { agents } = plan;
+    const say = (line: string) => this.#ports.say(line);
+    const parts = { layout, agents, operator: this.#operator, say };
+    return await Rebuild.begin(parts, members);
   }
 
   /** Stop the agents, then the tracker. */
@@ -335,7 +355,7 @@ export class LocalCluster {
     if (nodes.some((node) => members.has(node))) return;
     throw new CliError(
       `The tracker knows none of the nodes in ${layout.data}`,
-      `was ${layout.tracker} removed or replaced? Bring it back, or start in another directory with --data`,
+      `was ${layout.tracker} removed or replaced? Bring it back; if it is lost, \`kedge start --rebuild-kv\` makes a new one and keeps every file`,
     );
   }
 

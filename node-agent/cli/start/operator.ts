@@ -76,6 +76,18 @@ export class Operator {
     return CreatedToken.parse(await this.#json(response)).token;
   }
 
+  /** Declare a node in sync, whatever the others have. */
+  async force(group: string, node: number): Promise<void> {
+    await this.#json(
+      await this.#ask("POST", `/v1/groups/${group}/force`, { node }),
+    );
+  }
+
+  /** Let a node accept a KV store that is another than it knew. */
+  async confirm(node: number): Promise<void> {
+    await this.#json(await this.#ask("POST", `/v1/nodes/${node}/confirm`));
+  }
+
   /** Whether an upload to this group would be placed now. */
   async canPlace(group: string): Promise<boolean> {
     const response = await this.#ask("POST", "/v1/uploads", {

@@ -43,6 +43,11 @@ export const START_OPTIONS = {
   tls: { kind: "flag", help: "HTTPS, with a local authority made in DATA/tls" },
   "tls-cert": { kind: "text", value: "FILE", help: "HTTPS with this chain" },
   "tls-key": { kind: "text", value: "FILE", help: "private key of --tls-cert" },
+  "rebuild-kv": {
+    kind: "flag",
+    help:
+      "DATA/tracker was lost: make a new one from what the nodes know; no file is lost",
+  },
 } as const;
 
 /** What stood on the command line. */
