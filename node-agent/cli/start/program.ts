@@ -28,6 +28,19 @@ export interface Program {
 }
 
 /**
+ * For the allocator of glibc; others ignore it. Buffers of network and disk are
+ * mapped on their own and so go back to the system when they are freed; without
+ * this a node keeps the memory of its busiest moment for ever. The room at the
+ * top spares the many small buffers a system call each.
+ */
+const MEMORY = {
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_MMAP_THRESHOLD_: "65536",
+  MALLOC_TRIM_THRESHOLD_: "4194304",
+  MALLOC_TOP_PAD_: "1048576",
+};
+
+/**
  * Start a program. It ends when this process dies (`stop_with_parent.ts`). It
  * has a process group of its own, so that Ctrl-C reaches only the supervisor,
  * which stops its programs in order.
@@ -35,7 +48,11 @@ export interface Program {
 export function startProgram(spec: ProgramSpec): Program {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...spec.args],
-    env: { ...spec.env, KEDGE_SUPERVISOR_PID: String(Deno.pid) },
+    env: {
+      ...spec.env,
+      ...MEMORY,
+      KEDGE_SUPERVISOR_PID: String(Deno.pid),
+    },
     clearEnv: true,
     stdin: "null",
     stdout: "piped",
