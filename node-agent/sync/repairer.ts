@@ -68,9 +68,12 @@ export class Repairer {
   async #round(nowMs: number): Promise<void> {
     this.#isRunning = true;
     try {
+      let kept = 0;
       for (const id of await this.#nextDue(nowMs)) {
-        await this.#repair(id, nowMs);
+        if (await this.#repair(id, nowMs)) kept++;
       }
+      // A disk that was replaced is filled without pauses.
+      if (kept === ROUND_COUNT) this.#dueMs = nowMs;
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#options.logger.warn("cannot look for damaged files", { why });
@@ -101,7 +104,8 @@ export class Repairer {
     return due;
   }
 
-  async #repair(id: string, nowMs: number): Promise<void> {
+  /** Returns whether it was repaired. */
+  async #repair(id: string, nowMs: number): Promise<boolean> {
     const { fetch, logger } = this.#options;
     const outcome = await fetch(id);
     const before = this.#missing.get(id);
@@ -109,7 +113,7 @@ export class Repairer {
     if (outcome.kind === "kept") {
       this.#repaired++;
       logger.info("repaired a file from the group", { id });
-      return;
+      return true;
     }
     const [oldest] = this.#missing.keys();
     const isFull = this.#missing.size >= REMEMBERED_MAX;
@@ -118,5 +122,6 @@ export class Repairer {
     const pauseMs = Math.min(AGAIN_MS_MAX, twice);
     this.#missing.set(id, { notBeforeMs: nowMs + pauseMs, pauseMs });
     logger.warn("cannot repair a file now", { id, outcome: outcome.kind });
+    return false;
   }
 }

@@ -232,13 +232,13 @@ export class ReplicaCore {
     this.#act();
   }
 
-  /** Leave the set to whoever has the bytes; stay out while they are gone. */
+  /**
+   * Leave the set to whoever has the bytes; stay out while they are gone. The
+   * alarm is the store's: it ends with its cause.
+   */
   #onFilesLost(why: string | undefined): void {
     if (this.#filesLost === why) return;
     this.#filesLost = why;
-    if (why !== undefined) {
-      this.#effects.push({ kind: "alarm", why: `files may be lost: ${why}` });
-    }
     this.#act();
   }
 
