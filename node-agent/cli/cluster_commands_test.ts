@@ -77,6 +77,51 @@ Deno.test("kedge status names what is not well and exits 1", async () => {
   }
 });
 
+Deno.test("kedge status tells of a broken disk once, and what to do", async () => {
+  const report = nodeView(2).report ?? assert.fail();
+  const line = "store path M1F is missing: its marker file is gone";
+  const storePaths = [{
+    index: 31,
+    totalBytes: 1,
+    freeBytes: 0,
+    state: "missing" as const,
+    reason: "its marker file is gone",
+  }];
+  const { out } = await kedge(
+    clusterWith({
+      insync: false,
+      report: { ...report, storePaths, alarms: [line, "something else"] },
+    }),
+    ["status"],
+  );
+  assert.equal(out.split(line).length, 2, out);
+  assert.match(out, /kedge node open-path 2 M1F$/m);
+  assert.match(out, /node 2: something else/);
+  assert.match(out, /disk fault/);
+});
+
+Deno.test("kedge node open-path opens a path and says what comes back", async () => {
+  const cluster = new FakeCluster();
+  const asked: string[] = [];
+  cluster.intercept = ({ method, path }) => {
+    if (!path.includes("/paths/")) return;
+    asked.push(`${method} ${path}`);
+    return Response.json({
+      index: 31,
+      refillFiles: asked.length === 1 ? 7 : 0,
+    });
+  };
+  const first = await kedge(cluster, ["node", "open-path", "2", "M1F"]);
+  assert.match(first.out, /store path M1F is in use; 7 files come from/);
+  const second = await kedge(cluster, ["node", "open-path", "2", "m1f"]);
+  assert.match(second.out, /store path M1F takes bytes again/);
+  assert.deepEqual(asked, Array(2).fill("POST /v1/nodes/2/paths/31/open"));
+  for (const word of ["31", "MXX", "M100"]) {
+    const { code } = await kedge(cluster, ["node", "open-path", "2", word]);
+    assert.equal(code, 2, word);
+  }
+});
+
 Deno.test("kedge status --json has the whole truth", async () => {
   const { code, out } = await kedge(new FakeCluster(), ["status", "--json"]);
   const { healthy, groups } = JSON.parse(out);

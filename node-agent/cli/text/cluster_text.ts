@@ -13,12 +13,13 @@ import { agoText, countText, durationText, sizeText } from "./units.ts";
 /** One word for the state of a node, worst first. */
 export function nodeState(node: NodeView): string {
   if (!node.alive) return "DOWN";
-  if (!node.insync) return "catching up";
-  if (node.mode !== "active") return node.mode;
+  // It left the set because of it, so this says more than "catching up".
   const isHurt = node.report?.storePaths.some(({ state }) =>
     state === "fenced" || state === "missing"
   );
   if (isHurt) return "disk fault";
+  if (!node.insync) return "catching up";
+  if (node.mode !== "active") return node.mode;
   const isFull = node.report?.storePaths.every(({ state }) => state === "full");
   return isFull === true ? "full" : "in sync";
 }
