@@ -74,10 +74,12 @@ Deno.test("kedge upload places once for many small files", () =>
   scene(async ({ cluster, dir, kedge }) => {
     const paths: string[] = [];
     for (let i = 0; i < 20; i++) paths.push(await write(dir, `f${i}`, `${i}`));
-    const { code, out } = await kedge(["upload", "-j", "1", ...paths]);
-    assert.equal(code, 0);
-    assert.equal(out.trim().split("\n").length, 20);
-    assert.equal(cluster.seen("POST", "/v1/uploads").length, 1);
+    for (const [at, jobs] of ["1", "8"].entries()) {
+      const { code, out } = await kedge(["upload", "-j", jobs, ...paths]);
+      assert.equal(code, 0);
+      assert.equal(out.trim().split("\n").length, 20);
+      assert.equal(cluster.seen("POST", "/v1/uploads").length, at + 1);
+    }
   }));
 
 Deno.test("kedge upload tries again with the same Idempotency-Key", () =>

@@ -130,17 +130,25 @@ export class Uploader {
       // The tracker places equal keys at the same node, which remembers them.
       return await this.#ask(source.sizeBytes, key);
     }
-    const shared = await this.#small?.catch(() => undefined);
-    const untilMs = this.#ports.wallMs() + EXPIRY_MARGIN_MS;
-    if (
-      shared !== undefined && shared.uses < USES_MAX &&
-      Date.parse(shared.placed.expires) > untilMs
-    ) {
-      shared.uses++;
-      return shared;
+    for (;;) {
+      const asked = this.#small;
+      if (asked === undefined) {
+        // Kept before anything is awaited: files that wait meanwhile share it.
+        const mine = this.#ask(SMALL_FILE_BYTES);
+        this.#small = mine;
+        return await mine;
+      }
+      const shared = await asked.catch(() => undefined);
+      const untilMs = this.#ports.wallMs() + EXPIRY_MARGIN_MS;
+      if (
+        shared !== undefined && shared.uses < USES_MAX &&
+        Date.parse(shared.placed.expires) > untilMs
+      ) {
+        shared.uses++;
+        return shared;
+      }
+      if (this.#small === asked) this.#small = undefined;
     }
-    this.#small = this.#ask(SMALL_FILE_BYTES);
-    return await this.#small;
   }
 
   async #ask(
