@@ -90,7 +90,8 @@ export class GuardedBody implements Disposable {
    *
    * @returns `undefined` at the end.
    * @throws {Problem} `incomplete-body` when the client went away or broke the
-   * framing, `request-timeout` when it was too slow.
+   * framing, `unavailable` when the server closes, `request-timeout` when it
+   * was too slow.
    */
   async next(): Promise<Uint8Array | undefined> {
     if (this.#failure !== undefined) throw this.#failure;
@@ -144,10 +145,17 @@ export class GuardedBody implements Disposable {
   }
 
   #fail(error: unknown): Problem {
-    this.#failure ??= error instanceof Problem ? error : new Problem(
-      "incomplete-body",
-      "The body broke off before its end",
-    );
+    this.#failure ??= error instanceof Problem ? error : brokenOff(error);
     return this.#failure;
   }
+}
+
+/**
+ * A server that closes takes the bodies away that are still being read
+ * (`BadResource`, Deno 2.9.6): not the client's fault, and worth another try.
+ */
+function brokenOff(error: unknown): Problem {
+  return error instanceof Error && error.name === "BadResource"
+    ? new Problem("unavailable", "The node stops; nothing was stored")
+    : new Problem("incomplete-body", "The body broke off before its end");
 }

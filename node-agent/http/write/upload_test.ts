@@ -291,6 +291,18 @@ Deno.test("a client that goes away in the middle leaves nothing", async () => {
   assert(door.replicator.relays.every((relay) => relay.end === "aborted"));
 });
 
+Deno.test("a body that the closing server takes away is not the client's fault", async () => {
+  const door = new FakeDoor();
+  const taken = () => pieces(LARGE, new Deno.errors.BadResource("closed"));
+  const headers = { "content-length": "1000000" };
+  for (const ask of [{ body: taken() }, { body: taken(), headers }]) {
+    const response = await put(door, "/v1/files", ask);
+    assert.equal(response.status, 503);
+    assert.equal(await slugOf(response), "unavailable");
+    isEmpty(door);
+  }
+});
+
 Deno.test("a body of another length than announced is refused", async () => {
   const door = new FakeDoor();
   for (const length of ["4", "6"]) {
