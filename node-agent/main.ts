@@ -7,6 +7,8 @@
 
 import { stderrLog } from "./adapters/log.ts";
 import { runCommand } from "./cli/command.ts";
+import { ReaderGone } from "./cli/errors.ts";
+import { EXIT } from "./cli/exit_codes.ts";
 import { COMMANDS } from "./cli/registry.ts";
 import { hasImportMap, relaunch } from "./cli/relaunch.ts";
 import { systemContext } from "./cli/system_context.ts";
@@ -15,6 +17,10 @@ if (import.meta.main) {
   Deno.exit(
     hasImportMap()
       ? await runCommand(COMMANDS, Deno.args, systemContext(stderrLog))
+        .catch((error: unknown) => {
+          if (error instanceof ReaderGone) return EXIT.ok;
+          throw error;
+        })
       : await relaunch(import.meta.url, Deno.args),
   );
 }

@@ -9,7 +9,7 @@
 
 import { COMMON, type Option, type OptionTable } from "./args.ts";
 import type { CommandContext } from "./context.ts";
-import { CliError, messageOf, UsageError } from "./errors.ts";
+import { CliError, messageOf, ReaderGone, UsageError } from "./errors.ts";
 import { EXIT, EXIT_MEANINGS, type ExitName } from "./exit_codes.ts";
 import { nearest } from "./nearest.ts";
 
@@ -99,6 +99,7 @@ async function runLoaded(
   try {
     return await command.run(args, context);
   } catch (error) {
+    if (error instanceof ReaderGone) throw error;
     return refuse(error, command, {
       context,
       isJson: mine.includes("--json"),

@@ -87,3 +87,17 @@ Deno.test("kedge completion knows every command and option", async () => {
 function escape(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
+
+Deno.test("kedge ends quietly when nobody reads its output any more", async () => {
+  const main = new URL("../main.ts", import.meta.url).pathname;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", main, "--help"],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  await child.stdout.cancel(); // long before it has anything to say
+  const said = await new Response(child.stderr).text();
+  assert.equal(said, "");
+  assert.equal((await child.status).code, 0);
+});

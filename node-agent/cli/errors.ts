@@ -8,6 +8,9 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** Who read standard output went away, as `head` does: nothing more to say. */
+export class ReaderGone extends Error {}
+
 /** Something expected went wrong: cause, next step, exit code. */
 export class CliError extends Error {
   /** Always "CliError". */

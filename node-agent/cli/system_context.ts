@@ -1,6 +1,7 @@
 /** The real world for commands: this process, its terminal, its network. */
 
 import type { CommandContext, Network, Output } from "./context.ts";
+import { ReaderGone } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { streamRequest } from "./stream_request.ts";
 
@@ -74,8 +75,12 @@ function output(sink: Sink): Output {
   const encoder = new TextEncoder();
   const write = (text: string) => {
     const bytes = encoder.encode(text);
-    for (let done = 0; done < bytes.length;) {
-      done += sink.writeSync(bytes.subarray(done));
+    try {
+      for (let done = 0; done < bytes.length;) {
+        done += sink.writeSync(bytes.subarray(done));
+      }
+    } catch (error) {
+      throw gone(error);
     }
   };
   return {
@@ -83,11 +88,18 @@ function output(sink: Sink): Output {
     write,
     async bytes(chunk) {
       for (let done = 0; done < chunk.length;) {
-        done += await sink.write(chunk.subarray(done));
+        done += await sink.write(chunk.subarray(done))
+          .catch((error) => {
+            throw gone(error);
+          });
       }
     },
     columns: sink.isTerminal() ? columns() : undefined,
   };
+}
+
+function gone(error: unknown): unknown {
+  return error instanceof Deno.errors.BrokenPipe ? new ReaderGone() : error;
 }
 
 function columns(): number {
