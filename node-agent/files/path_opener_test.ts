@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import type { FileEntry } from "@kedge/schema/change";
 import { parseFileId } from "@kedge/schema/file-id";
 import { diskPath, someBytes, TestStore } from "./store_fixture.ts";
@@ -131,5 +132,36 @@ Deno.test("a disk that is not this path's is refused and left alone", () =>
     assert.deepEqual(opened, { index: 1, refillFiles: 0 });
     assert.equal(store.store.files.storePaths()[1]?.state, "writable");
     await assert.rejects(store.store.openPath(2), { slug: "invalid-request" });
+    await store.close();
+  }));
+
+Deno.test("after a fence, files that were not flushed are written once more", () =>
+  withRig(async ({ dir, open }) => {
+    let store = await open();
+    const entries = await uploads(store, 8); // small and large, not settled
+    await store.close(false);
+    const database = new DatabaseSync(`${dir}/data/kedge.db`);
+    database.exec("UPDATE paths SET fenced = 'flush: EIO'");
+    database.close();
+    const inodes = async () =>
+      await Promise.all(entries.map(async (entry) => {
+        return (await Deno.stat(diskPath(dir, entry.id, homeOf(entry)))).ino;
+      }));
+    const before = await inodes();
+    store = await open();
+    assert.match(
+      store.store.files.alarms().join(),
+      /M00 is fenced: flush: EIO/,
+    );
+    for (const index of [0, 1]) await store.store.openPath(index);
+    const after = await inodes();
+    before.forEach((inode, at) => assert.notEqual(inode, after[at], `${at}`));
+    await store.store.settle(0);
+    await store.close();
+    store = await open();
+    assert.deepEqual(store.store.files.alarms(), []);
+    for (const [at, entry] of entries.entries()) {
+      assert.deepEqual(await store.read(entry), bytesOf(at));
+    }
     await store.close();
   }));
