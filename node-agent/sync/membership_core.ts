@@ -100,6 +100,7 @@ export class Membership {
     if (!input.ok) return;
     const peer = this.#parts.peers.get(input.donor);
     peer.comparedEpoch = input.epoch;
+    peer.comparedMs = peer.askedMs;
     peer.askedMs = -Infinity;
     if (register !== undefined && isInSync(register, input.donor)) {
       this.#comparedEpoch = input.epoch;
@@ -200,6 +201,7 @@ export class Membership {
     const peer = peers.notCompared(nowMs, {
       isMeant: (other) => other > node && isInSync(register, other),
       steadyMs,
+      againMs: settings.compareAgainMs,
     });
     if (peer === undefined || peer === "none-left") return NOTHING;
     return this.#compare(peer.node, register, nowMs);

@@ -53,6 +53,8 @@ export interface Peer {
   promisedUs: number;
   /** Epoch under which we last compared with it; 0 is never. */
   comparedEpoch: number;
+  /** When it was compared with. */
+  comparedMs: number;
   /** When we last asked it for something that it did not answer yet. */
   askedMs: number;
 }
@@ -77,6 +79,7 @@ export function newPeer(node: NodeId): Peer {
     bannedUntilMs: 0,
     promisedUs: 0,
     comparedEpoch: 0,
+    comparedMs: -Infinity,
     askedMs: -Infinity,
   };
 }

@@ -302,13 +302,16 @@ export class PeerTable {
     which: {
       readonly isMeant: (node: NodeId) => boolean;
       readonly steadyMs: number;
-    } = { isMeant: () => true, steadyMs: 0 },
+      /** Age at which a comparison does not count any more. */
+      readonly againMs: number;
+    } = { isMeant: () => true, steadyMs: 0, againMs: Infinity },
   ): Peer | "none-left" | undefined {
     const epoch = this.#register?.epoch ?? 0;
     const members = this.#register?.members ?? [];
     const left = members.filter(({ node }) =>
       node !== this.#node && which.isMeant(node) &&
-      this.get(node).comparedEpoch !== epoch
+      (this.get(node).comparedEpoch !== epoch ||
+        nowMs - this.get(node).comparedMs >= which.againMs)
     ).map(({ node }) => this.get(node));
     if (left.length === 0) return "none-left";
     return left.find((peer) =>

@@ -19,6 +19,11 @@ export interface ReplicaSettings {
   readonly giveUpMs: number;
   /** How long a link must be steady before a member that was shrunk joins. */
   readonly regrowDelayMs: number;
+  /**
+   * How often members in sync compare although nothing happened: whatever went
+   * past every other rule is mended by then.
+   */
+  readonly compareAgainMs: number;
   /** Most changes that may wait; more are refused as `busy`. */
   readonly pendingMax: number;
 }
@@ -30,6 +35,7 @@ export const REPLICA_SETTINGS: ReplicaSettings = {
   goneMs: 5000,
   giveUpMs: 5000,
   regrowDelayMs: 5000,
+  compareAgainMs: 600_000,
   pendingMax: 10_000,
 };
 

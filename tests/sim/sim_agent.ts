@@ -313,6 +313,7 @@ export class SimAgent {
         unlinkedMs: Math.min(300, config.ackTimeoutMs),
         giveUpMs: config.giveUpMs,
         regrowDelayMs: config.regrowDelayMs,
+        compareAgainMs: 15_000,
       },
       rules: rules.core,
     });
