@@ -1,0 +1,284 @@
+/**
+ * The handshake: both nodes have told their generations and states; who copies
+ * what from whom, or why there is no connection.
+ *
+ * Each node decides alone. The decisions are mirrored (one source, one target)
+ * or both drop; `tests/sim/mirror_handshake_exhaustive_test.ts` searches for
+ * pairs that are not. Order of the steps: DRBD 8.4.
+ *
+ * @module
+ */
+
+import type { GenerationSet } from "./generations_core.ts";
+import { HARDENED, type Hardenings } from "./hardenings_core.ts";
+import { compareDisk, type DiskState, type Role } from "./mirror_state.ts";
+import {
+  type DividedSide,
+  resolveSplitBrain,
+  type SplitBrainPolicies,
+} from "./split_brain_core.ts";
+import { compareGenerations, type Comparison } from "./uuid_compare_core.ts";
+
+/** What one node says of itself in the handshake. */
+export interface HandshakeSide {
+  readonly generations: GenerationSet;
+  /** Blocks of 4 KiB that this node has marked out of sync. */
+  readonly outOfSyncBlocks: number;
+  readonly role: Role;
+  /** For `Negotiating`: the state that the disk would have without a peer. */
+  readonly disk: DiskState;
+  /** It was Primary when it stopped without demoting. */
+  readonly crashedPrimary: boolean;
+  /** Connected with `--discard-my-data`. */
+  readonly discardMyData: boolean;
+}
+
+/** Options of {@link decideHandshake}. */
+export interface HandshakeOptions {
+  /** Exactly one of the two nodes has this; it breaks ties. */
+  readonly resolveConflicts: boolean;
+  /** Whether we could become Secondary now: nobody holds the device open. */
+  readonly couldDemote: boolean;
+  readonly policies: SplitBrainPolicies;
+  /** `connect --tentative`: decide, then drop. */
+  readonly tentative?: boolean;
+  /** Default: all of them. */
+  readonly hardenings?: Hardenings;
+}
+
+/** Handlers that a handshake may call. */
+export type HandshakeHandler =
+  | "initial-split-brain"
+  | "pri-lost-after-sb"
+  | "split-brain"
+  | "pri-lost";
+
+/** Why the connection is dropped. */
+export type DropReason =
+  | "unrelated-data"
+  | "split-brain"
+  /** We should be source, but have no good data. */
+  | "source-without-data"
+  /** We are Primary, and should become sync target. */
+  | "primary-would-be-target"
+  | "tentative";
+
+/** What follows from the handshake, seen from us. */
+export interface HandshakeOutcome {
+  /** The next connection state, or `drop` (StandAlone). */
+  readonly next: "WFBitMapS" | "WFBitMapT" | "Connected" | "drop";
+  readonly dropReason?: DropReason;
+  /** Mark everything out of sync first: a full resync. */
+  readonly setWholeBitmap: boolean;
+  /** Handlers to call, in order. */
+  readonly handlers: readonly HandshakeHandler[];
+  /** We must become Secondary first. */
+  readonly demote: boolean;
+  /** The comparison, with the sets as repaired: store `comparison.self`. */
+  readonly comparison: Comparison;
+}
+
+/** A direction found on the way: positive = we are source. */
+interface Direction {
+  /** +1, -1; 0 for nobody. */
+  readonly sign: number;
+  readonly full: boolean;
+}
+
+/** Decide what follows. Total: every pair of sides has an outcome. */
+export function decideHandshake(
+  self: HandshakeSide,
+  peer: HandshakeSide,
+  options: HandshakeOptions,
+): HandshakeOutcome {
+  const hardenings = options.hardenings ?? HARDENED;
+  const comparison = compareGenerations(
+    comparedSide(self),
+    comparedSide(peer),
+    {
+      resolveConflicts: options.resolveConflicts,
+      mutualMatchIsSplitBrain: hardenings.mutualMatchIsSplitBrain,
+    },
+  );
+  const judged = { self, peer, options, hardenings, comparison };
+  if (comparison.verdict === "unrelated") {
+    return drop(judged, "unrelated-data", NOTHING_DONE);
+  }
+  const plain = directionByDisks(judged) ?? directionByVerdict(judged);
+  if (plain !== undefined) return finish(judged, plain, NOTHING_DONE);
+  return settleSplitBrain(judged);
+}
+
+interface Judged {
+  readonly self: HandshakeSide;
+  readonly peer: HandshakeSide;
+  readonly options: HandshakeOptions;
+  readonly hardenings: Hardenings;
+  readonly comparison: Comparison;
+}
+
+/** What was done on the way to an outcome. */
+interface Done {
+  readonly handlers: readonly HandshakeHandler[];
+  readonly demote: boolean;
+}
+
+const NOTHING_DONE: Done = { handlers: [], demote: false };
+
+function comparedSide(side: HandshakeSide) {
+  return {
+    generations: side.generations,
+    crashedPrimary: side.crashedPrimary,
+    isPrimary: side.role === "Primary",
+  };
+}
+
+/** Exactly one Inconsistent disk, the other better: the better one is source. */
+function directionByDisks(judged: Judged): Direction | undefined {
+  const { self, peer, comparison } = judged;
+  const selfRank = compareDisk(self.disk, "Inconsistent");
+  const peerRank = compareDisk(peer.disk, "Inconsistent");
+  const decides = (selfRank === 0 && peerRank > 0) ||
+    (peerRank === 0 && selfRank > 0);
+  if (!decides) return undefined;
+  const { verdict } = comparison;
+  return {
+    sign: selfRank > 0 ? 1 : -1,
+    full: verdict === "fullSource" || verdict === "fullTarget" ||
+      verdict === "splitBrain",
+  };
+}
+
+function directionByVerdict(judged: Judged): Direction | undefined {
+  switch (judged.comparison.verdict) {
+    case "sourceByBitmap":
+      return { sign: 1, full: false };
+    case "targetByBitmap":
+      return { sign: -1, full: false };
+    case "fullSource":
+      return { sign: 1, full: true };
+    case "fullTarget":
+      return { sign: -1, full: true };
+    case "equal":
+      return judged.hardenings.neverDropBits
+        ? directionOfBits(judged)
+        : { sign: 0, full: false };
+    default:
+      return undefined;
+  }
+}
+
+/** Equal generations: whoever is Primary, better or marked blocks is source. */
+function directionOfBits(judged: Judged): Direction | undefined {
+  const { self, peer, options } = judged;
+  const nobody = { sign: 0, full: false };
+  if (self.outOfSyncBlocks === 0 && peer.outOfSyncBlocks === 0) return nobody;
+  const sign = [
+    Number(self.role === "Primary") - Number(peer.role === "Primary"),
+    Math.sign(compareDisk(self.disk, peer.disk)),
+    Number(self.outOfSyncBlocks > 0) - Number(peer.outOfSyncBlocks > 0),
+    options.resolveConflicts ? -1 : 1,
+  ].find((each) => each !== 0) ?? 0;
+  const source = sign > 0 ? self : peer;
+  // Two new volumes without any data stay as they are, and keep their bits.
+  if (compareDisk(source.disk, "Inconsistent") <= 0) return nobody;
+  return { sign, full: false };
+}
+
+function settleSplitBrain(judged: Judged): HandshakeOutcome {
+  const { self, peer, options, hardenings, comparison } = judged;
+  const commonBase = comparison.verdict === "splitBrainSinceCommonBase";
+  const handlers: HandshakeHandler[] = ["initial-split-brain"];
+  const discard = directionOfDiscard(judged, commonBase);
+  if (hardenings.discardGoesFirst && discard !== undefined) {
+    return finish(judged, discard, { handlers, demote: false });
+  }
+  if (commonBase || options.policies.alwaysAsbp) {
+    const resolution = resolveSplitBrain({
+      self: dividedSide(self, comparison.self),
+      peer: dividedSide(peer, comparison.peer),
+      resolveConflicts: options.resolveConflicts,
+      couldDemote: options.couldDemote,
+    }, options.policies);
+    if (resolution.callPriLost) handlers.push("pri-lost-after-sb");
+    if (resolution.winner !== "undecided") {
+      const sign = resolution.winner === "self" ? 1 : -1;
+      const done = { handlers, demote: resolution.demote };
+      return finish(judged, { sign, full: !commonBase }, done);
+    }
+  }
+  if (discard !== undefined) {
+    return finish(judged, discard, { handlers, demote: false });
+  }
+  handlers.push("split-brain");
+  return drop(judged, "split-brain", { handlers, demote: false });
+}
+
+/** `--discard-my-data` on exactly one side decides. */
+function directionOfDiscard(
+  { self, peer, hardenings }: Judged,
+  commonBase: boolean,
+): Direction | undefined {
+  if (self.discardMyData === peer.discardMyData) return undefined;
+  return {
+    sign: self.discardMyData ? -1 : 1,
+    full: !commonBase && hardenings.fullSyncWithoutCommonBase,
+  };
+}
+
+function dividedSide(side: HandshakeSide, set: GenerationSet): DividedSide {
+  return {
+    bitmap: set.bitmap,
+    outOfSyncBlocks: side.outOfSyncBlocks,
+    role: side.role,
+  };
+}
+
+function finish(
+  judged: Judged,
+  direction: Direction,
+  done: Done,
+): HandshakeOutcome {
+  const { self, options, comparison } = judged;
+  if (direction.sign > 0 && compareDisk(self.disk, "Inconsistent") <= 0) {
+    return drop(judged, "source-without-data", done);
+  }
+  const isPrimary = self.role === "Primary" && !done.demote;
+  if (
+    direction.sign < 0 && isPrimary && compareDisk(self.disk, "Consistent") >= 0
+  ) {
+    const { rrConflict } = options.policies;
+    if (rrConflict !== "violently") {
+      const handlers: readonly HandshakeHandler[] = rrConflict === "disconnect"
+        ? done.handlers
+        : [...done.handlers, "pri-lost"];
+      return drop(judged, "primary-would-be-target", { ...done, handlers });
+    }
+  }
+  if (options.tentative === true) return drop(judged, "tentative", done);
+  return {
+    next: nextOf(direction),
+    setWholeBitmap: direction.full,
+    ...done,
+    comparison,
+  };
+}
+
+function nextOf({ sign }: Direction): HandshakeOutcome["next"] {
+  if (sign === 0) return "Connected";
+  return sign > 0 ? "WFBitMapS" : "WFBitMapT";
+}
+
+function drop(
+  { comparison }: Judged,
+  dropReason: DropReason,
+  done: Done,
+): HandshakeOutcome {
+  return {
+    next: "drop",
+    dropReason,
+    setWholeBitmap: false,
+    ...done,
+    comparison,
+  };
+}

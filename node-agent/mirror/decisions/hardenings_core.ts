@@ -1,0 +1,54 @@
+/**
+ * Where the mirror is stricter than DRBD 8.4. All on by default; off only to be
+ * compared with DRBD's own answers, and to prove that each one is needed.
+ *
+ * @module
+ */
+
+/** Switches, each with the loss it prevents. */
+export interface Hardenings {
+  /**
+   * Each node finds its data in the other's past: split brain. 8.4 makes both
+   * of them target, and the connection hangs or fails.
+   */
+  readonly mutualMatchIsSplitBrain: boolean;
+  /**
+   * Equal generations but blocks marked out of sync: resync those blocks. 8.4
+   * only logs "No resync, but N bits in bitmap!", and DRBD 9 has lost data that
+   * way (LINBIT/drbd#145).
+   */
+  readonly neverDropBits: boolean;
+  /**
+   * `--discard-my-data` on exactly one node decides before any policy. In 8.4 a
+   * policy goes first, and both nodes may decide to be source.
+   */
+  readonly discardGoesFirst: boolean;
+  /**
+   * A discard without a common base of the two bitmaps copies everything. In
+   * 8.4 it copies only the blocks that either bitmap happens to name.
+   */
+  readonly fullSyncWithoutCommonBase: boolean;
+  /**
+   * A new generation begins with the first write after losing the peer, and not
+   * with the promotion: a promotion alone makes no split brain.
+   */
+  readonly newGenerationAtFirstWrite: boolean;
+}
+
+/** How the mirror runs. */
+export const HARDENED: Hardenings = {
+  mutualMatchIsSplitBrain: true,
+  neverDropBits: true,
+  discardGoesFirst: true,
+  fullSyncWithoutCommonBase: true,
+  newGenerationAtFirstWrite: true,
+};
+
+/** Exactly as DRBD 8.4, for its vectors. */
+export const AS_DRBD_84: Hardenings = {
+  mutualMatchIsSplitBrain: false,
+  neverDropBits: false,
+  discardGoesFirst: false,
+  fullSyncWithoutCommonBase: false,
+  newGenerationAtFirstWrite: false,
+};
