@@ -1,0 +1,167 @@
+/**
+ * A {@link RawDevice} over a block device or a plain file.
+ *
+ * Positional `node:fs` calls: they loop over short reads and writes, and they
+ * block the isolate that makes them (see `raw_device.ts`). An exclusive lock
+ * on the file keeps a second process, agent or command, away from the same
+ * disk; the system lets go of it when the process ends, however.
+ *
+ * @module
+ */
+
+import * as fs from "node:fs";
+import { DeviceError, type RawDevice } from "../raw_device.ts";
+import { claimOf } from "./claims.ts";
+
+/** How to open a device. */
+export interface FileDeviceOptions {
+  /** Only read; takes a shared lock. Default: read and write. */
+  readonly readOnly?: boolean;
+}
+
+/**
+ * Open a block device or file.
+ *
+ * @throws {DeviceError} `open`, with the system's code, or `EBUSY` when
+ * another process holds it, or when the system itself uses the block device
+ * (mounted, swap, part of another device).
+ */
+export function openFileDevice(
+  path: string,
+  options: FileDeviceOptions = {},
+): RawDevice {
+  const { readOnly = false } = options;
+  const lock = openLocked(path, readOnly);
+  try {
+    return new FileDevice(path, lock, readOnly);
+  } catch (error) {
+    lock.close();
+    throw error instanceof DeviceError ? error : failure("open", path, error);
+  }
+}
+
+class FileDevice implements RawDevice {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly #lock: Deno.FsFile;
+  readonly #fd: number;
+  #isClosed = false;
+  #isFenced = false;
+
+  constructor(path: string, lock: Deno.FsFile, readOnly: boolean) {
+    this.path = path;
+    this.#lock = lock;
+    // A block device has no length in its status; its end has an offset.
+    this.sizeBytes = lock.seekSync(0, Deno.SeekMode.End);
+    this.#fd = fs.openSync(path, readOnly ? "r" : "r+");
+  }
+
+  readAt(buffer: Uint8Array, offset: number): void {
+    this.#check("read", buffer.length, offset);
+    let done = 0;
+    while (done < buffer.length) {
+      const left = buffer.length - done;
+      let count: number;
+      try {
+        count = fs.readSync(this.#fd, buffer, done, left, offset + done);
+      } catch (error) {
+        throw failure("read", this.path, error);
+      }
+      if (count === 0) this.#refuse("read", "EIO", "the device is shorter");
+      done += count;
+    }
+  }
+
+  writeAt(buffer: Uint8Array, offset: number): void {
+    this.#check("write", buffer.length, offset);
+    let done = 0;
+    while (done < buffer.length) {
+      const left = buffer.length - done;
+      let count: number;
+      try {
+        count = fs.writeSync(this.#fd, buffer, done, left, offset + done);
+      } catch (error) {
+        throw failure("write", this.path, error);
+      }
+      if (count === 0) this.#refuse("write", "ENOSPC");
+      done += count;
+    }
+  }
+
+  flush(): void {
+    this.#check("flush", 0, 0);
+    try {
+      fs.fdatasyncSync(this.#fd);
+    } catch (error) {
+      this.#isFenced = true;
+      throw failure("flush", this.path, error);
+    }
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    fs.closeSync(this.#fd);
+    this.#lock.close();
+  }
+
+  #check(
+    operation: "read" | "write" | "flush",
+    length: number,
+    offset: number,
+  ): void {
+    if (this.#isClosed) this.#refuse(operation, "EBADF", "it is closed");
+    if (this.#isFenced && operation !== "read") {
+      this.#refuse(operation, "EIO", "a flush has failed before");
+    }
+    // Also refuses what is not a number: no comparison with NaN holds.
+    if (offset >= 0 && offset + length <= this.sizeBytes) return;
+    this.#refuse(
+      operation,
+      "EINVAL",
+      `${offset} + ${length} is outside its ${this.sizeBytes} bytes`,
+    );
+  }
+
+  #refuse(
+    operation: "read" | "write" | "flush",
+    code: string,
+    detail?: string,
+  ): never {
+    throw new DeviceError(operation, this.path, {
+      code,
+      ...(detail === undefined ? {} : { detail }),
+    });
+  }
+}
+
+function openLocked(path: string, readOnly: boolean): Deno.FsFile {
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(path, { read: true, write: !readOnly });
+  } catch (error) {
+    throw failure("open", path, error);
+  }
+  try {
+    const detail = file.tryLockSync(!readOnly)
+      ? readOnly ? undefined : claimOf(file.statSync())
+      : "another process uses it";
+    if (detail === undefined) return file;
+    throw new DeviceError("open", path, { code: "EBUSY", detail });
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+function failure(
+  operation: "open" | "read" | "write" | "flush",
+  path: string,
+  cause: unknown,
+): DeviceError {
+  const code = cause instanceof Error && "code" in cause &&
+      typeof cause.code === "string"
+    ? cause.code
+    : "EIO";
+  return new DeviceError(operation, path, { code, cause });
+}
