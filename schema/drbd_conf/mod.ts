@@ -1,0 +1,32 @@
+/**
+ * drbd.conf: parse, check, print, and resolve to what a mirror needs.
+ *
+ * @module
+ */
+
+export * from "./ast.ts";
+export {
+  CONFIG_ERROR_EXIT,
+  type ConfWarning,
+  type Finding,
+  formatFinding,
+  ParseError,
+  type Place,
+  type WarningCode,
+} from "./errors.ts";
+export {
+  type ConfFile,
+  parseDrbdConf,
+  parseDrbdText,
+  type ParseOptions,
+  type ReadFiles,
+} from "./parse.ts";
+export type { HandlerName } from "./options/resource.ts";
+export {
+  type HostIdentity,
+  NotDefinedError,
+  type ResolveOptions,
+  resolveResource,
+  resourcesOn,
+} from "./resolve.ts";
+export * from "./resource.ts";

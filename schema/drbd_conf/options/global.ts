@@ -1,0 +1,27 @@
+/**
+ * Options of `global { … }` and `proxy { … }`.
+ *
+ * @module
+ */
+
+import { boolean, choice, number, table, text } from "./row.ts";
+
+/** Options of `global { … }`. Timeouts in seconds. */
+export const GLOBAL_OPTIONS = table(
+  number("minor-count", [1, 255, 32]),
+  number("dialog-refresh", [0, 600, 1]),
+  { kind: "flag", name: "disable-ip-verification" },
+  choice("usage-count", ["ask", "yes", "no"]),
+  number("cmd-timeout-short", [0, 900, 5]),
+  number("cmd-timeout-medium", [0, 900, 121]),
+  number("cmd-timeout-long", [0, 900, 600]),
+  boolean("udev-always-use-vnr", false),
+);
+
+/** Options of `proxy { … }` at a resource; Kedge has no such proxy. */
+export const PROXY_OPTIONS = table(
+  text("memlimit"),
+  text("read-loops"),
+  text("compression"),
+  text("bwlimit"),
+);
