@@ -203,6 +203,12 @@ export interface LogRecord {
   readonly change: Change;
 }
 
+/** A place in a log: all up to here, and all earlier runs. */
+export interface LogPlace {
+  readonly incarnation: number;
+  readonly sequence: number;
+}
+
 /** A record together with its bytes, if they are at hand. */
 export interface LogRecordWithContent extends LogRecord {
   readonly content: ContentSource;
@@ -285,6 +291,8 @@ export interface ChangeLog {
    * small; larger bytes are for the peer to ask for. A record is given as what
    * its file is now: a tombstone when it was deleted, a hole when that is
    * forgotten.
+   *
+   * @throws {Error} When the next record is forgotten or damaged.
    */
   recordsAfter(
     incarnation: number,
@@ -296,6 +304,20 @@ export interface ChangeLog {
     readonly incarnation: number;
     readonly lastSequence: number;
   }[];
+  /** Our records up to here are forgotten; `undefined` is none. */
+  cut(): LogPlace | undefined;
+  /**
+   * Forget some of our oldest records, up to a place at most; never the last
+   * one, which tells the next start its number.
+   *
+   * @returns Whether there may be more to forget.
+   */
+  cutLog(upTo: LogPlace): Promise<boolean>;
+  /**
+   * Hold a peer's log up to a place, durably: a comparison has brought what the
+   * records before it said.
+   */
+  skip(origin: NodeId, place: LogPlace): Promise<void>;
   /** How far we have applied every other origin. */
   positions(): readonly SyncPosition[];
   /** One digest per bucket (4,096) over (id, state, epoch, version). */

@@ -15,8 +15,10 @@ import type {
   Applied,
   ChangeLog,
   ContentSource,
+  LogPlace,
   LogRecordWithContent,
 } from "../ports.ts";
+import { LogCut } from "./log_cut.ts";
 import { LogReader } from "./log_reader.ts";
 import type { StoredFiles, StoreParts } from "./local_files.ts";
 import type { Step } from "./merge_core.ts";
@@ -47,6 +49,7 @@ export class StoredLog implements ChangeLog {
   readonly #preparer: Preparer;
   readonly #positions = new Map<string, SyncPosition>();
   readonly #reader: LogReader;
+  readonly #cut: LogCut;
   #register: GroupRegister | undefined;
   #head: number;
   #turn: Promise<unknown> | undefined;
@@ -62,6 +65,7 @@ export class StoredLog implements ChangeLog {
     this.#head = start.opened.head;
     this.#register = start.register;
     this.#reader = new LogReader(parts, files);
+    this.#cut = new LogCut(parts, this.incarnation);
     for (const position of parts.index.statements.positions.all({})) {
       this.#notePosition(position);
     }
@@ -275,6 +279,24 @@ export class StoredLog implements ChangeLog {
       incarnation: this.incarnation,
       lastSequence: this.#head,
     }];
+  }
+
+  /** @inheritdoc */
+  cut(): LogPlace | undefined {
+    return this.#cut.place;
+  }
+
+  /** @inheritdoc */
+  cutLog(upTo: LogPlace): Promise<boolean> {
+    return this.#cut.some(upTo, this.#head);
+  }
+
+  /** @inheritdoc */
+  async skip(origin: NodeId, place: LogPlace): Promise<void> {
+    const position = { origin, ...place };
+    await this.#parts.pump
+      .store(() => ({ kind: "skip", ...position }), [], true);
+    this.#notePosition(position);
   }
 
   /** @inheritdoc */

@@ -10,6 +10,7 @@
 
 import { crc32 } from "node:zlib";
 import type { DatabaseSync } from "node:sqlite";
+import type { SyncPosition } from "@kedge/schema";
 import type { FileRow } from "@kedge/schema/db";
 import type { Applied } from "../ports.ts";
 import type { DigestTable } from "./digest_table.ts";
@@ -22,6 +23,9 @@ import type { Op, OpResult } from "./worker_messages.ts";
 
 /** Fact of the database: the last second whose names are not given out. */
 export const NAMES_AFTER_KEY = "namesAfterS";
+
+/** Fact of the database: where our log begins. */
+export const CUT_KEY = "logCut";
 
 /** What a committer works with. */
 export interface CommitterParts {
@@ -154,6 +158,11 @@ export class Committer {
         return done([]);
       case "collect":
         return this.#collect(op);
+      case "cut":
+        return this.#cut(op);
+      case "skip":
+        this.#hold(op);
+        return done([]);
       case "flush":
         return done([]);
       default:
@@ -197,10 +206,22 @@ export class Committer {
       if (key !== undefined) statements.putKey.run({ ...key });
     }
     const sequence = first + steps.length - 1;
-    if (sequence > position) {
-      statements.putPosition.run({ origin, incarnation, sequence });
-    }
+    this.#hold({ origin, incarnation, sequence });
     return done(applied);
+  }
+
+  #hold({ origin, incarnation, sequence }: SyncPosition): void {
+    if (sequence <= this.#positionOf(origin, incarnation)) return;
+    const { putPosition } = this.#parts.statements;
+    putPosition.run({ origin, incarnation, sequence });
+  }
+
+  #cut({ incarnation, sequence }: Op & { kind: "cut" }): OpResult {
+    const { statements } = this.#parts;
+    statements.dropChanges.run({ incarnation, sequence });
+    const value = JSON.stringify({ incarnation, sequence });
+    statements.putState.run({ key: CUT_KEY, value });
+    return done([]);
   }
 
   #positionOf(origin: number, incarnation: number): number {

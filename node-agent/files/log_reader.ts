@@ -26,6 +26,7 @@ export class LogReader {
    * The record after a sequence, with its bytes when they are small and here.
    *
    * @throws {Problem} `damaged`: the log stops here, with an alarm (F8).
+   * @throws {Error} The record is forgotten (`log_cut.ts`).
    */
   async after(
     incarnation: number,
@@ -36,6 +37,10 @@ export class LogReader {
       .get({ incarnation, sequence: after, limit: 1 });
     if (row === undefined) return undefined;
     const { sequence, record } = row;
+    if (sequence !== after + 1) {
+      const place = `${incarnation}/${after + 1}`;
+      throw new Error(`record ${place} is forgotten; the next is ${sequence}`);
+    }
     if (crc32(`${incarnation}:${sequence}:${record}`) !== row.crc32) {
       const why = `record ${sequence} of log ${incarnation} is damaged`;
       alarms.add(`${why}; this log stops here`);

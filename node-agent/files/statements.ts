@@ -49,6 +49,8 @@ export class ReadStatements {
   readonly damagedFiles: Prepared<FileRow>;
   /** Changes of `incarnation` after `sequence`, at most `limit`. */
   readonly changesAfter: Prepared<ChangeRow>;
+  /** The oldest change that is kept. */
+  readonly firstChange: Prepared<{ incarnation: number; sequence: number }>;
   /** The next incarnation after `incarnation` that has changes. */
   readonly nextIncarnation: Prepared<{ incarnation: number }>;
   /** Last sequence of `incarnation`. */
@@ -93,6 +95,13 @@ export class ReadStatements {
         eq(changes.incarnation, at("incarnation")),
         gt(changes.sequence, at("sequence")),
       )).orderBy(asc(changes.sequence)).limit(at("limit")),
+    );
+    this.firstChange = prepare(
+      write.select({
+        incarnation: changes.incarnation,
+        sequence: changes.sequence,
+      }).from(changes)
+        .orderBy(asc(changes.incarnation), asc(changes.sequence)).limit(1),
     );
     this.nextIncarnation = prepare(
       write.select({ incarnation: changes.incarnation }).from(changes)
@@ -152,6 +161,8 @@ export class WriteStatements extends ReadStatements {
    */
   readonly emptyPath: Prepared;
   readonly putChange: Prepared;
+  /** Forget the changes of `incarnation` up to `sequence`. */
+  readonly dropChanges: Prepared;
   readonly putUnsettled: Prepared;
   readonly dropUnsettled: Prepared;
   readonly firstUnsettled: Prepared<UnsettledRow>;
@@ -198,6 +209,12 @@ export class WriteStatements extends ReadStatements {
     );
     this.putChange = prepare(
       write.insert(changes).values(placeholders(changes)),
+    );
+    this.dropChanges = prepare(
+      write.delete(changes).where(and(
+        eq(changes.incarnation, at("incarnation")),
+        lte(changes.sequence, at("sequence")),
+      )),
     );
     this.putUnsettled = prepare(
       write.insert(unsettled).values(placeholders(unsettled)),

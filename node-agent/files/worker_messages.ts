@@ -77,6 +77,19 @@ export type Op =
     /** No new name of ours may be of this second or before, from now on. */
     readonly namesAfterS: number;
   }
+  /** Forget our records of one run up to here: those of earlier runs are gone. */
+  | {
+    readonly kind: "cut";
+    readonly incarnation: number;
+    readonly sequence: number;
+  }
+  /** A peer's log is held up to here, although its records did not come. */
+  | {
+    readonly kind: "skip";
+    readonly origin: number;
+    readonly incarnation: number;
+    readonly sequence: number;
+  }
   /** The files of a path are gone: their content must come from the group. */
   | { readonly kind: "empty-path"; readonly pathIndex: number }
   /** Nothing: for its flush. */

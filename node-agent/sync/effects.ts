@@ -47,6 +47,8 @@ export function perform(effect: PromptEffect, hands: Hands): void {
       return sessions.reject(effect, effect.batch, effect.epoch);
     case "acknowledge":
       return sessions.acknowledge(effect);
+    case "skip":
+      return void sessions.skip(effect);
     case "request-join":
       return sessions.sayEpoch(effect, "join-request", effect.epoch);
     case "promise":

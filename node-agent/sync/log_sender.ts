@@ -17,8 +17,9 @@ import {
   encodeRecordsHead,
   type WireContent,
 } from "@kedge/schema/wire/records";
-import type { ChangeLog, LogRecordWithContent } from "../ports.ts";
+import type { ChangeLog, LogPlace, LogRecordWithContent } from "../ports.ts";
 import {
+  comparePlaces,
   type Incarnation,
   type PeerStanding,
   peerStanding,
@@ -40,12 +41,6 @@ const BUSY_BYTES = 32 * 1024;
  */
 const GATHER_MS = 5;
 
-/** A place in a log: all up to here, and all earlier runs. */
-export interface LogPlace {
-  readonly incarnation: number;
-  readonly sequence: number;
-}
-
 /** What a sender works with. */
 export interface LogSenderOptions {
   readonly link: FrameLink;
@@ -53,6 +48,8 @@ export interface LogSenderOptions {
   readonly recent: RecentRecords;
   /** What the peer has of our log: one position per run. */
   readonly positions: readonly SyncPosition[];
+  /** Where our log begins, as the peer was told over this link. */
+  readonly toldCut?: LogPlace | undefined;
   /** Epoch of the register that the peer was told last. */
   epoch(): number;
   /** Resolves when `bytes` of catching up may be sent (limit and windows). */
@@ -111,12 +108,14 @@ export class LogSender {
 
   /** What the peer holds of our log, as the core wants to know it. */
   get standing(): PeerStanding & { readonly durable: number } {
-    const { incarnation } = this.#options.log;
+    const { log } = this.#options;
+    const { incarnation } = log;
     const runs = this.#runs();
+    const cut = log.cut();
     // Earlier runs count once they are flushed there.
-    const { lacksEarlier } = peerStanding(runs, positionsIn(this.#flushed));
+    const { lacksEarlier } = peerStanding(runs, this.flushed, cut);
     return {
-      ...peerStanding(runs, positionsIn(this.#held)),
+      ...peerStanding(runs, positionsIn(this.#held), cut),
       lacksEarlier,
       durable: this.#flushed.get(incarnation) ?? 0,
     };
@@ -129,6 +128,11 @@ export class LogSender {
         sum + Math.max(0, lastSequence - (this.#held.get(incarnation) ?? 0)),
       0,
     );
+  }
+
+  /** What the peer has flushed of our log. */
+  get flushed(): readonly LogPlace[] {
+    return positionsIn(this.#flushed);
   }
 
   /** Bytes that were sent and are not acknowledged. */
@@ -176,10 +180,16 @@ export class LogSender {
     const place = { incarnation: ack.incarnation, sequence: ack.written };
     const { incarnation, sequence } = place;
     const held = this.#held.get(incarnation) ?? 0;
+    const { toldCut } = this.#options;
+    const isSkipped = toldCut !== undefined &&
+      comparePlaces(place, toldCut) <= 0;
     const isOurs = this.#runs().some((run) => run.incarnation === incarnation);
-    if (!isOurs || comparePlaces(place, this.#sent) > 0) return false;
+    const isSent = isOurs && comparePlaces(place, this.#sent) <= 0;
+    if (!isSent && !isSkipped) return false;
+    const wasBehind = this.#isBehindCut();
     if (sequence > held) this.#held.set(incarnation, sequence);
     if (ack.durable > 0) this.#onFlushed(incarnation, ack.durable);
+    if (wasBehind) this.#sent = this.#from();
     let done = 0;
     for (const out of this.#underWay) {
       const end = { incarnation: out.incarnation, sequence: out.lastSequence };
@@ -215,6 +225,7 @@ export class LogSender {
   #sendNow(): void {
     const { link } = this.#options;
     if (!this.#isStarted || !this.#isUrgent || this.#isPaused()) return;
+    if (this.#isBehindCut()) return this.#waitForCompare();
     while (
       link.closedWhy === undefined && !this.#isReading &&
       link.queuedBytes < BUSY_BYTES && this.#underWayBytes < WINDOW_BYTES_MAX
@@ -261,6 +272,22 @@ export class LogSender {
     const { log, recent } = this.#options;
     const { incarnation } = log;
     return [...this.#earlier, { incarnation, lastSequence: recent.last }];
+  }
+
+  /** The next record is forgotten: the peer compares, and tells when it has. */
+  #isBehindCut(): boolean {
+    const cut = this.#options.log.cut();
+    return cut !== undefined &&
+      (this.#held.get(cut.incarnation) ?? 0) < cut.sequence;
+  }
+
+  /** A peer that was told of another cut learns of this over a new link. */
+  #waitForCompare(): void {
+    const { link, log, toldCut } = this.#options;
+    const cut = log.cut();
+    const isTold = cut !== undefined && toldCut !== undefined &&
+      comparePlaces(cut, toldCut) === 0;
+    if (!isTold) link.close("what it lacks of our log is forgotten");
   }
 
   #isPaused(): boolean {
@@ -404,9 +431,4 @@ export function describe(
 ): WireContent {
   const { sizeBytes, crc32, sha256 } = staged;
   return { kind: "elsewhere", sizeBytes, crc32, sha256 };
-}
-
-/** Order two places: negative when `a` is earlier. */
-export function comparePlaces(a: LogPlace, b: LogPlace): number {
-  return a.incarnation - b.incarnation || a.sequence - b.sequence;
 }

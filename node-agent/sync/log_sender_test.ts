@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { SyncPosition } from "@kedge/schema";
 import { decodeRecords } from "@kedge/schema/wire/records";
-import type { ByteChannel } from "../ports.ts";
+import type { ByteChannel, LogPlace } from "../ports.ts";
 import { eventually } from "../../tests/helpers/eventually.ts";
 import { MemoryStore } from "../../tests/helpers/memory_store.ts";
 import { MemoryNetwork } from "../../tests/helpers/memory_transport.ts";
@@ -25,6 +25,10 @@ async function linkPair(): Promise<[FrameLink, FrameLink]> {
   return [near, far];
 }
 
+function at(sequence: number): SyncPosition {
+  return { origin: 1, incarnation: 1, sequence };
+}
+
 /** A sender, and the sequences that arrive at the other end. */
 class Rig {
   readonly store = new MemoryStore(1);
@@ -36,14 +40,21 @@ class Rig {
   paced = 0;
   readonly #bytes = new Uint8Array(30_000);
 
-  async sender(positions: SyncPosition[] = []): Promise<LogSender> {
+  near: FrameLink | undefined;
+
+  async sender(
+    positions: SyncPosition[] = [],
+    toldCut?: LogPlace,
+  ): Promise<LogSender> {
     const [near, far] = await linkPair();
+    this.near = near;
     void this.#listen(far);
     const sender = new LogSender({
       link: near,
       log: this.store,
       recent: this.recent,
       positions,
+      toldCut,
       epoch: () => this.epoch,
       pace: (bytes) => {
         this.paced += bytes;
@@ -98,6 +109,33 @@ Deno.test("LogSender sends nothing before it is started, then all of it", async 
   sender.poke();
   await rig.has("1/1@1", "1/2@1", "1/3@1");
   assert.equal(rig.paced, 0, "what is in memory is not catching up");
+});
+
+Deno.test("LogSender waits for a peer behind the cut, and goes on behind it", async () => {
+  const rig = new Rig();
+  for (let i = 0; i < 5; i++) await rig.add();
+  const cut = { incarnation: 1, sequence: 3 };
+  await rig.store.cutLog(cut);
+  const sender = await rig.sender([at(2)], cut);
+  assert.equal(sender.standing.lacksEarlier, true);
+  sender.start();
+  await rig.has();
+  assert.equal(sender.onAck({ incarnation: 1, written: 4, durable: 4 }), false);
+  assert.equal(sender.onAck({ incarnation: 1, written: 3, durable: 3 }), true);
+  assert.equal(sender.standing.lacksEarlier, false);
+  await rig.has("1/4@1", "1/5@1");
+});
+
+Deno.test("LogSender closes a link whose peer knows of an older cut", async () => {
+  const rig = new Rig();
+  for (let i = 0; i < 5; i++) await rig.add();
+  const sender = await rig.sender([at(2)]);
+  await rig.store.cutLog({ incarnation: 1, sequence: 3 });
+  sender.start();
+  await eventually(() => rig.near?.closedWhy?.includes("forgotten"), {
+    what: "the link to close",
+    pauseMs: 2,
+  });
 });
 
 Deno.test("LogSender gathers what nobody waits for, until somebody does", async () => {

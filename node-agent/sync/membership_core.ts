@@ -107,6 +107,24 @@ export class Membership {
     }
   }
 
+  /**
+   * Logs whose forgotten part we hold now: by comparison with their owners,
+   * whose index knows what became of every record.
+   */
+  skips(register: GroupRegister): ReplicaEffect[] {
+    const { peers, rules } = this.#parts;
+    const effects: ReplicaEffect[] = [];
+    for (const peer of peers.all.values()) {
+      const { node, session } = peer;
+      if (!peer.forgotUs || session === undefined) continue;
+      const isCompared = peer.comparedEpoch === register.epoch;
+      if (rules.compareBehindCut && !isCompared) continue;
+      peer.forgotUs = false;
+      effects.push({ kind: "skip", peer: node, session });
+    }
+    return effects;
+  }
+
   /** `grow` is asked for under this epoch. */
   grows(epoch: number): void {
     this.#grewUnder = epoch;
@@ -123,6 +141,10 @@ export class Membership {
     nowMs: number,
     canHold: boolean,
   ): MembershipStep {
+    const behind = this.#parts.peers.behindCut(nowMs);
+    if (behind !== undefined && canHold && this.#comparing === undefined) {
+      return this.#compare(behind.node, register, nowMs);
+    }
     if (isInSync(register, this.#parts.node)) {
       return this.isSuspect
         ? this.#recover(register, nowMs)

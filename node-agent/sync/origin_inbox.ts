@@ -18,7 +18,7 @@ import type {
   RecordsBody,
   WireRecord,
 } from "@kedge/schema/wire/records";
-import type { ChangeLog, LogRecordWithContent } from "../ports.ts";
+import type { ChangeLog, LogPlace, LogRecordWithContent } from "../ports.ts";
 
 /** Most bytes that wait; a peer that keeps its window stays below. */
 const WAITING_BYTES_MAX = 24 * MIB;
@@ -146,6 +146,30 @@ export class OriginInbox {
     const last = fresh.firstSequence + fresh.records.length - 1;
     this.#accepted.set(incarnation, Math.max(upTo, last));
     if (!this.#isApplying) void this.#applyAll();
+    return true;
+  }
+
+  /**
+   * A comparison has brought what the origin has forgotten: its log is held up
+   * to here, and goes on there.
+   *
+   * @returns Whether that is stored; durable then.
+   */
+  async skip(place: LogPlace): Promise<boolean> {
+    const { log, origin, failed } = this.#options;
+    try {
+      await log.skip(origin, place);
+    } catch (error) {
+      failed(error);
+      return false;
+    }
+    const { incarnation, sequence } = place;
+    raise(this.#applied, incarnation, sequence);
+    raise(this.#flushed, incarnation, sequence);
+    if (this.#accepted.has(incarnation)) {
+      raise(this.#accepted, incarnation, sequence);
+    }
+    this.#present = incarnation;
     return true;
   }
 
@@ -307,6 +331,14 @@ function after(body: RecordsBody, sequence: number): RecordsBody {
     firstSequence: firstSequence + known,
     records: records.slice(known),
   };
+}
+
+function raise(
+  map: Map<number, number>,
+  incarnation: number,
+  sequence: number,
+): void {
+  map.set(incarnation, Math.max(map.get(incarnation) ?? 0, sequence));
 }
 
 function fault(fault: string): Arrival {

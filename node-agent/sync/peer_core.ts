@@ -33,6 +33,11 @@ export interface Peer {
   durable: number;
   /** It lacks records of our earlier incarnations. */
   lacksEarlier: boolean;
+  /**
+   * Its log begins after what we hold of it: compare with it, then take its
+   * position as ours.
+   */
+  forgotUs: boolean;
   /** Epoch of the last register that we told over this connection. */
   toldEpoch: number;
   /** It refused our records; they must be sent again after a newer register. */
@@ -68,6 +73,7 @@ export function newPeer(node: NodeId): Peer {
     written: 0,
     durable: 0,
     lacksEarlier: true,
+    forgotUs: false,
     toldEpoch: 0,
     refusedUs: false,
     progressMs: 0,

@@ -130,6 +130,7 @@ export class PeerTable {
     peer.toldEpoch = 0;
     peer.refusedUs = false;
     peer.linkMs = nowMs;
+    peer.forgotUs = input.isCut === true;
     peer.comparedEpoch = 0; // it may have stopped, with records that nobody has
     // It may hold less than it once said: it lost power, or was wiped.
     this.#setPosition(peer, input, nowMs);
@@ -318,6 +319,15 @@ export class PeerTable {
       peer.session !== undefined && nowMs >= peer.askedMs + ASK_AGAIN_MS &&
       nowMs >= peer.linkMs + which.steadyMs
     );
+  }
+
+  /** A connected peer whose log begins after what we hold of it. */
+  behindCut(nowMs: number): Peer | undefined {
+    for (const peer of this.all.values()) {
+      if (!peer.forgotUs || peer.session === undefined) continue;
+      if (nowMs >= peer.askedMs + ASK_AGAIN_MS) return peer;
+    }
+    return undefined;
   }
 
   #isLate(peer: Peer, terms: LateTerms): boolean {

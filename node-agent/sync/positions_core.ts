@@ -10,6 +10,12 @@
  */
 
 import type { SyncPosition } from "@kedge/schema";
+import type { LogPlace } from "../ports.ts";
+
+/** Order two places: negative when `a` is earlier. */
+export function comparePlaces(a: LogPlace, b: LogPlace): number {
+  return a.incarnation - b.incarnation || a.sequence - b.sequence;
+}
 
 /** One run of our log. */
 export interface Incarnation {
@@ -22,7 +28,7 @@ export interface Incarnation {
 export interface PeerStanding {
   /** Sequences of our present incarnation that it holds. */
   readonly written: number;
-  /** It lacks records of earlier incarnations that we still have. */
+  /** It lacks records of earlier incarnations, or some that we have forgotten. */
   readonly lacksEarlier: boolean;
   /**
    * It holds numbers of our present incarnation that we did not give out: our
@@ -40,21 +46,43 @@ export interface PeerStanding {
  * @param log Our incarnations, oldest first; the last is the present one, with
  * the last sequence that was *given out*, logged or not.
  * @param positions What the peer holds of our log, one per incarnation.
+ * @param cut Where our log begins (`log_cut_core.ts`); missing is at its start.
  */
 export function peerStanding(
   log: readonly Incarnation[],
   positions: readonly Omit<SyncPosition, "origin">[],
+  cut?: LogPlace,
 ): PeerStanding {
   const present = log.at(-1) ?? { incarnation: 0, lastSequence: 0 };
   const held = new Map(positions.map((p) => [p.incarnation, p.sequence]));
   const written = held.get(present.incarnation) ?? 0;
   return {
     written,
-    lacksEarlier: log.slice(0, -1).some((run) =>
-      (held.get(run.incarnation) ?? 0) < run.lastSequence
-    ),
+    lacksEarlier: isBehindCut(cut, positions) ||
+      log.slice(0, -1).some((run) =>
+        (held.get(run.incarnation) ?? 0) < run.lastSequence
+      ),
     knowsMore: written > present.lastSequence,
   };
+}
+
+/**
+ * Whether a peer may lack records that are forgotten: it must compare with the
+ * log's owner, which proves that it holds what they said. Nothing after them is
+ * sent before (promises.md F7: a position never skips a record).
+ *
+ * @param cut Where the log begins; `undefined` is at its start.
+ * @param positions What the peer holds of this log.
+ */
+export function isBehindCut(
+  cut: LogPlace | undefined,
+  positions: readonly Omit<SyncPosition, "origin">[],
+): boolean {
+  if (cut === undefined) return false;
+  return !positions.some((position) =>
+    position.incarnation === cut.incarnation &&
+    position.sequence >= cut.sequence
+  );
 }
 
 /**

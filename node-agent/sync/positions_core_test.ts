@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { judgeBatch, peerStanding, sendFrom } from "./positions_core.ts";
+import {
+  isBehindCut,
+  judgeBatch,
+  peerStanding,
+  sendFrom,
+} from "./positions_core.ts";
 
 const LOG = [
   { incarnation: 10, lastSequence: 5 },
@@ -25,6 +30,22 @@ Deno.test("peerStanding() notices numbers that we did not give out", () => {
   // An earlier run that lost its end, and a run from before we were wiped.
   const harmless = [at(10, 9), at(20, 3), at(777, 4)];
   assert.equal(peerStanding(LOG, harmless).knowsMore, false);
+});
+
+Deno.test("isBehindCut() wants the position where the log begins", () => {
+  assert.equal(isBehindCut(undefined, []), false);
+  assert.equal(isBehindCut(at(20, 2), [at(20, 2)]), false);
+  assert.equal(isBehindCut(at(20, 2), [at(10, 5), at(20, 1)]), true);
+  // A later run proves nothing about this one.
+  assert.equal(isBehindCut(at(20, 2), [at(30, 9)]), true);
+  assert.equal(isBehindCut(at(20, 2), []), true);
+});
+
+Deno.test("peerStanding() of a peer behind the cut lacks earlier records", () => {
+  const cut = at(20, 2);
+  const log = LOG.slice(1);
+  assert.equal(peerStanding(log, [at(20, 1)], cut).lacksEarlier, true);
+  assert.equal(peerStanding(log, [at(20, 2)], cut).lacksEarlier, false);
 });
 
 Deno.test("peerStanding() of an empty log lacks nothing", () => {

@@ -463,6 +463,7 @@ export class ReplicaCore {
     this.#effects.push(...this.#peers.promises());
     const canHold = this.#readOnly === undefined &&
       this.#filesLost === undefined && !this.#storeDiffers(register);
+    this.#effects.push(...this.#membership.skips(register));
     const step = this.#membership.step(register, this.#nowMs, canHold);
     this.#effects.push(...step.effects);
     if (!this.#requests.ready(this.#nowMs)) return;

@@ -91,6 +91,11 @@ export type ReplicaInput =
     readonly lacksEarlier: boolean;
     /** It has records of ours that we have lost. */
     readonly knowsMore: boolean;
+    /**
+     * Its log begins after what we hold of it (`log_cut_core.ts`). It sends
+     * nothing before we have compared with it and said so (`skip`).
+     */
+    readonly isCut?: boolean;
   }
   /** The connection is gone. */
   | LinkRef & { readonly kind: "unlinked" }
@@ -196,6 +201,11 @@ export type ReplicaEffect =
   | LinkRef & { readonly kind: "promise"; readonly epoch: number }
   /** Compare our store with this in-sync member, both ways. */
   | LinkRef & { readonly kind: "compare"; readonly epoch: number }
+  /**
+   * A comparison has brought what a peer has forgotten of its log: store the
+   * place where that begins as our position, durably, and acknowledge it.
+   */
+  | LinkRef & { readonly kind: "skip" }
   /** Close a link. */
   | LinkRef & { readonly kind: "drop-link"; readonly why: string }
   /**

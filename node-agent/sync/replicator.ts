@@ -46,6 +46,7 @@ import { perform } from "./effects.ts";
 import type { LinkIdentity } from "./greeting.ts";
 import type { GroupView } from "./group_view.ts";
 import { READ_LEASE_MS, type ReadVerdict, readVerdict } from "./lease_core.ts";
+import { LogCutter } from "./log_cutter.ts";
 import { LoopLag } from "./loop_lag.ts";
 import { Membership } from "./membership.ts";
 import { PeerLinks } from "./peer_links.ts";
@@ -83,6 +84,7 @@ export class GroupReplicator implements Replicator {
   readonly #transfers: Transfers;
   readonly #repairer: Repairer;
   readonly #tombstones: Tombstones;
+  readonly #cutter: LogCutter;
   #listener: PeerListener | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #disksDueMs = 0;
@@ -133,6 +135,15 @@ export class GroupReplicator implements Replicator {
       fetch: (id) => this.#transfers.fetch(id, "repair"),
     });
     this.#tombstones = this.#makeTombstones();
+    this.#cutter = new LogCutter({
+      node,
+      log,
+      logger,
+      register: () => this.#core.register,
+      flushedBy: (peer) => this.#sessions.flushedBy(peer),
+      keepRecords: options.logKeepRecords,
+      lagRecordsMax: options.logLagRecordsMax,
+    });
   }
 
   /** Listen, report, link. */
@@ -375,9 +386,13 @@ export class GroupReplicator implements Replicator {
     const register = this.#view.saved;
     if (register === undefined) throw new Error("no register is known yet");
     const positions = log.positions().filter(({ origin }) => origin === peer);
+    const cut = log.cut();
     // What is told must be flushed: the peer counts it as durable.
     await log.flush();
-    return { register, positions, incarnation: log.incarnation };
+    const { incarnation } = log;
+    return cut === undefined
+      ? { register, positions, incarnation }
+      : { register, positions, incarnation, cut };
   }
 
   #tick(): void {
@@ -390,6 +405,7 @@ export class GroupReplicator implements Replicator {
     this.#transfers.tick(nowMs);
     if (this.#core.register !== undefined) this.#repairer.tick(nowMs);
     this.#tombstones.tick(nowMs);
+    this.#cutter.tick(nowMs);
     if (nowMs >= this.#disksDueMs) this.#lookAtDisks();
     this.#loop.input({ kind: "tick", nowMs });
   }

@@ -68,6 +68,10 @@ export interface ReplicatorOptions {
   onRestartLog(why: string): void;
   /** Age before a tombstone may be forgotten, in ms; an hour when missing. */
   readonly tombstoneAgeMs?: number | undefined;
+  /** Records of our log that are kept in any case; 10,000 when missing. */
+  readonly logKeepRecords?: number | undefined;
+  /** Records that are kept for a member out of sync; a million when missing. */
+  readonly logLagRecordsMax?: number | undefined;
   /** Times of the core that differ from its defaults, such as `ackTimeoutMs`. */
   readonly settings?: Partial<ReplicaSettings> | undefined;
 }

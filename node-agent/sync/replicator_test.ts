@@ -106,6 +106,66 @@ Deno.test("a large body is relayed ahead of its record", async () => {
   assert.deepEqual(await second.store.read(change.entry), body);
 });
 
+/** Change everything by way of a log of which only the end is kept. */
+const SHORT_LOG = { logKeepRecords: 3, logLagRecordsMax: 5 };
+
+Deno.test("a member in sync holds the cut up, and is never passed", async () => {
+  using group = new ReplicaGroup({ more: SHORT_LOG });
+  const first = group.add(1);
+  const second = group.add(2);
+  await group.insync(1, 2);
+  for (let i = 0; i < 10; i++) await upload(first, `file ${i}`);
+  const { incarnation } = first.store;
+  await eventually(() => {
+    assert.deepEqual(first.store.cut(), { incarnation, sequence: 7 });
+    return true;
+  }, { what: "the cut", pauseMs: 20, deadlineMs: 10_000 });
+  assert.equal(first.replicator.status().role, "in-sync");
+  await upload(first, "and on");
+  await assertEqual(first, second);
+});
+
+Deno.test("a member that comes back to a cut log compares, then follows it", async () => {
+  using group = new ReplicaGroup({ more: SHORT_LOG });
+  const first = group.add(1);
+  const { store } = group.add(2);
+  await group.insync(1, 2);
+  const gone = await upload(first, "deleted meanwhile");
+  group.stop(2);
+  for (let i = 0; i < 12; i++) await upload(first, `file ${i}`, "A");
+  await first.replicator
+    .commit(tombstone(gone.entry), { kind: "none" }, "A");
+  await group.insync(1);
+  await eventually(() => (first.store.cut()?.sequence ?? 0) >= 9, {
+    what: "the cut to pass the member that is away",
+    pauseMs: 20,
+    deadlineMs: 10_000,
+  });
+  const second = group.start(store);
+  await group.insync(1, 2);
+  await assertEqual(first, second);
+  assert(second.lines.some((line) => line.startsWith("skipped records")));
+  const { holders } = await upload(first, "through the log again", "C");
+  assert.deepEqual(holders, [1, 2]);
+});
+
+Deno.test("a new member is brought in by a node whose log is cut", async () => {
+  using group = new ReplicaGroup({ more: SHORT_LOG });
+  const first = group.add(1);
+  await group.insync(1);
+  for (let i = 0; i < 12; i++) await upload(first, `file ${i}`, "A");
+  await eventually(() => first.store.cut()?.sequence === 9, {
+    what: "the cut of a group of one",
+    pauseMs: 20,
+    deadlineMs: 10_000,
+  });
+  const second = group.add(2);
+  await group.insync(1, 2);
+  await assertEqual(first, second);
+  const { holders } = await upload(first, "through the log", "C");
+  assert.deepEqual(holders, [1, 2]);
+});
+
 Deno.test("a large body that was not relayed is pulled", async () => {
   const { group, first, second } = await pair();
   using _ = group;

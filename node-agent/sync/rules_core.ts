@@ -24,6 +24,8 @@ export const SAFETY_RULES = {
   startAssumesPromises: true,
   /** A joiner is compared with a member of the set before it enters. */
   compareBeforeGrow: true,
+  /** Records that their owner has forgotten are skipped after a comparison. */
+  compareBehindCut: true,
   /** Level C waits until the change is durable, on peers too. */
   durableAtC: true,
   /** A peer with another database than the register's holds nothing. */

@@ -27,10 +27,11 @@ import {
   EpochBody,
   type LinkState,
 } from "@kedge/schema/wire/sync";
-import type { ChangeLog, ContentSource, Log } from "../ports.ts";
+import type { ChangeLog, ContentSource, Log, LogPlace } from "../ports.ts";
 import { LogSender } from "./log_sender.ts";
 import { OriginInbox } from "./origin_inbox.ts";
 import type { ControlLink } from "./peer_links.ts";
+import { isBehindCut } from "./positions_core.ts";
 import type { RecentRecords } from "./recent_records.ts";
 import type { LinkRef, ReplicaInput } from "./replica_messages.ts";
 
@@ -39,6 +40,8 @@ export interface Session {
   readonly control: ControlLink;
   /** Epoch of the register that the peer was told last. */
   toldEpoch: number;
+  /** Where its log begins, as it told. */
+  readonly cut: LogPlace | undefined;
   sender: LogSender | undefined;
   isAckDue: boolean;
 }
@@ -103,6 +106,7 @@ export class Sessions {
     const session: Session = {
       control,
       toldEpoch: ours.register.epoch,
+      cut: theirs.cut,
       sender: undefined,
       isAckDue: false,
     };
@@ -116,6 +120,7 @@ export class Sessions {
       log,
       recent,
       positions: theirs.positions,
+      toldCut: ours.cut,
       epoch: () => session.toldEpoch,
       pace: (bytes) => this.#options.pace(control.peer, bytes),
     });
@@ -130,6 +135,7 @@ export class Sessions {
       durable: written,
       lacksEarlier,
       knowsMore,
+      isCut: isBehindCut(theirs.cut, ours.positions),
     });
   }
 
@@ -148,6 +154,17 @@ export class Sessions {
   /** Bytes of a peer's changes that wait to be stored here. */
   waitingBytes(peer: NodeId): number {
     return this.#inboxes.get(peer)?.waitingBytes ?? 0;
+  }
+
+  /** What a peer has flushed of our log; `undefined` without a connection. */
+  flushedBy(peer: NodeId): {
+    readonly store: string;
+    readonly flushed: readonly LogPlace[];
+  } | undefined {
+    const session = this.#sessions.get(peer);
+    if (session?.sender === undefined) return undefined;
+    const { store } = session.control;
+    return { store, flushed: session.sender.flushed };
   }
 
   /** There is a new record of ours; `isAwaited` when somebody waits for it. */
@@ -199,6 +216,20 @@ export class Sessions {
     const session = this.#find(ref);
     if (session === undefined) return;
     this.#say(session, "reject", [encodeReject(epoch)]);
+  }
+
+  /** What a peer has forgotten of its log is here, by comparison. */
+  async skip(ref: LinkRef): Promise<void> {
+    const { logger } = this.#options;
+    const cut = this.#find(ref)?.cut;
+    if (cut === undefined) return;
+    const { peer } = ref;
+    if (!await this.#inbox(peer).skip(cut)) return;
+    logger.info("skipped records that their node has forgotten", {
+      peer,
+      ...cut,
+    });
+    this.acknowledge(ref);
   }
 
   /** Tell a peer what is stored here, once per turn. */

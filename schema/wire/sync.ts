@@ -98,6 +98,9 @@ export const LinkState = z.object({
   positions: z.array(SyncPosition).max(4096),
   /** Its own log. */
   incarnation: z.int().min(1),
+  /** Its records up to here are forgotten; missing when none are. */
+  cut: z.object({ incarnation: z.int().min(1), sequence: z.int().min(1) })
+    .optional(),
 });
 /** What each side of a control connection starts with. */
 export type LinkState = z.infer<typeof LinkState>;

@@ -200,6 +200,42 @@ export function changeLogContract(
     assert.deepEqual(await bytesOf(it, fourth), cut);
   });
 
+  test("cutLog() forgets the oldest records, and never the last", async (it) => {
+    const { log } = it;
+    const { incarnation } = log;
+    const whole = [...Array(8).keys()].map((i) => {
+      const bytes = someBytes(i + 1);
+      const entry = entryOf(bytes, 1, i + 1);
+      return record(i + 1, { entry, body: WHOLE }, inline(bytes));
+    });
+    for (const one of whole) await log.append(one, false);
+    assert.equal(log.cut(), undefined);
+    while (await log.cutLog({ incarnation, sequence: 5 }));
+    assert.deepEqual(log.cut(), { incarnation, sequence: 5 });
+    assert.equal(log.head(), 8);
+    const left = await log.recordsAfter(incarnation, 5, LIMIT);
+    assert.deepEqual(left.map(({ sequence }) => sequence), [6, 7, 8]);
+    await assert.rejects(log.recordsAfter(incarnation, 4, LIMIT), /forgotten/);
+    while (await log.cutLog({ incarnation, sequence: 8 }));
+    assert.deepEqual(log.cut(), { incarnation, sequence: 7 });
+    assert.deepEqual(log.incarnations(), [{ incarnation, lastSequence: 8 }]);
+    for (const { change } of whole) {
+      assert.deepEqual(it.files.lookup(change.entry.id), change.entry);
+    }
+  });
+
+  test("skip() moves the position of a peer's log, never back", async ({ log }) => {
+    await log.skip(2, { incarnation: 7, sequence: 40 });
+    await log.skip(2, { incarnation: 7, sequence: 12 });
+    const bytes = someBytes(9);
+    const entry = entryOf(bytes);
+    const next = record(41, { entry, body: WHOLE }, inline(bytes));
+    assert.deepEqual(await log.apply(2, 7, [next], true), ["applied"]);
+    assert.deepEqual(log.positions(), [
+      { origin: 2, incarnation: 7, sequence: 41 },
+    ]);
+  });
+
   test("digests() differ exactly where states differ", async (it) => {
     const empty = await it.log.digests();
     assert.equal(empty.length, 4096);

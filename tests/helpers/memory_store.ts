@@ -23,6 +23,7 @@ import type {
   ChangeLog,
   ContentSource,
   LocalFiles,
+  LogPlace,
   LogRecordWithContent,
   RememberedUpload,
   Staged,
@@ -64,6 +65,7 @@ export class MemoryStore implements LocalFiles, ChangeLog {
   #incarnation: number;
   #positions = new Map<NodeId, Map<number, number>>();
   #register: GroupRegister | undefined;
+  #cut: LogPlace | undefined;
   #lastToken = 0;
   #random = 0;
   #stamp = 0;
@@ -244,6 +246,10 @@ export class MemoryStore implements LocalFiles, ChangeLog {
     limit: { records: number; bytes: number },
   ): Promise<LogRecordWithContent[]> {
     const log = this.#logs.get(incarnation) ?? [];
+    if (this.#isCut(incarnation, sequence + 1)) {
+      const place = `${incarnation}/${sequence + 1}`;
+      return Promise.reject(new Error(`record ${place} is forgotten`));
+    }
     const found = log.slice(sequence, sequence + limit.records);
     return Promise.resolve(found.map((record) => this.#asNow(record)));
   }
@@ -266,10 +272,35 @@ export class MemoryStore implements LocalFiles, ChangeLog {
   }
 
   incarnations(): { incarnation: number; lastSequence: number }[] {
-    return [...this.#logs].map(([incarnation, log]) => ({
-      incarnation,
-      lastSequence: log.length,
-    }));
+    return [...this.#logs].filter(([incarnation, log]) =>
+      incarnation === this.#incarnation || !this.#isCut(incarnation, log.length)
+    ).map(([incarnation, log]) => ({ incarnation, lastSequence: log.length }));
+  }
+
+  #isCut(incarnation: number, sequence: number): boolean {
+    const cut = this.#cut;
+    if (cut === undefined || incarnation > cut.incarnation) return false;
+    return incarnation < cut.incarnation || sequence <= cut.sequence;
+  }
+
+  cut(): LogPlace | undefined {
+    return this.#cut;
+  }
+
+  async cutLog({ incarnation, sequence }: LogPlace): Promise<boolean> {
+    await this.#mayWrite();
+    const isPresent = incarnation === this.#incarnation;
+    const last = isPresent ? Math.min(sequence, this.head() - 1) : sequence;
+    if (last > 0) this.#cut = { incarnation, sequence: last };
+    return false;
+  }
+
+  async skip(origin: NodeId, place: LogPlace): Promise<void> {
+    await this.#mayWrite();
+    const runs = this.#positions.get(origin) ?? new Map<number, number>();
+    this.#positions.set(origin, runs);
+    const held = runs.get(place.incarnation) ?? 0;
+    runs.set(place.incarnation, Math.max(held, place.sequence));
   }
 
   positions(): SyncPosition[] {

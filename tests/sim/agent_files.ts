@@ -504,11 +504,12 @@ export class AgentFiles {
 
   #report(): LogReport {
     const { store, node, log, disk } = this.#agent;
-    const earlier = [...store.log].filter(([run]) => run < store.incarnation)
-      .map(([incarnation, { length }]) => ({
+    const earlier = store.runs()
+      .filter(({ incarnation }) => incarnation < store.incarnation)
+      .map(({ incarnation, lastSequence }) => ({
         origin: node,
         incarnation,
-        sequence: length,
+        sequence: lastSequence,
       }));
     const present = { origin: node, incarnation: store.incarnation };
     const positions = [...store.durablePositions].flatMap(([origin, held]) =>

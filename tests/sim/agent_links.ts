@@ -6,8 +6,10 @@
  */
 
 import type { NodeId } from "@kedge/schema";
+import type { LogPlace } from "../../node-agent/ports.ts";
 import {
   type Incarnation,
+  isBehindCut,
   judgeBatch,
   peerStanding,
   sendFrom,
@@ -28,7 +30,15 @@ interface Link {
   isGreeted: boolean;
   /** What the peer holds of our log, as it last said. */
   held: Held;
-  /** Where sending goes on; `undefined` until the core orders it. */
+  durable: Held;
+  /** What we said that we hold of its log, and that ours begins here. */
+  readonly toldHeld: Held;
+  readonly toldCut: LogPlace | undefined;
+  /** Where its log begins, as it said. */
+  cut: LogPlace | undefined;
+  /** The core has ordered to send. */
+  sends: boolean;
+  /** Where sending goes on; `undefined` is where the peer is. */
   cursor: { incarnation: number; sequence: number } | undefined;
   readonly questions: Map<number, (reply: Reply | undefined) => void>;
 }
@@ -53,6 +63,8 @@ export class AgentLinks {
   readonly #unflushed = new Set<NodeId>();
   /** Records whose bytes are nowhere any more. */
   readonly #lost = new Set<number>();
+  /** What peers were known to have flushed of our log, and with which store. */
+  readonly #known = new Map<NodeId, { store: string; durable: Held }>();
   #numbers = 0;
 
   constructor(agent: SimAgent) {
@@ -67,21 +79,24 @@ export class AgentLinks {
 
   connected(peer: NodeId, session: number): void {
     this.broken(peer, this.#links.get(peer)?.session ?? -1);
+    const { store } = this.#agent;
+    const { cut } = store;
+    const held = heldOf(store.positions.get(peer));
     this.#links.set(peer, {
       peer,
       session,
       isGreeted: false,
       held: [],
+      durable: [],
+      toldHeld: held,
+      toldCut: cut,
+      cut: undefined,
+      sends: false,
       cursor: undefined,
       questions: new Map(),
     });
-    const { store } = this.#agent;
-    this.#send(peer, {
-      kind: "hello",
-      store: store.id,
-      held: heldOf(store.positions.get(peer)),
-      durable: heldOf(store.durablePositions.get(peer)),
-    });
+    const durable = heldOf(store.durablePositions.get(peer));
+    this.#send(peer, { kind: "hello", store: store.id, held, durable, cut });
   }
 
   broken(peer: NodeId, session: number): void {
@@ -175,9 +190,11 @@ export class AgentLinks {
     if (link?.session !== session) return;
     switch (effect.kind) {
       case "send":
-        link.cursor = sendFrom(this.#incarnations(), link.held) ??
-          this.#end();
+        link.sends = true;
+        link.cursor = undefined;
         return this.#pump(link);
+      case "skip":
+        return this.#skip(link);
       case "tell-register":
         return this.#send(peer, {
           kind: "register",
@@ -208,20 +225,32 @@ export class AgentLinks {
   // --------------------------------------------------------------- sending
 
   #onHello(link: Link, message: Message & { readonly kind: "hello" }): void {
+    const { peer, session } = link;
+    const { store, held, durable, cut } = message;
     link.isGreeted = true;
-    link.held = message.held;
-    this.#taken.delete(link.peer);
+    link.held = held;
+    link.durable = durable;
+    link.cut = cut;
+    this.#known.set(peer, { store, durable });
+    this.#taken.delete(peer);
+    const isCut = isBehindCut(cut, link.toldHeld);
+    if (isCut) this.#agent.world.mark("behind a cut log");
     this.#agent.feed({
       kind: "linked",
-      peer: link.peer,
-      session: link.session,
-      store: message.store,
-      ...this.#standing(message.held, message.durable),
+      peer,
+      session,
+      store,
+      ...this.#standing(held, durable),
+      isCut,
     });
   }
 
   #onAck(link: Link, message: Message & { readonly kind: "ack" }): void {
     link.held = message.held;
+    link.durable = message.durable;
+    const store = this.#known.get(link.peer)?.store ?? "";
+    this.#known.set(link.peer, { store, durable: link.durable });
+    this.#pump(link);
     const { knowsMore: _, ...standing } = this.#standing(
       message.held,
       message.durable,
@@ -232,8 +261,9 @@ export class AgentLinks {
 
   #standing(held: Held, durable: Held) {
     const log = this.#incarnations();
-    const written = peerStanding(log, held);
-    const flushed = peerStanding(log, durable);
+    const { cut } = this.#agent.store;
+    const written = peerStanding(log, held, cut);
+    const flushed = peerStanding(log, durable, cut);
     return {
       written: written.written,
       durable: flushed.written,
@@ -244,8 +274,17 @@ export class AgentLinks {
 
   #pump(link: Link): void {
     const { store, core, world } = this.#agent;
+    if (!link.sends || core.register === undefined) return;
+    if (isBehindCut(store.cut, link.held)) {
+      if (store.cut !== link.toldCut) {
+        // It learns of the cut over the next link.
+        world.mark("cut beyond a linked peer");
+        world.net.close(this.#agent.node, link.peer, link.session);
+      }
+      return;
+    }
+    link.cursor ??= sendFrom(this.#incarnations(), link.held) ?? this.#end();
     const { cursor } = link;
-    if (cursor === undefined || core.register === undefined) return;
     for (;;) {
       const isPresent = cursor.incarnation === store.incarnation;
       const log = isPresent
@@ -291,12 +330,8 @@ export class AgentLinks {
 
   #incarnations(): Incarnation[] {
     const { store } = this.#agent;
-    const earlier = [...store.log.keys()].toSorted((a, b) => a - b)
-      .filter((incarnation) => incarnation < store.incarnation)
-      .map((incarnation) => ({
-        incarnation,
-        lastSequence: store.log.get(incarnation)?.length ?? 0,
-      }));
+    const earlier = store.runs()
+      .filter(({ incarnation }) => incarnation < store.incarnation);
     const lastSequence = this.#agent.log.length;
     return [...earlier, { incarnation: store.incarnation, lastSequence }];
   }
@@ -402,6 +437,31 @@ export class AgentLinks {
       if (isLost) this.#lost.add(record.serial);
       this.#startOver(link);
     });
+  }
+
+  /** A comparison has brought what the peer has forgotten of its log. */
+  #skip(link: Link): void {
+    const { peer, cut } = link;
+    const { disk, store, world } = this.#agent;
+    if (cut === undefined) return;
+    disk.write(true, {
+      store: () => {
+        world.mark("skipped what a peer forgot");
+        world.history.skipped(this.#agent, peer, cut);
+        store.skip(peer, cut);
+        const taken = this.#takenOf(peer);
+        const { incarnation, sequence } = cut;
+        taken.set(incarnation, Math.max(taken.get(incarnation) ?? 0, sequence));
+        return {};
+      },
+      durable: () => this.#acknowledge(link),
+    });
+  }
+
+  /** What members have flushed of our log, as far as is known in this life. */
+  flushedBy(peer: NodeId, store: string): Held | undefined {
+    const known = this.#known.get(peer);
+    return known?.store === store ? known.durable : undefined;
   }
 
   /** Positions did not move: let the peer send from there again. */

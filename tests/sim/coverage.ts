@@ -38,6 +38,11 @@ export const MUST_HAPPEN: readonly string[] = [
   "power cut lost transactions",
   "disk failed",
   "restart after a disk error",
+  "log cut",
+  "a member holds up the cut",
+  "behind a cut log",
+  "cut beyond a linked peer",
+  "skipped what a peer forgot",
   // Joining and comparing.
   "compared",
   "comparison failed",

@@ -15,6 +15,8 @@ import type {
   RegisterChange,
 } from "@kedge/schema";
 import { compareEntries, type FileEntry } from "@kedge/schema/change";
+import type { LogPlace } from "../../node-agent/ports.ts";
+import { comparePlaces } from "../../node-agent/sync/positions_core.ts";
 import type { ReplicaEffect } from "../../node-agent/sync/replica_messages.ts";
 import {
   type ChangeRequest,
@@ -126,6 +128,23 @@ export class History {
   ): void {
     const { origin, incarnation, sequence, record } = place;
     this.#number(agent, origin, incarnation, sequence, record);
+  }
+
+  /**
+   * I17: a position says that everything before it is held. Records that were
+   * forgotten were never sent, so their states must be here, or something newer.
+   */
+  skipped(agent: SimAgent, origin: NodeId, upTo: LogPlace): void {
+    const { agents } = this.#mustWorld();
+    for (const place of agents.get(origin)?.store.forgotten ?? []) {
+      const { entry } = place.record.change;
+      if (comparePlaces(place, upTo) > 0 || place.record.isHole) continue;
+      if (this.#collected.has(entry.id)) continue;
+      const ours = agent.store.files.get(entry.id)?.entry;
+      if (ours !== undefined && compareEntries(ours, entry) >= 0) continue;
+      const name = `${origin}/${place.incarnation}/${place.sequence}`;
+      agent.fail("I17", `skips record ${name} of ${entry.id}`);
+    }
   }
 
   #number(

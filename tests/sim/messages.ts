@@ -7,6 +7,7 @@
 
 import type { FileEntry } from "@kedge/schema/change";
 import type { GroupRegister } from "@kedge/schema";
+import type { LogPlace } from "../../node-agent/ports.ts";
 import type { LogReport } from "../../node-agent/sync/tombstone_core.ts";
 import type { Content, SimRecord } from "./sim_store.ts";
 
@@ -48,6 +49,8 @@ export type Message =
     readonly store: string;
     readonly held: Held;
     readonly durable: Held;
+    /** Where the sender's log begins. */
+    readonly cut: LogPlace | undefined;
   }
   | { readonly kind: "register"; readonly register: GroupRegister }
   | {

@@ -73,6 +73,10 @@ export interface Config {
   readonly hotFiles: number;
   /** Tombstones are collected. */
   readonly collects: boolean;
+  /** Old records are forgotten but for so many; `undefined` never. */
+  readonly keepRecords: number | undefined;
+  /** Records that are kept for a member that is away. */
+  readonly lagRecordsMax: number;
   readonly faults: readonly Fault[];
 }
 
@@ -164,5 +168,7 @@ function drawSwarm(rng: Prng): Config {
     // nobody has the tombstone any more: beyond the promise.
     collects: rng.chance(0.4) && liar < 0,
     faults,
+    keepRecords: rng.chance(0.5) ? rng.pick([1, 4, 30]) : undefined,
+    lagRecordsMax: rng.pick([1, 10, 60]),
   };
 }

@@ -12,6 +12,7 @@ import type {
   ReplicaEffect,
   ReplicaInput,
 } from "../../node-agent/sync/replica_messages.ts";
+import { cutFromTimeToTime } from "./agent_cut.ts";
 import { AgentFiles } from "./agent_files.ts";
 import { AgentLinks } from "./agent_links.ts";
 import type { Message } from "./messages.ts";
@@ -115,6 +116,7 @@ export class SimAgent {
     this.#every(TICK_MS, () => this.feed({ kind: "tick", nowMs: this.nowMs }));
     this.#every(HEARTBEAT_MS, () => this.readRegister());
     this.files.start();
+    cutFromTimeToTime(this);
     this.note(`starts incarnation ${store.incarnation}`);
   }
 

@@ -17,6 +17,11 @@ import {
   type FileEntry,
 } from "@kedge/schema/change";
 import type { GroupRegister, NodeId } from "@kedge/schema";
+import type { LogPlace } from "../../node-agent/ports.ts";
+import {
+  comparePlaces,
+  type Incarnation,
+} from "../../node-agent/sync/positions_core.ts";
 import type { Prng } from "./prng.ts";
 
 /** Content of a simulated file: one number per upload or append. */
@@ -45,6 +50,18 @@ export interface SimRecord {
   readonly isHole?: boolean;
 }
 
+/** Stands where a record was that is forgotten: it must not be read. */
+const FORGOTTEN: SimRecord = Object.freeze({
+  serial: -1,
+  get change(): Change {
+    throw new Error("a record that is forgotten was read");
+  },
+  content: undefined,
+  large: false,
+  key: undefined,
+  isOwners: false,
+});
+
 /** Positions by incarnation. */
 export type Positions = Map<number, number>;
 
@@ -56,6 +73,10 @@ export class SimStore {
   readonly id: string;
   readonly files = new Map<string, StoredFile>();
   readonly log = new Map<number, SimRecord[]>();
+  /** Our records up to here are forgotten. */
+  cut: LogPlace | undefined;
+  /** What they were, for the checker alone. */
+  readonly forgotten: (LogPlace & { readonly record: SimRecord })[] = [];
   readonly positions = new Map<NodeId, Positions>();
   readonly durablePositions = new Map<NodeId, Positions>();
   readonly keys = new Map<string, string>();
@@ -227,6 +248,59 @@ export class SimStore {
     if (file.entry.state === "present") return record;
     const change = { entry: file.entry, body: { kind: "none" } } as const;
     return { ...record, change, content: undefined };
+  }
+
+  /** Runs of our log that have records; the numbers of the present one. */
+  runs(): Incarnation[] {
+    return [...this.log].filter(([run, { length }]) =>
+      run >= this.incarnation || !this.#isCut(run, length)
+    ).map(([incarnation, { length }]) => ({
+      incarnation,
+      lastSequence: length,
+    })).toSorted((a, b) => a.incarnation - b.incarnation);
+  }
+
+  #isCut(incarnation: number, sequence: number): boolean {
+    return this.cut !== undefined &&
+      comparePlaces({ incarnation, sequence }, this.cut) <= 0;
+  }
+
+  /** Forget our records up to a place. */
+  cutLog(upTo: LogPlace): void {
+    const before = this.cut;
+    const { length } = this.forgotten;
+    for (const [incarnation, records] of this.log) {
+      if (incarnation > upTo.incarnation) continue;
+      const isLast = incarnation === upTo.incarnation;
+      const last = isLast ? upTo.sequence : records.length;
+      records.slice(0, last).forEach((record, index) => {
+        if (record === FORGOTTEN) return;
+        records[index] = FORGOTTEN;
+        this.forgotten.push({ incarnation, sequence: index + 1, record });
+      });
+    }
+    this.cut = upTo;
+    this.#undo.push(() => {
+      this.cut = before;
+      for (
+        const { incarnation, sequence, record } of this.forgotten.splice(length)
+      ) {
+        this.log.get(incarnation)?.splice(sequence - 1, 1, record);
+      }
+    });
+  }
+
+  /** Hold a peer's log up to a place, from a comparison. */
+  skip(origin: NodeId, { incarnation, sequence }: LogPlace): void {
+    const positions = this.positions.get(origin) ?? new Map<number, number>();
+    this.positions.set(origin, positions);
+    const before = positions.get(incarnation);
+    if ((before ?? 0) >= sequence) return;
+    positions.set(incarnation, sequence);
+    this.#undo.push(() => {
+      if (before === undefined) positions.delete(incarnation);
+      else positions.set(incarnation, before);
+    });
   }
 
   /** Forget tombstones that were stored up to a stamp. */
