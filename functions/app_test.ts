@@ -41,3 +41,29 @@ Deno.test("a node joins, reports, and gets uploads and reads", async () => {
     `http://127.0.0.1:9001/${FILE}?download=x`,
   );
 });
+
+Deno.test("a node whose database was set back is told until it checks itself", async () => {
+  using tracker = await testTracker();
+  const node = await tracker.join();
+  const runs = [1, 2, 3, 4].map(() => crypto.randomUUID());
+  const isSetBack = async (
+    start: number,
+    former: number[],
+    isChecking = false,
+  ) => {
+    const run = {
+      id: runs[start] ?? "",
+      former: former.map((one) => runs[one] ?? ""),
+      isChecking,
+    };
+    const reply = await answerOf(tracker.report(node, { run }), HeartbeatReply);
+    return reply.isSetBack ?? false;
+  };
+  assert.equal(await isSetBack(0, []), false);
+  assert.equal(await isSetBack(1, [0]), false);
+  assert.equal(await isSetBack(2, [0]), true);
+  assert.equal(await isSetBack(2, [0]), true);
+  assert.equal(await isSetBack(3, [0, 2]), true);
+  assert.equal(await isSetBack(3, [0, 2], true), false);
+  assert.equal(await isSetBack(3, [0, 2]), false);
+});

@@ -38,6 +38,13 @@ export interface AgentReady {
   readonly url: string;
 }
 
+/**
+ * How long an agent waits at its start for somebody who vouches for its data
+ * before it says that it is ready, in ms. Without anybody it is ready all the
+ * same: to answer `503`, and to be asked for its status.
+ */
+const VOUCH_PATIENCE_MS = 3000;
+
 /** What surrounds an agent. */
 export interface AgentSurroundings {
   readonly log: Log;
@@ -201,6 +208,10 @@ class Life {
     this.#server = await this.#serve((request) => app.fetch(request));
     replicator.start();
     scrubs.schedule();
+    await Promise.race([
+      replicator.untilVouched(VOUCH_PATIENCE_MS),
+      this.untilEnd(this.#surroundings.signal),
+    ]);
     this.#surroundings.onReady({ node, group, url: this.url });
   }
 
@@ -232,6 +243,14 @@ class Life {
     await this.#marker.trust().catch(() => {});
   }
 
+  /** Not this data ran last: check it against the group, in a new life. */
+  #setBack(): void {
+    const why = "the data folder is an older copy: a tracker knows a later " +
+      "state of it";
+    this.#marker.failed().catch(() => {})
+      .then(() => this.#restart.resolve(why));
+  }
+
   #replicate(given: {
     readonly mayHaveLost: boolean;
     readonly firstReply: HeartbeatReply | undefined;
@@ -254,11 +273,17 @@ class Life {
       logger: this.#surroundings.log,
       listen: this.#config.peerListen,
       mayHaveLost: given.mayHaveLost,
+      run: {
+        ...this.#store.run,
+        heard: () => this.#store.runHeard(),
+        setBack: () => this.#setBack(),
+      },
       firstReply: given.firstReply,
       cachedReply: given.cachedReply,
       onReply: (reply) => {
         this.#clock.heard(reply.clockMs);
-        if (this.#replicator?.isSuspect === false) void this.#trust();
+        const isSuspect = this.#replicator?.isSuspect !== false;
+        if (!isSuspect && !reply.isSetBack) void this.#trust();
         this.#cache.keep(reply);
       },
       defaultSettings: GroupSettings.parse({}),

@@ -322,6 +322,11 @@ export interface ChangeLog {
   positions(): readonly SyncPosition[];
   /** One digest per bucket (4,096) over (id, state, epoch, version). */
   digests(): Promise<Uint32Array>;
+  /**
+   * The same over present files alone: equal on two nodes that hold the same
+   * files, whoever has forgotten which tombstones.
+   */
+  presentDigests(): Promise<Uint32Array>;
   /** Every entry of one bucket, tombstones too. */
   bucket(index: number): Promise<FileEntry[]>;
   /**

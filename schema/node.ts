@@ -53,10 +53,78 @@ export const SyncPosition = z.object({
 /** How far a node has applied the changes of an origin. */
 export type SyncPosition = z.infer<typeof SyncPosition>;
 
+/**
+ * One hash over all present files of a node (id, state, epoch, version): equal
+ * on two members exactly when they hold the same files (promises.md F9).
+ */
+export const RootHash = z.object({
+  /** First 16 bytes of a SHA-256, in hex. */
+  hash: z.string().regex(/^[0-9a-f]{32}$/),
+  /** What it was computed at: the newest position per origin, ours included. */
+  positions: z.array(SyncPosition).max(256),
+});
+/** One hash over all present files of a node. */
+export type RootHash = z.infer<typeof RootHash>;
+
+/** How replication goes on a node. */
+export const ReplicationReport = z.object({
+  /** Towards each other member. */
+  peers: z.array(z.object({
+    node: NodeId,
+    linked: z.boolean(),
+    /** Changes of ours that it has not acknowledged; `null` is not known. */
+    lagChanges: z.int().min(0).nullable(),
+    /** Bytes of ours that are under way to it. */
+    underWayBytes: z.int().min(0),
+    /** Bytes of its changes that wait to be stored here. */
+    waitingBytes: z.int().min(0),
+  })).max(256),
+  /** The comparison with a member that runs now. */
+  catchUp: z.object({
+    donor: NodeId,
+    bucketsTotal: z.int().min(0),
+    bucketsDone: z.int().min(0),
+    takenFiles: z.int().min(0),
+    takenBytes: z.int().min(0),
+    givenFiles: z.int().min(0),
+    /** Taken per second since it began, in bytes. */
+    bytesPerS: z.int().min(0),
+    etaS: z.int().min(0).nullable(),
+  }).nullable(),
+  /** Changes of others that were stored here lately, per second. */
+  appliedPerS: z.number().min(0),
+  /** Deleted files that are remembered. */
+  tombstones: z.object({
+    count: z.int().min(0),
+    forgotten: z.int().min(0),
+    /** Why old ones are not forgotten now. */
+    blocked: z.string().max(300).nullable(),
+  }),
+  /** Changes of clients that wait for their answer. */
+  pending: z.int().min(0),
+});
+/** How replication goes on a node. */
+export type ReplicationReport = z.infer<typeof ReplicationReport>;
+
+/** Which starts of an agent led to the state of its database. */
+const RunReport = z.object({
+  /** Identity of this start. */
+  id: z.uuid(),
+  /** The last start that a tracker heard of, and all since. */
+  former: z.array(z.uuid()).max(64),
+  /**
+   * Whether the node checks its data against the group in this run anyway,
+   * because records may be gone.
+   */
+  isChecking: z.boolean(),
+});
+
 /** What a node tells a tracker every few seconds. */
 export const Heartbeat = z.object({
   /** Identity of its database. */
   store: StoreId,
+  /** This start and those before it; a joining node has none yet. */
+  run: RunReport.optional(),
   /** Base URL of its HTTP door, without a slash at the end. */
   url: z.url({ protocol: /^https?$/ }),
   /** Where peers connect. */
@@ -65,8 +133,12 @@ export const Heartbeat = z.object({
   storePaths: z.array(StorePathReport).max(STORE_PATHS_MAX),
   /** Its own log. */
   head: SyncPosition,
-  /** What it has of the others. */
+  /** What it has of the others: the newest run of each. */
   positions: z.array(SyncPosition).max(256),
+  /** All of its files as one number; missing while they are counted. */
+  root: RootHash.optional(),
+  /** How replication goes; missing before the first look. */
+  replication: ReplicationReport.optional(),
   /** Requests under way. */
   load: z.int().min(0),
   /** Files that it holds. */
@@ -117,6 +189,8 @@ export const NodeReport = z.object({
   heardMs: z.int().min(0),
   /** What it said. */
   heartbeat: Heartbeat,
+  /** Its database is an older copy, and it has not heard so for certain yet. */
+  isSetBack: z.literal(true).optional(),
 });
 /** The last heartbeat of a node. */
 export type NodeReport = z.infer<typeof NodeReport>;
@@ -182,6 +256,11 @@ export const HeartbeatReply = z.object({
   peerKeys: z.array(PeerKey).max(GROUP_NODES_MAX).optional(),
   /** What an operator wants of this node. */
   mode: NodeRecord.shape.mode,
+  /**
+   * The node's database is an older copy than the one that reported last: what
+   * it holds must be checked against the group before it counts.
+   */
+  isSetBack: z.literal(true).optional(),
   /** When to report again, in ms. */
   nextMs: z.int().min(100),
   /**

@@ -72,8 +72,11 @@ function heartbeatRoute(services: Services): Route {
         throw new Problem("forbidden", "A node reports only for itself");
       }
       const heartbeat = saneHeartbeat(body);
-      const record = await services.nodes.report(params.node, heartbeat);
-      const reply = await heartbeatReply(services, record);
+      const heard = await services.nodes.report(params.node, heartbeat);
+      const reply = {
+        ...await heartbeatReply(services, heard.record),
+        ...(heard.isSetBack ? { isSetBack: true as const } : {}),
+      };
       return json(200, reply, { "cache-control": "no-store" });
     },
   });

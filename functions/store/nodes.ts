@@ -10,9 +10,10 @@ import {
   keys,
   type NodeId,
   NodeRecord,
-  type NodeReport,
+  NodeReport,
   Problem,
 } from "@kedge/schema";
+import { judgeRun } from "../domain/set_back.ts";
 import type { Clock } from "../ports.ts";
 import type { ClusterCache } from "./cluster_cache.ts";
 import type { KvStore } from "./kv.ts";
@@ -69,25 +70,43 @@ export class Nodes {
    * the KV is away. The first report proves that the node has its credential:
    * the token that it joined with is forgotten in the same commit.
    *
-   * @returns The node as it is now.
+   * @returns The node as it is now, and whether its database was set back.
    * @throws {Problem} `node-not-found`, `kv-unavailable`, `kv-uncertain`
    */
-  async report(node: NodeId, heartbeat: Heartbeat): Promise<NodeRecord> {
-    const value: NodeReport = { heardMs: this.#clock.wallMs(), heartbeat };
+  async report(
+    node: NodeId,
+    heartbeat: Heartbeat,
+  ): Promise<{ readonly record: NodeRecord; readonly isSetBack: boolean }> {
     this.#cache.hear(node, heartbeat);
-    const set = { key: keys.report(node), value };
-    const { value: { joinToken, ...record }, version } = await this.get(node);
-    const key = keys.node(node);
-    const outcome = await this.#kv.commit(
-      joinToken === undefined ? { sets: [set] } : {
-        checks: [{ key, version }],
-        sets: [set, { key, value: record }],
-        deletes: [keys.token(joinToken)],
-      },
-    );
-    // A conflict is somebody else's change of the node: the next report tells.
-    if (outcome === "unknown") throw uncertain("the report was kept");
-    return record;
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      const [{ value: { joinToken, ...record }, version }, stored] =
+        await Promise.all([this.get(node), this.#kv.get(keys.report(node))]);
+      const known = stored && parseEntry(stored, NodeReport).value;
+      const verdict = judgeRun(known, heartbeat);
+      if (verdict === "late") return { record, isSetBack: true };
+      const isSetBack = verdict === "set-back";
+      const value: NodeReport = {
+        heardMs: this.#clock.wallMs(),
+        heartbeat,
+        ...(isSetBack ? { isSetBack } : {}),
+      };
+      const key = keys.node(node);
+      const report = keys.report(node);
+      const outcome = await this.#kv.commit({
+        checks: [
+          { key: report, version: stored?.version ?? null },
+          ...(joinToken === undefined ? [] : [{ key, version }]),
+        ],
+        sets: [
+          { key: report, value },
+          ...(joinToken === undefined ? [] : [{ key, value: record }]),
+        ],
+        deletes: joinToken === undefined ? [] : [keys.token(joinToken)],
+      });
+      if (outcome === "committed") return { record, isSetBack };
+      if (outcome === "unknown") throw uncertain("the report was kept");
+    }
+    throw new Problem("kv-unavailable", `Node ${node} reports too fast`);
   }
 
   /**

@@ -305,8 +305,13 @@ export class StoredLog implements ChangeLog {
   }
 
   /** @inheritdoc */
-  digests(): Promise<Uint32Array> {
-    return this.#parts.pump.digests();
+  async digests(): Promise<Uint32Array> {
+    return (await this.#parts.pump.digests()).digests;
+  }
+
+  /** @inheritdoc */
+  async presentDigests(): Promise<Uint32Array> {
+    return (await this.#parts.pump.digests()).present;
   }
 
   /** @inheritdoc */

@@ -62,6 +62,8 @@ function mix(value: number): number {
 export class DigestTable {
   /** One number per bucket. */
   readonly sums = new Uint32Array(BUCKET_COUNT);
+  /** The same over present files alone. */
+  readonly presentSums = new Uint32Array(BUCKET_COUNT);
   /** Present files among the rows scanned. */
   present = 0;
   /** Rows up to this ID are counted; `undefined` is all of them. */
@@ -99,21 +101,29 @@ export class DigestTable {
   #add(row: DigestedRow, sign: 1 | -1): void {
     const bucket = bucketOf(row.id);
     // Arithmetic modulo 2^32 by the array.
-    this.sums[bucket] = (this.sums[bucket] ?? 0) + sign * digestOf(row);
-    if (row.tombstone === 0) this.present += sign;
+    const change = sign * digestOf(row);
+    this.sums[bucket] = (this.sums[bucket] ?? 0) + change;
+    if (row.tombstone !== 0) return;
+    this.presentSums[bucket] = (this.presentSums[bucket] ?? 0) + change;
+    this.present += sign;
   }
 
   /** As text, for a clean stop. */
   save(): string | undefined {
     if (!this.isComplete) return undefined;
-    return JSON.stringify({ present: this.present, sums: [...this.sums] });
+    const { present, sums, presentSums } = this;
+    const lists = { sums: [...sums], presentSums: [...presentSums] };
+    return JSON.stringify({ present, ...lists });
   }
 
   /** What a clean stop saved. */
   restore(text: string): void {
-    const { present, sums } = JSON.parse(text);
-    if (!Array.isArray(sums) || sums.length !== BUCKET_COUNT) return;
+    const { present, sums, presentSums } = JSON.parse(text);
+    for (const list of [sums, presentSums]) {
+      if (!Array.isArray(list) || list.length !== BUCKET_COUNT) return;
+    }
     this.sums.set(sums);
+    this.presentSums.set(presentSums);
     this.present = Number(present);
     this.#cursor = undefined;
   }

@@ -218,10 +218,12 @@ export class Pump {
     this.#waiting = [];
   }
 
-  /** The digests of all buckets. */
-  async digests(): Promise<Uint32Array> {
+  /** The digests of all buckets; of present files alone, too. */
+  async digests(): Promise<
+    { readonly digests: Uint32Array; readonly present: Uint32Array }
+  > {
     const answer = await this.#ask((request) => ({ kind: "digests", request }));
-    if (answer.kind === "digests") return answer.digests;
+    if (answer.kind === "digests") return answer;
     throw closed(this.#failure ?? "the worker stopped");
   }
 

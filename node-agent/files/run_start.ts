@@ -20,7 +20,26 @@ export interface RunStart {
   readonly incarnation: number;
   /** Digests that a clean end saved. */
   readonly digests: string | undefined;
+  /** This start, and those before it. */
+  readonly run: RunIdentity;
 }
+
+/**
+ * Which starts led to this state of the database. A tracker that heard of
+ * another one since knows that the database was set back to an older copy.
+ */
+export interface RunIdentity {
+  /** Made anew with every start. */
+  readonly id: string;
+  /** The last start that a tracker heard of, and all starts since. */
+  readonly former: readonly string[];
+}
+
+/** Key of the starts in the state table. */
+export const RUNS_KEY = "runs";
+
+/** Starts without a tracker that are remembered. */
+const FORMER_RUNS_MAX = 31;
 
 /**
  * Begin a run; durable when it returns.
@@ -31,7 +50,7 @@ export function beginRun(
   statements: WriteStatements,
   options: WorkerOptions,
 ): RunStart {
-  const { node, group, newStore, newIncarnation } = options;
+  const { node, group, newStore, newIncarnation, newRun } = options;
   const get = (key: string) => statements.state.get({ key })?.value;
   const put = (key: string, value: string | number) =>
     statements.putState.run({ key, value: String(value) });
@@ -51,14 +70,24 @@ export function beginRun(
     }
   }
   const last = Number(get("incarnation"));
-  const next = get("clean") === "1" ? last : last + 1;
+  const next = get("clean") === "1" ? last : last + options.incarnationStep;
   const incarnation = store === undefined ? newIncarnation : next;
   const digests = get("digests");
   put("incarnation", incarnation);
   put("clean", 0);
+  const former = formerRuns(get(RUNS_KEY));
+  put(RUNS_KEY, JSON.stringify([...former, newRun]));
   statements.dropState.run({ key: "digests" });
   statements.commit();
-  return { store: store ?? newStore, incarnation, digests };
+  const run = { id: newRun, former };
+  return { store: store ?? newStore, incarnation, digests, run };
+}
+
+/** The first is the one that a tracker heard of: it is never dropped. */
+function formerRuns(saved: string | undefined): string[] {
+  const runs: unknown = JSON.parse(saved ?? "[]");
+  const known = Array.isArray(runs) ? runs.map(String) : [];
+  return [...known.slice(0, 1), ...known.slice(1).slice(1 - FORMER_RUNS_MAX)];
 }
 
 /** Staging files that no record names are of nobody. */

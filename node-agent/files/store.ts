@@ -4,7 +4,7 @@
  * @module
  */
 
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import { FLUSH_DELAY_MS, type NodeId } from "@kedge/schema";
 import type { Reserve } from "@kedge/schema/config/units";
 import type { Clock, Log } from "../ports.ts";
@@ -23,17 +23,24 @@ import { Reader } from "./reader.ts";
 import { RowCache } from "./row_cache.ts";
 import { type PathOpened, PathOpener } from "./path_opener.ts";
 import { Refills } from "./refills.ts";
+import { type RunIdentity, RUNS_KEY } from "./run_start.ts";
 import { Scrubber, type ScrubOptions } from "./scrubber.ts";
 import { Stager } from "./stager.ts";
 import { ReadStatements } from "./statements.ts";
 import { StorePaths } from "./store_paths.ts";
 
-/** Age at which a file is flushed and its copy in the database dropped. */
-const SETTLE_DELAY_MS = 30_000;
+/**
+ * Age at which a file is flushed and its copy in the database dropped. Linux
+ * writes files back by itself after 30 to 35 s, and ext4 commits 5 s later: from
+ * then on a flush finds nothing to write and costs half.
+ */
+const SETTLE_DELAY_MS = 45_000;
 /** Space kept back for deletes. Source: promises.md F14. */
 const RESERVE_FILE_BYTES = 64 << 20;
 /** WAL bytes, roughly, after which it is moved into the database. */
 const CHECKPOINT_BYTES = 16 << 20;
+/** Largest step to the next incarnation; see `ChangeLog.incarnation`. */
+const INCARNATION_STEP_MAX = 2 ** 20;
 /** Rows of the index kept in memory. */
 const ROWS_KEPT = 20_000;
 
@@ -88,6 +95,10 @@ export interface Store {
    * @throws {Problem} `invalid-request`, or `read-only` when it still fails.
    */
   openPath(pathIndex: number): Promise<PathOpened>;
+  /** This start, and those before it. */
+  readonly run: RunIdentity;
+  /** A tracker heard of this start: those before are not needed any more. */
+  runHeard(): Promise<void>;
   /** Stop. Only after a clean stop does the log go on under its number. */
   close(options: { readonly clean: boolean }): Promise<void>;
 }
@@ -129,6 +140,9 @@ async function openLocked(
     newStore: options.newStore ?? randomUUID(),
     // Unlike any number of a lost database of this node, or nearly so.
     newIncarnation: Math.max(1, Math.floor(clock.wallMs())),
+    // Nor like one of a later state that the database was set back from.
+    incarnationStep: randomInt(1, INCARNATION_STEP_MAX),
+    newRun: randomUUID(),
     settleDelayMs: options.settleDelayMs ?? SETTLE_DELAY_MS,
     flushDelayMs: FLUSH_DELAY_MS,
     keyLifeMs: KEY_LIFE_MS,
@@ -201,6 +215,15 @@ async function openLocked(
     files,
     log: changes,
     settle: (minAgeMs) => pump.settle(minAgeMs),
+    run: opened.run,
+    async runHeard() {
+      const value = JSON.stringify([opened.run.id]);
+      await pump.store(
+        () => ({ kind: "state", key: RUNS_KEY, value }),
+        [],
+        false,
+      );
+    },
     scrubber: (how) => new Scrubber({ ...parts, log }, how),
     openPath: (pathIndex) => opener.open(pathIndex),
     async close({ clean }) {

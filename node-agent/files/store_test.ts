@@ -165,6 +165,30 @@ Deno.test("a deleted file is gone from the disk and stays a tombstone", () =>
     assert.equal(store.store.files.fileCount(), 0);
   }));
 
+Deno.test("a start knows the starts before it, back to one that was heard of", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-store-" });
+  const start = async (isHeard: boolean) => {
+    const { store } = await TestStore.open(dir);
+    if (isHeard) await store.runHeard();
+    await store.close({ clean: true });
+    return store.run;
+  };
+  try {
+    const first = await start(true);
+    assert.deepEqual(first.former, []);
+    const second = await start(false);
+    assert.deepEqual(second.former, [first.id]);
+    const third = await start(true);
+    assert.deepEqual(third.former, [first.id, second.id]);
+    for (let i = 0; i < 32; i++) await start(false);
+    const last = await start(false);
+    assert.equal(last.former[0], third.id);
+    assert.equal(last.former.length, 31);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 Deno.test("after a clean stop the log goes on, after another it is new", async () => {
   const dir = await Deno.makeTempDir({ prefix: "kedge-store-" });
   try {
@@ -184,13 +208,14 @@ Deno.test("after a clean stop the log goes on, after another it is new", async (
     const after = await store.store.log.digests();
     await store.close(false);
     store = await TestStore.open(dir);
-    assert.equal(store.store.log.incarnation, incarnation + 1);
+    const next = store.store.log.incarnation;
+    assert(next > incarnation);
     assert.equal(store.store.log.head(), 0);
     assert.deepEqual(await store.store.log.digests(), after);
     await store.upload(someBytes(8));
     assert.deepEqual(store.store.log.incarnations(), [
       { incarnation, lastSequence: 2 },
-      { incarnation: incarnation + 1, lastSequence: 1 },
+      { incarnation: next, lastSequence: 1 },
     ]);
     await store.close();
   } finally {

@@ -72,7 +72,7 @@ class StoreWorker {
     this.#reserve = new Reserve(this.#layout.reserve, options.reserveFileBytes);
     this.#database = openForWriting(this.#layout.database);
     this.#statements = new WriteStatements(this.#database);
-    const { store, incarnation, digests } = beginRun(
+    const { store, incarnation, digests, run } = beginRun(
       this.#statements,
       options,
     );
@@ -110,7 +110,8 @@ class StoreWorker {
     const { present } = this.#digests;
     const { tombstones } = this.#committer;
     const paths = this.#paths;
-    this.opened = { store, incarnation, head, present, tombstones, paths };
+    const counts = { present, tombstones };
+    this.opened = { store, incarnation, run, head, ...counts, paths };
     this.#settleTimer = setInterval(
       () => void this.#idle(),
       Math.max(10, options.settleDelayMs / 10),
@@ -302,7 +303,9 @@ class StoreWorker {
       setTimeout(() => this.digests(request), 0);
       return;
     }
-    say({ kind: "digests", request, digests: this.#digests.sums.slice() });
+    const { sums, presentSums } = this.#digests;
+    const present = presentSums.slice();
+    say({ kind: "digests", request, digests: sums.slice(), present });
   }
 
   /** Settle everything older than this now. */

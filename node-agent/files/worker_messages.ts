@@ -12,6 +12,7 @@ import type { ProblemSlug, StorePathReport } from "@kedge/schema";
 import type { Applied } from "../ports.ts";
 import type { Step } from "./merge_core.ts";
 import type { PackedOp } from "./op_codec.ts";
+import type { RunIdentity } from "./run_start.ts";
 
 /** What the worker is started with. */
 export interface WorkerOptions {
@@ -22,6 +23,10 @@ export interface WorkerOptions {
   /** Identity and first incarnation for a new database. */
   readonly newStore: string;
   readonly newIncarnation: number;
+  /** What an unclean stop adds to the incarnation; random, from 1. */
+  readonly incarnationStep: number;
+  /** Identity of this start. */
+  readonly newRun: string;
   /** Age after which a file is flushed and its copy dropped, in ms. */
   readonly settleDelayMs: number;
   /** How long an undurable commit may wait for its flush, in ms. */
@@ -151,6 +156,8 @@ export interface Opened {
   readonly store: string;
   readonly incarnation: number;
   readonly head: number;
+  /** This start, and those before it. */
+  readonly run: RunIdentity;
   /** Present files by the index, as far as they are counted. */
   readonly present: number;
   /** Tombstones that may be forgotten one day. */
@@ -185,6 +192,8 @@ export type FromWorker =
     readonly kind: "digests";
     readonly request: number;
     readonly digests: Uint32Array;
+    /** The same over present files alone. */
+    readonly present: Uint32Array;
   }
   /** Something happened to a disk. */
   | {

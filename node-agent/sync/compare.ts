@@ -31,6 +31,8 @@ export interface CompareProgress {
   readonly takenFiles: number;
   readonly takenBytes: number;
   readonly givenFiles: number;
+  /** Taken per second since it began, in bytes. */
+  readonly bytesPerS: number;
   /** Seconds left; `undefined` when it cannot be told yet. */
   readonly etaS: number | undefined;
 }
@@ -109,6 +111,7 @@ export class Comparer {
       takenFiles: 0,
       takenBytes: 0,
       givenFiles: 0,
+      bytesPerS: 0,
       etaS: undefined,
     };
     let take: FileEntry[] = [];
@@ -226,10 +229,12 @@ export class Comparer {
   #took(files: number, bytes: number): void {
     const progress = this.#progress;
     if (progress === undefined) return;
+    const takenBytes = progress.takenBytes + bytes;
     this.#progress = {
       ...progress,
       takenFiles: progress.takenFiles + files,
-      takenBytes: progress.takenBytes + bytes,
+      takenBytes,
+      bytesPerS: Math.round(takenBytes / Math.max(0.1, this.#spentS)),
     };
   }
 
@@ -237,10 +242,14 @@ export class Comparer {
     const progress = this.#progress;
     if (progress === undefined) return;
     const bucketsDone = progress.bucketsDone + 1;
-    const spentS = (this.#options.clock.monotonicMs() - this.#startedMs) / 1000;
     const left = progress.bucketsTotal - bucketsDone;
-    const etaS = Math.ceil(spentS / bucketsDone * left);
+    const etaS = Math.ceil(this.#spentS / bucketsDone * left);
     this.#progress = { ...progress, bucketsDone, etaS };
+  }
+
+  /** Since the comparison began, in seconds. */
+  get #spentS(): number {
+    return (this.#options.clock.monotonicMs() - this.#startedMs) / 1000;
   }
 }
 

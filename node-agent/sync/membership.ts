@@ -4,8 +4,14 @@
  * @module
  */
 
-import type { GroupRegister, Heartbeat, HeartbeatReply } from "@kedge/schema";
-import type { NodeId } from "@kedge/schema";
+import type {
+  GroupRegister,
+  Heartbeat,
+  HeartbeatReply,
+  NodeId,
+  ReplicationReport,
+  RootHash,
+} from "@kedge/schema";
 import { lostDatabaseText } from "./alarm_texts.ts";
 import type { Alarms } from "./alarms.ts";
 import type { PromptEffect } from "./core_loop.ts";
@@ -13,6 +19,7 @@ import { GroupView } from "./group_view.ts";
 import { Heartbeats } from "./heartbeat.ts";
 import type { ReplicaInput } from "./replica_messages.ts";
 import type { ReplicatorOptions } from "./replicator_options.ts";
+import { newestPositions } from "./root_hash.ts";
 
 /** What {@linkcode Membership} has to know of the rest. */
 export interface MembershipContext {
@@ -21,6 +28,10 @@ export interface MembershipContext {
   register(): GroupRegister | undefined;
   /** Tell the core. */
   input(input: ReplicaInput): void;
+  /** How replication goes. */
+  replication(): ReplicationReport;
+  /** All files as one number. */
+  root(): RootHash | undefined;
   /** Other peers, or other addresses of peers. */
   peersChanged(): void;
 }
@@ -32,6 +43,7 @@ export class Membership {
   readonly #options: ReplicatorOptions;
   readonly #context: MembershipContext;
   readonly #heartbeats: Heartbeats;
+  #wasHeard = false;
 
   /** Nothing is asked yet. */
   constructor(options: ReplicatorOptions, context: MembershipContext) {
@@ -71,6 +83,21 @@ export class Membership {
   /** Report as soon as possible, and learn what there is to learn. */
   soon(): void {
     this.#heartbeats.soon();
+  }
+
+  /** A tracker knows whether this is the state that ran last. */
+  #judged(isSetBack: boolean): void {
+    const { run, mayHaveLost, logger } = this.#options;
+    if (isSetBack && !mayHaveLost) return run?.setBack();
+    this.#context.input({ kind: "vouched" });
+    if (this.#wasHeard) return;
+    this.#wasHeard = true;
+    run?.heard().catch((error) => {
+      this.#wasHeard = false;
+      logger.warn("cannot note that a tracker heard of this start", {
+        why: String(error),
+      });
+    });
   }
 
   /** Report no more. */
@@ -130,12 +157,23 @@ export class Membership {
       ...facts.alarms,
       ...this.#context.alarms.current(),
     ];
+    const { run, mayHaveLost } = this.#options;
+    const root = this.#context.root();
     return {
       ...facts,
       alarms: alarms.slice(0, 32),
       store: log.store,
+      ...(run === undefined ? {} : {
+        run: {
+          id: run.id,
+          former: [...run.former],
+          isChecking: mayHaveLost,
+        },
+      }),
+      ...(root === undefined ? {} : { root }),
+      replication: this.#context.replication(),
       head: { origin: node, incarnation, sequence: log.head() },
-      positions: log.positions().slice(-256),
+      positions: newestPositions(log).filter(({ origin }) => origin !== node),
       epoch: register?.epoch ?? 0,
       gen: register?.gen ?? null,
     };
@@ -153,6 +191,7 @@ export class Membership {
     this.view.replied(reply);
     this.#options.onReply?.(reply);
     input({ kind: "register", register, askedUnder: asked.epoch });
+    this.#judged(reply.isSetBack === true);
     this.confirmed("tracker", register.epoch, asked.atMs);
     peersChanged();
   }

@@ -23,6 +23,8 @@ export interface MembershipParts {
   readonly rules: SafetyRules;
   /** Records may have been lost before this start. */
   readonly isSuspect: boolean;
+  /** Our database may be an older copy, until somebody vouches for it. */
+  readonly mayBeOld: boolean;
 }
 
 /** What to do next. */
@@ -38,6 +40,9 @@ const NOTHING: MembershipStep = { effects: [], grows: false };
 export class Membership {
   readonly #parts: MembershipParts;
   #suspicion: Suspicion;
+  #mayBeOld: boolean;
+  /** No tracker can be asked: the others must vouch for us. */
+  #isAlone = false;
   #comparing: { readonly node: NodeId; readonly epoch: number } | undefined;
   #comparedEpoch = 0;
   /** 0 until this node was taken out for the first time in this life. */
@@ -48,6 +53,7 @@ export class Membership {
   constructor(parts: MembershipParts) {
     this.#parts = parts;
     this.#suspicion = parts.isSuspect ? { untilMs: undefined } : undefined;
+    this.#mayBeOld = parts.mayBeOld;
   }
 
   /** That records may be missing here, until joining has proven otherwise. */
@@ -58,6 +64,21 @@ export class Membership {
   /** Whether records may be missing here. */
   get isSuspect(): boolean {
     return this.#suspicion !== undefined;
+  }
+
+  /** Whether this may be an older copy of our database. */
+  get mayBeOld(): boolean {
+    return this.#mayBeOld;
+  }
+
+  /** A tracker knows this as the state that ran last. */
+  vouched(): void {
+    this.#mayBeOld = false;
+  }
+
+  /** Trackers can be reached, or cannot. */
+  trackerSeen(isReachable: boolean): void {
+    this.#isAlone = !isReachable;
   }
 
   /** The node acts under another register now. */
@@ -146,6 +167,7 @@ export class Membership {
       return this.#compare(behind.node, register, nowMs);
     }
     if (isInSync(register, this.#parts.node)) {
+      if (this.#mayBeOld) return this.#askOthers(register, nowMs);
       return this.isSuspect
         ? this.#recover(register, nowMs)
         : this.#keepEqual(register, nowMs);
@@ -164,6 +186,7 @@ export class Membership {
     const alone = register.insync.length === 1 && untilMs !== undefined &&
       nowMs >= untilMs;
     if (joined || alone) this.#suspicion = undefined;
+    if (joined) this.#mayBeOld = false;
   }
 
   #join(register: GroupRegister, nowMs: number): MembershipStep {
@@ -204,6 +227,26 @@ export class Membership {
     if (this.#comparing !== undefined) return NOTHING;
     const peer = peers.notCompared(nowMs);
     if (peer === "none-left") this.#suspicion = { untilMs: nowMs };
+    else if (peer !== undefined) {
+      return this.#compare(peer.node, register, nowMs);
+    }
+    return NOTHING;
+  }
+
+  /**
+   * Without a tracker, who is in sync knows whether we are: everything that was
+   * acknowledged is with each of them, so equal to all of them is up to date.
+   * The last one in sync asks all members; the only member asks nobody.
+   */
+  #askOthers(register: GroupRegister, nowMs: number): MembershipStep {
+    if (!this.#isAlone || this.#comparing !== undefined) return NOTHING;
+    const isLast = register.insync.length === 1;
+    const peer = this.#parts.peers.notCompared(nowMs, {
+      isMeant: (other) => isLast || isInSync(register, other),
+      steadyMs: 0,
+      againMs: Infinity,
+    });
+    if (peer === "none-left") this.#mayBeOld = false;
     else if (peer !== undefined) {
       return this.#compare(peer.node, register, nowMs);
     }

@@ -96,6 +96,7 @@ export class ReplicaCore {
       settings: this.#settings,
       rules: this.#rules,
       isSuspect: start.mayHaveLost && this.#rules.suspectLeaves,
+      mayBeOld: start.mayBeOld ?? false,
     });
     if (this.#register !== undefined) {
       this.#peers.adopt(this.#register);
@@ -127,7 +128,13 @@ export class ReplicaCore {
   isWhole(): boolean {
     const register = this.#register;
     return register !== undefined && isInSync(register, this.node) &&
-      !this.#storeDiffers(register) && !this.#membership.isSuspect;
+      !this.#storeDiffers(register) && !this.#membership.isSuspect &&
+      !this.#membership.mayBeOld;
+  }
+
+  /** Nobody has vouched for our database yet: it may be an older copy. */
+  get mayBeOld(): boolean {
+    return this.#membership.mayBeOld;
   }
 
   /**
@@ -156,6 +163,13 @@ export class ReplicaCore {
     }
     if (this.#membership.isSuspect) {
       return refuse("not-in-sync", "this node checks what it lost");
+    }
+    if (this.#membership.mayBeOld) {
+      return refuse(
+        "not-in-sync",
+        "nobody could say that this is its newest " +
+          "data: no tracker and not all nodes in sync answered since its start",
+      );
     }
     if (this.#commits.size >= this.#settings.pendingMax) {
       return refuse("busy", "too many changes wait for their answer");
@@ -195,8 +209,12 @@ export class ReplicaCore {
       case "compared":
         this.#membership.compared(input, this.#register);
         return this.#act();
+      case "vouched":
+        this.#membership.vouched();
+        return this.#act();
       case "tracker":
         if (input.reachable) this.#requests.hurry();
+        this.#membership.trackerSeen(input.reachable);
         return this.#act();
       case "tick":
         return this.#onTick(input.nowMs);
@@ -479,7 +497,10 @@ export class ReplicaCore {
       cannotStore: this.#readOnly !== undefined,
       filesLost: this.#filesLost !== undefined,
       another: this.#peers.hasAnother(),
-      late: this.#peers.late(this.#lateTerms()),
+      // Who may be out of date itself takes nobody out.
+      late: this.#membership.mayBeOld
+        ? undefined
+        : this.#peers.late(this.#lateTerms()),
       nowMs: this.#nowMs,
       rules: this.#rules,
     });
@@ -529,7 +550,8 @@ export class ReplicaCore {
   #joinTerms() {
     const register = this.#register;
     const willing = register !== undefined && isInSync(register, this.node) &&
-      !this.#membership.isSuspect && this.#frozen === undefined;
+      !this.#membership.isSuspect && !this.#membership.mayBeOld &&
+      this.#frozen === undefined;
     return {
       ...this.#lateTerms(),
       willing,

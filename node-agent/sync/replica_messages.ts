@@ -51,6 +51,8 @@ export type ReplicaInput =
   }
   /** An operator accepts this register after the KV was restored. */
   | { readonly kind: "confirm"; readonly register: GroupRegister }
+  /** A tracker says that this is the state that ran last. */
+  | { readonly kind: "vouched" }
   /** The tracker could not be asked, or answered again. */
   | { readonly kind: "tracker"; readonly reachable: boolean }
   /** A client's change wants to be committed. `op` is the caller's number. */

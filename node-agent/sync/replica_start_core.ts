@@ -57,6 +57,11 @@ export interface ReplicaStart {
    * nothing that was written. When unknown, true.
    */
   readonly mayHaveLost: boolean;
+  /**
+   * The database may be an older copy than the one that ran last, until a
+   * tracker or the others vouch for it (`docs/replication.md`).
+   */
+  readonly mayBeOld?: boolean;
   /** What differs from {@linkcode REPLICA_SETTINGS}. */
   readonly settings?: Partial<ReplicaSettings>;
   /** Only for tests that take a rule away. */

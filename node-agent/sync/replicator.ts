@@ -58,6 +58,8 @@ import type {
 } from "./replicator_options.ts";
 import { statusOf } from "./replicator_status.ts";
 import { Repairer } from "./repairer.ts";
+import { AppliedRate, replicationReport } from "./replication_report.ts";
+import { RootHashes } from "./root_hash.ts";
 import { Sessions } from "./sessions.ts";
 import { Tombstones } from "./tombstones.ts";
 import { Transfers } from "./transfers.ts";
@@ -66,6 +68,8 @@ import { Transfers } from "./transfers.ts";
 const TICK_MS = 100;
 /** Pause between two looks at the disks, in milliseconds. */
 const DISKS_MS = 1000;
+/** Pause between two looks whether somebody vouched for us, in ms. */
+const VOUCH_LOOK_MS = 20;
 /** An event loop that stood still for longer than this is an alarm, in ms. */
 const LAG_ALARM_MS = 500;
 
@@ -75,6 +79,8 @@ export class GroupReplicator implements Replicator {
   readonly #membership: Membership;
   readonly #alarms: Alarms;
   readonly #lag = new LoopLag(TICK_MS);
+  readonly #applied: AppliedRate;
+  readonly #roots: RootHashes;
   readonly #core: ReplicaCore;
   readonly #loop: CoreLoop;
   readonly #recent: RecentRecords;
@@ -102,6 +108,8 @@ export class GroupReplicator implements Replicator {
     };
     this.#options = options;
     this.#alarms = new Alarms(clock, logger);
+    this.#applied = new AppliedRate(clock);
+    this.#roots = new RootHashes(log, clock);
     this.#recent = new RecentRecords(log.head());
     this.#core = new ReplicaCore({
       node,
@@ -110,6 +118,7 @@ export class GroupReplicator implements Replicator {
       register: log.register(),
       head: log.head(),
       mayHaveLost: options.mayHaveLost,
+      mayBeOld: options.run !== undefined && !options.mayHaveLost,
       ...(options.settings === undefined ? {} : { settings: options.settings }),
     });
     this.#loop = this.#makeLoop();
@@ -117,6 +126,8 @@ export class GroupReplicator implements Replicator {
       alarms: this.#alarms,
       register: () => this.#core.register,
       input: (input) => this.#loop.input(input),
+      replication: () => replicationReport(this.status()),
+      root: () => this.#roots.current,
       peersChanged: () => this.#links.setPeers(this.#view.reachable),
     });
     this.#commits = new Commits({
@@ -203,11 +214,26 @@ export class GroupReplicator implements Replicator {
       pending: this.#commits.size,
       readOnly: this.#whyReadOnly(),
       catchUp: this.#transfers.progress ?? null,
+      appliedPerS: this.#appliedPerS(),
+      root: this.#roots.current ?? null,
       tombstones: this.#tombstones.status(),
       trackerFailure: this.#membership.trackerFailure,
       loopLagMs: this.#lag.peakMs,
       alarms: this.#alarms.current(),
     });
+  }
+
+  /**
+   * Resolve once somebody has vouched for our data, or after `patienceMs`: until
+   * then everybody would be refused.
+   */
+  async untilVouched(patienceMs: number): Promise<void> {
+    const { clock } = this.#options;
+    const untilMs = clock.monotonicMs() + patienceMs;
+    while (this.#core.mayBeOld && this.#stopped === undefined) {
+      if (clock.monotonicMs() >= untilMs) return;
+      await new Promise((resolve) => setTimeout(resolve, VOUCH_LOOK_MS));
+    }
   }
 
   register(): GroupRegister {
@@ -405,6 +431,7 @@ export class GroupReplicator implements Replicator {
     this.#transfers.tick(nowMs);
     if (this.#core.register !== undefined) this.#repairer.tick(nowMs);
     this.#tombstones.tick(nowMs);
+    this.#roots.tick(nowMs);
     this.#cutter.tick(nowMs);
     if (nowMs >= this.#disksDueMs) this.#lookAtDisks();
     this.#loop.input({ kind: "tick", nowMs });
@@ -427,12 +454,21 @@ export class GroupReplicator implements Replicator {
       register,
       node: this.#options.node,
       required: this.#core.requiredPeers(),
-      isWhole: this.#core.isWhole(),
+      isWhole: this.#core.isWhole() || this.#servesAnyway(),
       nowMs: this.#options.clock.monotonicMs(),
       ...this.#view.confirmations,
       leaseMs: READ_LEASE_MS,
       isolatedReads: this.#options.isolatedReads ?? "refuse",
     });
+  }
+
+  /** An operator prefers what may be old to nothing. */
+  #servesAnyway(): boolean {
+    return this.#core.mayBeOld && this.#options.isolatedReads === "serve";
+  }
+
+  #appliedPerS(): number {
+    return this.#applied.look(this.#options.log.positions());
   }
 
   #whyReadOnly(): string | null {

@@ -11,6 +11,7 @@ import type {
   HeartbeatReply,
   NodeId,
   PeerAddress,
+  RootHash,
 } from "@kedge/schema";
 import type {
   ChangeLog,
@@ -28,8 +29,30 @@ import type { TombstoneStatus } from "./tombstones.ts";
 /** What a heartbeat says that the replicator does not know itself. */
 export type NodeReportFacts = Omit<
   Heartbeat,
-  "store" | "head" | "positions" | "epoch" | "gen"
+  | "store"
+  | "run"
+  | "head"
+  | "positions"
+  | "root"
+  | "replication"
+  | "epoch"
+  | "gen"
 >;
+
+/** Which starts led to the state of our database. */
+export interface RunOfStore {
+  /** Identity of this start. */
+  readonly id: string;
+  /** The last start that a tracker heard of, and all since. */
+  readonly former: readonly string[];
+  /** A tracker heard of this one. */
+  heard(): Promise<void>;
+  /**
+   * A tracker heard of a later state than ours: our database is an older copy.
+   * Start again as one that may have lost records.
+   */
+  setBack(): void;
+}
 
 /** See `GroupReplicator`. */
 export interface ReplicatorOptions {
@@ -50,6 +73,8 @@ export interface ReplicatorOptions {
    * not clean and the machine has restarted since. When unknown, true.
    */
   readonly mayHaveLost: boolean;
+  /** Without it, nobody has to vouch for our database. For tests. */
+  readonly run?: RunOfStore | undefined;
   /** Answer to the join, when this is the first start. */
   readonly firstReply?: HeartbeatReply | undefined;
   /** What a tracker said in an earlier life: peers and keys, no register. */
@@ -111,6 +136,12 @@ export interface ReplicatorStatus {
   readonly peers: readonly PeerStatus[];
   /** The comparison that runs now. */
   readonly catchUp: CompareProgress | null;
+  /** Nobody has vouched for our database since the start. */
+  readonly mayBeOld: boolean;
+  /** Changes of others that were stored here lately, per second. */
+  readonly appliedPerS: number;
+  /** All of our files as one number; `null` while they are counted. */
+  readonly root: RootHash | null;
   /** Deleted files that are remembered. */
   readonly tombstones: TombstoneStatus;
   /** Why trackers cannot be reached; "" when they can. */

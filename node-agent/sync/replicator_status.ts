@@ -23,6 +23,8 @@ export interface StatusParts extends
     | "pending"
     | "readOnly"
     | "catchUp"
+    | "appliedPerS"
+    | "root"
     | "tombstones"
     | "trackerFailure"
     | "loopLagMs"
@@ -54,6 +56,9 @@ export function statusOf(parts: StatusParts): ReplicatorStatus {
     pending: parts.pending,
     peers: others.map((peer) => peerStatus(peer, parts)),
     catchUp: parts.catchUp,
+    mayBeOld: core.mayBeOld,
+    appliedPerS: parts.appliedPerS,
+    root: parts.root,
     tombstones: parts.tombstones,
     trackerFailure: parts.trackerFailure,
     loopLagMs: parts.loopLagMs,

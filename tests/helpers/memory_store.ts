@@ -314,8 +314,17 @@ export class MemoryStore implements LocalFiles, ChangeLog {
   }
 
   digests(): Promise<Uint32Array> {
+    return this.#digestsOf(() => true);
+  }
+
+  presentDigests(): Promise<Uint32Array> {
+    return this.#digestsOf(({ state }) => state === "present");
+  }
+
+  #digestsOf(isMeant: (entry: FileEntry) => boolean): Promise<Uint32Array> {
     const digests = new Uint32Array(BUCKETS);
     for (const { entry } of this.#files.values()) {
+      if (!isMeant(entry)) continue;
       const { id, state, epoch, version } = entry;
       const line = `${id} ${state} ${epoch} ${version}`;
       const bucket = bucketOf(id);
