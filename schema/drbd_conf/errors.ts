@@ -57,6 +57,10 @@ export type WarningCode =
   | "section-order"
   /** A name that nothing has. */
   | "unknown-name"
+  /** A disk that two volumes use. */
+  | "shared-disk"
+  /** A name that means something else in commands. */
+  | "reserved-name"
   /** A resource that cannot replicate as it is written. */
   | "incomplete";
 

@@ -29,10 +29,16 @@ export const FILE_CHARS_MAX = 1 << 20;
 export const FILES_MAX = 1024;
 
 /** Most resources of one configuration. */
-export const RESOURCES_MAX = 4096;
+export const RESOURCES_MAX = 2048;
 
 /** Most hosts of one resource. */
 export const HOSTS_MAX = 64;
+
+/** Most volumes of one resource or host. */
+export const VOLUMES_MAX = 1024;
+
+/** Most `connection` and `connection-mesh` sections of one resource. */
+export const CONNECTIONS_MAX = 2048;
 
 /** Most warnings that are kept; more of them help nobody. */
 export const WARNINGS_MAX = 1000;

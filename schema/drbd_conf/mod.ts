@@ -30,3 +30,4 @@ export {
   resourcesOn,
 } from "./resolve.ts";
 export * from "./resource.ts";
+export { addressText, printDrbdConf, type PrintOptions } from "./print.ts";

@@ -12,7 +12,7 @@ import type {
 } from "./ast.ts";
 import { refusal, unexpected } from "./errors.ts";
 import type { Token } from "./lexer.ts";
-import { HOSTS_MAX, NODE_ID_MAX } from "./limits.ts";
+import { HOSTS_MAX, NODE_ID_MAX, VOLUMES_MAX } from "./limits.ts";
 import { readAddress } from "./parse_address.ts";
 import { readOptions } from "./parse_options.ts";
 import {
@@ -130,6 +130,9 @@ function readStatement(
   }
   switch (word) {
     case "volume":
+      if (target.host.volumes.length >= VOLUMES_MAX) {
+        throw refusal(token, "too many volumes");
+      }
       target.host.volumes.push(readVolume(context, token, target));
       return;
     case "address":

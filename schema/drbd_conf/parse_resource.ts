@@ -16,7 +16,7 @@ import type {
 } from "./ast.ts";
 import { refusal, unexpected } from "./errors.ts";
 import type { Token } from "./lexer.ts";
-import { HOSTS_MAX } from "./limits.ts";
+import { CONNECTIONS_MAX, HOSTS_MAX, VOLUMES_MAX } from "./limits.ts";
 import type { SectionName } from "./options/aliases.ts";
 import { PROXY_OPTIONS } from "./options/global.ts";
 import { NET_OPTIONS } from "./options/net.ts";
@@ -188,26 +188,37 @@ function readOwnStatement(
     case "on":
     case "floating":
     case "stacked-on-top-of":
-      if (draft.hosts.length >= HOSTS_MAX) {
-        throw refusal(token, "too many hosts");
-      }
+      refuseMore(token, draft.hosts, HOSTS_MAX);
       draft.hosts.push(readHost(context, token, uses));
       return;
     case "volume":
+      refuseMore(token, draft.volumes, VOLUMES_MAX);
       draft.volumes.push(readVolume(context, token, { uses, path }));
       return;
     case "connection":
+      refuseMore(token, draft.connections, CONNECTIONS_MAX);
       draft.connections.push(readConnection(context, token));
       return;
     case "connection-mesh":
+      refuseMore(token, draft.meshes, CONNECTIONS_MAX);
       draft.meshes.push(readMesh(context, token));
       return;
     case "ignore-on":
+      refuseMore(token, draft.ignoredOn, HOSTS_MAX);
       draft.ignoredOn.push(expectText(context, "host name").text);
       expectMark(context, ";");
       return;
   }
   throw unexpected(token, EXPECTED, describe(token));
+}
+
+function refuseMore(
+  token: Token,
+  list: readonly unknown[],
+  max: number,
+): void {
+  if (list.length < max) return;
+  throw refusal(token, `more than ${max} of '${token.text}'`);
 }
 
 function readImplicitVolume(

@@ -4,18 +4,18 @@
  * @module
  */
 
-import { boolean, choice, number, table, text } from "./row.ts";
+import { choice, number, table, text } from "./row.ts";
 
-/** Options of `global { … }`. Timeouts in seconds. */
+/** Options of `global { … }`, as they are printed. Timeouts in seconds. */
 export const GLOBAL_OPTIONS = table(
+  { kind: "flag", name: "disable-ip-verification" },
   number("minor-count", [1, 255, 32]),
   number("dialog-refresh", [0, 600, 1]),
-  { kind: "flag", name: "disable-ip-verification" },
   choice("usage-count", ["ask", "yes", "no"]),
   number("cmd-timeout-short", [0, 900, 5]),
   number("cmd-timeout-medium", [0, 900, 121]),
   number("cmd-timeout-long", [0, 900, 600]),
-  boolean("udev-always-use-vnr", false),
+  { kind: "flag", name: "udev-always-use-vnr" },
 );
 
 /** Options of `proxy { … }` at a resource; Kedge has no such proxy. */
