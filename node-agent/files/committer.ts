@@ -317,7 +317,7 @@ export class Committer {
     this.#setDurable(false);
     statements.begin();
     try {
-      for (const number of numbers) statements.dropUnsettled.run({ number });
+      for (const run of runsOf(numbers)) statements.dropUnsettled.run(run);
       statements.commit();
     } catch (error) {
       if (database.isTransaction) database.exec("ROLLBACK");
@@ -325,6 +325,17 @@ export class Committer {
     }
     this.#hasUnflushed = true;
   }
+}
+
+/** Numbers that follow one another, as runs: one statement for each. */
+function runsOf(numbers: readonly number[]): { from: number; to: number }[] {
+  const runs: { from: number; to: number }[] = [];
+  for (const number of numbers) {
+    const last = runs.at(-1);
+    if (last?.to === number - 1) last.to = number;
+    else runs.push({ from: number, to: number });
+  }
+  return runs;
 }
 
 /**

@@ -116,6 +116,20 @@ export async function flush(path: string): Promise<void> {
   }
 }
 
+/**
+ * Flush the content and length of a file, not its times, for half of what
+ * {@linkcode flush} costs. Only the wait is left to another thread: opening a
+ * file that was written lately is quicker than to hand it over.
+ */
+export async function flushContent(path: string): Promise<void> {
+  const file = Deno.openSync(path);
+  try {
+    await file.syncData();
+  } finally {
+    file.close();
+  }
+}
+
 /** Write a file and bring it and its name to the disk, whole or not at all. */
 export function writeDurableSync(path: string, text: string): void {
   const temporary = `${path}.new`;

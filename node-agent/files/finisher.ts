@@ -16,6 +16,7 @@ import {
   describeError,
   exists,
   flush,
+  flushContent,
   flushSync,
   isFull,
   isMissing,
@@ -33,10 +34,16 @@ export interface FinisherEvents {
   lost(action: Pending): void;
 }
 
+/** An action, and the path of its file. */
+interface Placed {
+  readonly action: Pending;
+  readonly path: string;
+}
+
 /** Actions settled together. */
 const SETTLE_COUNT = 256;
 /** Flushes under way at once: the file system joins them. */
-const FLUSHES_AT_ONCE = 16;
+const FLUSHES_AT_ONCE = 32;
 
 /** Carries out actions. */
 export class Finisher {
@@ -116,8 +123,12 @@ export class Finisher {
     const ready = batch.filter(({ done, pathIndex }) =>
       done && this.#events.mayWrite(pathIndex)
     );
-    const failed = await this.#flushFiles(ready);
-    await this.#flushFolders(ready, failed);
+    const placed = ready.map((action) => ({
+      action,
+      path: this.#layout.file(action.id, action.pathIndex),
+    }));
+    const failed = await this.#flushFiles(placed);
+    await this.#flushFolders(placed, failed);
     const settled = ready.filter(({ pathIndex }) => !failed.has(pathIndex));
     // New actions were added at the end meanwhile.
     this.#pending.splice(0, batch.length);
@@ -179,17 +190,16 @@ export class Finisher {
   }
 
   /** Returns the store paths on which a flush failed. */
-  async #flushFiles(actions: readonly Pending[]): Promise<Set<number>> {
+  async #flushFiles(placed: readonly Placed[]): Promise<Set<number>> {
     const failed = new Set<number>();
     const paths = new Map<string, number>();
-    for (const { kind, id, pathIndex } of actions) {
-      if (kind === "unlink") continue;
-      paths.set(this.#layout.file(id, pathIndex), pathIndex);
+    for (const { action, path } of placed) {
+      if (action.kind !== "unlink") paths.set(path, action.pathIndex);
     }
     const queue = [...paths];
     const work = async () => {
       for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-        await this.#flushOne(...next, failed);
+        await this.#flushOne(flushContent, ...next, failed);
       }
     };
     await Promise.all(Array.from({ length: FLUSHES_AT_ONCE }, work));
@@ -197,13 +207,14 @@ export class Finisher {
   }
 
   async #flushOne(
+    how: (path: string) => Promise<void>,
     path: string,
     pathIndex: number,
     failed: Set<number>,
   ): Promise<void> {
     if (failed.has(pathIndex)) return;
     try {
-      await flush(path);
+      await how(path);
     } catch (error) {
       // Deleted or moved meanwhile by a later action, which is settled later.
       if (isMissing(error)) return;
@@ -213,12 +224,12 @@ export class Finisher {
   }
 
   async #flushFolders(
-    actions: readonly Pending[],
+    placed: readonly Placed[],
     failed: Set<number>,
   ): Promise<void> {
     const folders = new Map<string, number>();
-    for (const { id, pathIndex, token } of actions) {
-      const folder = folderOf(this.#layout.file(id, pathIndex));
+    for (const { action: { pathIndex, token }, path } of placed) {
+      const folder = folderOf(path);
       folders.set(folder, pathIndex);
       if (token !== "") folders.set(this.#layout.staging(pathIndex), pathIndex);
       // A folder made lately: its name, and that of its parent.
@@ -230,7 +241,7 @@ export class Finisher {
       }
     }
     for (const [folder, pathIndex] of folders) {
-      await this.#flushOne(folder, pathIndex, failed);
+      await this.#flushOne(flush, folder, pathIndex, failed);
     }
   }
 

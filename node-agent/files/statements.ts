@@ -164,6 +164,7 @@ export class WriteStatements extends ReadStatements {
   /** Forget the changes of `incarnation` up to `sequence`. */
   readonly dropChanges: Prepared;
   readonly putUnsettled: Prepared;
+  /** Unsettled rows with numbers from `from` to `to`, both included. */
   readonly dropUnsettled: Prepared;
   readonly firstUnsettled: Prepared<UnsettledRow>;
   readonly putPosition: Prepared;
@@ -220,7 +221,10 @@ export class WriteStatements extends ReadStatements {
       write.insert(unsettled).values(placeholders(unsettled)),
     );
     this.dropUnsettled = prepare(
-      write.delete(unsettled).where(eq(unsettled.number, at("number"))),
+      write.delete(unsettled).where(and(
+        gte(unsettled.number, at("from")),
+        lte(unsettled.number, at("to")),
+      )),
     );
     this.firstUnsettled = prepare(
       write.select().from(unsettled).where(gt(unsettled.number, at("number")))
