@@ -195,6 +195,24 @@ export function decodeAlBlock(block: Uint8Array): AlBlock {
   return decodeUpdate(view);
 }
 
+/** What the first sector of a block claims; nothing in it was verified. */
+export interface AlBlockHead {
+  /** The number of the transaction. */
+  readonly number: number;
+  /** Whether it holds nothing. */
+  readonly isInitialised: boolean;
+}
+
+/** Read the first sector only; `undefined` when it is no log block's. */
+export function peekAlBlock(block: Uint8Array): AlBlockHead | undefined {
+  const view = viewOf(block);
+  if (view.getUint32(0) !== MAGIC) return undefined;
+  return {
+    number: view.getUint32(4),
+    isInitialised: view.getUint16(12) === TYPE_INITIALISED,
+  };
+}
+
 function decodeUpdate(view: DataView): AlBlock {
   const count = view.getUint16(14);
   const contextSize = view.getUint16(16);

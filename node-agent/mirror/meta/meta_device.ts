@@ -28,8 +28,12 @@ import {
   needsActivityLog,
 } from "@kedge/schema/disk/superblock";
 import { META_BLOCK_BYTES } from "@kedge/schema/disk/units";
+import { AL_EXTENTS_MIN } from "@kedge/schema/disk/units";
+import { alExtentsCapacity } from "@kedge/schema/disk/activity-log";
 import type { RawDevice } from "../raw_device.ts";
 import { FencedDevice } from "./fenced_device.ts";
+import { ActivityLogFile, initialiseRing } from "./activity_log_file.ts";
+import { BitmapFile } from "./bitmap_file.ts";
 import {
   geometryProblem,
   type MetaProblem,
@@ -141,5 +145,104 @@ export class MetaDevice {
     this.device.writeAt(this.#block, this.geometry.superblockOffset);
     this.device.flush();
     this.#superblock = next;
+  }
+
+  /**
+   * Why this disk may not be attached now, or `undefined`.
+   *
+   * @param sizeSectors A configured `size` of the volume, if any.
+   */
+  attachProblem(sizeSectors = 0): MetaProblem | undefined {
+    const { path } = this.device;
+    if (this.needsActivityLog) {
+      return metaProblem(165, `apply the activity log of "${path}" first`);
+    }
+    const { usableSectors } = this.geometry;
+    const { flags, laSizeSectors } = this.#superblock;
+    // A disk that shrank under consistent data has lost a part of it.
+    const agreed = flags.has("Consistent") ? laSizeSectors : 0;
+    const needed = Math.max(agreed, sizeSectors);
+    if (usableSectors >= needed) return undefined;
+    return metaProblem(
+      111,
+      `"${path}" has room for ${usableSectors} sectors of data, ` +
+        `${needed} are needed`,
+    );
+  }
+
+  /**
+   * Begin to use the disk: from now on a crash asks for the activity log.
+   * Durable on return.
+   *
+   * @param alNrExtents `al-extents`; cut to what the ring can hold.
+   * @returns An empty activity log.
+   * @throws {DeviceError}
+   */
+  attach(alNrExtents = this.#superblock.alNrExtents): ActivityLogFile {
+    const { device, geometry } = this;
+    if (this.needsActivityLog) {
+      throw new Error("Cannot attach before the activity log is applied");
+    }
+    const { stripes, stripeSize4k } = geometry.striping;
+    const slots = Math.max(
+      AL_EXTENTS_MIN,
+      Math.min(alNrExtents, alExtentsCapacity(stripes * stripeSize4k)),
+    );
+    initialiseRing(device, geometry);
+    device.flush();
+    const flags = new Set(this.#superblock.flags);
+    flags.delete("AlClean");
+    this.writeSuperblock({ flags, isClean: false, alNrExtents: slots });
+    return new ActivityLogFile(device, geometry, slots);
+  }
+
+  /**
+   * End to use the disk in order. Nothing is in flight any more, and the bitmap
+   * was written and flushed. Durable on return.
+   *
+   * @throws {DeviceError}
+   */
+  detach(): void {
+    const flags = new Set(this.#superblock.flags).add("AlClean");
+    this.writeSuperblock({ flags, isClean: true });
+  }
+
+  /**
+   * The bitmap, all ones when the superblock says so or it cannot be read.
+   *
+   * @returns With `fullBecause` when all bits were set here: they are not
+   * written yet, see {@link settleFullSync}.
+   */
+  loadBitmap(): { readonly file: BitmapFile; readonly fullBecause?: string } {
+    const file = new BitmapFile(this.device, this.geometry);
+    let fullBecause = "the metadata asks for a full resync";
+    if (!this.#superblock.flags.has("FullSync")) {
+      try {
+        file.load();
+        return { file };
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        fullBecause = `the bitmap cannot be read: ${why}`;
+      }
+    }
+    file.setAll();
+    return { file, fullBecause };
+  }
+
+  /**
+   * Write a bitmap of all ones; when it is durable, the flag that stood in for
+   * it goes.
+   *
+   * @throws {DeviceError} The superblock still, or again, asks for it.
+   */
+  settleFullSync(file: BitmapFile): void {
+    const flags = new Set(this.#superblock.flags);
+    if (!flags.has("FullSync")) {
+      this.writeSuperblock({ flags: new Set(flags).add("FullSync") });
+    }
+    file.writeDirty();
+    file.flush();
+    flags.delete("FullSync");
+    this.writeSuperblock({ flags });
   }
 }

@@ -1,0 +1,138 @@
+/**
+ * What happens to metadata while no volume uses it: the activity log is applied
+ * after a crash, and the data is declared outdated or invalid.
+ *
+ * The rule above all (promises B11): what cannot be read counts as "everything
+ * differs", never as "nothing".
+ *
+ * @module
+ */
+
+import {
+  type AlReplay,
+  replayRing,
+} from "@kedge/schema/disk/activity-log-replay";
+import type { MetaFlag } from "@kedge/schema/disk/superblock";
+import { initialiseRing } from "./activity_log_file.ts";
+import { BitmapFile, bitsOfExtent } from "./bitmap_file.ts";
+import type { MetaDevice } from "./meta_device.ts";
+
+/** What {@link applyActivityLog} did. */
+export type ApplyResult =
+  /** The metadata was clean. */
+  | { readonly kind: "not-needed" }
+  /** Bits that were clear before are set: `markedBits` of them. */
+  | {
+    readonly kind: "applied";
+    readonly extents: number;
+    readonly markedBits: number;
+  }
+  /** Every bit is set, because `reason`. */
+  | { readonly kind: "full-sync"; readonly reason: string };
+
+/**
+ * After a crash, put what the activity log holds into the bitmap, durably.
+ * Harmless when done twice, and when interrupted anywhere.
+ *
+ * @throws {DeviceError} When the metadata cannot be written; it still asks for
+ * all that it asked for before.
+ */
+export function applyActivityLog(meta: MetaDevice): ApplyResult {
+  if (!meta.needsActivityLog) return { kind: "not-needed" };
+  const { flags } = meta.superblock;
+  const wasPrimary = flags.has("PrimaryInd") || flags.has("CrashedPrimary");
+  if (wasPrimary && flags.has("AlDisabled")) {
+    return markAll(meta, "the activity log was switched off (al-updates no)");
+  }
+  const replay = readRing(meta);
+  if (replay.kind === "unusable") return markAll(meta, replay.reason);
+  const file = new BitmapFile(meta.device, meta.geometry);
+  try {
+    file.load();
+  } catch (error) {
+    return markAll(meta, `the bitmap cannot be read: ${messageOf(error)}`);
+  }
+  let markedBits = 0;
+  for (const extent of replay.extents) {
+    markedBits += file.bitmap.set(bitsOfExtent(extent));
+  }
+  file.writeDirty();
+  file.flush();
+  markClean(meta, flags);
+  return { kind: "applied", extents: replay.extents.length, markedBits };
+}
+
+/** `apply-al`'s line for standard output, or nothing. */
+export function applyText(result: ApplyResult): string {
+  if (result.kind !== "applied" || result.markedBits === 0) return "";
+  const size = `${result.markedBits * 4} KB`;
+  return `Marked additional ${size} as out-of-sync based on AL.\n`;
+}
+
+/**
+ * `invalidate`: the data is worth nothing until a full resync.
+ *
+ * @throws {DeviceError}
+ */
+export function invalidate(meta: MetaDevice): void {
+  const flags = without(meta.superblock.flags, "Consistent", "WasUpToDate");
+  meta.writeSuperblock({ flags: flags.add("FullSync") });
+}
+
+/**
+ * `outdate`: the peer goes on without us.
+ *
+ * @returns `false` when the data is lower than outdated; nothing is written.
+ * @throws {DeviceError}
+ */
+export function outdate(meta: MetaDevice): boolean {
+  const { flags } = meta.superblock;
+  if (!flags.has("Consistent")) return false;
+  meta.writeSuperblock({ flags: without(flags, "WasUpToDate") });
+  return true;
+}
+
+/** First that it must be done, durably; then do it. */
+function markAll(meta: MetaDevice, reason: string): ApplyResult {
+  const flags = new Set(meta.superblock.flags).add("FullSync");
+  meta.writeSuperblock({ flags });
+  const file = new BitmapFile(meta.device, meta.geometry);
+  file.setAll();
+  file.writeDirty();
+  file.flush();
+  markClean(meta, flags);
+  return { kind: "full-sync", reason };
+}
+
+/** The superblock first: a ring cut short here is not looked at again. */
+function markClean(meta: MetaDevice, flags: ReadonlySet<MetaFlag>): void {
+  meta.writeSuperblock({
+    isClean: true,
+    flags: without(flags, "AlDisabled").add("AlClean"),
+  });
+  initialiseRing(meta.device, meta.geometry);
+  meta.device.flush();
+}
+
+function readRing(meta: MetaDevice): AlReplay {
+  const { alBytes, alOffset, striping } = meta.geometry;
+  const ring = new Uint8Array(alBytes);
+  try {
+    meta.device.readAt(ring, alOffset);
+  } catch (error) {
+    const reason = `the activity log cannot be read: ${messageOf(error)}`;
+    return { kind: "unusable", reason };
+  }
+  return replayRing(ring, striping);
+}
+
+function without(
+  flags: ReadonlySet<MetaFlag>,
+  ...names: readonly MetaFlag[]
+): Set<MetaFlag> {
+  return new Set([...flags].filter((flag) => !names.includes(flag)));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
