@@ -26,6 +26,7 @@ import { createAgentApp } from "./http/agent_app.ts";
 import { type Admission, admit } from "./join.ts";
 import type { Log } from "./ports.ts";
 import { ScrubSchedule } from "./scrub_schedule.ts";
+import { replicationReport } from "./sync/replication_report.ts";
 import { GroupReplicator } from "./sync/replicator.ts";
 
 /** What an agent says when it is ready to serve. */
@@ -198,7 +199,12 @@ class Life {
       clock: this.#clock,
       log,
       admin: {
-        status: () => report.status({ node, group, replicator }),
+        status: () => {
+          const status = replicator.status();
+          const replication = replicationReport(status);
+          const { root } = status;
+          return report.status({ node, group, replicator, replication, root });
+        },
         startScrub: () => scrubs.start(),
         scrubProgress: () => scrubs.view(),
         openPath: (pathIndex) => this.#store.openPath(pathIndex),

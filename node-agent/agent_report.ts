@@ -5,7 +5,12 @@
  * @module
  */
 
-import type { Heartbeat, NodeId } from "@kedge/schema";
+import type {
+  Heartbeat,
+  NodeId,
+  ReplicationReport,
+  RootHash,
+} from "@kedge/schema";
 import type { AgentConfig } from "@kedge/schema/config/agent";
 import type { LocalFiles, Replicator } from "./ports.ts";
 import { VERSION } from "./version.ts";
@@ -58,8 +63,10 @@ export class AgentReport {
     readonly node: NodeId;
     readonly group: string;
     readonly replicator: Replicator;
+    readonly replication: ReplicationReport;
+    readonly root: RootHash | null;
   }) {
-    const { node, group, replicator } = given;
+    const { node, group, replicator, replication, root } = given;
     const { files, load } = this.#sources;
     const mayWrite = replicator.mayWrite();
     const mayRead = replicator.mayRead();
@@ -72,6 +79,8 @@ export class AgentReport {
       takesChanges: mayWrite.ok,
       servesReads: mayRead.ok,
       ...(mayWrite.ok ? {} : { why: mayWrite.why }),
+      root,
+      replication,
     };
   }
 }

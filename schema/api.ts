@@ -95,6 +95,14 @@ export const ChangeRegisterBody = z.object({
 /** `POST /v1/groups/NAME/register`. */
 export type ChangeRegisterBody = z.infer<typeof ChangeRegisterBody>;
 
+/**
+ * Whether a member holds the same files as the others: `behind` and `unknown`
+ * are no faults, `differs` means that nothing is under way and they do not.
+ */
+export const Agreement = z.enum(["same", "behind", "differs", "unknown"]);
+/** Whether a member holds the same files as the others. */
+export type Agreement = z.infer<typeof Agreement>;
+
 /** A node as `GET /v1/nodes` lists it. */
 export const NodeView = z.object({
   node: NodeId,
@@ -108,6 +116,10 @@ export const NodeView = z.object({
   silentMs: z.int().min(0).nullable(),
   /** Changes of others that it has not applied yet, as last reported. */
   lagChanges: z.int().min(0),
+  /** Seconds until it has, at its present rate; `null` when unknown or none. */
+  lagEtaS: z.int().min(0).nullable(),
+  /** Whether it holds the same files as the others. */
+  agreement: Agreement,
   /** Its last report. */
   report: Heartbeat.nullable(),
 });

@@ -6,7 +6,9 @@
 
 import type { GroupView, NodeView } from "@kedge/schema";
 import type { Reserve } from "@kedge/schema/config/units";
+import { agreementOf } from "./agreement.ts";
 import type { GroupState, MemberState } from "./cluster.ts";
+import { lagEtaS, lagOf } from "./lag.ts";
 import { isWritable, uploadTargets } from "./placement.ts";
 import { groupSpace } from "./space.ts";
 
@@ -34,25 +36,8 @@ export function viewNode(group: GroupState, member: MemberState): NodeView {
     insync: member.insync,
     silentMs: member.silentMs ?? null,
     lagChanges: lagOf(group, member),
+    lagEtaS: lagEtaS(group, member),
+    agreement: agreementOf(group, member),
     report: member.report ?? null,
   };
-}
-
-/**
- * Changes that other members have made and this one has not applied, as far as
- * the last reports tell. A log of another incarnation counts whole.
- */
-export function lagOf(group: GroupState, member: MemberState): number {
-  let lag = 0;
-  for (const other of group.members) {
-    if (other.node === member.node || other.report === undefined) continue;
-    const { incarnation, sequence } = other.report.head;
-    const position = member.report?.positions
-      .find(({ origin }) => origin === other.node);
-    const applied = position?.incarnation === incarnation
-      ? position.sequence
-      : 0;
-    lag += Math.max(0, sequence - applied);
-  }
-  return lag;
 }

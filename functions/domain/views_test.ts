@@ -3,7 +3,8 @@ import { GroupSettings, GroupView } from "@kedge/schema";
 import { groupStates } from "./cluster.ts";
 import { groupSpace } from "./space.ts";
 import { groupOf, memberOf } from "./testing.ts";
-import { lagOf, viewGroup } from "./views.ts";
+import { lagOf } from "./lag.ts";
+import { viewGroup } from "./views.ts";
 import { heartbeatOf } from "../testing.ts";
 
 const GIB = 2 ** 30;

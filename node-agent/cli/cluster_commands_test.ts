@@ -70,11 +70,75 @@ Deno.test("kedge status names what is not well and exits 1", async () => {
       /disk fault[^]*store path M01 is fenced: EIO/,
     ],
   ];
+  table.push([
+    { agreement: "differs" },
+    /members differ[^]*0badcafe DIFFERS[^]*node 2: its files differ/,
+  ]);
   for (const [change, text] of table) {
     const { code, out } = await kedge(clusterWith(change), ["status"]);
     assert.equal(code, 1, JSON.stringify(change));
     assert.match(out, text);
   }
+});
+
+Deno.test("kedge status shows the hash of all files, and how replication goes", async () => {
+  const { out } = await kedge(new FakeCluster(), ["status"]);
+  assert.match(out, /^group1 .* 0badcafe$/m);
+  assert.match(out, /^ +1 .* 0badcafe +http/m);
+
+  const report = nodeView(2).report ?? assert.fail();
+  const replication = {
+    peers: [{
+      node: 1,
+      linked: true,
+      lagChanges: 3,
+      underWayBytes: 2048,
+      waitingBytes: 0,
+    }],
+    catchUp: {
+      donor: 1,
+      bucketsTotal: 200,
+      bucketsDone: 50,
+      takenFiles: 12,
+      takenBytes: 3 << 20,
+      givenFiles: 0,
+      bytesPerS: 1 << 20,
+      etaS: 9,
+    },
+    appliedPerS: 4.5,
+    tombstones: { count: 7, forgotten: 0, blocked: "node 3 is away" },
+    pending: 0,
+  };
+  const behind = await kedge(
+    clusterWith({
+      agreement: "behind",
+      lagChanges: 90,
+      lagEtaS: 20,
+      report: { ...report, replication },
+    }),
+    ["status"],
+  );
+  assert.equal(behind.code, 0, "a lag is no fault");
+  for (
+    const line of [
+      "node 2: 90 changes behind, 4.5/s, ETA 0:20",
+      "node 2: compares with node 1: 25 % of the differences, " +
+      "12 files (3 MB) taken, 1 MB/s, ETA 0:09",
+      "node 2: sends 3 changes to node 1, 2 KB under way",
+      "node 2: remembers 7 deleted files: node 3 is away",
+    ]
+  ) assert(behind.out.includes(line), `${line}\n${behind.out}`);
+  assert.match(behind.out, /^group1 .* not quiet$/m);
+});
+
+Deno.test("kedge status says how to part with a node that is gone for good", async () => {
+  const { out } = await kedge(
+    clusterWith({ alive: false, silentMs: 9000, agreement: "unknown" }),
+    ["status"],
+  );
+  assert.match(out, /node 2: does not report; start its agent/);
+  assert.match(out, /gone for good\? kedge node remove 2$/m);
+  assert.match(out, /^group1 .* 0badcafe on 1\/2$/m);
 });
 
 Deno.test("kedge status tells of a broken disk once, and what to do", async () => {

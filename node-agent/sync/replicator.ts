@@ -109,7 +109,7 @@ export class GroupReplicator implements Replicator {
     this.#options = options;
     this.#alarms = new Alarms(clock, logger);
     this.#applied = new AppliedRate(clock);
-    this.#roots = new RootHashes(log, clock);
+    this.#roots = new RootHashes(log, clock, () => options.files.fileCount());
     this.#recent = new RecentRecords(log.head());
     this.#core = new ReplicaCore({
       node,

@@ -31,6 +31,7 @@ type HashedLog = Pick<
 export class RootHashes {
   readonly #log: HashedLog;
   readonly #clock: Clock;
+  readonly #fileCount: () => number;
   #current: RootHash | undefined;
   #stamp = "";
   #takenMs = -Infinity;
@@ -38,8 +39,9 @@ export class RootHashes {
   #isAsking = false;
 
   /** Nothing is hashed before the first {@linkcode tick}. */
-  constructor(log: HashedLog, clock: Clock) {
+  constructor(log: HashedLog, clock: Clock, fileCount: () => number) {
     this.#log = log;
+    this.#fileCount = fileCount;
     this.#clock = clock;
   }
 
@@ -53,7 +55,7 @@ export class RootHashes {
     if (nowMs < this.#dueMs || this.#isAsking) return;
     this.#dueMs = nowMs + PAUSE_MS;
     const positions = newestPositions(this.#log);
-    const stamp = JSON.stringify(positions);
+    const stamp = this.#stampOf(positions);
     if (stamp === this.#stamp && nowMs - this.#takenMs < AGE_MS_MAX) return;
     this.#isAsking = true;
     // A log that is closed meanwhile has nothing to tell any more.
@@ -64,10 +66,14 @@ export class RootHashes {
   async #take(positions: SyncPosition[], stamp: string): Promise<void> {
     const digests = await this.#log.presentDigests();
     // Something was stored in between: it may be in the digests or not.
-    if (JSON.stringify(newestPositions(this.#log)) !== stamp) return;
+    if (this.#stampOf(newestPositions(this.#log)) !== stamp) return;
     this.#current = { hash: rootHashOf(digests), positions };
     this.#stamp = stamp;
     this.#takenMs = this.#clock.monotonicMs();
+  }
+
+  #stampOf(positions: readonly SyncPosition[]): string {
+    return JSON.stringify([this.#fileCount(), positions]);
   }
 }
 

@@ -213,6 +213,8 @@ export function nodeView(node: number): NodeView {
     insync: true,
     silentMs: 400,
     lagChanges: 0,
+    lagEtaS: null,
+    agreement: "same",
     report: {
       store: GEN,
       url: `http://node-${node}.test`,
@@ -225,6 +227,7 @@ export function nodeView(node: number): NodeView {
       }],
       head: { origin: node, incarnation: 1, sequence: 7 },
       positions: [],
+      root: { hash: "0badcafe".repeat(4), positions: [] },
       load: 0,
       fileCount: 12,
       uploadPriority: 10,

@@ -7,8 +7,12 @@
 
 import type { GroupView, Heartbeat, NodeView } from "@kedge/schema";
 import { hexByte } from "@kedge/schema/file-id";
+import { replicationLines } from "./replication_text.ts";
 import { plainText, tableLines } from "./table.ts";
 import { agoText, countText, durationText, sizeText } from "./units.ts";
+
+/** Digits of a root hash that are shown. */
+const SHORT_HASH_LENGTH = 8;
 
 /** One word for the state of a node, worst first. */
 export function nodeState(node: NodeView): string {
@@ -28,7 +32,8 @@ export function nodeState(node: NodeView): string {
 export function isHealthy(group: GroupView): boolean {
   return group.writable && group.nodes.length > 0 &&
     group.nodes.every((node) =>
-      nodeState(node) === "in sync" && node.report?.alarms.length === 0
+      nodeState(node) === "in sync" && node.report?.alarms.length === 0 &&
+      node.agreement !== "differs"
     );
 }
 
@@ -46,6 +51,7 @@ export function nodeLines(
     "FILES›",
     "FREE›",
     "SIZE›",
+    "HASH",
     "URL",
   ];
   const rows = nodes.map((node) => {
@@ -59,6 +65,7 @@ export function nodeLines(
       String(node.report?.fileCount ?? "-"),
       node.report === null ? "-" : sizeText(free),
       node.report === null ? "-" : sizeText(total),
+      hashText(node),
       plainText(node.report?.url ?? "-"),
     ];
   });
@@ -79,6 +86,7 @@ export function groupLines(
     "EPOCH›",
     "FREE›",
     "SIZE›",
+    "SAME FILES",
   ];
   const rows = groups.map((group) => [
     group.register.group,
@@ -89,6 +97,7 @@ export function groupLines(
     String(group.register.epoch),
     sizeText(group.freeBytes),
     sizeText(group.totalBytes),
+    sameText(group),
   ]);
   return tableLines(head, rows, columns);
 }
@@ -130,6 +139,8 @@ export function verdictLine(groups: readonly GroupView[]): string {
     (sum, { report }) => sum + (report?.alarms.length ?? 0),
     0,
   );
+  const different = nodes.filter(({ agreement }) => agreement === "differs");
+  if (different.length > 0) parts.push("members differ");
   if (alarms > 0) parts.push(countText(alarms, "alarm"));
   return parts.length > 0
     ? `NOT WELL: ${parts.join(", ")}`
@@ -143,8 +154,13 @@ function groupState(group: GroupView): string {
   return isHealthy(group) ? "ok" : "degraded";
 }
 
-function noteLines({ node, report }: NodeView): string[] {
-  if (report === null) return [];
+function noteLines(view: NodeView): string[] {
+  const { node, report } = view;
+  const absent = view.alive ? [] : [
+    `node ${node}: does not report; start its agent`,
+    `    gone for good? kedge node remove ${node}`,
+  ];
+  if (report === null || !view.alive) return absent;
   const disks = report.storePaths.flatMap(({ index, state, reason }) => {
     if (state === "writable") return [];
     const name = `M${hexByte(index)}`;
@@ -171,7 +187,27 @@ function noteLines({ node, report }: NodeView): string[] {
   const scrub = report.scrub === null
     ? []
     : [`node ${node}: ${scrubText(report.scrub)}`];
-  return [...disks, ...alarms, ...scrub];
+  return [...disks, ...alarms, ...replicationLines(view), ...scrub];
+}
+
+/** The root hash of a node, shortened, and what it says. */
+function hashText({ report, agreement }: NodeView): string {
+  const hash = report?.root?.hash.slice(0, SHORT_HASH_LENGTH);
+  if (hash === undefined) return "-";
+  if (agreement === "differs") return `${hash} DIFFERS`;
+  return agreement === "behind" ? `${hash} …` : hash;
+}
+
+/** Whether all members hold the same files. */
+function sameText({ nodes }: GroupView): string {
+  const verdicts = nodes.map(({ agreement }) => agreement);
+  if (verdicts.includes("differs")) return "NO";
+  if (verdicts.includes("behind")) return "not quiet";
+  const hash = nodes.find(({ agreement }) => agreement === "same")
+    ?.report?.root?.hash.slice(0, SHORT_HASH_LENGTH);
+  if (hash === undefined) return "-";
+  const count = verdicts.filter((verdict) => verdict === "same").length;
+  return count === nodes.length ? hash : `${hash} on ${count}/${nodes.length}`;
 }
 
 /** Progress of a scrub. */

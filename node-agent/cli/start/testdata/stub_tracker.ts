@@ -51,6 +51,8 @@ const server = Deno.serve(
       insync: true,
       silentMs: 0,
       lagChanges: 0,
+      lagEtaS: null,
+      agreement: "unknown",
       report: null,
     }));
     return Response.json({
