@@ -264,7 +264,9 @@ export interface ChangeLog {
   ): Promise<void>;
   /**
    * Store records of a peer's log, in order, with its position, in one
-   * transaction. Records that are not newer than ours change only the position.
+   * transaction. Records that are not newer than ours change only the position,
+   * which does not move beyond one that `needs-content`: once that was fetched,
+   * or is known to be lost, {@linkcode skip} moves it.
    */
   apply(
     origin: NodeId,
@@ -314,8 +316,8 @@ export interface ChangeLog {
    */
   cutLog(upTo: LogPlace): Promise<boolean>;
   /**
-   * Hold a peer's log up to a place, durably: a comparison has brought what the
-   * records before it said.
+   * Hold a peer's log up to a place, durably: what the records before it said
+   * has come by other ways.
    */
   skip(origin: NodeId, place: LogPlace): Promise<void>;
   /** How far we have applied every other origin. */

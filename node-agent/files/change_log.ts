@@ -21,7 +21,7 @@ import type {
 import { LogCut } from "./log_cut.ts";
 import { LogReader } from "./log_reader.ts";
 import type { StoredFiles, StoreParts } from "./local_files.ts";
-import type { Step } from "./merge_core.ts";
+import { heldCount, type Step } from "./merge_core.ts";
 import { mustWait, type Prepared, Preparer } from "./preparer.ts";
 import type { Op, Opened, RememberedKey } from "./worker_messages.ts";
 
@@ -177,7 +177,7 @@ export class StoredLog implements ChangeLog {
       steps,
     }));
     for (const { content } of records) await this.#drop(content);
-    const sequence = first.sequence + records.length - 1;
+    const sequence = first.sequence + heldCount(applied) - 1;
     this.#notePosition({ origin, incarnation, sequence });
     return applied;
   }
@@ -235,7 +235,7 @@ export class StoredLog implements ChangeLog {
     const { origin, incarnation, sequence } = position;
     const key = `${origin}:${incarnation}`;
     const known = this.#positions.get(key)?.sequence ?? 0;
-    if (sequence > known || !this.#positions.has(key)) {
+    if (sequence > known) {
       this.#positions.set(key, { origin, incarnation, sequence });
     }
   }

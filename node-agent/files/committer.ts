@@ -17,7 +17,13 @@ import type { DigestTable } from "./digest_table.ts";
 import type { Pending } from "./file_actions.ts";
 import type { Finisher } from "./finisher.ts";
 import { mustParse } from "./layout.ts";
-import { decide, type NewAction, type Step } from "./merge_core.ts";
+import {
+  decide,
+  heldCount,
+  type NewAction,
+  type Step,
+  type Surroundings,
+} from "./merge_core.ts";
 import type { WriteStatements } from "./statements.ts";
 import type { Op, OpResult } from "./worker_messages.ts";
 
@@ -141,7 +147,9 @@ export class Committer {
       case "apply":
         return this.#apply(op, bytes);
       case "adopt":
-        return done(op.steps.map((step) => this.#merge(step, bytes, true)));
+        return done(
+          op.steps.map((step) => this.#merge(step, { bytes, repairs: true })),
+        );
       case "state":
         this.#parts.statements.putState.run({ key: op.key, value: op.value });
         return done([]);
@@ -184,7 +192,7 @@ export class Committer {
     });
     this.#head = op.sequence;
     if (op.key !== undefined) statements.putKey.run({ ...op.key });
-    const outcome = this.#merge(op.step, bytes);
+    const outcome = this.#merge(op.step, { bytes });
     // Peers may have the record, so the number is used up: close the log.
     if (outcome === "needs-content" && op.step.body.kind !== "none") {
       throw new Error(`record ${op.sequence} came without its bytes`);
@@ -201,11 +209,14 @@ export class Committer {
         `records of node ${origin} from ${first} do not follow ${position}`,
       );
     }
-    const applied = steps.map((step) => this.#merge(step, bytes));
+    const applied = steps.map((step) =>
+      this.#merge(step, { bytes, saysLacking: true })
+    );
     for (const { key } of steps) {
       if (key !== undefined) statements.putKey.run({ ...key });
     }
-    const sequence = first + steps.length - 1;
+    // A position says that the content is here too (docs/replication.md).
+    const sequence = first + heldCount(applied) - 1;
     this.#hold({ origin, incarnation, sequence });
     return done(applied);
   }
@@ -232,15 +243,14 @@ export class Committer {
     return row?.sequence ?? 0;
   }
 
-  #merge(step: Step, bytes: Uint8Array, repairs = false): Applied {
+  #merge(step: Step, how: Omit<Surroundings, "mayWrite">): Applied {
     const { statements } = this.#parts;
     const { id, epoch, version } = step.entry;
     const before = statements.file.get({ id });
     const { mayWrite } = this.#parts;
     const { outcome, row, actions } = decide(before, step, {
-      bytes,
+      ...how,
       mayWrite,
-      repairs,
     });
     if (row !== undefined) {
       statements.putFile.run({ ...row });

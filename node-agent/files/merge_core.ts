@@ -86,6 +86,8 @@ export interface Surroundings {
   readonly mayWrite: (pathIndex: number) => boolean;
   /** Take whole content also for a state that is known: it was found wrong. */
   readonly repairs?: boolean;
+  /** Say so when the state is known and its content is missing or wrong. */
+  readonly saysLacking?: boolean;
 }
 
 /**
@@ -116,10 +118,19 @@ export function decide(
   if (entry.state === "tombstone") return bury(current, step);
   const kept = keep(current, step, around);
   if (kept !== undefined) return { outcome: "applied", ...kept };
-  if (order === 0) return known;
+  if (order === 0) {
+    const outcome = around.saysLacking === true ? "needs-content" : "known";
+    return { outcome, actions: [] };
+  }
   const pathIndex = current?.pathIndex ?? step.pathIndex;
   const row = rowOf(entry, { pathIndex, damaged: 1, blockCrcs: null });
   return { outcome: "needs-content", row, actions: [] };
+}
+
+/** How many records of a peer are held, the first ones, with their content. */
+export function heldCount(applied: readonly Applied[]): number {
+  const lacking = applied.indexOf("needs-content");
+  return lacking < 0 ? applied.length : lacking;
 }
 
 /** A row, and how its content gets there. */

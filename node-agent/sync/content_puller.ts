@@ -26,6 +26,11 @@ const ADOPT_BYTES_MAX = 2 * MIB;
 /** Largest group of files that is asked for at once. */
 const ASK_COUNT = Math.min(64, FILES_PER_REQUEST_MAX);
 
+/** A peer that has not stored its own change yet is asked again after this. */
+const NOT_YET_PAUSE_MS = 50;
+/** For so long, in ms: then its link is made anew. */
+const NOT_YET_MS_MAX = 2000;
+
 /** A state and its bytes, ready to be adopted. */
 type Adoption = { readonly entry: FileEntry; readonly content: ContentSource };
 
@@ -73,7 +78,7 @@ export class ContentPuller {
         : undefined;
       if (staged !== undefined) return { kind: "staged", staged };
     }
-    const file = await this.#askOne(peer, change.entry.id);
+    const file = await this.#askUntilStored(peer, change.entry);
     const isSame = file.entry !== undefined &&
       compareEntries(file.entry, change.entry) === 0;
     if (isSame && change.body.kind === "whole") {
@@ -132,6 +137,28 @@ export class ContentPuller {
       took(ids.length, bytes);
     }
     return { taken, missing };
+  }
+
+  /**
+   * A change may be sent before it is stored where it was made. Until then
+   * "never had it" says nothing, and an origin that dies has made no file.
+   *
+   * @throws {Error} When it takes too long: the records come again.
+   */
+  async #askUntilStored(peer: NodeId, entry: FileEntry): Promise<PeerFile> {
+    const { id } = entry;
+    for (let waitedMs = 0;; waitedMs += NOT_YET_PAUSE_MS) {
+      const file = await this.#askOne(peer, id);
+      const isStored = file.entry !== undefined &&
+        compareEntries(file.entry, entry) >= 0;
+      if (isStored) return file;
+      const { staged } = file;
+      if (staged !== undefined) await this.#options.files.discard(staged);
+      if (waitedMs >= NOT_YET_MS_MAX) {
+        throw new Error(`node ${peer} has not stored its change of ${id}`);
+      }
+      await new Promise((done) => setTimeout(done, NOT_YET_PAUSE_MS));
+    }
   }
 
   async #askOne(peer: NodeId, id: string): Promise<PeerFile> {

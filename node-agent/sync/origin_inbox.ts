@@ -79,10 +79,18 @@ export class OriginInbox {
   /** An inbox behind what is applied already, which counts as flushed. */
   constructor(options: OriginInboxOptions) {
     this.#options = options;
-    for (const { origin, incarnation, sequence } of options.log.positions()) {
-      if (origin !== options.origin) continue;
-      this.#applied.set(incarnation, sequence);
-      this.#flushed.set(incarnation, sequence);
+    this.#readPositions();
+    for (const [run, sequence] of this.#applied) {
+      this.#flushed.set(run, sequence);
+    }
+  }
+
+  /** What is told over the next connection; a part of a batch may be stored. */
+  #readPositions(): void {
+    const { log, origin } = this.#options;
+    for (const position of log.positions()) {
+      if (position.origin !== origin) continue;
+      raise(this.#applied, position.incarnation, position.sequence);
     }
   }
 
@@ -209,6 +217,7 @@ export class OriginInbox {
       this.#waitingBytes = 0;
       this.#arrived.clear();
       this.#accepted.clear();
+      this.#readPositions();
       this.#options.failed(error);
     }
     this.#isApplying = false;
@@ -257,7 +266,7 @@ export class OriginInbox {
     const lacking = group.filter((_, at) => results[at] === "needs-content");
     if (lacking.length > 0) {
       await missing(lacking.map((record) => record.change.entry));
-      if (durable) await log.flush();
+      await log.skip(origin, { incarnation, sequence: last.sequence });
     }
     this.#applied.set(incarnation, last.sequence);
     if (durable) this.#flushed.set(incarnation, last.sequence);

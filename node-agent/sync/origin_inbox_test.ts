@@ -11,11 +11,13 @@ class Rig {
   readonly applied: number[] = [];
   readonly failures: string[] = [];
   flushed = 0;
+  /** What asking for missing content does. */
+  missing: () => Promise<void> = () => Promise.resolve();
   readonly inbox = new OriginInbox({
     origin: 1,
     log: this.store,
     content: () => Promise.resolve({ kind: "none" }),
-    missing: () => Promise.resolve(),
+    missing: () => this.missing(),
     applied: (batch) => void this.applied.push(batch),
     flushed: () => void this.flushed++,
     failed: (error) => void this.failures.push(String(error)),
@@ -137,6 +139,30 @@ Deno.test("after a failure of the store the position stays", async () => {
   rig.take(3, next);
   await eventually(() => rig.applied.length === 2, { what: "the next" });
   assert.equal(rig.inbox.ack().written, 3);
+  rig.inbox.close();
+});
+
+Deno.test("a position waits for content that could not be fetched", async () => {
+  const rig = new Rig();
+  const { records: [small] } = await body(1, 1);
+  const inline = new Uint8Array(0);
+  const { change } = await stageFile(source, new Uint8Array(70_000));
+  const large: WireRecord = { change, content: { kind: "unknown" }, inline };
+  assert(small);
+  const given = { incarnation: 1, firstSequence: 1, records: [small, large] };
+  rig.missing = () => Promise.reject(new Error("the connection broke"));
+  rig.take(1, given);
+  await eventually(() => rig.failures.length > 0, { what: "the failure" });
+  // What the next connection tells is what the inbox goes on with.
+  const told = [{ origin: 1, incarnation: 1, sequence: 1 }];
+  assert.deepEqual(rig.store.positions(), told);
+  assert.equal(rig.inbox.ack().written, 0, "nothing was acknowledged");
+  rig.inbox.unlinked();
+  rig.missing = () => Promise.resolve(); // lost where it was made, too
+  rig.take(2, { incarnation: 1, firstSequence: 2, records: [large] });
+  await eventually(() => rig.applied.length === 1, { what: "the second" });
+  assert.equal(rig.inbox.ack().written, 2);
+  assert.equal(rig.store.positions()[0]?.sequence, 2);
   rig.inbox.close();
 });
 

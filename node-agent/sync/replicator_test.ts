@@ -166,6 +166,23 @@ Deno.test("a new member is brought in by a node whose log is cut", async () => {
   assert.deepEqual(holders, [1, 2]);
 });
 
+Deno.test("a body is pulled only once it is stored where it was made", async () => {
+  const { group, first, second } = await pair();
+  using _ = group;
+  const gate = Promise.withResolvers<void>();
+  first.store.faults.delay = () => gate.promise;
+  const bytes = new Uint8Array(200_000).fill(9);
+  const { change, content } = await stageFile(first.store, bytes);
+  const done = first.replicator.commit(change, content, "B");
+  await pause(150); // it is sent and asked for meanwhile
+  const { id } = change.entry;
+  assert.equal(second.store.lookup(id), undefined, "not even as damaged");
+  assert.deepEqual(second.store.positions(), []);
+  gate.resolve();
+  assert.deepEqual((await done).holders.toSorted(), [1, 2]);
+  assert.deepEqual(await second.store.read(change.entry), bytes);
+});
+
 Deno.test("a large body that was not relayed is pulled", async () => {
   const { group, first, second } = await pair();
   using _ = group;

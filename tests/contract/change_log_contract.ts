@@ -146,6 +146,18 @@ export function changeLogContract(
       "needs-content",
     ]);
     assert.deepEqual(it.files.lookup(entry.id), entry);
+    // Who tells a position holds the content too, also after a restart.
+    assert.deepEqual(it.log.positions(), []);
+    const other = entryOf(someBytes(20), 2, 2);
+    const second = record(2, { entry: other, body: WHOLE }, {
+      kind: "inline",
+      bytes: someBytes(20),
+    });
+    assert.deepEqual(await it.log.apply(2, 1, [first, second], true), [
+      "needs-content",
+      "applied",
+    ]);
+    assert.deepEqual(it.log.positions(), []);
     assert.deepEqual(await it.log.damaged(10), [entry]);
     assert.deepEqual(await it.log.damaged(10, entry.id), []);
     assert.deepEqual(await it.log.damaged(10, entry.id.slice(0, -1)), [entry]);
@@ -157,6 +169,11 @@ export function changeLogContract(
     ]);
     assert.deepEqual(await bytesOf(it, entry), bytes);
     assert.deepEqual(await it.log.damaged(10), []);
+    assert.deepEqual(await it.log.apply(2, 1, [first, second], true), [
+      "known",
+      "known",
+    ]);
+    assert.equal(it.log.positions()[0]?.sequence, 2);
   });
 
   test("apply() carries out changes of parts of the right base", async (it) => {

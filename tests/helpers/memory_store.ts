@@ -215,14 +215,21 @@ export class MemoryStore implements LocalFiles, ChangeLog {
     const runs = this.#positions.get(origin) ?? new Map<number, number>();
     this.#positions.set(origin, runs);
     const results: Applied[] = [];
-    for (const { sequence, change, content, isHole } of records) {
-      const held = runs.get(incarnation) ?? 0;
-      if (sequence !== held + 1) {
-        throw new Error(`apply ${sequence} after ${held}`);
-      }
-      results.push(isHole ? "known" : this.#merge(change, content));
-      runs.set(incarnation, sequence);
+    const held = runs.get(incarnation) ?? 0;
+    const first = records[0]?.sequence ?? 1;
+    if (first > held + 1) throw new Error(`apply ${first} after ${held}`);
+    for (const { change, content, isHole } of records) {
+      const result = isHole ? "known" : this.#merge(change, content);
+      const has = this.#files.get(change.entry.id);
+      const isLacking = !isHole && has?.bytes === undefined &&
+        has?.entry.state === "present" &&
+        compareEntries(has.entry, change.entry) === 0;
+      results.push(isLacking ? "needs-content" : result);
     }
+    const lacking = results.indexOf("needs-content");
+    const count = lacking < 0 ? results.length : lacking;
+    const last = first + count - 1;
+    if (last > held) runs.set(incarnation, last);
     return results;
   }
 
