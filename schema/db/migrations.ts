@@ -1,6 +1,6 @@
 /**
  * The steps from an empty database to the present one, in order. A step that
- * was released is never changed: add another.
+ * was released is never changed: add another, and its hash to the test.
  *
  * @module
  */
