@@ -1,0 +1,193 @@
+/**
+ * The activity log: which 4 MiB extents may differ after a crash.
+ *
+ * A write may start only when its extents are in the log **on disk**; an extent
+ * leaves the log only when nobody refers to it (all its writes are stable here
+ * and at the peer) and after the bitmap pages that cover it were saved. This
+ * class decides which slots change; writing the transaction is an effect, at
+ * most one at a time, and everything that waits meanwhile goes into the next.
+ *
+ * Source: DRBD 8.4 §4.2 of the reference (activity log), promises.md B11.
+ *
+ * @module
+ */
+
+/** One extent, in bytes of device. */
+export const EXTENT_BYTES = 4 * 1024 * 1024;
+
+/** A free slot, as it is on disk. */
+export const FREE_EXTENT = 0xffff_ffff;
+
+/** The most slots that one transaction changes (DRBD's on-disk format). */
+export const SLOT_CHANGES_MAX = 64;
+
+/** A slot gets another extent. */
+export interface SlotChange {
+  readonly slot: number;
+  /** The extent that is in the slot from now on. */
+  readonly extent: number;
+  /** The extent that left it; {@link FREE_EXTENT}: it was free. */
+  readonly evicted: number;
+}
+
+interface Slot {
+  extent: number;
+  references: number;
+  /** On disk: writes may start. */
+  active: boolean;
+  lastUse: number;
+}
+
+/** The log of one volume; see the module comment. */
+export class ActivityLog {
+  readonly #slots: Slot[];
+  readonly #slotOf = new Map<number, number>();
+  #turn = 0;
+  #inTransaction: SlotChange[] | undefined;
+  readonly #wanted = new Set<number>();
+
+  /** @param slots How many extents may be active (`al-extents`). */
+  constructor(slots: number) {
+    this.#slots = Array.from({ length: slots }, () => ({
+      extent: FREE_EXTENT,
+      references: 0,
+      active: false,
+      lastUse: 0,
+    }));
+  }
+
+  /** What is in each slot, for the context of a transaction and for tests. */
+  extents(): number[] {
+    return this.#slots.map((slot) => slot.extent);
+  }
+
+  /** Whether a transaction is being written. */
+  get busy(): boolean {
+    return this.#inTransaction !== undefined;
+  }
+
+  /** Whether somebody waits for an extent that is not in the log. */
+  get hasWaiters(): boolean {
+    return this.#wanted.size > 0;
+  }
+
+  /** Forget everything: the log on disk was made new. */
+  reset(): void {
+    for (const slot of this.#slots) {
+      slot.extent = FREE_EXTENT;
+      slot.references = 0;
+      slot.active = false;
+    }
+    this.#slotOf.clear();
+    this.#wanted.clear();
+    this.#inTransaction = undefined;
+  }
+
+  /**
+   * Refer to all extents of a range if all are active.
+   *
+   * @returns Whether it was done. If not, the missing ones are wanted: write
+   *   what {@link nextTransaction} says and try again.
+   */
+  acquire(offset: number, lengthBytes: number): boolean {
+    const [first, last] = extentsOf(offset, lengthBytes);
+    let active = true;
+    for (let extent = first; extent <= last; extent++) {
+      const slot = this.#activeSlot(extent);
+      if (slot !== undefined) {
+        slot.lastUse = ++this.#turn; // not the next victim of its neighbour
+        continue;
+      }
+      active = false;
+      if (!this.#slotOf.has(extent)) this.#wanted.add(extent);
+    }
+    if (!active) return false;
+    for (let extent = first; extent <= last; extent++) {
+      const slot = this.#activeSlot(extent);
+      if (slot === undefined) continue;
+      slot.references++;
+      slot.lastUse = ++this.#turn;
+    }
+    return true;
+  }
+
+  /** Give back what {@link acquire} took. */
+  release(offset: number, lengthBytes: number): void {
+    const [first, last] = extentsOf(offset, lengthBytes);
+    for (let extent = first; extent <= last; extent++) {
+      const slot = this.#activeSlot(extent);
+      if (slot !== undefined && slot.references > 0) slot.references--;
+    }
+  }
+
+  /**
+   * Choose slots for what is wanted.
+   *
+   * @returns The changes of the next transaction; empty when one is being
+   *   written, nothing is wanted, or every slot is referred to ({@link starved}).
+   */
+  nextTransaction(): readonly SlotChange[] {
+    if (this.#inTransaction !== undefined) return [];
+    const changes: SlotChange[] = [];
+    for (const extent of this.#wanted) {
+      if (changes.length === SLOT_CHANGES_MAX) break;
+      const slot = this.#victim();
+      if (slot === undefined) break;
+      const place = this.#slots[slot];
+      if (place === undefined) break;
+      changes.push({ slot, extent, evicted: place.extent });
+      if (place.extent !== FREE_EXTENT) this.#slotOf.delete(place.extent);
+      Object.assign(place, { extent, active: false, lastUse: ++this.#turn });
+      this.#slotOf.set(extent, slot);
+      this.#wanted.delete(extent);
+    }
+    if (changes.length > 0) this.#inTransaction = changes;
+    return changes;
+  }
+
+  /** Whether waiters can only go on when references are given back. */
+  get starved(): boolean {
+    return this.hasWaiters && !this.busy && this.#victim() === undefined;
+  }
+
+  /** The transaction is stable: its extents are active. */
+  committed(): void {
+    for (const { slot } of this.#inTransaction ?? []) {
+      const place = this.#slots[slot];
+      if (place !== undefined) place.active = true;
+    }
+    this.#inTransaction = undefined;
+  }
+
+  #activeSlot(extent: number): Slot | undefined {
+    const index = this.#slotOf.get(extent);
+    const slot = index === undefined ? undefined : this.#slots[index];
+    return slot?.active ? slot : undefined;
+  }
+
+  /** A free slot, else the longest unused one that nobody refers to. */
+  #victim(): number | undefined {
+    let best: number | undefined;
+    let bestUse = Infinity;
+    for (const [index, slot] of this.#slots.entries()) {
+      if (slot.extent === FREE_EXTENT) return index;
+      const isFree = slot.active && slot.references === 0;
+      if (isFree && slot.lastUse < bestUse) {
+        best = index;
+        bestUse = slot.lastUse;
+      }
+    }
+    return best;
+  }
+}
+
+/** First and last extent that a range touches. */
+export function extentsOf(
+  offset: number,
+  lengthBytes: number,
+): readonly [first: number, last: number] {
+  return [
+    Math.floor(offset / EXTENT_BYTES),
+    Math.floor((offset + Math.max(1, lengthBytes) - 1) / EXTENT_BYTES),
+  ];
+}

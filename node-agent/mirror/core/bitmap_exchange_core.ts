@@ -1,0 +1,105 @@
+/**
+ * How both nodes come to one set of blocks that a resync copies.
+ *
+ * The target sends its bitmap; the source merges it with its own, saves the
+ * result and sends that back with the interim generation. The target is durably
+ * Inconsistent before it says `SyncTarget`.
+ *
+ * Source: DRBD 8.4, reference §2.2, §4.3; promises.md B10.
+ *
+ * @module
+ */
+
+import { MIRROR_PAYLOAD_BYTES_MAX } from "@kedge/schema/wire/mirror";
+import type { VolumeCore } from "./volume_core.ts";
+
+/** Helper ids of this part. */
+const BEFORE_TARGET = 1;
+
+/** See the module comment. */
+export class BitmapExchange {
+  #generation: bigint | undefined;
+
+  constructor(readonly volume: VolumeCore) {}
+
+  /** The connection is gone. */
+  stop(): void {
+    this.#generation = undefined;
+  }
+
+  /** Send our bitmap; pieces without a bit are left out. */
+  send(): void {
+    const { bitmap, effects } = this.volume;
+    if (bitmap === undefined) return;
+    const end = bitmap.usedBytes;
+    for (let at = 0; at < end; at += MIRROR_PAYLOAD_BYTES_MAX) {
+      const behind = Math.min(end, at + MIRROR_PAYLOAD_BYTES_MAX);
+      const payload = bitmap.bytes.subarray(at, behind);
+      const last = behind === end;
+      if (!last && payload.every((byte) => byte === 0)) continue;
+      effects.send({ kind: "bitmap", atByte: at, payload, last });
+    }
+  }
+
+  /** A piece of the peer's bitmap. */
+  piece(atByte: number, payload: Uint8Array, last: boolean): void {
+    const { volume } = this;
+    const { bitmap } = volume;
+    const { connection } = volume.state;
+    if (connection !== "WFBitMapS" && connection !== "WFBitMapT") return;
+    if (bitmap === undefined) return;
+    if (atByte + payload.length > bitmap.bytes.length) {
+      return volume.link.protocolError("a bitmap larger than the volume");
+    }
+    bitmap.merge(atByte, payload);
+    if (!last) return;
+    if (connection === "WFBitMapS") this.#answerAsSource();
+    else volume.change({ connection: "WFSyncUUID" });
+  }
+
+  #answerAsSource(): void {
+    const { volume } = this;
+    if (!volume.saveBitmap()) return;
+    const generation = volume.generations.beginSyncSource();
+    if (generation === undefined) return;
+    this.send();
+    volume.effects.send({ kind: "syncGeneration", generation });
+    volume.link.tellState();
+    if (volume.config.handlers.has("before-resync-source")) {
+      volume.effects.runHelper("before-resync-source", 0);
+    }
+  }
+
+  /** The source's interim name. */
+  syncGeneration(generation: bigint): void {
+    const { volume } = this;
+    if (volume.state.connection !== "WFSyncUUID") return;
+    this.#generation = generation;
+    if (volume.config.handlers.has("before-resync-target")) {
+      volume.effects.runHelper("before-resync-target", BEFORE_TARGET);
+    } else {
+      this.#becomeTarget();
+    }
+  }
+
+  /** A handler that this part waits for has ended. */
+  helperDone(id: number, exitCode: number): void {
+    if (id !== BEFORE_TARGET || this.#generation === undefined) return;
+    if (exitCode === 0) return this.#becomeTarget();
+    const why = `before-resync-target failed (${exitCode})`;
+    this.volume.effects.log("error", `${why}: connection dropped`);
+    this.volume.roles.dropConnection(why);
+  }
+
+  #becomeTarget(): void {
+    const { volume } = this;
+    const generation = this.#generation;
+    this.#generation = undefined;
+    if (generation === undefined) return;
+    if (!volume.saveBitmap()) return;
+    if (!volume.generations.beginSyncTarget(generation)) return;
+    const { isDiscarding } = volume.link.negotiation;
+    if (isDiscarding) volume.effects.keepUndo(true);
+    volume.target.begin();
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * The local disk: attaching it, losing it, letting it go.
+ *
+ * A failed flush, a failed metadata write and, by policy, a failed data read or
+ * write take the disk out at once and for good (nothing is retried on it); the
+ * application goes on through the peer. What the lost disk may not have, i.e.
+ * every write that was not stable on it, is marked at the peer first.
+ *
+ * Source: DRBD 8.4, reference §2.7 (attach, detach); promises.md B10–B12, B15.
+ *
+ * @module
+ */
+
+import {
+  compareDisk,
+  type DiskState,
+  isConnected,
+} from "../decisions/mirror_state.ts";
+import { sameGeneration } from "../decisions/generations_core.ts";
+import { OutOfSyncBitmap } from "./bitmap_core.ts";
+import type { VolumeCore } from "./volume_core.ts";
+import type {
+  AttachedDisk,
+  CommandDone,
+  PersistentFlags,
+} from "./volume_types.ts";
+
+/** See the module comment. */
+export class DiskKeeper {
+  /** What the disk would be without a peer; defined while it is Negotiating. */
+  atAttach: { disk: DiskState; peerDisk: DiskState } | undefined;
+  /** The generation that the application has last seen. */
+  exposed: bigint | undefined;
+  /** Usable size of the backing device; 0 without one. */
+  backingBytes = 0;
+  #isFailing = false;
+
+  constructor(readonly volume: VolumeCore) {}
+
+  /** Take a disk into use. */
+  attach(disk: AttachedDisk, done: CommandDone): void {
+    const { volume } = this;
+    if (volume.state.disk !== "Diskless") return done({ code: 124 });
+    const { persistent } = disk;
+    if (persistent.agreedBytes > disk.sizeBytes) return done({ code: 111 });
+    if (volume.sizeBytes > disk.sizeBytes) return done({ code: 111 });
+    if (!this.#isWhatWeLost(disk)) return done({ code: 150 });
+    volume.change({ disk: "Attaching" });
+    this.backingBytes = disk.sizeBytes;
+    volume.sizeBytes ||= persistent.agreedBytes || disk.sizeBytes;
+    volume.persistent = persistent;
+    this.#loadBitmap(disk);
+    if (!this.#recover(persistent.flags)) return done({ code: 118 });
+    this.#settleState(persistent.flags);
+    done({ code: volume.hasLocalDisk || this.#isNegotiating() ? 1 : 118 });
+  }
+
+  /** Let the disk go on request. */
+  detach(force: boolean, done: CommandDone): void {
+    const { volume } = this;
+    if (volume.state.disk === "Diskless") return done({ code: 1 });
+    const judged = volume.judge({ disk: "Failed" }, force);
+    if (judged.refused !== undefined) return done({ code: judged.refused });
+    if (force) {
+      this.#lose();
+      return done({ code: 1 });
+    }
+    volume.flusher.request((stable) => {
+      if (!stable) return done({ code: 118 });
+      volume.saveBitmap();
+      this.#lose();
+      done({ code: 1 });
+    });
+  }
+
+  /** A data write failed. */
+  writeFailed(offset: number, lengthBytes: number): void {
+    this.#ioError("write", offset, lengthBytes);
+  }
+
+  /** A data read failed. */
+  readFailed(offset: number, lengthBytes: number): void {
+    this.#ioError("read", offset, lengthBytes);
+  }
+
+  /** Something failed that leaves nothing to rely on. */
+  failed(what: string): void {
+    const { volume } = this;
+    if (this.#isFailing || volume.state.disk === "Diskless") return;
+    this.#isFailing = true;
+    volume.effects.log(
+      "error",
+      `The disk failed (${what}): detached. Replace or check it, then attach`,
+    );
+    this.#lose();
+    this.#isFailing = false;
+    if (volume.config.handlers.has("local-io-error")) {
+      volume.effects.runHelper("local-io-error", 0);
+    }
+  }
+
+  /** The application sees the data of this generation. */
+  expose(generation: bigint): void {
+    this.exposed = generation;
+  }
+
+  /**
+   * The volume has this size from now on, on disk too.
+   *
+   * @param isNewDirty Whether what grew is out of sync.
+   * @returns False: it could not be saved.
+   */
+  resizeTo(sizeBytes: number, isNewDirty = false): boolean {
+    const { volume } = this;
+    const { bitmap } = volume;
+    if (bitmap !== undefined && bitmap.sizeBytes !== sizeBytes) {
+      volume.bitmap = bitmap.resized(sizeBytes, isNewDirty);
+      if (!volume.saveBitmap()) return false;
+    }
+    volume.sizeBytes = sizeBytes;
+    if (volume.persistent?.agreedBytes === sizeBytes) return true;
+    return volume.generations.save({ agreedBytes: sizeBytes });
+  }
+
+  #isNegotiating(): boolean {
+    return this.volume.state.disk === "Negotiating";
+  }
+
+  /** A Primary without a peer may only get back the very data it had. */
+  #isWhatWeLost(disk: AttachedDisk): boolean {
+    const { state } = this.volume;
+    if (state.role !== "Primary" || isConnected(state.connection)) return true;
+    return this.exposed !== undefined &&
+      sameGeneration(this.exposed, disk.persistent.generations.current);
+  }
+
+  #loadBitmap(disk: AttachedDisk): void {
+    const { volume } = this;
+    const bitmap = new OutOfSyncBitmap(volume.sizeBytes);
+    const used = disk.bitmap.subarray(0, bitmap.bytes.length);
+    bitmap.merge(0, used);
+    bitmap.saved(bitmap.unsavedPages());
+    if (disk.bitmapLost || disk.persistent.flags.fullSync) bitmap.setAll();
+    volume.bitmap = bitmap;
+  }
+
+  /** After a crash: bits first, then a clean log, then the flags say so. */
+  #recover(flags: PersistentFlags): boolean {
+    const { volume } = this;
+    volume.log.reset();
+    if (!volume.saveBitmap()) return false;
+    if (!volume.effects.resetLog()) {
+      this.failed("activity log");
+      return false;
+    }
+    return volume.generations.save({
+      flags: {
+        ...flags,
+        fullSync: false,
+        crashedPrimary: flags.crashedPrimary || flags.primary,
+      },
+    });
+  }
+
+  #settleState(flags: PersistentFlags): void {
+    const { volume } = this;
+    const peerDisk: DiskState = flags.peerOutdated ? "Outdated" : "DUnknown";
+    const alone = { disk: diskByFlags(flags), peerDisk };
+    const trusts = peerDisk === "Outdated" ||
+      volume.config.fencing === "dont-care";
+    if (alone.disk === "Consistent" && trusts) alone.disk = "UpToDate";
+    if (isConnected(volume.state.connection)) {
+      this.atAttach = alone;
+      volume.change({ disk: "Negotiating" });
+      volume.link.negotiateAgain();
+      return;
+    }
+    volume.change(alone);
+  }
+
+  #ioError(what: string, offset: number, lengthBytes: number): void {
+    const { volume } = this;
+    const passesOn = volume.config.onIoError === "pass_on" &&
+      volume.state.role === "Primary";
+    if (!passesOn) {
+      if (what === "write") this.#tellDirty(offset, lengthBytes);
+      return this.failed(what);
+    }
+    volume.bitmap?.set(offset, lengthBytes);
+    if (volume.state.disk === "UpToDate") {
+      volume.change({ disk: "Inconsistent" });
+    }
+  }
+
+  #lose(): void {
+    const { volume } = this;
+    this.#tellWhatIsUnstable();
+    if (volume.state.disk !== "Diskless") volume.change({ disk: "Failed" });
+    volume.writes.diskLost();
+    volume.replica.diskLost();
+    volume.target.stop();
+    volume.source.stop();
+    volume.flusher.abandon();
+    volume.log.reset();
+    const { generations } = volume;
+    if (generations.set !== undefined) this.expose(generations.set.current);
+    volume.persistent = undefined;
+    volume.bitmap = undefined;
+    this.backingBytes = 0;
+    this.atAttach = undefined;
+    volume.effects.detachDisk();
+    if (compareDisk(volume.state.disk, "Diskless") > 0) {
+      volume.change({ disk: "Diskless" });
+    }
+    if (!volume.canReachData() && !volume.state.suspendedNoData) {
+      volume.writes.failAll();
+    }
+  }
+
+  /** The peer must know which of our blocks never became stable. */
+  #tellWhatIsUnstable(): void {
+    const { volume } = this;
+    if (!isConnected(volume.state.connection)) return;
+    for (const write of volume.writes.transfers.unstable()) {
+      if (!write.isLocal) continue;
+      this.#tellDirty(write.offset, write.lengthBytes);
+    }
+  }
+
+  #tellDirty(offset: number, lengthBytes: number): void {
+    const { volume } = this;
+    if (!isConnected(volume.state.connection)) return;
+    volume.effects.send({ kind: "dirty", offset, lengthBytes });
+  }
+}
+
+/** Reference §2.7: the disk's state from the metadata's flags. */
+function diskByFlags(flags: PersistentFlags): DiskState {
+  if (!flags.consistent) return "Inconsistent";
+  return flags.wasUpToDate ? "Consistent" : "Outdated";
+}

@@ -1,0 +1,36 @@
+/**
+ * A peer is hostile input: ranges of its frames must lie inside the volume.
+ *
+ * @module
+ */
+
+import {
+  MIRROR_PAYLOAD_BYTES_MAX,
+  type MirrorFrame,
+} from "@kedge/schema/wire/mirror";
+import { EXTENT_BYTES } from "./activity_log_core.ts";
+
+/** Whether every range of the frame lies inside `sizeBytes` and is not too long. */
+export function isWithin(frame: MirrorFrame, sizeBytes: number): boolean {
+  const inside = (offset: number, lengthBytes: number, max: number) =>
+    lengthBytes > 0 && lengthBytes <= max && offset >= 0 &&
+    offset + lengthBytes <= sizeBytes;
+  switch (frame.kind) {
+    case "data":
+      return inside(
+        frame.offset,
+        frame.payload.length,
+        MIRROR_PAYLOAD_BYTES_MAX,
+      );
+    case "zero":
+    case "dirty":
+      return inside(frame.offset, frame.lengthBytes, EXTENT_BYTES);
+    case "readRequest":
+    case "resyncRequest":
+    case "verifyRequest":
+    case "resyncData":
+      return inside(frame.offset, frame.lengthBytes, MIRROR_PAYLOAD_BYTES_MAX);
+    default:
+      return true;
+  }
+}

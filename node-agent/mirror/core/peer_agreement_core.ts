@@ -1,0 +1,111 @@
+/**
+ * Changes of state that both nodes must agree to: one request, one answer.
+ *
+ * The peer judges the mirrored change by its own rules. When both ask at once,
+ * the node that breaks ties refuses with -19 and the other one tries again.
+ *
+ * Source: DRBD 8.4, reference §2.6.
+ *
+ * @module
+ */
+
+import type { StateWish } from "@kedge/schema/wire/mirror";
+import type { MirrorState } from "../decisions/mirror_state.ts";
+import type { VolumeCore } from "./volume_core.ts";
+import { connectionOf, peerDiskOf, roleOf } from "./words_core.ts";
+
+/** Called once: 1, or a refusal. */
+export type Agreed = (code: number) => void;
+
+/** The connection went away before the peer answered. */
+const NOT_ANSWERED = -21;
+
+/** See the module comment. */
+export class PeerAgreement {
+  #lastId = 0;
+  #asked: { readonly id: number; readonly done: Agreed } | undefined;
+
+  constructor(readonly volume: VolumeCore) {}
+
+  /** Ask the peer to agree. One question at a time: -18 while one is open. */
+  ask(wish: StateWish, done: Agreed): void {
+    if (this.#asked !== undefined) return done(-18);
+    const id = ++this.#lastId;
+    this.#asked = { id, done };
+    this.volume.effects.send({ kind: "stateRequest", id, wish });
+  }
+
+  /** The peer's answer. */
+  answered(id: number, code: number): void {
+    if (this.#asked?.id !== id) return;
+    const { done } = this.#asked;
+    this.#asked = undefined;
+    done(code === 1 ? 1 : Math.min(-1, code));
+  }
+
+  /** The connection is gone. */
+  stop(): void {
+    const asked = this.#asked;
+    this.#asked = undefined;
+    asked?.done(NOT_ANSWERED);
+  }
+
+  /** The peer asks us. */
+  asked(id: number, wish: StateWish): void {
+    const code = this.#judge(wish);
+    this.volume.effects.send({ kind: "stateReply", id, code });
+    if (code === 1) this.#follow(wish);
+  }
+
+  #judge(wish: StateWish): number {
+    const { volume } = this;
+    if (this.#asked !== undefined && volume.link.resolveConflicts) return -19;
+    return volume.judge(mirrored(wish)).refused ?? 1;
+  }
+
+  /** What the agreed change means on our side. */
+  #follow(wish: StateWish): void {
+    const { volume } = this;
+    switch (wish.connection) {
+      case "Disconnecting":
+        volume.change({ connection: "TearDown" });
+        volume.effects.closeLink("The peer is disconnecting");
+        return volume.link.linkDown();
+      case "StartingSyncS":
+        return volume.roles.beginAsTarget();
+      case "StartingSyncT":
+        return volume.roles.beginAsSource();
+      case "VerifyS":
+        volume.change({ connection: "VerifyT" });
+        return;
+      default:
+        volume.change(mirrored(wish));
+    }
+  }
+}
+
+/** The peer's change, seen from here. */
+function mirrored(wish: StateWish): Partial<MirrorState> {
+  return {
+    ...(wish.role === undefined ? {} : { peerRole: roleOf(wish.role) }),
+    ...(wish.disk === undefined ? {} : { peerDisk: peerDiskOf(wish.disk) }),
+    ...mirroredConnection(wish.connection),
+  };
+}
+
+function mirroredConnection(word: string | undefined): Partial<MirrorState> {
+  if (word === undefined) return {};
+  const connection = connectionOf(word);
+  switch (connection) {
+    case "Disconnecting":
+      return { connection: "TearDown" };
+    case "StartingSyncS":
+      return { connection: "StartingSyncT" };
+    case "StartingSyncT":
+      return { connection: "StartingSyncS" };
+    case "VerifyS":
+      return { connection: "VerifyT" };
+    default:
+      return {};
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * The connection to the peer, from the first report to its end.
+ *
+ * ```text
+ * linkUp ─▶ report ⇄ report ─▶ decideHandshake (both nodes, mirrored answers)
+ *   drop ─▶ StandAlone
+ *   nothing to copy ─▶ Connected
+ *   source: WFBitMapS ◀─ target's bitmap;  ─▶ merged bitmap, interim generation
+ *   target: WFBitMapT ─▶ WFSyncUUID ─▶ (handler) durably Inconsistent ─▶ SyncTarget
+ *   source hears "SyncTarget" ─▶ SyncSource: from this very frame on it replicates
+ * ```
+ *
+ * Until the target has said that it is durably Inconsistent, the source's
+ * writes only mark blocks, on both sides, in the order of the stream: no write
+ * can fall between the bitmap and the replication (DRBD 2020–21, testing.md
+ * lesson 7), and none reaches a disk that still calls itself good.
+ *
+ * Source: DRBD 8.4, reference §2.2, §3.4; promises.md B9, B10.
+ *
+ * @module
+ */
+
+import type {
+  MirrorFrame,
+  MirrorReport,
+  MirrorStateWords,
+} from "@kedge/schema/wire/mirror";
+import type { GenerationSet } from "../decisions/generations_core.ts";
+import {
+  compareDisk,
+  type ConnectionState,
+  isConnected,
+  type MirrorState,
+} from "../decisions/mirror_state.ts";
+import { BitmapExchange } from "./bitmap_exchange_core.ts";
+import { Negotiation } from "./negotiation_core.ts";
+import { PeerAgreement } from "./peer_agreement_core.ts";
+import { isWithin } from "./frame_bounds_core.ts";
+import { generationsOf, wordsOf } from "./words_core.ts";
+import type { VolumeCore } from "./volume_core.ts";
+
+/** How long both nodes may take to agree on who copies what. */
+const NEGOTIATION_MS_MAX = 30_000;
+
+/** See the module comment. */
+export class PeerLink {
+  /** What the peer calls its data; undefined before its first report. */
+  peerGenerations: GenerationSet | undefined;
+  readonly negotiation: Negotiation;
+  readonly bitmaps: BitmapExchange;
+  readonly agreement: PeerAgreement;
+  /** This node breaks ties on this connection. */
+  resolveConflicts = false;
+  /** Throw our changes away if the handshake finds a split brain. */
+  discardMyData = false;
+  /** Only say what would happen. */
+  tentative = false;
+  #isUp = false;
+  #awaitsDrain = false;
+  #sinceMs = 0;
+  #progressMs = 0;
+  #lastUnconfirmed = 0;
+
+  constructor(readonly volume: VolumeCore) {
+    this.negotiation = new Negotiation(volume);
+    this.bitmaps = new BitmapExchange(volume);
+    this.agreement = new PeerAgreement(volume);
+  }
+
+  /** A connection stands and the peer has proven who it is. */
+  linkUp(facts: { readonly resolveConflicts: boolean }): void {
+    const { volume } = this;
+    if (volume.state.connection !== "WFConnection") {
+      return volume.effects.closeLink("Not waiting for a connection");
+    }
+    this.#isUp = true;
+    this.resolveConflicts = facts.resolveConflicts;
+    this.#sinceMs = this.#progressMs = volume.nowMs;
+    volume.writes.linkReady();
+    volume.replica.linkReady();
+    volume.change({ connection: "WFReportParams" });
+    this.#awaitsDrain = true;
+    this.drained();
+  }
+
+  /** What came on an earlier link is on the disk: our report is true. */
+  drained(): void {
+    if (!this.#awaitsDrain || !this.volume.replica.isDrained) return;
+    this.#awaitsDrain = false;
+    this.sendReport(false);
+  }
+
+  /** The connection is gone. */
+  linkDown(why: ConnectionState = "NetworkFailure"): void {
+    if (!this.#isUp) return;
+    this.#isUp = false;
+    this.#awaitsDrain = false;
+    const { volume } = this;
+    const { connection } = volume.state;
+    const isLeaving = connection === "Disconnecting";
+    const isEnding = connection === "TearDown";
+    volume.source.stop();
+    volume.target.stop();
+    volume.verify.stop();
+    this.negotiation.stop();
+    this.bitmaps.stop();
+    this.agreement.stop();
+    volume.replica.linkDown();
+    if (!isLeaving && !isEnding) volume.change({ connection: why });
+    volume.reads.peerLost();
+    if (volume.state.role !== "Primary") volume.saveBitmap();
+    if (isLeaving) {
+      volume.change({ connection: "StandAlone" });
+    } else {
+      volume.change({ connection: "Unconnected" });
+      volume.change({ connection: "WFConnection" });
+    }
+    this.peerGenerations = undefined;
+    volume.reads.retry();
+    volume.writes.retry();
+  }
+
+  /** Decide anew on a connection that stands: a disk came, or changed its worth. */
+  negotiateAgain(): void {
+    if (isConnected(this.volume.state.connection)) this.sendReport(true);
+  }
+
+  /** Tell the peer everything it needs to decide. */
+  sendReport(again: boolean): void {
+    const report = this.#report(again);
+    this.volume.effects.send({ kind: "report", report });
+    this.negotiation.sent(again);
+  }
+
+  /** The peer broke the protocol. */
+  protocolError(what: string): void {
+    this.volume.effects.log("error", `Protocol error of the peer: ${what}`);
+    this.volume.effects.closeLink(what);
+    this.linkDown("ProtocolError");
+  }
+
+  /** A frame of the peer. */
+  frame(frame: MirrorFrame): void {
+    if (!this.#isUp) return;
+    if (!isWithin(frame, this.volume.sizeBytes)) {
+      return this.protocolError(`${frame.kind} beyond the end of the volume`);
+    }
+    const { volume } = this;
+    switch (frame.kind) {
+      case "data":
+      case "zero":
+      case "flush":
+        return volume.replica.receive(frame);
+      case "ack":
+        return volume.writes.acknowledged(frame);
+      case "failed":
+        return this.#peerDiskFailed();
+      case "dirty":
+        volume.bitmap?.set(frame.offset, frame.lengthBytes);
+        return;
+      case "readRequest":
+        return volume.reads.requested(
+          frame.id,
+          frame.offset,
+          frame.lengthBytes,
+        );
+      case "readReply":
+        return volume.reads.reply(frame.id, frame.payload);
+      case "resyncRequest":
+        return volume.source.requested(frame);
+      case "resyncData":
+        return volume.target.arrived(frame);
+      case "resyncStable":
+        return volume.source.stableUpTo(frame.id);
+      case "verifyRequest":
+        return volume.verify.requested(frame);
+      case "verifyReply":
+        return volume.verify.replied(frame.id, frame.digest);
+      case "bitmap":
+        return this.bitmaps.piece(frame.atByte, frame.payload, frame.last);
+      case "syncGeneration":
+        return this.bitmaps.syncGeneration(frame.generation);
+      case "currentGeneration":
+        return this.#peerBegan(frame.generation);
+      case "report":
+        return this.#reported(frame.report);
+      case "state":
+        return this.#stateTold(frame.state);
+      case "stateRequest":
+        return this.agreement.asked(frame.id, frame.wish);
+      case "stateReply":
+        return this.agreement.answered(frame.id, frame.code);
+    }
+  }
+
+  /** Tell the peer of a change, while it listens. */
+  stateChanged(before: MirrorState, after: MirrorState): void {
+    const wasConnected = isConnected(before.connection);
+    if (!this.#isUp || !isConnected(after.connection) || !wasConnected) return;
+    const isOwn = before.role !== after.role || before.disk !== after.disk ||
+      before.connection !== after.connection ||
+      before.pausedByUser !== after.pausedByUser ||
+      before.pausedByDependency !== after.pausedByDependency;
+    if (isOwn) this.tellState();
+  }
+
+  /** Tell the peer where we stand. */
+  tellState(): void {
+    this.volume.effects.send({ kind: "state", state: wordsOf(this.volume) });
+  }
+
+  /** Timeouts: an endless negotiation, a peer that answers nothing. */
+  tick(nowMs: number): void {
+    if (!this.#isUp) return;
+    const { connection } = this.volume.state;
+    const isDeciding = connection === "WFReportParams" ||
+      connection === "WFBitMapS" || connection === "WFBitMapT";
+    if (!isDeciding) this.#sinceMs = nowMs;
+    if (nowMs - this.#sinceMs > NEGOTIATION_MS_MAX) {
+      return this.#timeout("the handshake does not end");
+    }
+    this.#watchAnswers(nowMs);
+  }
+
+  #watchAnswers(nowMs: number): void {
+    const { volume } = this;
+    const { unconfirmed } = volume.writes;
+    const isMoving = unconfirmed === 0 || unconfirmed !== this.#lastUnconfirmed;
+    this.#lastUnconfirmed = unconfirmed;
+    if (isMoving) this.#progressMs = nowMs;
+    const limitMs = volume.config.peerTimeoutMs;
+    if (limitMs > 0 && nowMs - this.#progressMs > limitMs) {
+      this.#timeout(`no acknowledgement for ${limitMs} ms`);
+    }
+  }
+
+  #timeout(why: string): void {
+    this.volume.effects.log("warn", `Connection given up: ${why}`);
+    this.volume.effects.closeLink(why);
+    this.linkDown("Timeout");
+  }
+
+  #peerDiskFailed(): void {
+    this.volume.change({ peerDisk: "Failed" });
+  }
+
+  #peerBegan(generation: bigint): void {
+    const { volume } = this;
+    if (this.peerGenerations !== undefined) {
+      this.peerGenerations = { ...this.peerGenerations, current: generation };
+    }
+    if (!volume.hasLocalDisk) volume.disk.expose(generation);
+  }
+
+  #reported(report: MirrorReport): void {
+    this.peerGenerations = generationsOf(report.state.generations);
+    this.negotiation.reported(report);
+  }
+
+  #stateTold(words: MirrorStateWords): void {
+    this.peerGenerations = generationsOf(words.generations);
+    this.negotiation.stateTold(words);
+  }
+
+  #report(again: boolean): MirrorReport {
+    const { volume } = this;
+    const { config, persistent } = volume;
+    const alone = volume.disk.atAttach?.disk ?? volume.state.disk;
+    return {
+      state: wordsOf(volume),
+      again,
+      backingBytes: volume.disk.backingBytes,
+      agreedBytes: persistent?.agreedBytes ?? 0,
+      protocol: config.protocol,
+      discardMyData: this.discardMyData,
+      crashedPrimary: persistent?.flags.crashedPrimary ?? false,
+      willBeInconsistent: compareDisk(alone, "Inconsistent") <= 0,
+      afterSplitBrain0: config.splitBrain.afterSb0pri,
+      afterSplitBrain1: config.splitBrain.afterSb1pri,
+      afterSplitBrain2: config.splitBrain.afterSb2pri,
+      alwaysAsbp: config.splitBrain.alwaysAsbp,
+      rrConflict: config.splitBrain.rrConflict,
+      dataIntegrity: "",
+      verifyAlgorithm: config.verifyAlgorithm,
+      checksumAlgorithm: config.checksumAlgorithm,
+      tentative: this.tentative,
+    };
+  }
+}

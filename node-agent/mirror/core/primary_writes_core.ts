@@ -1,0 +1,450 @@
+/**
+ * The write path of a Primary: log the extent, send, write, answer as the
+ * protocol promises.
+ *
+ * ```text
+ * submit ─▶ gate (suspended? handshake? register? extent in the log?) ─▶ held
+ *   │ open
+ *   ├─▶ new generation, if the peer will miss this write (first one only)
+ *   ├─▶ data frame to the peer, or the block is marked out of sync
+ *   ├─▶ local write
+ *   └─▶ answered: A at once · B received · C written · local disk gone: written
+ * ```
+ *
+ * A write leaves the transfer log when it is stable on both disks. When the
+ * peer goes, everything in the log is marked out of sync before anybody is
+ * answered, and a new generation begins if the peer may miss a write that the
+ * application will believe in (promises.md: bump at first write).
+ *
+ * Source: DRBD 8.4, reference §4.2 and §4.5; promises.md B1–B7, B11, B12.
+ *
+ * @module
+ */
+
+import { type ActivityLog, EXTENT_BYTES } from "./activity_log_core.ts";
+import { BusyBlocks } from "./busy_blocks_core.ts";
+import { type LoggedWrite, TransferLog } from "./transfer_log_core.ts";
+import type { VolumeCore } from "./volume_core.ts";
+
+/** Epochs are closed after so many bytes even without a flush. */
+const EPOCH_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Bytes of held writes after which no more requests are welcome. */
+const HELD_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Called once per request: whether it succeeded. */
+export type WriteDone = (ok: boolean) => void;
+
+/** One piece of a write; `data` undefined: zeroes. */
+interface Piece {
+  readonly offset: number;
+  readonly lengthBytes: number;
+  readonly data: Uint8Array | undefined;
+  readonly mayPunch: boolean;
+  readonly done: WriteDone;
+}
+
+/** See the module comment. */
+export class PrimaryWrites {
+  readonly transfers = new TransferLog();
+  /** Blocks with writes that are not answered yet. */
+  readonly busy = new BusyBlocks();
+  #held: Piece[] = [];
+  #heldBytes = 0;
+  #sequence = 0;
+  #ordinal = 0;
+  #localStable = 0;
+  #peer = { received: 0, written: 0, stable: 0 };
+  #flushWaiters: WriteDone[] = [];
+  #flush: RunningFlush | undefined;
+  #lastActivityMs = 0;
+
+  constructor(readonly volume: VolumeCore) {}
+
+  /** Whether no more requests should be taken for now. */
+  get isFull(): boolean {
+    return this.#heldBytes > HELD_BYTES_MAX;
+  }
+
+  /** Writes that the application waits for (`ap` of /proc/drbd), held ones included. */
+  get pending(): number {
+    return this.transfers.unansweredWrites + this.#held.length;
+  }
+
+  /** Frames that the peer has not confirmed as the protocol wants (`pe`). */
+  get unconfirmed(): number {
+    return Math.max(0, this.#sequence - this.#peer.written);
+  }
+
+  /** Whether nothing is under way: a demotion may go on. */
+  get isIdle(): boolean {
+    return this.pending === 0 && this.#flush === undefined &&
+      this.#flushWaiters.length === 0;
+  }
+
+  /** Write `data`, which is only valid during the call. */
+  write(offset: number, data: Uint8Array, done: WriteDone): void {
+    const lengthBytes = data.length;
+    this.#offer({ offset, lengthBytes, data, mayPunch: false, done }, false);
+  }
+
+  /** Zero a range of any length. */
+  zero(
+    offset: number,
+    lengthBytes: number,
+    mayPunch: boolean,
+    done: WriteDone,
+  ): void {
+    let left = 0;
+    let allOk = true;
+    const pieceDone = (ok: boolean) => {
+      allOk &&= ok;
+      if (--left === 0) done(allOk);
+    };
+    const pieces: Piece[] = [];
+    for (let at = offset; at < offset + lengthBytes;) {
+      const end = Math.min(
+        offset + lengthBytes,
+        (Math.floor(at / EXTENT_BYTES) + 1) * EXTENT_BYTES,
+      );
+      pieces.push({
+        offset: at,
+        lengthBytes: end - at,
+        data: undefined,
+        mayPunch,
+        done: pieceDone,
+      });
+      at = end;
+    }
+    left = pieces.length;
+    if (left === 0) return done(true);
+    for (const piece of pieces) this.#offer(piece, false);
+  }
+
+  /** `done` when everything answered before is as stable as the protocol says. */
+  flush(done: WriteDone): void {
+    this.#flushWaiters.push(done);
+    this.#startFlush();
+  }
+
+  /** The end of a batch: write what the activity log needs. */
+  settle(): void {
+    this.#commitLog();
+    this.#closeFullEpoch();
+  }
+
+  /** Something that held writes back may be over. */
+  retry(): void {
+    const held = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    for (const piece of held) this.#offer(piece, true);
+    this.answerWhatIsDue();
+    this.#startFlush();
+    this.#commitLog();
+  }
+
+  /** The activity log transaction ended. */
+  logCommitted(ok: boolean): void {
+    if (!ok) return this.volume.diskFailed("activity log");
+    this.volume.log.committed();
+    this.retry();
+  }
+
+  /** The peer is as far as `received`, `written`, `stable`. */
+  acknowledged(ack: { received: number; written: number; stable: number }) {
+    if (!this.#isPlausible(ack)) {
+      return this.volume.link.protocolError("impossible acknowledgement");
+    }
+    this.#peer = {
+      received: ack.received,
+      written: ack.written,
+      stable: ack.stable,
+    };
+    this.answerWhatIsDue();
+    this.#endFlush();
+    this.#releaseStable();
+  }
+
+  /** A link is ready to replicate: numbers begin anew. */
+  linkReady(): void {
+    this.#sequence = 0;
+    this.#peer = { received: 0, written: 0, stable: 0 };
+  }
+
+  /**
+   * The peer, or its disk, is gone: what is not stable there is out of sync.
+   * Nobody is answered yet ({@link answerWhatIsDue} does, once that is safe).
+   */
+  peerLost(): void {
+    const { bitmap } = this.volume;
+    let isMissed = false;
+    for (const write of this.transfers.unstable()) {
+      if (write.sequence === 0) continue;
+      if (write.sequence > this.#peer.stable) {
+        bitmap?.set(write.offset, write.lengthBytes);
+      }
+      isMissed ||= write.sequence > this.#peer.written;
+    }
+    this.transfers.forgetPeer();
+    this.#flush?.forgetPeer();
+    if (isMissed) this.volume.generations.peerMissesWrites();
+  }
+
+  /** The local disk is gone: what is on it counts no more. */
+  diskLost(): void {
+    this.transfers.forgetDisk();
+  }
+
+  /** Answer every write that has become as safe as promised, and flushes. */
+  answerWhatIsDue(): void {
+    if (!this.volume.mayAnswer()) return;
+    if (!this.volume.generations.beforeAnswer()) return;
+    const ready = (write: LoggedWrite) => this.#isAnswerable(write);
+    for (const write of this.transfers.takeAnswerable(ready)) {
+      this.busy.remove(write.offset, write.lengthBytes);
+      const { done } = write;
+      write.done = undefined;
+      done?.(write.isLocal || this.#hasPeerCopy(write));
+    }
+    this.#endFlush();
+    this.volume.reads.retry();
+  }
+
+  /** Fail everything that waits: there is no data to work on any more. */
+  failAll(): void {
+    const held = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    for (const piece of held) piece.done(false);
+    for (const write of this.transfers.takeAnswerable(() => true)) {
+      this.busy.remove(write.offset, write.lengthBytes);
+      write.done?.(false);
+      write.done = undefined;
+    }
+    const flushes = [...this.#flushWaiters, ...this.#flush?.waiters ?? []];
+    this.#flushWaiters = [];
+    this.#flush = undefined;
+    for (const done of flushes) done(false);
+  }
+
+  /** Close an epoch that nobody flushed for a while, so that extents cool down. */
+  tick(nowMs: number): void {
+    if (this.transfers.unstableWrites === 0) this.#lastActivityMs = nowMs;
+    if (nowMs - this.#lastActivityMs < 1_000) return;
+    this.#lastActivityMs = nowMs;
+    this.#stabilise();
+  }
+
+  #offer(piece: Piece, isCopied: boolean): void {
+    if (this.#isHeldBack(piece)) return this.#hold(piece, isCopied);
+    const { state } = this.volume;
+    if (!this.volume.canReachData()) return piece.done(false);
+    if (state.role !== "Primary") return piece.done(false);
+    this.#submit(piece);
+  }
+
+  #isHeldBack(piece: Piece): boolean {
+    if (!this.volume.mayWrite()) return true;
+    return this.volume.bitmap !== undefined &&
+      !this.#log().acquire(piece.offset, piece.lengthBytes);
+  }
+
+  #hold(piece: Piece, isCopied: boolean): void {
+    const data = isCopied ? piece.data : piece.data?.slice();
+    this.#held.push({ ...piece, data });
+    this.#heldBytes += piece.data === undefined ? 0 : piece.lengthBytes;
+  }
+
+  #submit(piece: Piece): void {
+    const { volume } = this;
+    const { offset, lengthBytes } = piece;
+    const replicate = volume.replicates();
+    if (!replicate && !volume.generations.beforeUnseenWrite()) {
+      return piece.done(false);
+    }
+    const sequence = replicate ? ++this.#sequence : 0;
+    if (replicate) this.#sendPiece(piece, sequence);
+    else volume.markUnseen(offset, lengthBytes);
+    const isLocal = volume.writeLocally(offset, lengthBytes, piece);
+    const write: LoggedWrite = {
+      offset,
+      lengthBytes,
+      sequence,
+      ordinal: ++this.#ordinal,
+      isLocal,
+      isLogged: volume.bitmap !== undefined,
+      done: piece.done,
+    };
+    this.busy.add(offset, lengthBytes);
+    this.transfers.add(write);
+    if (this.#isAnswerable(write)) this.answerWhatIsDue();
+  }
+
+  #sendPiece(piece: Piece, sequence: number): void {
+    const { offset, lengthBytes, data, mayPunch } = piece;
+    this.volume.effects.send(
+      data === undefined
+        ? { kind: "zero", sequence, offset, lengthBytes, mayPunch }
+        : { kind: "data", sequence, offset, payload: data },
+    );
+  }
+
+  #isAnswerable(write: LoggedWrite): boolean {
+    if (write.sequence === 0) return true; // nobody else has to say anything
+    if (!write.isLocal) return this.#hasPeerCopy(write);
+    switch (this.volume.config.protocol) {
+      case "A":
+        return true;
+      case "B":
+        return write.sequence <= this.#peer.received;
+      case "C":
+        return this.#hasPeerCopy(write);
+    }
+  }
+
+  #hasPeerCopy(write: LoggedWrite): boolean {
+    return write.sequence > 0 && write.sequence <= this.#peer.written;
+  }
+
+  #isPlausible(ack: { received: number; written: number; stable: number }) {
+    return ack.received <= this.#sequence && ack.written <= ack.received &&
+      ack.stable <= ack.written && ack.received >= this.#peer.received &&
+      ack.written >= this.#peer.written && ack.stable >= this.#peer.stable;
+  }
+
+  #commitLog(): void {
+    const { volume } = this;
+    if (volume.bitmap === undefined || !volume.mayWrite()) return;
+    const log = this.#log();
+    const changes = log.nextTransaction();
+    if (changes.length === 0) {
+      if (log.starved) this.#stabilise();
+      return;
+    }
+    for (const { evicted } of changes) {
+      if (!volume.saveBitmapOf(evicted * EXTENT_BYTES, EXTENT_BYTES)) return;
+    }
+    volume.effects.commitLog(changes, () => log.extents());
+  }
+
+  #closeFullEpoch(): void {
+    const isFull =
+      this.transfers.unstableWrites >= this.volume.config.maxEpochWrites ||
+      this.transfers.unstableBytes >= EPOCH_BYTES_MAX;
+    if (isFull) this.#stabilise();
+  }
+
+  /** Make everything stable on both disks, whoever waits for it. */
+  #stabilise(): void {
+    if (this.#flush !== undefined || this.transfers.unstableWrites === 0) {
+      return;
+    }
+    this.#beginFlush([]);
+  }
+
+  #startFlush(): void {
+    if (this.#flush !== undefined || this.#flushWaiters.length === 0) return;
+    if (!this.volume.mayWrite()) return;
+    if (!this.volume.canReachData()) {
+      const waiters = this.#flushWaiters;
+      this.#flushWaiters = [];
+      for (const done of waiters) done(false);
+      return;
+    }
+    const waiters = this.#flushWaiters;
+    this.#flushWaiters = [];
+    this.#beginFlush(waiters);
+  }
+
+  #beginFlush(waiters: readonly WriteDone[]): void {
+    const { volume } = this;
+    const replicate = volume.replicates();
+    const flush = new RunningFlush(
+      waiters,
+      this.#ordinal,
+      replicate ? ++this.#sequence : 0,
+      volume.hasLocalDisk,
+    );
+    this.#flush = flush;
+    if (replicate) {
+      volume.effects.send({ kind: "flush", sequence: flush.sequence });
+    }
+    if (volume.hasLocalDisk) {
+      volume.flusher.request((stable) => this.#flushedHere(flush, stable));
+    }
+    this.#endFlush();
+  }
+
+  #flushedHere(flush: RunningFlush, stable: boolean): void {
+    flush.local = stable ? "stable" : "failed";
+    if (stable) this.#localStable = Math.max(this.#localStable, flush.ordinal);
+    this.#endFlush();
+    this.#releaseStable();
+  }
+
+  #endFlush(): void {
+    const flush = this.#flush;
+    if (flush === undefined || flush.local === "running") return;
+    if (!this.volume.mayAnswer()) return;
+    const verdict = flush.verdict(this.#peer, this.volume.config.protocol);
+    if (verdict === "wait") return;
+    this.#flush = undefined;
+    for (const done of flush.waiters) done(verdict === "ok");
+    this.#releaseStable();
+    this.#startFlush();
+  }
+
+  /** Forget writes that are stable wherever they are; their extents cool down. */
+  #releaseStable(): void {
+    const isStable = (write: LoggedWrite) =>
+      write.done === undefined &&
+      (!write.isLocal || write.ordinal <= this.#localStable) &&
+      write.sequence <= this.#peer.stable;
+    const stable = this.transfers.takeStable(isStable);
+    if (stable.length === 0) return;
+    for (const write of stable) {
+      if (write.isLogged) this.#log().release(write.offset, write.lengthBytes);
+    }
+    if (this.#log().hasWaiters) this.retry();
+  }
+
+  #log(): ActivityLog {
+    return this.volume.log;
+  }
+}
+
+/** One flush of both disks. */
+class RunningFlush {
+  local: "running" | "stable" | "failed" | "none";
+
+  constructor(
+    readonly waiters: readonly WriteDone[],
+    /** Everything up to this write is covered. */
+    readonly ordinal: number,
+    /** The flush frame's number; 0: the peer is not asked. */
+    public sequence: number,
+    hasDisk: boolean,
+  ) {
+    this.local = hasDisk ? "running" : "none";
+  }
+
+  /** The peer is gone: it is not waited for. */
+  forgetPeer(): void {
+    this.sequence = 0;
+  }
+
+  verdict(
+    peer: { received: number; stable: number },
+    protocol: "A" | "B" | "C",
+  ): "wait" | "ok" | "failed" {
+    const isStableThere = this.sequence > 0 && this.sequence <= peer.stable;
+    if (this.local !== "stable") {
+      // The peer has the only copy that counts, whatever the protocol.
+      if (this.sequence === 0) return "failed";
+      return isStableThere ? "ok" : "wait";
+    }
+    if (this.sequence === 0 || protocol === "A" || isStableThere) return "ok";
+    return protocol === "B" && this.sequence <= peer.received ? "ok" : "wait";
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * The volume register in the KV as the authority for who may be Primary.
+ *
+ * - *Shrink before ack*: a Primary that lost its peer answers nothing until the
+ *   register says that the peer is out of the in-sync set (R2).
+ * - *Ack before grow*: an equal peer that already takes every write is put in
+ *   again (R3).
+ * - *Promote*: only a member of the in-sync set wins the role (R4).
+ * - Reads need a lease of the peer, or to be the only member (R6).
+ *
+ * Without a register (the classic two-node setting) everything is allowed.
+ *
+ * Source: promises.md §6.
+ *
+ * @module
+ */
+
+import { isConnected, type MirrorState } from "../decisions/mirror_state.ts";
+import type { VolumeCore } from "./volume_core.ts";
+import type { RegisterAnswer, RegisterWish } from "./volume_types.ts";
+
+/** How long a peer promises not to promote, in ms (promises.md §6.3). */
+export const LEASE_MS = 1_500;
+/** Bound of the clocks' rate error, both sides. */
+const DRIFT = 0.02;
+/** Wait before asking the register again. */
+const RETRY_MS = 250;
+
+type Answered = (answer: RegisterAnswer) => void;
+
+/** See the module comment. */
+export class RegisterFence {
+  /** The peer is in the in-sync set, as far as we know. */
+  #peerIsIn = true;
+  #shrinking = false;
+  #isGrowing = false;
+  #mustGrow = false;
+  #leaseUntilMs = 0;
+  #promisedUntilMs: number;
+  #lastId = 0;
+  readonly #asked = new Map<number, Answered>();
+  #retryAtMs = Infinity;
+
+  constructor(readonly volume: VolumeCore) {
+    // A node that was restarted has forgotten what it promised (R7).
+    this.#promisedUntilMs = LEASE_MS * (1 + DRIFT);
+  }
+
+  /** Whether new writes may start. */
+  mayWrite(): boolean {
+    return !this.#shrinking;
+  }
+
+  /** Whether answers may go out. */
+  mayAnswer(): boolean {
+    return !this.#shrinking;
+  }
+
+  /** Whether reads may be answered. */
+  mayRead(): boolean {
+    if (!this.volume.config.fencedByRegister || !this.#peerIsIn) return true;
+    return this.volume.nowMs < this.#leaseUntilMs;
+  }
+
+  /**
+   * The peer answered a heartbeat: it promises not to promote for a while.
+   *
+   * @param sentMs When the heartbeat that it answers was **sent**.
+   */
+  leased(sentMs: number): void {
+    const until = sentMs + LEASE_MS * (1 - DRIFT);
+    if (until > this.#leaseUntilMs) {
+      this.#leaseUntilMs = until;
+      this.volume.reads.retry();
+    }
+  }
+
+  /** We answered a heartbeat of the Primary, now. */
+  promised(): void {
+    this.#promisedUntilMs = Math.max(
+      this.#promisedUntilMs,
+      this.volume.nowMs + LEASE_MS * (1 + DRIFT),
+    );
+  }
+
+  /** Writes no longer reach the peer. */
+  peerLost(): void {
+    const { volume } = this;
+    if (!volume.config.fencedByRegister) return;
+    if (volume.state.role !== "Primary" || !this.#peerIsIn) return;
+    this.#shrinking = true;
+    this.#shrink();
+  }
+
+  /** The peer is connected, UpToDate and takes every write. */
+  peerEqual(): void {
+    const { volume } = this;
+    if (!volume.config.fencedByRegister || this.#peerIsIn) return;
+    const { state } = volume;
+    const isEqual = state.role === "Primary" &&
+      state.connection === "Connected" && state.disk === "UpToDate" &&
+      state.peerDisk === "UpToDate";
+    if (!isEqual) return;
+    // From now on the peer *may* be in the set: reads need its lease, and
+    // losing it needs a shrink, whatever becomes of the question.
+    this.#peerIsIn = true;
+    this.#grow();
+  }
+
+  #grow(): void {
+    this.#isGrowing = true;
+    this.#ask({ kind: "grow" }, (answer) => {
+      this.#isGrowing = false;
+      if (answer.outcome === "unknown") {
+        this.#mustGrow = true;
+        this.#retryAtMs = this.volume.nowMs + RETRY_MS;
+      }
+      if (answer.outcome === "refused") this.#stepDown(answer);
+    });
+  }
+
+  /** Win the role. */
+  promote(force: boolean, done: Answered): void {
+    const { volume } = this;
+    if (!volume.config.fencedByRegister) {
+      return done({ outcome: "done", epoch: volume.persistent?.epoch ?? 0 });
+    }
+    if (!force && volume.nowMs < this.#promisedUntilMs && !this.#isPeerHere()) {
+      const leftMs = Math.ceil(this.#promisedUntilMs - volume.nowMs);
+      return done({
+        outcome: "refused",
+        epoch: volume.persistent?.epoch ?? 0,
+        why: `The peer may still read for ${leftMs} ms: try again then`,
+      });
+    }
+    this.#ask({ kind: "promote", force }, (answer) => {
+      if (answer.outcome === "done") {
+        this.#peerIsIn = false;
+        this.#keepEpoch(answer.epoch);
+      }
+      done(answer);
+      this.peerEqual();
+    });
+  }
+
+  /** The role was given up. */
+  demoted(): void {
+    if (!this.volume.config.fencedByRegister) return;
+    this.#ask({ kind: "demote" }, () => {});
+  }
+
+  /** The register was asked; this is what came of it. */
+  registerChanged(id: number, answer: RegisterAnswer): void {
+    const done = this.#asked.get(id);
+    this.#asked.delete(id);
+    if (answer.outcome === "done") this.#keepEpoch(answer.epoch);
+    done?.(answer);
+  }
+
+  /** A change of state may make the peer equal. */
+  stateChanged(_before: MirrorState, _after: MirrorState): void {
+    this.peerEqual();
+  }
+
+  /** Ask again what nobody could answer. */
+  tick(nowMs: number): void {
+    if (nowMs < this.#retryAtMs) return;
+    this.#retryAtMs = Infinity;
+    if (this.#shrinking) return this.#shrink();
+    const { connection, peerDisk } = this.volume.state;
+    const isEqual = connection === "Connected" && peerDisk === "UpToDate";
+    if (this.#mustGrow && !this.#isGrowing && isEqual) {
+      this.#mustGrow = false;
+      this.#grow();
+    }
+  }
+
+  #shrink(): void {
+    this.#ask({ kind: "shrink" }, (answer) => {
+      switch (answer.outcome) {
+        case "done":
+          this.#shrinking = false;
+          this.#peerIsIn = false;
+          this.volume.writes.retry();
+          this.volume.reads.retry();
+          return;
+        case "refused":
+          return this.#stepDown(answer);
+        case "unknown":
+          this.#retryAtMs = this.volume.nowMs + RETRY_MS;
+      }
+    });
+  }
+
+  /** Somebody else has the role: nothing of ours may be answered any more. */
+  #stepDown(answer: RegisterAnswer): void {
+    const { volume } = this;
+    volume.effects.log(
+      "error",
+      `No longer Primary: ${answer.why ?? "the register has another one"}`,
+    );
+    this.#shrinking = false;
+    volume.change({ role: "Secondary", disk: "Outdated" });
+    volume.writes.failAll();
+    volume.reads.retry();
+  }
+
+  #keepEpoch(epoch: number): void {
+    const { volume } = this;
+    if (volume.persistent === undefined) return;
+    if (epoch > volume.persistent.epoch) volume.generations.save({ epoch });
+  }
+
+  #isPeerHere(): boolean {
+    return isConnected(this.volume.state.connection);
+  }
+
+  #ask(change: RegisterWish, done: Answered): void {
+    const id = ++this.#lastId;
+    this.#asked.set(id, done);
+    this.volume.effects.changeRegister(change, id);
+  }
+}

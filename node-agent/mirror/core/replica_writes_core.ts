@@ -1,0 +1,170 @@
+/**
+ * The Primary's writes, applied on the other node in the order of the stream.
+ *
+ * A flush frame ends an epoch: nothing behind it is written before everything
+ * in front of it is stable, so that the disk is a write-order prefix whatever
+ * happens (promises.md B4). What arrives meanwhile waits in memory; it counts
+ * as received (protocol B) and is applied even when the link has gone (R9).
+ *
+ * Source: DRBD 8.4, reference §4.5.
+ *
+ * @module
+ */
+
+import type {
+  DataFrame,
+  FlushFrame,
+  ZeroFrame,
+} from "@kedge/schema/wire/mirror";
+import { compareDisk, isConnected } from "../decisions/mirror_state.ts";
+import type { VolumeCore } from "./volume_core.ts";
+
+/** Bytes that may wait behind a flush before no more frames are welcome. */
+const WAITING_BYTES_MAX = 16 * 1024 * 1024;
+
+type WriteFrame = DataFrame | ZeroFrame;
+type StreamFrame = WriteFrame | FlushFrame;
+
+/** A frame, and the connection that it came on. */
+interface Arrival {
+  readonly frame: StreamFrame;
+  readonly session: number;
+}
+
+/** See the module comment. */
+export class ReplicaWrites {
+  #waiting: Arrival[] = [];
+  #waitingBytes = 0;
+  #isFlushing = false;
+  #received = 0;
+  #written = 0;
+  #stable = 0;
+  #told = { received: 0, written: 0, stable: 0 };
+  /** Counts connections: an answer of an earlier one is not for this one. */
+  #session = 0;
+
+  constructor(readonly volume: VolumeCore) {}
+
+  /** Whether everything that was received is on the disk. */
+  get isDrained(): boolean {
+    return !this.#isFlushing && this.#waiting.length === 0;
+  }
+
+  /** Whether no more frames should be read for now. */
+  get isFull(): boolean {
+    return this.#waitingBytes > WAITING_BYTES_MAX;
+  }
+
+  /** Frames that are not acknowledged as written (`ua` of /proc/drbd). */
+  get unacknowledged(): number {
+    return this.#received - this.#written;
+  }
+
+  /** A new connection: numbers begin anew. */
+  linkReady(): void {
+    this.#session++;
+    this.#received = this.#written = this.#stable = 0;
+    this.#told = { received: 0, written: 0, stable: 0 };
+  }
+
+  /** The connection is gone; what was received is applied all the same. */
+  linkDown(): void {
+    this.#session++;
+  }
+
+  /** The disk is gone: nothing that waits can be applied. */
+  diskLost(): void {
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#isFlushing = false;
+  }
+
+  /** A frame of the stream of writes. */
+  receive(frame: StreamFrame): void {
+    const { volume } = this;
+    if (frame.sequence !== this.#received + 1) {
+      return volume.link.protocolError("a gap in the stream of writes");
+    }
+    this.#received = frame.sequence;
+    if (!volume.hasLocalDisk) return this.#refuse(frame);
+    const session = this.#session;
+    if (this.isDrained) return this.#apply({ frame, session });
+    const kept = frame.kind === "data"
+      ? { ...frame, payload: frame.payload.slice() }
+      : frame;
+    this.#waiting.push({ frame: kept, session });
+    if (frame.kind === "data") this.#waitingBytes += frame.payload.length;
+  }
+
+  /** The end of a batch: acknowledge in one frame. */
+  settle(): void {
+    const now = {
+      received: this.#received,
+      written: this.#written,
+      stable: this.#stable,
+    };
+    const told = this.#told;
+    const isNews = now.received !== told.received ||
+      now.written !== told.written || now.stable !== told.stable;
+    if (!isNews || !isConnected(this.volume.state.connection)) return;
+    this.#told = now;
+    this.volume.effects.send({ kind: "ack", ...now });
+  }
+
+  #apply(arrival: Arrival): void {
+    const { frame } = arrival;
+    if (frame.kind === "flush") return this.#flush(arrival);
+    const { volume } = this;
+    const { offset } = frame;
+    const lengthBytes = frame.kind === "data"
+      ? frame.payload.length
+      : frame.lengthBytes;
+    if (compareDisk(volume.state.peerDisk, "Inconsistent") < 0) {
+      if (!volume.generations.beforeUnseenWrite()) return this.#refuse(frame);
+      volume.bitmap?.set(offset, lengthBytes);
+    }
+    const isWritten = volume.writeLocally(
+      offset,
+      lengthBytes,
+      frame.kind === "data"
+        ? { data: frame.payload, mayPunch: false }
+        : { data: undefined, mayPunch: frame.mayPunch },
+    );
+    if (!isWritten) return this.#refuse(frame);
+    this.#isWritten(arrival);
+  }
+
+  #isWritten({ frame, session }: Arrival): void {
+    if (session === this.#session) this.#written = frame.sequence;
+  }
+
+  #flush(arrival: Arrival): void {
+    const { frame, session } = arrival;
+    this.#isFlushing = true;
+    this.#isWritten(arrival);
+    this.volume.flusher.request((stable) => {
+      if (!stable) return; // the disk is gone, and everybody knows
+      if (session === this.#session) this.#stable = frame.sequence;
+      this.#isFlushing = false;
+      this.#applyWaiting();
+      this.settle();
+      if (this.isDrained) this.volume.link.drained();
+      this.volume.roles.drained();
+    });
+  }
+
+  #applyWaiting(): void {
+    while (!this.#isFlushing) {
+      const arrival = this.#waiting.shift();
+      if (arrival === undefined) return;
+      const { frame } = arrival;
+      if (frame.kind === "data") this.#waitingBytes -= frame.payload.length;
+      this.#apply(arrival);
+    }
+  }
+
+  #refuse(frame: StreamFrame): void {
+    const { sequence } = frame;
+    this.volume.effects.send({ kind: "failed", sequence });
+  }
+}

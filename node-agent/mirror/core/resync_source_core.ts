@@ -1,0 +1,138 @@
+/**
+ * The source of a resync: answers the target's requests in their order.
+ *
+ * A block is read and sent in one turn, and writes go down the same stream, so
+ * an answer never overtakes a later write (promises.md finding 7). Bits are
+ * cleared only when the target says that the blocks are **stable** on its disk.
+ * Little is queued at a time, so that the application's writes do not wait
+ * behind the resync.
+ *
+ * Source: DRBD 8.4, reference §4.7; promises.md B10.
+ *
+ * @module
+ */
+
+import type { ResyncRequestFrame } from "@kedge/schema/wire/mirror";
+import type { MirrorState } from "../decisions/mirror_state.ts";
+import type { VolumeCore } from "./volume_core.ts";
+
+/** Answers wait while more than this is queued to the peer, in bytes. */
+const QUEUE_BYTES_MAX = 1024 * 1024;
+
+/** Requests that may wait; the target asks for less (max-buffers). */
+const REQUESTS_MAX = 65_536;
+
+interface Answered {
+  readonly id: number;
+  readonly offset: number;
+  readonly lengthBytes: number;
+}
+
+/** See the module comment. */
+export class ResyncSource {
+  #requests: ResyncRequestFrame[] = [];
+  #answered: Answered[] = [];
+  #lastId = 0;
+
+  constructor(readonly volume: VolumeCore) {}
+
+  /** The target is durably Inconsistent: from now on writes are replicated. */
+  begin(told: Partial<MirrorState>): void {
+    this.stop();
+    this.volume.change({
+      ...told,
+      connection: "SyncSource",
+      peerDisk: "Inconsistent",
+    });
+  }
+
+  /** The resync is over, or the link is down. */
+  stop(): void {
+    this.#requests = [];
+    this.#answered = [];
+    this.#lastId = 0;
+  }
+
+  /** The target asks for a range. */
+  requested(frame: ResyncRequestFrame): void {
+    const { volume } = this;
+    const { connection } = volume.state;
+    const isSource = connection === "SyncSource" ||
+      connection === "PausedSyncS";
+    if (!isSource) return; // the resync was aborted meanwhile
+    if (frame.id !== this.#lastId + 1 || this.#requests.length > REQUESTS_MAX) {
+      return volume.link.protocolError("resync requests out of order");
+    }
+    this.#lastId = frame.id;
+    this.#requests.push(frame);
+    this.settle();
+  }
+
+  /** Answer as much as the network takes. */
+  settle(): void {
+    const { effects } = this.volume;
+    let count = 0;
+    while (
+      count < this.#requests.length && effects.queuedBytes() < QUEUE_BYTES_MAX
+    ) {
+      this.#answer(this.#requests[count] as ResyncRequestFrame);
+      count++;
+    }
+    if (count > 0) this.#requests.splice(0, count);
+  }
+
+  /** The target has these on its disk for good. */
+  stableUpTo(id: number): void {
+    let count = 0;
+    for (const each of this.#answered) {
+      if (each.id > id) break;
+      this.volume.bitmap?.clear(each.offset, each.lengthBytes);
+      count++;
+    }
+    this.#answered.splice(0, count);
+  }
+
+  /** The target is no longer a target. */
+  peerEnded(told: Partial<MirrorState>): void {
+    const { volume } = this;
+    const isWhole = told.peerDisk === "UpToDate";
+    if (isWhole && volume.bitmap?.count !== 0) {
+      const why = "the resync ended with blocks that are still out of sync";
+      return volume.link.protocolError(why);
+    }
+    this.stop();
+    if (isWhole) {
+      if (!volume.saveBitmap()) return;
+      if (!volume.generations.endSyncSource()) return;
+    }
+    volume.change({ ...told, connection: "Connected" });
+    if (isWhole) volume.fence.peerEqual();
+  }
+
+  #answer(request: ResyncRequestFrame): void {
+    const { volume } = this;
+    const { id, offset, lengthBytes, digest } = request;
+    const payload = new Uint8Array(lengthBytes);
+    const base = { kind: "resyncData", id, offset, lengthBytes } as const;
+    const nothing = new Uint8Array(0);
+    if (!volume.effects.readData(offset, payload)) {
+      volume.disk.readFailed(offset, lengthBytes);
+      volume.effects.send({ ...base, payload: nothing, outcome: "failed" });
+      return;
+    }
+    this.#answered.push({ id, offset, lengthBytes });
+    const isSame = digest.length > 0 && equalBytes(
+      digest,
+      volume.effects.digest(volume.config.checksumAlgorithm, payload),
+    );
+    volume.effects.send(
+      isSame
+        ? { ...base, payload: nothing, outcome: "same" }
+        : { ...base, payload, outcome: "data" },
+    );
+  }
+}
+
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}

@@ -1,0 +1,399 @@
+/**
+ * What people ask of a volume: roles, connections, pauses, and the handlers
+ * that belong to them. Each command answers once with DRBD's code.
+ *
+ * Source: DRBD 8.4, reference §2.7 and §2.9.
+ *
+ * @module
+ */
+
+import type { StateWish } from "@kedge/schema/wire/mirror";
+import {
+  compareDisk,
+  isConnected,
+  type MirrorState,
+} from "../decisions/mirror_state.ts";
+import type { VolumeCore } from "./volume_core.ts";
+import type { CommandDone } from "./volume_types.ts";
+
+/** Helper ids of this part. */
+const FENCE_PEER = 2;
+/** How often `primary` is tried while the state is in transition. */
+const PROMOTE_TRIES = 4;
+
+/** See the module comment. */
+export class Roles {
+  /** Somebody holds the device open. */
+  isOpen = false;
+  #whenDrained: (() => void)[] = [];
+  #afterFence: ((peerIsFenced: boolean) => void)[] = [];
+
+  constructor(readonly volume: VolumeCore) {}
+
+  /** Become Primary. */
+  primary(force: boolean, done: CommandDone): void {
+    this.#whenQuiet(() => this.#promote(force, PROMOTE_TRIES, done));
+  }
+
+  /** Become Secondary. */
+  secondary(done: CommandDone): void {
+    const { volume } = this;
+    if (volume.state.role === "Secondary") return done({ code: 1 });
+    const refused = volume.judge({ role: "Secondary" }).refused;
+    if (refused !== undefined) return done({ code: refused });
+    if (!volume.writes.isIdle) return done({ code: -12 });
+    volume.writes.flush((ok) => {
+      if (!ok) volume.effects.log("warn", "Demoting without a last flush");
+      volume.saveBitmap();
+      const code = volume.wish({ role: "Secondary" }) ?? 1;
+      if (code === 1) volume.fence.demoted();
+      done({ code });
+    });
+  }
+
+  /** Look for the peer. */
+  connect(
+    options: { readonly discardMyData: boolean; readonly tentative: boolean },
+    done: CommandDone,
+  ): void {
+    const { volume } = this;
+    if (volume.state.connection !== "StandAlone") return done({ code: 125 });
+    if (options.discardMyData && volume.state.role === "Primary") {
+      return done({ code: 123 });
+    }
+    volume.link.discardMyData = options.discardMyData;
+    volume.link.tentative = options.tentative;
+    volume.change({ connection: "Unconnected" });
+    volume.change({ connection: "WFConnection" });
+    volume.effects.seekPeer(true);
+    done({ code: 1 });
+  }
+
+  /** Leave the peer alone. */
+  disconnect(force: boolean, done: CommandDone): void {
+    const { volume } = this;
+    const { connection } = volume.state;
+    if (connection === "StandAlone") return done({ code: 162 });
+    if (force || !isConnected(connection)) {
+      this.dropConnection("Disconnecting");
+      return done({ code: 1 });
+    }
+    const judged = volume.judge({ connection: "Disconnecting" });
+    if (judged.refused !== undefined) return done({ code: judged.refused });
+    volume.link.agreement.ask({ connection: "Disconnecting" }, (code) => {
+      if (code === 1 || code === -21) {
+        this.dropConnection("Disconnecting");
+        return done({ code: 1 });
+      }
+      done({ code });
+    });
+  }
+
+  /** End the connection and stay alone. */
+  dropConnection(why: string): void {
+    const { volume } = this;
+    volume.effects.seekPeer(false);
+    const wasUp = volume.state.connection !== "WFConnection" &&
+      volume.state.connection !== "Unconnected";
+    volume.change({ connection: "Disconnecting" });
+    if (wasUp) {
+      volume.effects.closeLink(why);
+      volume.link.linkDown();
+    }
+    if (volume.state.connection === "Disconnecting") {
+      volume.change({ connection: "StandAlone" });
+    }
+  }
+
+  /** Throw our data away and copy the peer's. */
+  invalidate(done: CommandDone): void {
+    const { volume } = this;
+    const { connection, role } = volume.state;
+    if (isConnected(connection)) {
+      return this.#agree(
+        { connection: "StartingSyncT" },
+        done,
+        () => this.beginAsTarget(),
+      );
+    }
+    if (role === "Primary" || connection !== "StandAlone") {
+      return done({ code: -15 });
+    }
+    const code = volume.wish({ disk: "Inconsistent" }) ?? 1;
+    if (code === 1) {
+      volume.bitmap?.setAll();
+      volume.saveBitmap();
+    }
+    done({ code });
+  }
+
+  /** Copy our data over the peer's. */
+  invalidateRemote(done: CommandDone): void {
+    const { volume } = this;
+    if (isConnected(volume.state.connection)) {
+      return this.#agree(
+        { connection: "StartingSyncS" },
+        done,
+        () => this.beginAsSource(),
+      );
+    }
+    if (volume.state.role !== "Primary") return done({ code: -15 });
+    volume.bitmap?.setAll();
+    volume.saveBitmap();
+    volume.change({ peerDisk: "Inconsistent" });
+    done({ code: 1 });
+  }
+
+  /** Both agreed: everything is copied to us. */
+  beginAsTarget(): void {
+    const { volume } = this;
+    volume.bitmap?.setAll();
+    if (!volume.saveBitmap()) return;
+    volume.change({ connection: "StartingSyncT" });
+    volume.change({ connection: "WFBitMapT" });
+    volume.link.bitmaps.send();
+  }
+
+  /** Both agreed: everything is copied from us. */
+  beginAsSource(): void {
+    const { volume } = this;
+    volume.bitmap?.setAll();
+    if (!volume.saveBitmap()) return;
+    volume.change({ connection: "StartingSyncS" });
+    volume.change({ connection: "WFBitMapS" });
+  }
+
+  /** Mark our data as old. */
+  outdate(done: CommandDone): void {
+    done({ code: this.volume.wish({ disk: "Outdated" }) ?? 1 });
+  }
+
+  /** Pause a resync, now or when it begins. */
+  pauseSync(done: CommandDone): void {
+    if (this.volume.state.pausedByUser) return done({ code: 134 });
+    done({ code: this.volume.wish({ pausedByUser: true }) ?? 1 });
+  }
+
+  /** Take our pause back. */
+  resumeSync(done: CommandDone): void {
+    const { volume } = this;
+    if (!volume.state.pausedByUser) return done({ code: 135 });
+    const code = volume.wish({ pausedByUser: false }) ?? 1;
+    if (code !== 1) return done({ code });
+    if (volume.state.pausedByDependency) return done({ code: 156 });
+    done({ code: volume.state.pausedByPeer ? 157 : 1 });
+  }
+
+  /** Freeze application I/O. */
+  suspendIo(done: CommandDone): void {
+    done({ code: this.volume.wish({ suspendedByUser: true }) ?? 1 });
+  }
+
+  /** Let application I/O go on. */
+  resumeIo(done: CommandDone): void {
+    const { volume } = this;
+    volume.change({
+      suspendedByUser: false,
+      suspendedNoData: false,
+      suspendedFencing: false,
+    });
+    done({ code: 1 });
+  }
+
+  /** A new generation; with `clearBitmap` on both of a just-created pair. */
+  newCurrentUuid(clearBitmap: boolean, done: CommandDone): void {
+    const { volume } = this;
+    if (clearBitmap) return this.#skipInitialSync(done);
+    if (volume.state.connection !== "StandAlone") return done({ code: 151 });
+    done({ code: volume.generations.begin() ? 1 : 118 });
+  }
+
+  /** The receive buffer is applied (promises.md R9). */
+  drained(): void {
+    if (!this.volume.replica.isDrained) return;
+    const waiting = this.#whenDrained;
+    this.#whenDrained = [];
+    for (const next of waiting) next();
+  }
+
+  /** A handler of this part ended. */
+  helperDone(id: number, exitCode: number): void {
+    if (id !== FENCE_PEER) return;
+    const waiting = this.#afterFence;
+    this.#afterFence = [];
+    const isFenced = this.#fenced(exitCode);
+    for (const next of waiting) next(isFenced);
+  }
+
+  /** What follows from a change of state for people and handlers. */
+  stateChanged(before: MirrorState, after: MirrorState): void {
+    const { volume } = this;
+    const { handlers, fencing } = volume.config;
+    const lostPeer = after.role === "Primary" &&
+      isConnected(before.connection) && !isConnected(after.connection) &&
+      compareDisk(after.peerDisk, "Outdated") > 0;
+    if (lostPeer && fencing !== "dont-care" && handlers.has("fence-peer")) {
+      this.#fencePeer(() => {});
+    }
+    const hadData = before.disk === "UpToDate" ||
+      before.peerDisk === "UpToDate";
+    const hasData = after.disk === "UpToDate" || after.peerDisk === "UpToDate";
+    if (after.role === "Primary" && hadData && !hasData) {
+      this.#call("pri-on-incon-degr");
+    }
+    const isTargetDone = before.connection === "SyncTarget" &&
+      after.connection === "Connected" && after.disk === "UpToDate";
+    if (isTargetDone) this.#call("after-resync-target");
+    const isSourceDone = before.connection === "SyncSource" &&
+      after.connection === "Connected" && after.peerDisk === "UpToDate";
+    if (isSourceDone && fencing !== "dont-care") this.#call("unfence-peer");
+  }
+
+  #call(handler: string): void {
+    if (this.volume.config.handlers.has(handler)) {
+      this.volume.effects.runHelper(handler, 0);
+    }
+  }
+
+  #whenQuiet(next: () => void): void {
+    if (this.volume.replica.isDrained) next();
+    else this.#whenDrained.push(next);
+  }
+
+  #promote(force: boolean, tries: number, done: CommandDone): void {
+    const { volume } = this;
+    if (volume.state.role === "Primary") return done({ code: 1 });
+    const wanted = this.#wantedForPromotion(force);
+    const judged = volume.judge(wanted);
+    const { refused } = judged;
+    const fence = (refused === -7 ||
+      refused === -2 && volume.state.disk === "Consistent") &&
+      volume.config.handlers.has("fence-peer") && tries > 0;
+    if (fence) {
+      return this.#fencePeer(() => this.#promote(force, tries - 1, done));
+    }
+    if (refused === -7 && force) {
+      volume.effects.log("warn", "Forced into split brain situation!");
+      volume.change({ peerDisk: "Outdated" });
+      return this.#promote(force, tries - 1, done);
+    }
+    if (refused !== undefined) return done({ code: refused });
+    if (!isConnected(volume.state.connection)) {
+      return this.#win(force, wanted, done);
+    }
+    volume.link.agreement.ask({ role: "Primary" }, (code) => {
+      if (code === -19 && tries > 0) {
+        return this.#promote(force, tries - 1, done);
+      }
+      if (code !== 1 && code !== -21) return done({ code });
+      this.#win(force, wanted, done);
+    });
+  }
+
+  /** The register decides where there is one; then it is done. */
+  #win(force: boolean, wanted: Partial<MirrorState>, done: CommandDone): void {
+    const { volume } = this;
+    volume.fence.promote(force, (answer) => {
+      if (answer.outcome !== "done") {
+        return done({
+          code: -10,
+          why: answer.why ?? "The volume register could not be changed",
+        });
+      }
+      this.#take(wanted, done);
+    });
+  }
+
+  #take(wanted: Partial<MirrorState>, done: CommandDone): void {
+    const { volume } = this;
+    const code = volume.wish(wanted) ?? 1;
+    if (code !== 1) return done({ code });
+    if (!this.#begin(wanted.disk === "UpToDate")) return done({ code: 118 });
+    done({ code: 1 });
+  }
+
+  /** A fresh log, the agreed size, and a name for data declared good. */
+  #begin(isForced: boolean): boolean {
+    const { volume } = this;
+    if (volume.persistent === undefined) return true;
+    volume.log.reset();
+    if (!volume.effects.resetLog()) {
+      volume.diskFailed("activity log");
+      return false;
+    }
+    if (!volume.disk.resizeTo(volume.sizeBytes)) return false;
+    if (!isForced) return true;
+    volume.effects.log("warn", "Forced to consider local data as UpToDate!");
+    if (!volume.generations.begin()) return false;
+    volume.link.negotiateAgain();
+    return true;
+  }
+
+  #wantedForPromotion(force: boolean): Partial<MirrorState> {
+    const { state } = this.volume;
+    const mayForce = force && compareDisk(state.disk, "Inconsistent") >= 0 &&
+      compareDisk(state.disk, "UpToDate") < 0 &&
+      this.volume.judge({ role: "Primary" }).refused === -2;
+    return mayForce
+      ? { role: "Primary", disk: "UpToDate" }
+      : { role: "Primary" };
+  }
+
+  #agree(wish: StateWish, done: CommandDone, begin: () => void): void {
+    const { volume } = this;
+    const connection = wish.connection === "StartingSyncS"
+      ? "StartingSyncS"
+      : "StartingSyncT";
+    const refused = volume.judge({ connection }).refused;
+    if (refused !== undefined) return done({ code: refused });
+    volume.link.agreement.ask(wish, (code) => {
+      if (code === 1) begin();
+      done({ code });
+    });
+  }
+
+  #skipInitialSync(done: CommandDone): void {
+    done({
+      code: -15,
+      why: "Clearing the bitmap of a new pair is not available yet: let the " +
+        "first resync run",
+    });
+  }
+
+  #fencePeer(next: (isFenced: boolean) => void): void {
+    this.#afterFence.push(next);
+    if (this.#afterFence.length > 1) return;
+    this.volume.effects.runHelper("fence-peer", FENCE_PEER);
+  }
+
+  /** Reference §2.9: what the exit code of fence-peer means. */
+  #fenced(exitCode: number): boolean {
+    const { volume } = this;
+    if (isConnected(volume.state.connection)) {
+      volume.change({ suspendedFencing: false });
+      return true;
+    }
+    switch (exitCode) {
+      case 3:
+        volume.change({ peerDisk: "Inconsistent", suspendedFencing: false });
+        return true;
+      case 5:
+        if (volume.state.disk !== "UpToDate") return false;
+        volume.change({ peerDisk: "Outdated", suspendedFencing: false });
+        return true;
+      case 4:
+      case 7:
+        volume.change({ peerDisk: "Outdated", suspendedFencing: false });
+        return true;
+      case 6:
+        volume.wish({ disk: "Outdated" });
+        return false;
+      default:
+        volume.effects.log(
+          "error",
+          `fence-peer helper broken, returned ${exitCode}`,
+        );
+        return false;
+    }
+  }
+}

@@ -1,0 +1,309 @@
+/**
+ * One mirrored volume on one node: every decision, no I/O of its own.
+ *
+ * The core is told what happens by calls (`read`, `write`, `frame`, `linkUp`,
+ * `diskFlushed`, `tick`, commands) and acts through {@link VolumeEffects}. The
+ * volume Worker and the simulator run the same code.
+ *
+ * ```text
+ *              commands ─▶ roles ─┐
+ * NBD ─▶ reads, writes ───────────┤ volume ─▶ effects (disk, link, handlers)
+ * peer ─▶ link ─▶ replica ────────┤
+ *            └──▶ resync, verify ─┘
+ * ```
+ *
+ * @module
+ */
+
+import type { MirrorFrame } from "@kedge/schema/wire/mirror";
+import {
+  compareConnection,
+  compareDisk,
+  isConnected,
+  isSuspended,
+  type MirrorState,
+  UNCONFIGURED_STATE,
+} from "../decisions/mirror_state.ts";
+import type { StateRefusal } from "../decisions/refusals_core.ts";
+import type { StateContext } from "../decisions/state_context_state.ts";
+import { changeState, type StateChange } from "../decisions/state_core.ts";
+import { ActivityLog } from "./activity_log_core.ts";
+import { OutOfSyncBitmap } from "./bitmap_core.ts";
+import { DiskKeeper } from "./disk_keeper_core.ts";
+import { Flusher } from "./flusher_core.ts";
+import { GenerationKeeper } from "./generation_keeper_core.ts";
+import { PeerLink } from "./peer_link_core.ts";
+import { PrimaryWrites } from "./primary_writes_core.ts";
+import { Reads } from "./reads_core.ts";
+import { RegisterFence } from "./register_fence_core.ts";
+import { ReplicaWrites } from "./replica_writes_core.ts";
+import { ResyncSource } from "./resync_source_core.ts";
+import { ResyncTarget } from "./resync_target_core.ts";
+import { Roles } from "./roles_core.ts";
+import { Verify } from "./verify_core.ts";
+import type {
+  PersistentFlags,
+  PersistentState,
+  VolumeConfig,
+  VolumeEffects,
+} from "./volume_types.ts";
+
+/** See the module comment. */
+export class VolumeCore {
+  /** Where the volume stands. Changed by {@link change} only. */
+  state: MirrorState = UNCONFIGURED_STATE;
+  /** What is saved in the metadata; undefined without a disk. */
+  persistent: PersistentState | undefined;
+  /** Undefined without a disk. */
+  bitmap: OutOfSyncBitmap | undefined;
+  /** Size of the volume in bytes; 0 until it is known. */
+  sizeBytes = 0;
+  /** Milliseconds of a clock that never goes back; set by {@link tick}. */
+  nowMs = 0;
+  readonly log: ActivityLog;
+  readonly flusher: Flusher;
+  readonly generations: GenerationKeeper = new GenerationKeeper(this);
+  readonly disk: DiskKeeper = new DiskKeeper(this);
+  readonly writes: PrimaryWrites = new PrimaryWrites(this);
+  readonly reads: Reads = new Reads(this);
+  readonly replica: ReplicaWrites = new ReplicaWrites(this);
+  readonly link: PeerLink = new PeerLink(this);
+  readonly source: ResyncSource = new ResyncSource(this);
+  readonly target: ResyncTarget = new ResyncTarget(this);
+  readonly verify: Verify = new Verify(this);
+  readonly roles: Roles = new Roles(this);
+  readonly fence: RegisterFence = new RegisterFence(this);
+
+  constructor(public config: VolumeConfig, readonly effects: VolumeEffects) {
+    this.log = new ActivityLog(config.alExtents);
+    this.flusher = new Flusher(() => effects.flushData());
+  }
+
+  /** Whether there is a disk to write to. */
+  get hasLocalDisk(): boolean {
+    return compareDisk(this.state.disk, "Inconsistent") >= 0;
+  }
+
+  // --- what happens -------------------------------------------------------
+
+  /** A frame of the peer. */
+  frame(frame: MirrorFrame): void {
+    this.link.frame(frame);
+  }
+
+  /** The flush that was asked for has ended. */
+  diskFlushed(stable: boolean): void {
+    if (!stable) this.disk.failed("flush");
+    else this.flusher.diskFlushed(true);
+  }
+
+  /** The activity-log transaction that was asked for has ended. */
+  logCommitted(stable: boolean): void {
+    this.writes.logCommitted(stable);
+  }
+
+  /** A handler has ended. */
+  helperDone(id: number, exitCode: number): void {
+    this.link.bitmaps.helperDone(id, exitCode);
+    this.roles.helperDone(id, exitCode);
+  }
+
+  /** Time passes: about every 100 ms. */
+  tick(nowMs: number): void {
+    this.nowMs = nowMs;
+    this.link.tick(nowMs);
+    this.writes.tick(nowMs);
+    this.target.tick(nowMs);
+    this.fence.tick(nowMs);
+    this.settle();
+  }
+
+  /** The end of a batch of calls: send what was gathered. */
+  settle(): void {
+    this.writes.settle();
+    this.replica.settle();
+    this.target.settle();
+    this.source.settle();
+  }
+
+  // --- questions ----------------------------------------------------------
+
+  /** Whether a write goes to the peer as data. */
+  replicates(): boolean {
+    const { connection, peerDisk } = this.state;
+    if (!isConnected(connection)) return false;
+    if (connection === "Ahead" || connection === "Behind") return false;
+    if (connection === "StartingSyncS" || connection === "WFBitMapS") {
+      return false;
+    }
+    if (peerDisk === "UpToDate") return true;
+    return compareDisk(peerDisk, "Inconsistent") >= 0 &&
+      compareConnection(connection, "WFBitMapT") >= 0;
+  }
+
+  /** Whether an UpToDate copy can be reached. */
+  canReachData(): boolean {
+    return this.state.disk === "UpToDate" ||
+      isConnected(this.state.connection) && this.state.peerDisk === "UpToDate";
+  }
+
+  /** Whether new writes may start. */
+  mayWrite(): boolean {
+    return !isSuspended(this.state) &&
+      this.state.connection !== "WFReportParams" && this.fence.mayWrite();
+  }
+
+  /** Whether the application may be answered. */
+  mayAnswer(): boolean {
+    return !isSuspended(this.state) && this.fence.mayAnswer();
+  }
+
+  /** What the state makes of the metadata's flags (DRBD: recomputed at every change). */
+  flags(): Partial<PersistentFlags> {
+    const { disk, peerDisk, role, peerRole, connection } = this.state;
+    if (compareDisk(disk, "Negotiating") <= 0) return {};
+    const peerIsDiskless = compareDisk(peerDisk, "Inconsistent") < 0;
+    return {
+      consistent: compareDisk(disk, "Inconsistent") > 0,
+      wasUpToDate: compareDisk(disk, "Outdated") > 0,
+      primary: role === "Primary" || peerIsDiskless && peerRole === "Primary",
+      connected: compareConnection(connection, "WFReportParams") > 0,
+      peerOutdated: compareDisk(peerDisk, "Outdated") <= 0 &&
+        compareDisk(peerDisk, "Inconsistent") >= 0,
+      ...(disk === "UpToDate" && peerDisk === "UpToDate" &&
+          isConnected(connection)
+        ? { crashedPrimary: false }
+        : {}),
+    };
+  }
+
+  // --- changes ------------------------------------------------------------
+
+  /** What a change of state would come to. */
+  judge(part: Partial<MirrorState>, hard = false): StateChange {
+    const wanted = { ...this.state, ...part };
+    return changeState(this.state, wanted, this.#context(), { hard });
+  }
+
+  /**
+   * Change the state as a fact: it cannot be refused by rules for wishes.
+   *
+   * @returns Whether it was a possible transition.
+   */
+  change(part: Partial<MirrorState>): boolean {
+    return this.adopt(this.judge(part, true)) === undefined;
+  }
+
+  /** Change the state as a wish. Undefined: done. */
+  wish(part: Partial<MirrorState>): StateRefusal | undefined {
+    return this.adopt(this.judge(part));
+  }
+
+  /** Make a judged change true, with everything that follows from it. */
+  adopt(judged: StateChange): StateRefusal | undefined {
+    if (judged.refused !== undefined) return judged.refused;
+    if (!judged.applied) return undefined;
+    const before = this.state;
+    this.state = judged.state;
+    this.#follow(before, judged.state);
+    return undefined;
+  }
+
+  #follow(before: MirrorState, after: MirrorState): void {
+    this.generations.saveFlags();
+    this.effects.stateChanged(before, after);
+    if (this.#lostPeerData(before, after)) {
+      this.writes.peerLost();
+      this.fence.peerLost();
+    }
+    this.link.stateChanged(before, after);
+    this.roles.stateChanged(before, after);
+    this.fence.stateChanged(before, after);
+    this.writes.retry();
+    this.reads.retry();
+  }
+
+  /** The peer stopped taking our writes. */
+  #lostPeerData(before: MirrorState, after: MirrorState): boolean {
+    const had = isConnected(before.connection) &&
+      compareDisk(before.peerDisk, "Inconsistent") >= 0;
+    const has = isConnected(after.connection) &&
+      compareDisk(after.peerDisk, "Inconsistent") >= 0;
+    return had && !has;
+  }
+
+  #context(): StateContext {
+    const { config } = this;
+    return {
+      options: {
+        allowTwoPrimaries: false,
+        fencing: config.fencing,
+        onNoData: config.onNoData,
+        hasVerifyAlg: config.verifyAlgorithm !== "",
+      },
+      facts: {
+        isOpen: this.roles.isOpen,
+        stateSent: this.state.connection === "WFReportParams",
+        resourcePeerRole: this.state.peerRole,
+        ...(this.disk.atAttach === undefined
+          ? {}
+          : { atAttach: this.disk.atAttach }),
+      },
+    };
+  }
+
+  // --- the disk, for the other parts --------------------------------------
+
+  /** Write a piece to our disk. False: it is not there (the disk may be gone now). */
+  writeLocally(
+    offset: number,
+    lengthBytes: number,
+    piece: {
+      readonly data: Uint8Array | undefined;
+      readonly mayPunch: boolean;
+    },
+  ): boolean {
+    if (!this.hasLocalDisk) return false;
+    this.target.overwrites(offset, lengthBytes);
+    this.verify.overwrites(offset, lengthBytes);
+    const ok = piece.data === undefined
+      ? this.effects.zeroData(offset, lengthBytes, piece.mayPunch)
+      : this.effects.writeData(offset, piece.data);
+    if (!ok) this.disk.writeFailed(offset, lengthBytes);
+    return ok;
+  }
+
+  /** A write that the peer does not see: remember its blocks. */
+  markUnseen(offset: number, lengthBytes: number): void {
+    this.bitmap?.set(offset, lengthBytes);
+    if (isConnected(this.state.connection)) {
+      this.effects.send({ kind: "dirty", offset, lengthBytes });
+    }
+  }
+
+  /** Save the bitmap pages that cover a range. False: failed, the disk is gone. */
+  saveBitmapOf(offset: number, lengthBytes: number): boolean {
+    return this.#save(this.bitmap?.unsavedPagesOf(offset, lengthBytes) ?? []);
+  }
+
+  /** Save every page that differs from the disk. False: failed, the disk is gone. */
+  saveBitmap(): boolean {
+    return this.#save(this.bitmap?.unsavedPages() ?? []);
+  }
+
+  /** Metadata or data can no longer be written: detach. */
+  diskFailed(what: string): void {
+    this.disk.failed(what);
+  }
+
+  #save(pages: readonly number[]): boolean {
+    const { bitmap } = this;
+    if (bitmap === undefined || pages.length === 0) return true;
+    if (this.effects.saveBitmap(bitmap.bytes, pages)) {
+      bitmap.saved(pages);
+      return true;
+    }
+    this.disk.failed("bitmap");
+    return false;
+  }
+}

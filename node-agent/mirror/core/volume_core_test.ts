@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { Pair, type TestNode } from "./volume_fixture.ts";
+
+const SIZE = 1024 * 1024;
+
+function block(value: number): Uint8Array {
+  return new Uint8Array(4096).fill(value);
+}
+
+function words(node: TestNode): string {
+  const { connection, role, peerRole, disk, peerDisk } = node.core.state;
+  return `${connection} ${role}/${peerRole} ${disk}/${peerDisk}`;
+}
+
+function force(pair: Pair, node: TestNode): void {
+  let code = 0;
+  node.core.roles.primary(true, (result) => code = result.code);
+  pair.run(1);
+  assert.equal(code, 1);
+}
+
+function write(node: TestNode, offset: number, value: number): boolean[] {
+  const answers: boolean[] = [];
+  node.core.writes.write(offset, block(value), (ok) => answers.push(ok));
+  return answers;
+}
+
+/** A pair in sync, `a` Primary. */
+function synced(): Pair {
+  const pair = new Pair(SIZE);
+  pair.up();
+  force(pair, pair.a);
+  pair.run();
+  assert.equal(words(pair.a), "Connected Primary/Secondary UpToDate/UpToDate");
+  assert.equal(words(pair.b), "Connected Secondary/Primary UpToDate/UpToDate");
+  return pair;
+}
+
+Deno.test("two new volumes connect, both Inconsistent", () => {
+  const pair = new Pair(SIZE);
+  pair.up();
+  assert.equal(
+    words(pair.a),
+    "Connected Secondary/Secondary Inconsistent/Inconsistent",
+  );
+});
+
+Deno.test("a forced Primary becomes the source of a full resync", () => {
+  const pair = synced();
+  assert.equal(pair.a.core.bitmap?.count, 0);
+  assert.equal(pair.b.core.bitmap?.count, 0);
+  assert.deepEqual(
+    pair.a.persistent.generations,
+    pair.b.persistent.generations,
+  );
+});
+
+Deno.test("a write at protocol C is answered when both have it", () => {
+  const pair = synced();
+  const answers = write(pair.a, 8192, 7);
+  assert.deepEqual(answers, []);
+  pair.run(1);
+  assert.deepEqual(answers, [true]);
+  assert.deepEqual(pair.b.data, pair.a.data);
+});
+
+Deno.test("writes during an outage are copied when the peer is back", () => {
+  const pair = synced();
+  pair.cut();
+  const answers = write(pair.a, 4096, 9);
+  pair.run(2);
+  assert.deepEqual(answers, [true]);
+  assert.equal(pair.a.core.bitmap?.count, 1);
+  pair.mend();
+  assert.equal(words(pair.a), "Connected Primary/Secondary UpToDate/UpToDate");
+  assert.deepEqual(pair.b.data, pair.a.data);
+});
+
+Deno.test("a split brain is detected, and ended by discarding one side", () => {
+  const pair = synced();
+  pair.cut();
+  force(pair, pair.b);
+  write(pair.a, 0, 1);
+  write(pair.b, 4096, 2);
+  pair.run(2);
+  pair.mend();
+  assert.equal(pair.a.core.state.connection, "StandAlone");
+  assert.equal(pair.b.core.state.connection, "StandAlone");
+  pair.b.core.roles.secondary(() => {});
+  pair.run(1);
+  pair.connect(pair.b, true);
+  pair.connect(pair.a);
+  pair.run();
+  assert.equal(words(pair.a), "Connected Primary/Secondary UpToDate/UpToDate");
+  assert.deepEqual(pair.b.data, pair.a.data);
+  assert.equal(pair.b.data[0], 1);
+  assert.equal(pair.b.data[4096], 0);
+});
+
+Deno.test("a failing disk of the Primary is not seen by the application", () => {
+  const pair = synced();
+  pair.a.failsWrites = true;
+  const answers = write(pair.a, 0, 3);
+  pair.run(2);
+  assert.deepEqual(answers, [true]);
+  assert.equal(pair.a.core.state.disk, "Diskless");
+  assert.equal(pair.b.data[0], 3);
+  const into = new Uint8Array(4096);
+  let isRead = false;
+  pair.a.core.reads.read(0, into, (ok) => isRead = ok);
+  pair.run(1);
+  assert.ok(isRead);
+  assert.equal(into[0], 3);
+});

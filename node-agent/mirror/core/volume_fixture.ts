@@ -1,0 +1,234 @@
+/**
+ * Two volumes joined in memory, for tests: disks are arrays, the link is a
+ * queue that {@link Pair.run} empties, flushes end at once.
+ *
+ * @module
+ */
+
+import type { MirrorFrame } from "@kedge/schema/wire/mirror";
+import { CREATED_SET } from "../decisions/generations_core.ts";
+import { HARDENED } from "../decisions/hardenings_core.ts";
+import { RESYNC_DEFAULTS } from "../decisions/resync_controller_core.ts";
+import { SPLIT_BRAIN_DEFAULTS } from "../decisions/split_brain_core.ts";
+import { VolumeCore } from "./volume_core.ts";
+import type {
+  AttachedDisk,
+  PersistentState,
+  VolumeConfig,
+  VolumeEffects,
+} from "./volume_types.ts";
+
+/** Options as the tutorial's, quick enough for tests. */
+export const TEST_CONFIG: VolumeConfig = {
+  protocol: "C",
+  alExtents: 67,
+  onIoError: "detach",
+  fencing: "dont-care",
+  onNoData: "io-error",
+  splitBrain: SPLIT_BRAIN_DEFAULTS,
+  verifyAlgorithm: "sha1",
+  checksumAlgorithm: "",
+  checksumAfterCrashOnly: false,
+  onCongestion: "block",
+  congestionFillBytes: 0,
+  maxEpochWrites: 2048,
+  peerTimeoutMs: 42_000,
+  fencedByRegister: false,
+  handlers: new Set(),
+  resync: { ...RESYNC_DEFAULTS, resyncRateKibPerSecond: 102_400 },
+  hardenings: HARDENED,
+};
+
+/** What `create-md` leaves. */
+export const NEW_STATE: PersistentState = {
+  generations: CREATED_SET,
+  flags: {
+    consistent: false,
+    primary: false,
+    connected: false,
+    fullSync: false,
+    wasUpToDate: false,
+    peerOutdated: false,
+    crashedPrimary: false,
+  },
+  agreedBytes: 0,
+  epoch: 0,
+};
+
+/** One node of a pair. */
+export class TestNode {
+  readonly data: Uint8Array;
+  persistent: PersistentState = NEW_STATE;
+  bitmap: Uint8Array = new Uint8Array(4096);
+  readonly sent: MirrorFrame[] = [];
+  readonly lines: string[] = [];
+  seeks = false;
+  isLinkClosed = false;
+  failsWrites = false;
+  core: VolumeCore;
+  #work: (() => void)[] = [];
+  static #random = 0x1000n;
+
+  constructor(sizeBytes: number, config: Partial<VolumeConfig> = {}) {
+    this.data = new Uint8Array(sizeBytes);
+    this.core = new VolumeCore({ ...TEST_CONFIG, ...config }, this.#effects());
+  }
+
+  /** The backing device as it is now. */
+  disk(): AttachedDisk {
+    return {
+      persistent: this.persistent,
+      sizeBytes: this.data.length,
+      bitmap: this.bitmap.slice(),
+      bitmapLost: false,
+    };
+  }
+
+  /** Do what was asked for asynchronously. False: there was nothing. */
+  work(): boolean {
+    const work = this.#work;
+    this.#work = [];
+    for (const each of work) each();
+    this.core.settle();
+    return work.length > 0;
+  }
+
+  #effects(): VolumeEffects {
+    return {
+      canPunch: true,
+      writeData: (offset, data) => {
+        if (this.failsWrites) return false;
+        this.data.set(data, offset);
+        return true;
+      },
+      zeroData: (offset, lengthBytes) => {
+        this.data.fill(0, offset, offset + lengthBytes);
+        return true;
+      },
+      readData: (offset, into) => {
+        into.set(this.data.subarray(offset, offset + into.length));
+        return true;
+      },
+      flushData: () => this.#work.push(() => this.core.diskFlushed(true)),
+      commitLog: () => this.#work.push(() => this.core.logCommitted(true)),
+      resetLog: () => true,
+      saveState: (state) => {
+        this.persistent = state;
+        return true;
+      },
+      saveBitmap: (bytes) => {
+        this.bitmap = bytes.slice();
+        return true;
+      },
+      detachDisk: () => {},
+      send: (frame) => this.sent.push(copied(frame)),
+      queuedBytes: () => 0,
+      closeLink: () => this.isLinkClosed = true,
+      seekPeer: (seek) => this.seeks = seek,
+      runHelper: (name) => this.lines.push(`helper ${name}`),
+      changeRegister: () => {},
+      stateChanged: () => {},
+      keepUndo: () => {},
+      digest: (_algorithm, bytes) => bytes.slice(),
+      random64: () => TestNode.#random += 0x10n,
+      log: (level, text) => this.lines.push(`${level} ${text}`),
+    };
+  }
+}
+
+/** Two nodes and what is between them. */
+export class Pair {
+  readonly a: TestNode;
+  readonly b: TestNode;
+  nowMs = 0;
+  isCut = false;
+  #isUp = false;
+
+  constructor(sizeBytes: number, config: Partial<VolumeConfig> = {}) {
+    this.a = new TestNode(sizeBytes, config);
+    this.b = new TestNode(sizeBytes, config);
+  }
+
+  /** Attach both disks and let both look for one another. */
+  up(): void {
+    for (const node of [this.a, this.b]) {
+      node.core.disk.attach(node.disk(), () => {});
+      this.connect(node);
+    }
+    this.run();
+  }
+
+  /** `connect` on one node. */
+  connect(node: TestNode, discardMyData = false): void {
+    node.core.roles.connect({ discardMyData, tentative: false }, () => {});
+  }
+
+  /** Cut the link; {@link mend} lets it come back. */
+  cut(): void {
+    this.isCut = true;
+    this.run();
+  }
+
+  /** The link may stand again. */
+  mend(): void {
+    this.isCut = false;
+    this.run();
+  }
+
+  /** Let everything happen until nothing more does, for so many ticks. */
+  run(ticks = 200): void {
+    for (let tick = 0; tick < ticks; tick++) {
+      this.nowMs += 100;
+      this.a.core.tick(this.nowMs);
+      this.b.core.tick(this.nowMs);
+      for (let round = 0; round < 10_000 && this.#step(); round++);
+    }
+  }
+
+  #step(): boolean {
+    const { a, b } = this;
+    const closes = this.isCut || a.isLinkClosed || b.isLinkClosed;
+    if (this.#isUp && closes) return this.#down();
+    const waits = (node: TestNode) =>
+      node.core.state.connection === "WFConnection";
+    if (!this.#isUp && !this.isCut && waits(a) && waits(b)) return this.#link();
+    const isMoved = [this.#deliver(a, b), this.#deliver(b, a)];
+    return [...isMoved, a.work(), b.work()].some(Boolean);
+  }
+
+  #link(): boolean {
+    this.#isUp = true;
+    for (const node of [this.a, this.b]) {
+      node.isLinkClosed = false;
+      node.sent.length = 0;
+    }
+    this.a.core.link.linkUp({ resolveConflicts: true });
+    this.b.core.link.linkUp({ resolveConflicts: false });
+    return true;
+  }
+
+  #down(): boolean {
+    this.#isUp = false;
+    for (const node of [this.a, this.b]) {
+      node.isLinkClosed = false;
+      node.sent.length = 0;
+      node.core.link.linkDown();
+    }
+    return true;
+  }
+
+  #deliver(from: TestNode, to: TestNode): boolean {
+    const frames = from.sent.splice(0);
+    for (const frame of frames) {
+      if (this.#isUp) to.core.frame(frame);
+    }
+    to.core.settle();
+    return frames.length > 0;
+  }
+}
+
+function copied(frame: MirrorFrame): MirrorFrame {
+  return "payload" in frame
+    ? { ...frame, payload: frame.payload.slice() }
+    : frame;
+}

@@ -1,0 +1,71 @@
+/**
+ * The JSON bodies of the rare frames between two mirror nodes.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+
+/** A generation identifier as 16 hex digits. */
+export const GenerationHex = z.string().regex(/^[0-9A-F]{16}$/);
+
+/** The four generation identifiers of a volume. */
+export const GenerationsHex = z.object({
+  current: GenerationHex,
+  bitmap: GenerationHex,
+  history: z.tuple([GenerationHex, GenerationHex]),
+});
+/** The four generation identifiers of a volume. */
+export type GenerationsHex = z.infer<typeof GenerationsHex>;
+
+const Word = z.string().max(32).regex(/^[A-Za-z]+$/);
+
+/** The words of a node's state that its peer is told. */
+export const MirrorStateWords = z.object({
+  role: Word,
+  disk: Word,
+  connection: Word,
+  /** Whether a person or a dependency pauses the resync there. */
+  paused: z.boolean(),
+  generations: GenerationsHex,
+  dirtyBits: z.int().min(0),
+});
+/** The words of a node's state that its peer is told. */
+export type MirrorStateWords = z.infer<typeof MirrorStateWords>;
+
+/** What both nodes tell one another before they decide anything. */
+export const MirrorReport = z.object({
+  state: MirrorStateWords,
+  /** Usable size of the sender's backing device; 0 without one. */
+  backingBytes: z.int().min(0),
+  /** The size both agreed on last; 0: never. */
+  agreedBytes: z.int().min(0),
+  protocol: z.enum(["A", "B", "C"]),
+  discardMyData: z.boolean(),
+  crashedPrimary: z.boolean(),
+  /** The sender's data becomes Inconsistent whatever happens. */
+  willBeInconsistent: z.boolean(),
+  afterSplitBrain0: Word.or(z.string().max(40)),
+  afterSplitBrain1: z.string().max(40),
+  afterSplitBrain2: z.string().max(40),
+  alwaysAsbp: z.boolean(),
+  rrConflict: z.string().max(40),
+  dataIntegrity: z.string().max(32),
+  verifyAlgorithm: z.string().max(32),
+  checksumAlgorithm: z.string().max(32),
+  /** Connect only to see what would happen. */
+  tentative: z.boolean(),
+  /** The sender has decided before on this connection and asks anew. */
+  again: z.boolean(),
+});
+/** What both nodes tell one another before they decide anything. */
+export type MirrorReport = z.infer<typeof MirrorReport>;
+
+/** A change of state of the sender that the peer must agree to. */
+export const StateWish = z.object({
+  role: Word.optional(),
+  disk: Word.optional(),
+  connection: Word.optional(),
+});
+/** A change of state of the sender that the peer must agree to. */
+export type StateWish = z.infer<typeof StateWish>;
