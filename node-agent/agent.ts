@@ -298,6 +298,8 @@ class Life {
       settings: { ackTimeoutMs: this.#config.ackTimeoutMs },
       isolatedReads: this.#config.isolatedReads,
       tombstoneAgeMs: this.#config.tombstoneAgeMs,
+      logKeepRecords: this.#config.logKeepRecords,
+      logLagRecordsMax: this.#config.logLagRecordsMax,
       pace: {
         bytesPerSecond: this.#config.syncBytesPerS,
         ...this.#config.syncWindow,

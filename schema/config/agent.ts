@@ -81,6 +81,12 @@ export const AgentSettings = z.strictObject({
     .describe(
       "Deletes are remembered at least this long, and until every member has them.",
     ),
+  log_keep: number(1, 1_000_000_000).default(10_000).describe(
+    "Changes that are kept in the log in any case; older ones go once every member has them.",
+  ),
+  log_lag_max: number(1, 1_000_000_000).default(1_000_000).describe(
+    "Changes that are kept for a member that is out of sync; with more it compares when it comes back.",
+  ),
   tls_cert: z.string().min(1).optional()
     .describe("Certificate chain (PEM) for HTTPS; needs `tls_key`."),
   tls_key: z.string().min(1).optional()
@@ -140,6 +146,10 @@ export interface AgentConfig {
   readonly ackTimeoutMs: number;
   /** Age of a delete before it may be forgotten, in ms. */
   readonly tombstoneAgeMs: number;
+  /** Records of our log that are kept in any case. */
+  readonly logKeepRecords: number;
+  /** Records that are kept for a member that is out of sync. */
+  readonly logLagRecordsMax: number;
   /** Files with certificate chain and private key, for HTTPS. */
   readonly tls:
     | { readonly certFile: string; readonly keyFile: string }
@@ -304,6 +314,8 @@ function toConfig(settings: z.infer<typeof AgentSettings>): AgentConfig {
     isolatedReads: settings.isolated_reads,
     ackTimeoutMs: settings.ack_timeout,
     tombstoneAgeMs: settings.tombstone_age,
+    logKeepRecords: settings.log_keep,
+    logLagRecordsMax: settings.log_lag_max,
     tls: certFile !== undefined && keyFile !== undefined
       ? { certFile, keyFile }
       : undefined,
