@@ -11,12 +11,14 @@
  */
 
 import {
+  CHUNK_HEADER_BYTES,
   CommandFlag,
   DATA_CHUNK_BYTES,
   ERROR_OFFSET_CHUNK_BYTES,
   type NbdRequest,
   putDataChunk,
   putErrorOffsetChunk,
+  putNoneChunk,
   putSimpleReply,
   SIMPLE_REPLY_BYTES,
 } from "@kedge/schema/wire/nbd/requests";
@@ -91,6 +93,7 @@ export class LongRead {
         end = await this.#stop(head, head.errno);
         break;
       } else if (head === undefined && this.#next === this.#end) {
+        await this.#finish();
         break;
       } else if (!this.#startPiece()) {
         await changed.wait();
@@ -133,14 +136,24 @@ export class LongRead {
     if (headBytes > 0 && this.#shape === "simple") {
       putSimpleReply(view, 0, this.#request, BlockErrno.OK);
     } else if (headBytes > 0) {
+      const hereBytes = place.to - headBytes;
+      // DONE only with the last piece at hand: an error could still follow.
+      const isLast = offset + hereBytes === this.#end;
       const isWhole = this.#shape === "one-chunk";
-      const lengthBytes = isWhole
-        ? this.#request.lengthBytes
-        : place.to - headBytes;
-      const isLast = isWhole || offset + lengthBytes === this.#end;
+      const lengthBytes = isWhole ? this.#request.lengthBytes : hereBytes;
       putDataChunk(view, 0, this.#request, { offset, lengthBytes, isLast });
     }
     this.#hasBegun = true;
+    this.#parts.output.sendPiece(place);
+  }
+
+  /** Say DONE where the head of the one chunk could not. */
+  async #finish(): Promise<void> {
+    if (this.#shape !== "one-chunk") return;
+    if (this.#request.lengthBytes <= REPLY_DATA_BYTES) return;
+    const place = await this.#openPiece(CHUNK_HEADER_BYTES);
+    if (place === undefined) return;
+    putNoneChunk(place.buffer.view, 0, this.#request);
     this.#parts.output.sendPiece(place);
   }
 
