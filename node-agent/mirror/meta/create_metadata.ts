@@ -106,9 +106,7 @@ export function planCreate(
   if (version !== undefined) {
     questions.push(metadataInPlace(geometry, { path: device.path, version }));
   }
-  const found = version !== undefined && geometry.placement.kind !== "internal"
-    ? undefined // What is at the start of the device is that metadata itself.
-    : findExistingData(headOf(device));
+  const found = findExistingData(headOf(device));
   if (found === undefined) return { questions, refusal: undefined, geometry };
   const answer = dataInPlace(found, geometry);
   if ("exitCode" in answer) return { questions, refusal: answer, geometry };

@@ -13,6 +13,7 @@ import {
   replayRing,
 } from "@kedge/schema/disk/activity-log-replay";
 import type { MetaFlag } from "@kedge/schema/disk/superblock";
+import { BIT_BYTES } from "@kedge/schema/disk/units";
 import { initialiseRing } from "./activity_log_file.ts";
 import { BitmapFile, bitsOfExtent } from "./bitmap_file.ts";
 import type { MetaDevice } from "./meta_device.ts";
@@ -65,8 +66,19 @@ export function applyActivityLog(meta: MetaDevice): ApplyResult {
 /** `apply-al`'s line for standard output, or nothing. */
 export function applyText(result: ApplyResult): string {
   if (result.kind !== "applied" || result.markedBits === 0) return "";
-  const size = `${result.markedBits * 4} KB`;
+  const size = shortSize(result.markedBits * BIT_BYTES);
   return `Marked additional ${size} as out-of-sync based on AL.\n`;
+}
+
+/** DRBD's short form of a size: less than 10000 of KB, MB, …, rounded. */
+function shortSize(bytes: number): string {
+  let size = bytes / 1024;
+  let unit = 0;
+  while (size >= 10_000) {
+    size = Math.floor(size / 1024 + 0.5);
+    unit++;
+  }
+  return `${size} ${"KMGTPE"[unit]}B`;
 }
 
 /**
