@@ -7,6 +7,9 @@
 import { run } from "../helpers/child.ts";
 import type { Figures } from "./load.ts";
 
+/** Written by hand: what is known about the targets that are missed. */
+const REASONS = new URL("./reasons.md", import.meta.url);
+
 /** One line of the big table. */
 export interface Row {
   readonly what: string;
@@ -68,6 +71,10 @@ export async function markdown(report: Report): Promise<string> {
         t.note ?? "",
       ]),
     ),
+    "",
+    "## Why targets are missed",
+    "",
+    (await Deno.readTextFile(REASONS)).trimEnd(),
     "",
     "## Other figures",
     "",
