@@ -219,6 +219,23 @@ export interface LogRecordWithContent extends LogRecord {
   readonly isHole?: true;
 }
 
+/** The `Idempotency-Key` that made a file, as its holders tell it. */
+export interface UsedKey {
+  readonly key: string;
+  /** SHA-256 of the content it was used with, in hex; "" is not known. */
+  readonly sha256: string;
+  /** Epoch of the upload. */
+  readonly epoch: number;
+}
+
+/** A state that is taken over from outside any log. */
+export interface Adoption {
+  readonly entry: FileEntry;
+  readonly content: ContentSource;
+  /** Remembered with it: its record may be lost or forgotten everywhere. */
+  readonly usedKey?: UsedKey | undefined;
+}
+
 /** What happened to one record of a peer. */
 export type Applied =
   | "applied" // newer than what we had
@@ -279,13 +296,9 @@ export interface ChangeLog {
    *
    * @returns Per entry as for {@linkcode apply}.
    */
-  adopt(
-    changes: readonly {
-      readonly entry: FileEntry;
-      readonly content: ContentSource;
-    }[],
-    durable: boolean,
-  ): Promise<Applied[]>;
+  adopt(changes: readonly Adoption[], durable: boolean): Promise<Applied[]>;
+  /** The key that made a file, if it is remembered. */
+  usedKey(id: string): UsedKey | undefined;
   /** Resolve once everything stored before is durable. */
   flush(): Promise<void>;
   /**

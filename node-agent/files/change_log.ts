@@ -12,11 +12,13 @@ import {
 } from "@kedge/schema";
 import type { FileEntry } from "@kedge/schema/change";
 import type {
+  Adoption,
   Applied,
   ChangeLog,
   ContentSource,
   LogPlace,
   LogRecordWithContent,
+  UsedKey,
 } from "../ports.ts";
 import { LogCut } from "./log_cut.ts";
 import { LogReader } from "./log_reader.ts";
@@ -184,15 +186,13 @@ export class StoredLog implements ChangeLog {
 
   /** @inheritdoc */
   async adopt(
-    changes: readonly {
-      readonly entry: FileEntry;
-      readonly content: ContentSource;
-    }[],
+    changes: readonly Adoption[],
     durable: boolean,
   ): Promise<Applied[]> {
-    const whole = changes.map(({ entry, content }) => ({
+    const whole = changes.map(({ entry, content, usedKey }) => ({
       change: { entry, body: { kind: "whole" as const } },
       content,
+      usedKey,
     }));
     const items = await this.#preparer.receive(whole, durable);
     const applied = await this.#storeAll(items, durable, (steps) => ({
@@ -201,6 +201,14 @@ export class StoredLog implements ChangeLog {
     }));
     for (const { content } of changes) await this.#drop(content);
     return applied;
+  }
+
+  /** @inheritdoc */
+  usedKey(id: string): UsedKey | undefined {
+    const row = this.#parts.index.statements.keyOf.get({ id });
+    if (row === undefined) return undefined;
+    const { key, sha256, epoch } = row;
+    return { key, sha256, epoch };
   }
 
   async #storeAll(

@@ -147,6 +147,7 @@ export class Committer {
       case "apply":
         return this.#apply(op, bytes);
       case "adopt":
+        this.#remember(op.steps);
         return done(
           op.steps.map((step) => this.#merge(step, { bytes, repairs: true })),
         );
@@ -201,7 +202,6 @@ export class Committer {
   }
 
   #apply(op: Op & { kind: "apply" }, bytes: Uint8Array): OpResult {
-    const { statements } = this.#parts;
     const { origin, incarnation, first, steps } = op;
     const position = this.#positionOf(origin, incarnation);
     if (first > position + 1) {
@@ -212,13 +212,18 @@ export class Committer {
     const applied = steps.map((step) =>
       this.#merge(step, { bytes, saysLacking: true })
     );
-    for (const { key } of steps) {
-      if (key !== undefined) statements.putKey.run({ ...key });
-    }
+    this.#remember(steps);
     // A position says that the content is here too (docs/replication.md).
     const sequence = first + heldCount(applied) - 1;
     this.#hold({ origin, incarnation, sequence });
     return done(applied);
+  }
+
+  #remember(steps: readonly Step[]): void {
+    const { putKey } = this.#parts.statements;
+    for (const { key } of steps) {
+      if (key !== undefined) putKey.run({ ...key });
+    }
   }
 
   #hold({ origin, incarnation, sequence }: SyncPosition): void {

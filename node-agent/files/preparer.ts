@@ -5,7 +5,7 @@
  */
 
 import type { Change, FileEntry } from "@kedge/schema/change";
-import type { ContentSource } from "../ports.ts";
+import type { ContentSource, UsedKey } from "../ports.ts";
 import { checkEntry, checkRoom, inlineOf } from "./intake.ts";
 import { mustParse } from "./layout.ts";
 import type { StoreParts } from "./local_files.ts";
@@ -104,19 +104,28 @@ export class Preparer {
     await this.#parts.stager.find(content.token)?.flushed;
   }
 
+  #keyed(prepared: Prepared, used: UsedKey | undefined): Prepared {
+    if (used === undefined) return prepared;
+    const { step } = prepared;
+    const usedMs = this.#parts.clock.wallMs();
+    const key = { ...used, id: step.entry.id, usedMs };
+    return { ...prepared, step: { ...step, key } };
+  }
+
   /** Check what a peer sent, and bring it into the worker's form. */
   async receive(
     given: readonly {
       readonly change: Change;
       readonly content: ContentSource;
       readonly isHole?: true;
+      readonly usedKey?: UsedKey | undefined;
     }[],
     durable: boolean,
   ): Promise<Prepared[]> {
     checkRoom(this.#parts, given);
     const seen = new Set<string>();
     const items: Prepared[] = [];
-    for (const { change, content, isHole } of given) {
+    for (const { change, content, isHole, usedKey } of given) {
       const { id } = change.entry;
       checkEntry(this.#group, change, content);
       if (isHole === true) {
@@ -134,7 +143,10 @@ export class Preparer {
           step: this.#step(change, { kind: "none" }),
           body: undefined,
         });
-      } else items.push(await this.prepare(change, content, durable));
+      } else {
+        const prepared = await this.prepare(change, content, durable);
+        items.push(this.#keyed(prepared, usedKey));
+      }
       seen.add(id);
     }
     return items;

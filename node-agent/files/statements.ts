@@ -61,6 +61,8 @@ export class ReadStatements {
   readonly state: Prepared<{ value: string }>;
   /** One idempotency key. */
   readonly key: Prepared<typeof idempotency.$inferSelect>;
+  /** The idempotency key that made file `id`. */
+  readonly keyOf: Prepared<typeof idempotency.$inferSelect>;
   /** Unsettled rows of file `id`, oldest first. */
   readonly unsettledOf: Prepared<UnsettledRow>;
   /** Tombstones after stamp `after` up to `upTo`, at most `limit`. */
@@ -122,6 +124,10 @@ export class ReadStatements {
     );
     this.key = prepare(
       write.select().from(idempotency).where(eq(idempotency.key, at("key"))),
+    );
+    this.keyOf = prepare(
+      write.select().from(idempotency).where(eq(idempotency.id, at("id")))
+        .limit(1),
     );
     this.unsettledOf = prepare(
       write.select().from(unsettled).where(eq(unsettled.id, at("id")))

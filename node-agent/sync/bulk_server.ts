@@ -189,10 +189,20 @@ export class BulkServer {
     call.say("given", await this.#options.adoptFrom(peer, entries));
   }
 
-  #head(call: BulkCall, head: Omit<ContentHead, "whole" | "serves">): void {
+  #head(
+    call: BulkCall,
+    head: Omit<ContentHead, "whole" | "serves" | "usedKey">,
+  ): void {
     const whole = this.#options.isWhole();
     const serves = this.#options.serves();
-    call.say("content-head", { ...head, whole, serves });
+    const usedKey = head.entry === null
+      ? undefined
+      : this.#options.log.usedKey(head.id);
+    const said: ContentHead = { ...head, whole, serves };
+    call.say(
+      "content-head",
+      usedKey === undefined ? said : { ...said, usedKey },
+    );
   }
 
   #failed(peer: NodeId, call: BulkCall, error: unknown): void {

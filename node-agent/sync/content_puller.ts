@@ -14,7 +14,12 @@ import {
 import type { WireRecord } from "@kedge/schema/wire/records";
 import { FILES_PER_REQUEST_MAX, type Given } from "@kedge/schema/wire/sync";
 import { MIB } from "@kedge/schema";
-import type { ChangeLog, ContentSource, LocalFiles } from "../ports.ts";
+import type {
+  Adoption,
+  ChangeLog,
+  ContentSource,
+  LocalFiles,
+} from "../ports.ts";
 import type { BulkPool } from "./bulk_pool.ts";
 import { askFor, contentOf, type PeerFile } from "./content_transfer.ts";
 import type { StagedBodies } from "./staged_bodies.ts";
@@ -30,9 +35,6 @@ const ASK_COUNT = Math.min(64, FILES_PER_REQUEST_MAX);
 const NOT_YET_PAUSE_MS = 50;
 /** For so long, in ms: then its link is made anew. */
 const NOT_YET_MS_MAX = 2000;
-
-/** A state and its bytes, ready to be adopted. */
-type Adoption = { readonly entry: FileEntry; readonly content: ContentSource };
 
 /** What {@linkcode ContentPuller} works with. */
 export interface ContentPullerOptions {
@@ -175,9 +177,11 @@ export class ContentPuller {
   /** Merge what came; returns how many have no bytes. */
   async #adopt(batch: readonly PeerFile[], peer: NodeId): Promise<number> {
     const adoptions = batch.flatMap((file): Adoption[] =>
-      file.entry === undefined
-        ? []
-        : [{ entry: file.entry, content: contentOf(file.staged) }]
+      file.entry === undefined ? [] : [{
+        entry: file.entry,
+        content: contentOf(file.staged),
+        usedKey: file.usedKey,
+      }]
     );
     if (adoptions.length === 0) return 0;
     const results = await this.#options.log.adopt(adoptions, false);

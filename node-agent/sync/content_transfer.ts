@@ -9,7 +9,7 @@ import type { GroupName } from "@kedge/schema";
 import type { FileEntry } from "@kedge/schema/change";
 import { wrongEntryId } from "@kedge/schema/wire/records";
 import { ContentHead, End } from "@kedge/schema/wire/sync";
-import type { ContentSource, LocalFiles, Staged } from "../ports.ts";
+import type { ContentSource, LocalFiles, Staged, UsedKey } from "../ports.ts";
 import type { BulkCall } from "./bulk_pool.ts";
 
 /** What a peer has of one file. */
@@ -25,6 +25,8 @@ export interface PeerFile {
   readonly whole: boolean;
   /** Whether it may serve reads now: it would know of a delete. */
   readonly serves: boolean;
+  /** The `Idempotency-Key` that made it. */
+  readonly usedKey: UsedKey | undefined;
 }
 
 /** How to ask. */
@@ -72,6 +74,7 @@ export async function* askFor(
       damaged: head.damaged || (head.follows && staged === undefined),
       whole: head.whole,
       serves: head.serves,
+      usedKey: head.usedKey,
     };
   }
 }

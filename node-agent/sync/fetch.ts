@@ -159,7 +159,8 @@ export class FileFinder {
           continue;
         }
         const content = contentOf(file.staged);
-        await log.adopt([{ entry: file.entry, content }], true);
+        const { usedKey } = file;
+        await log.adopt([{ entry: file.entry, content, usedKey }], true);
         return { kind: "kept", entry: file.entry };
       } catch (error) {
         why = error instanceof Error ? error.message : String(error);

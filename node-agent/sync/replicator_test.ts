@@ -132,6 +132,9 @@ Deno.test("a member that comes back to a cut log compares, then follows it", asy
   await group.insync(1, 2);
   const gone = await upload(first, "deleted meanwhile");
   group.stop(2);
+  const keyed = await stageFile(first.store, Uint8Array.of(1, 2, 3));
+  const { change, content } = keyed;
+  await first.replicator.commit(change, content, "A", "a-key");
   for (let i = 0; i < 12; i++) await upload(first, `file ${i}`, "A");
   await first.replicator
     .commit(tombstone(gone.entry), { kind: "none" }, "A");
@@ -145,6 +148,7 @@ Deno.test("a member that comes back to a cut log compares, then follows it", asy
   await group.insync(1, 2);
   await assertEqual(first, second);
   assert(second.lines.some((line) => line.startsWith("skipped records")));
+  assert.equal(second.store.remembered("a-key")?.id, change.entry.id);
   const { holders } = await upload(first, "through the log again", "C");
   assert.deepEqual(holders, [1, 2]);
 });

@@ -45,4 +45,6 @@ export const MIGRATIONS: readonly string[] = [
     epoch INTEGER NOT NULL, usedMs INTEGER NOT NULL
   ) WITHOUT ROWID, STRICT;
   `,
+  // A file that a comparison brings comes with its key.
+  "CREATE INDEX idempotency_id ON idempotency (id);",
 ];

@@ -187,6 +187,12 @@ export const ContentHead = z.object({
   whole: z.boolean(),
   /** Whether it may serve reads now: it would know of a delete. */
   serves: z.boolean(),
+  /** The `Idempotency-Key` that made it, if it is remembered. */
+  usedKey: z.object({
+    key: z.string().regex(/^[\x21-\x7e]{1,255}$/),
+    sha256: z.string().regex(/^([0-9a-f]{64})?$/),
+    epoch: z.int().min(0),
+  }).optional(),
 });
 /** What the asked node has of one file. */
 export type ContentHead = z.infer<typeof ContentHead>;

@@ -217,6 +217,24 @@ export function changeLogContract(
     assert.deepEqual(await bytesOf(it, fourth), cut);
   });
 
+  test("adopt() remembers the key that made a file", async ({ log, files }) => {
+    const bytes = someBytes(30);
+    const entry = entryOf(bytes);
+    const { sha256 } = entry;
+    assert(sha256);
+    const usedKey = { key: "one-try", sha256, epoch: 1 };
+    await log.adopt([{ entry, content: inline(bytes), usedKey }], true);
+    assert.deepEqual(files.remembered("one-try"), { id: entry.id, sha256 });
+    assert.deepEqual(log.usedKey(entry.id), usedKey);
+    assert.equal(log.usedKey(`${entry.id}x`), undefined);
+    // By the log, too.
+    const other = entryOf(someBytes(31), 2, 2);
+    const change = { entry: other, body: WHOLE, key: "two" };
+    const content = inline(someBytes(31));
+    await log.apply(2, 1, [{ sequence: 1, change, content }], true);
+    assert.equal(log.usedKey(other.id)?.key, "two");
+  });
+
   test("cutLog() forgets the oldest records, and never the last", async (it) => {
     const { log } = it;
     const { incarnation } = log;

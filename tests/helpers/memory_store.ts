@@ -18,6 +18,7 @@ import {
 import { compareEntries, type FileEntry } from "@kedge/schema/change";
 import { encodeFileName } from "@kedge/schema/file-id";
 import type {
+  Adoption,
   Applied,
   ByteSpan,
   ChangeLog,
@@ -28,6 +29,7 @@ import type {
   RememberedUpload,
   Staged,
   StageRequest,
+  UsedKey,
 } from "../../node-agent/ports.ts";
 
 const BUCKETS = 4096;
@@ -220,6 +222,8 @@ export class MemoryStore implements LocalFiles, ChangeLog {
     if (first > held + 1) throw new Error(`apply ${first} after ${held}`);
     for (const { change, content, isHole } of records) {
       const result = isHole ? "known" : this.#merge(change, content);
+      const { key, entry: { id, sha256 } } = change;
+      if (key !== undefined) this.#keys.set(key, { id, sha256: sha256 ?? "" });
       const has = this.#files.get(change.entry.id);
       const isLacking = !isHole && has?.bytes === undefined &&
         has?.entry.state === "present" &&
@@ -233,13 +237,22 @@ export class MemoryStore implements LocalFiles, ChangeLog {
     return results;
   }
 
-  async adopt(
-    changes: readonly { entry: FileEntry; content: ContentSource }[],
-  ): Promise<Applied[]> {
+  async adopt(changes: readonly Adoption[]): Promise<Applied[]> {
     await this.#mayWrite();
-    return changes.map(({ entry, content }) =>
-      this.#merge({ entry, body: { kind: "whole" } }, content)
-    );
+    return changes.map(({ entry, content, usedKey }) => {
+      if (usedKey !== undefined) {
+        const { key, sha256 } = usedKey;
+        this.#keys.set(key, { id: entry.id, sha256 });
+      }
+      return this.#merge({ entry, body: { kind: "whole" } }, content);
+    });
+  }
+
+  usedKey(id: string): UsedKey | undefined {
+    for (const [key, used] of this.#keys) {
+      if (used.id === id) return { key, sha256: used.sha256, epoch: 1 };
+    }
+    return undefined;
   }
 
   flush(): Promise<void> {
