@@ -10,6 +10,7 @@
  */
 
 import type { GenerationSet } from "./generations_core.ts";
+import { countFrom } from "./uuid_core.ts";
 import { HARDENED, type Hardenings } from "./hardenings_core.ts";
 import { compareDisk, type DiskState, type Role } from "./mirror_state.ts";
 import {
@@ -17,7 +18,11 @@ import {
   resolveSplitBrain,
   type SplitBrainPolicies,
 } from "./split_brain_core.ts";
-import { compareGenerations, type Comparison } from "./uuid_compare_core.ts";
+import {
+  compareGenerations,
+  type Comparison,
+  VERDICT_CODES,
+} from "./uuid_compare_core.ts";
 
 /** What one node says of itself in the handshake. */
 export interface HandshakeSide {
@@ -74,8 +79,13 @@ export interface HandshakeOutcome {
   readonly handlers: readonly HandshakeHandler[];
   /** We must become Secondary first. */
   readonly demote: boolean;
-  /** The comparison, with the sets as repaired: store `comparison.self`. */
+  /** The bare comparison, with the sets as it repairs them. */
   readonly comparison: Comparison;
+  /**
+   * Our set from now on. With `setWholeBitmap` it must be stored **after** the
+   * bitmap: it may say that the bitmap counts from the peer's data on.
+   */
+  readonly generations: GenerationSet;
 }
 
 /** A direction found on the way: positive = we are source. */
@@ -104,7 +114,8 @@ export function decideHandshake(
   if (comparison.verdict === "unrelated") {
     return drop(judged, "unrelated-data", NOTHING_DONE);
   }
-  const plain = directionByDisks(judged) ?? directionByVerdict(judged);
+  const plain = directionByDisks(judged) ?? directionOfTie(judged) ??
+    directionByVerdict(judged);
   if (plain !== undefined) return finish(judged, plain, NOTHING_DONE);
   return settleSplitBrain(judged);
 }
@@ -147,6 +158,18 @@ function directionByDisks(judged: Judged): Direction | undefined {
     full: verdict === "fullSource" || verdict === "fullTarget" ||
       verdict === "splitBrain",
   };
+}
+
+/** Rules 40 and 41: equal generations; crashes only suggest a direction. */
+function directionOfTie(judged: Judged): Direction | undefined {
+  const { self, peer, comparison, hardenings } = judged;
+  const isTie = comparison.rule === 40 || comparison.rule === 41;
+  const suggested = VERDICT_CODES[comparison.verdict];
+  const sign = Math.sign(compareDisk(self.disk, peer.disk));
+  return hardenings.betterDiskBreaksTies && isTie &&
+      Math.abs(suggested) === 1 && sign !== 0
+    ? { sign, full: false }
+    : undefined;
 }
 
 function directionByVerdict(judged: Judged): Direction | undefined {
@@ -256,11 +279,15 @@ function finish(
     }
   }
   if (options.tentative === true) return drop(judged, "tentative", done);
+  const isFullSource = direction.sign > 0 && direction.full;
   return {
     next: nextOf(direction),
     setWholeBitmap: direction.full,
     ...done,
     comparison,
+    generations: isFullSource && judged.hardenings.countFromPeer
+      ? countFrom(comparison.self, comparison.peer.current)
+      : comparison.self,
   };
 }
 
@@ -280,5 +307,6 @@ function drop(
     setWholeBitmap: false,
     ...done,
     comparison,
+    generations: comparison.self,
   };
 }

@@ -19,6 +19,12 @@ export interface Hardenings {
    */
   readonly neverDropBits: boolean;
   /**
+   * Equal generations and different disks: the better disk is source. In 8.4
+   * two crashed Primaries draw lots, and an outdated one may win over writes
+   * that the other answered while their bitmaps were being exchanged.
+   */
+  readonly betterDiskBreaksTies: boolean;
+  /**
    * `--discard-my-data` on exactly one node decides before any policy. In 8.4 a
    * policy goes first, and both nodes may decide to be source.
    */
@@ -29,26 +35,45 @@ export interface Hardenings {
    */
   readonly fullSyncWithoutCommonBase: boolean;
   /**
+   * A full resync to a peer whose data is our past: the bitmap counts from the
+   * peer's generation on. In 8.4 it goes on counting from an older one, and a
+   * resync that is interrupted twice ends as a needless split brain.
+   */
+  readonly countFromPeer: boolean;
+  /**
    * A new generation begins with the first write after losing the peer, and not
    * with the promotion: a promotion alone makes no split brain.
    */
   readonly newGenerationAtFirstWrite: boolean;
+  /**
+   * A source that loses its target begins a new generation with its next write
+   * although its bitmap counts already. In 8.4 it does not; a target that
+   * finished unheard has the same generation, and if it is promoted and writes,
+   * the source's own writes are overwritten silently.
+   */
+  readonly newGenerationDuringResync: boolean;
 }
 
 /** How the mirror runs. */
 export const HARDENED: Hardenings = {
   mutualMatchIsSplitBrain: true,
   neverDropBits: true,
+  betterDiskBreaksTies: true,
   discardGoesFirst: true,
   fullSyncWithoutCommonBase: true,
+  countFromPeer: true,
   newGenerationAtFirstWrite: true,
+  newGenerationDuringResync: true,
 };
 
 /** Exactly as DRBD 8.4, for its vectors. */
 export const AS_DRBD_84: Hardenings = {
   mutualMatchIsSplitBrain: false,
   neverDropBits: false,
+  betterDiskBreaksTies: false,
   discardGoesFirst: false,
   fullSyncWithoutCommonBase: false,
+  countFromPeer: false,
   newGenerationAtFirstWrite: false,
+  newGenerationDuringResync: false,
 };
