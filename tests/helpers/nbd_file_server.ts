@@ -2,7 +2,7 @@
  * A process that serves plain files over NBD, for foreign clients and benches:
  *
  * ```text
- * deno run -A nbd_file_server.ts [--unix PATH] [--read-only] [--single] NAME=FILE…
+ * deno run -A nbd_file_server.ts [--unix PATH] [--single] NAME=FILE… [ro:NAME=FILE…]
  * ```
  *
  * Prints `{"tcp": PORT, "unix": PATH}` when it listens; ends at SIGTERM.
@@ -19,15 +19,14 @@ import { TestExports } from "./nbd_file_exports.ts";
 const { values, positionals } = parseArgs({
   options: {
     unix: { type: "string" },
-    "read-only": { type: "boolean", default: false },
     single: { type: "boolean", default: false },
   },
   allowPositionals: true,
 });
 
 const exports = positionals.map((argument) => {
-  const [name = "", path = ""] = argument.split("=");
-  const readOnly = values["read-only"];
+  const readOnly = argument.startsWith("ro:");
+  const [name = "", path = ""] = argument.replace(/^ro:/, "").split("=");
   const device = FileDevice.open(path, readOnly);
   const description = `the file ${name}`;
   return { name, description, device, readOnly, multiConn: !values.single };
