@@ -333,6 +333,8 @@ export interface ChangeLog {
    * has come by other ways.
    */
   skip(origin: NodeId, place: LogPlace): Promise<void>;
+  /** Forget positions in runs of a peer's log that it has forgotten itself. */
+  forgetRuns(origin: NodeId, beforeIncarnation: number): Promise<void>;
   /** How far we have applied every other origin. */
   positions(): readonly SyncPosition[];
   /** One digest per bucket (4,096) over (id, state, epoch, version). */

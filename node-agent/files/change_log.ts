@@ -308,6 +308,20 @@ export class StoredLog implements ChangeLog {
   }
 
   /** @inheritdoc */
+  async forgetRuns(origin: NodeId, beforeIncarnation: number): Promise<void> {
+    const old = this.positions().filter((position) =>
+      position.origin === origin && position.incarnation < beforeIncarnation
+    );
+    if (old.length === 0) return;
+    const run = { origin, incarnation: beforeIncarnation };
+    await this.#parts.pump
+      .store(() => ({ kind: "forget-runs", ...run }), [], false);
+    for (const { incarnation } of old) {
+      this.#positions.delete(`${origin}:${incarnation}`);
+    }
+  }
+
+  /** @inheritdoc */
   positions(): readonly SyncPosition[] {
     return [...this.#positions.values()];
   }

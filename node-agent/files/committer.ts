@@ -172,6 +172,11 @@ export class Committer {
       case "skip":
         this.#hold(op);
         return done([]);
+      case "forget-runs": {
+        const { origin, incarnation } = op;
+        this.#parts.statements.dropPositions.run({ origin, incarnation });
+        return done([]);
+      }
       case "flush":
         return done([]);
       default:

@@ -174,6 +174,8 @@ export class WriteStatements extends ReadStatements {
   readonly dropUnsettled: Prepared;
   readonly firstUnsettled: Prepared<UnsettledRow>;
   readonly putPosition: Prepared;
+  /** Forget positions in runs of `origin` before `incarnation`. */
+  readonly dropPositions: Prepared;
   readonly putState: Prepared;
   readonly dropState: Prepared;
   readonly putKey: Prepared;
@@ -242,6 +244,12 @@ export class WriteStatements extends ReadStatements {
           target: [positions.origin, positions.incarnation],
           set: { sequence: sql`excluded.sequence` },
         }),
+    );
+    this.dropPositions = prepare(
+      write.delete(positions).where(and(
+        eq(positions.origin, at("origin")),
+        lt(positions.incarnation, at("incarnation")),
+      )),
     );
     this.putState = prepare(
       write.insert(state).values(placeholders(state))

@@ -95,6 +95,12 @@ export type Op =
     readonly incarnation: number;
     readonly sequence: number;
   }
+  /** A peer has forgotten the runs of its log before this one. */
+  | {
+    readonly kind: "forget-runs";
+    readonly origin: number;
+    readonly incarnation: number;
+  }
   /** The files of a path are gone: their content must come from the group. */
   | { readonly kind: "empty-path"; readonly pathIndex: number }
   /** Nothing: for its flush. */

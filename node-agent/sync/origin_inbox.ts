@@ -181,6 +181,22 @@ export class OriginInbox {
     return true;
   }
 
+  /** The origin has forgotten its runs before this one. */
+  async forgetRuns(beforeIncarnation: number): Promise<void> {
+    const { log, origin, failed } = this.#options;
+    try {
+      await log.forgetRuns(origin, beforeIncarnation);
+    } catch (error) {
+      return failed(error);
+    }
+    const maps = [this.#applied, this.#flushed, this.#accepted, this.#arrived];
+    for (const map of maps) {
+      for (const run of map.keys()) {
+        if (run < beforeIncarnation) map.delete(run);
+      }
+    }
+  }
+
   /** A frame was refused because of its epoch: it will come again. */
   reject(): void {
     this.#isRejecting = true;

@@ -125,6 +125,8 @@ export class Sessions {
       pace: (bytes) => this.#options.pace(control.peer, bytes),
     });
     session.sender = sender;
+    const isCut = isBehindCut(theirs.cut, ours.positions);
+    if (!isCut) void this.#forgetRuns(session);
     // What a peer tells in its state, it has flushed.
     const { written, lacksEarlier, knowsMore } = sender.standing;
     input({
@@ -135,7 +137,7 @@ export class Sessions {
       durable: written,
       lacksEarlier,
       knowsMore,
-      isCut: isBehindCut(theirs.cut, ours.positions),
+      isCut,
     });
   }
 
@@ -230,6 +232,14 @@ export class Sessions {
       ...cut,
     });
     this.acknowledge(ref);
+    await this.#forgetRuns(this.#find(ref));
+  }
+
+  /** Positions in runs that a peer has no records of are of no use. */
+  async #forgetRuns(session: Session | undefined): Promise<void> {
+    if (session?.cut === undefined) return;
+    const { peer } = session.control;
+    await this.#inbox(peer).forgetRuns(session.cut.incarnation);
   }
 
   /** Tell a peer what is stored here, once per turn. */

@@ -271,6 +271,22 @@ export function changeLogContract(
     ]);
   });
 
+  test("forgetRuns() forgets positions in old runs of one log", async ({ log }) => {
+    for (const [origin, incarnation] of [[2, 7], [2, 9], [2, 12], [3, 1]]) {
+      assert(origin && incarnation);
+      await log.skip(origin, { incarnation, sequence: 5 });
+    }
+    await log.forgetRuns(2, 9);
+    assert.deepEqual(
+      log.positions().map((one) => `${one.origin}/${one.incarnation}`),
+      ["2/9", "2/12", "3/1"],
+    );
+    // A late record of such a run would be applied from its start again.
+    await assert.rejects(log.apply(2, 7, [
+      record(6, { entry: entryOf(someBytes(1)), body: WHOLE }, NONE),
+    ], true));
+  });
+
   test("digests() differ exactly where states differ", async (it) => {
     const empty = await it.log.digests();
     assert.equal(empty.length, 4096);

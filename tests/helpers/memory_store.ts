@@ -303,6 +303,14 @@ export class MemoryStore implements LocalFiles, ChangeLog {
     return incarnation < cut.incarnation || sequence <= cut.sequence;
   }
 
+  async forgetRuns(origin: NodeId, beforeIncarnation: number): Promise<void> {
+    await this.#mayWrite();
+    const runs = this.#positions.get(origin) ?? new Map<number, number>();
+    for (const run of runs.keys()) {
+      if (run < beforeIncarnation) runs.delete(run);
+    }
+  }
+
   cut(): LogPlace | undefined {
     return this.#cut;
   }
