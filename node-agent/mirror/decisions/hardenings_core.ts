@@ -19,9 +19,10 @@ export interface Hardenings {
    */
   readonly neverDropBits: boolean;
   /**
-   * Equal generations and different disks: the better disk is source. In 8.4
-   * two crashed Primaries draw lots, and an outdated one may win over writes
-   * that the other answered while their bitmaps were being exchanged.
+   * Equal generations and different disks: the better disk is source. Goes with
+   * `newGenerationAtFirstWrite`: two crashed Primaries may then have equal
+   * generations, and drawing lots (rule 40) may choose the outdated one over
+   * writes that the other answered while their bitmaps were being exchanged.
    */
   readonly betterDiskBreaksTies: boolean;
   /**
@@ -35,8 +36,8 @@ export interface Hardenings {
    */
   readonly fullSyncWithoutCommonBase: boolean;
   /**
-   * A full resync to a peer whose data is our past: the bitmap counts from the
-   * peer's generation on. In 8.4 it goes on counting from an older one, and a
+   * A full resync: the bitmap counts from the peer's generation on, since all
+   * of it is marked. Otherwise it goes on counting from an older one, and a
    * resync that is interrupted twice ends as a needless split brain.
    */
   readonly countFromPeer: boolean;

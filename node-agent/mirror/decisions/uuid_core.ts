@@ -61,8 +61,8 @@ export function needsNewGeneration(
     hardenings.newGenerationDuringResync;
   if (counts && !peerMayFollow) return false;
   if (event === "unreplicated-write") return true;
-  if (!hardenings.newGenerationAtFirstWrite) return !counts;
-  return event === "peer-lost" && hasUnreplicatedWrites;
+  if (event === "peer-lost" && hasUnreplicatedWrites) return true;
+  return !hardenings.newGenerationAtFirstWrite && !counts;
 }
 
 /**

@@ -85,6 +85,30 @@ export class BitmapFile {
   }
 
   /**
+   * Write pages of somebody else's bitmap of the same volume; durable on
+   * return.
+   *
+   * @param bytes A whole bitmap, in whole pages.
+   * @param pages Which of them, ascending.
+   * @throws {DeviceError}
+   */
+  savePages(bytes: Uint8Array, pages: readonly number[]): void {
+    for (let at = 0; at < pages.length;) {
+      const first = pages[at] ?? 0;
+      let length = 1;
+      while (length < CHUNK_PAGES && pages[at + length] === first + length) {
+        length++;
+      }
+      const offset = first * META_BLOCK_BYTES;
+      const run = bytes.subarray(offset, offset + length * META_BLOCK_BYTES);
+      this.#device.writeAt(run, this.#geometry.bmOffset + offset);
+      at += length;
+    }
+    this.#device.flush();
+    this.#mustFlush = false;
+  }
+
+  /**
    * Make durable what was written; nothing when nothing was.
    *
    * @throws {DeviceError}

@@ -161,6 +161,7 @@ export function freshSuperblock(
     isClean: true,
     laSizeSectors: 0,
     deviceUuid: 0n,
+    registerEpoch: 0,
     mdSizeSectors: geometry.mdSizeSectors,
     alOffsetSectors: geometry.alOffsetSectors,
     bmOffsetSectors: geometry.bmOffsetSectors,

@@ -1,0 +1,237 @@
+/**
+ * One connection to the peer's volume: greeting, frames both ways, heartbeats.
+ *
+ * A slow disk does not stop the heartbeats: flushes run beside the event loop,
+ * and a pong is queued as soon as its ping is read.
+ *
+ * @module
+ */
+
+import {
+  GREETING_BYTES_MAX,
+  type GreetingRole,
+  type Hellos,
+  isProvenMirror,
+  json,
+  type MirrorFrame,
+  MirrorFrameError,
+  mirrorFrameOf,
+  MirrorHello,
+  MirrorProof,
+  parse,
+  proveMirror,
+  type SharedSecret,
+} from "@kedge/schema/wire/mirror";
+import { InBuffer } from "./in_buffer.ts";
+import { OutBuffer } from "./out_buffer.ts";
+
+/** Who hears what comes over a connection. */
+export interface ConnectionEvents {
+  /** A frame; its payload is valid during the call. */
+  frame(frame: MirrorFrame, epoch: number): void;
+  /** Everything that was read is handled. A promise: wait before reading on. */
+  batchEnd(): Promise<void> | undefined;
+  /** A ping of the peer is about to be answered. */
+  pinged(): void;
+  /** Our ping, sent at `sentMs`, was answered. */
+  ponged(sentMs: number): void;
+  /** The socket took a batch. */
+  drained(): void;
+}
+
+/** Times of a connection, in ms. */
+export interface ConnectionTimes {
+  readonly greetingMs: number;
+  readonly pingIntMs: number;
+  readonly pingTimeoutMs: number;
+}
+
+/** A connection whose peer has proven who it is. */
+export class PeerConnection {
+  readonly out: OutBuffer;
+  readonly #in: InBuffer;
+  #lastHeardMs = performance.now();
+  #pingSentMs: number | undefined;
+  #nextPingMs: number;
+  #isClosed = false;
+  /** Why it ended, for people. */
+  why = "the peer closed the connection";
+
+  private constructor(
+    readonly conn: Deno.TcpConn,
+    readonly times: ConnectionTimes,
+    parts: { in: InBuffer; out: OutBuffer },
+  ) {
+    this.#in = parts.in;
+    this.out = parts.out;
+    this.#nextPingMs = performance.now() + times.pingIntMs;
+  }
+
+  /**
+   * Greet the other side.
+   *
+   * @returns The connection and the peer's hello.
+   * @throws {Error} When it is not who it should be; the socket is closed.
+   */
+  static async greet(
+    conn: Deno.TcpConn,
+    role: GreetingRole,
+    options: {
+      readonly hello: MirrorHello;
+      readonly times: ConnectionTimes;
+      readonly secret: (hello: MirrorHello) => SharedSecret | undefined;
+      /** Checks the peer's hello. Throws when it is for somebody else. */
+      readonly accept: (hello: MirrorHello) => MirrorHello;
+    },
+  ): Promise<{ connection: PeerConnection; peer: MirrorHello }> {
+    const timer = setTimeout(() => close(conn), options.times.greetingMs);
+    const parts = { in: new InBuffer(), out: new OutBuffer(writer(conn)) };
+    try {
+      conn.setNoDelay(true);
+      let ours = options.hello;
+      if (role === "dialer") send(parts.out, "hello", ours);
+      const peer = parse(MirrorHello, await receive(conn, parts.in, "hello"));
+      ours = options.accept(peer);
+      if (role === "acceptor") send(parts.out, "hello", ours);
+      const hellos: Hellos = role === "dialer" ? [ours, peer] : [peer, ours];
+      const secret = options.secret(peer);
+      send(parts.out, "proof", proveMirror(secret, role, hellos));
+      const proof = parse(MirrorProof, await receive(conn, parts.in, "proof"));
+      const other = role === "dialer" ? "acceptor" : "dialer";
+      if (!isProvenMirror(proof, secret, other, hellos)) {
+        throw new Error(
+          "The peer does not prove the shared secret: compare cram-hmac-alg " +
+            "and shared-secret on both nodes",
+        );
+      }
+      const connection = new PeerConnection(conn, options.times, parts);
+      return { connection, peer };
+    } catch (error) {
+      close(conn);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Handle what comes until the connection ends. Never rejects. */
+  async run(events: ConnectionEvents): Promise<void> {
+    this.out.onDrain = () => events.drained();
+    try {
+      for (;;) {
+        this.#handleAll(events);
+        const wait = events.batchEnd();
+        this.out.flush();
+        if (wait !== undefined) await wait;
+        if (this.#isClosed) return;
+        const count = await this.conn.read(this.#in.room());
+        if (count === null) return;
+        this.#lastHeardMs = performance.now();
+        this.#in.filled(count);
+      }
+    } catch (error) {
+      if (error instanceof MirrorFrameError) this.why = error.message;
+      else if (!this.#isClosed) this.why = messageOf(error);
+    } finally {
+      this.close(this.why);
+    }
+  }
+
+  /** Send a ping if it is time, or now. Ends a connection that is silent. */
+  tick(nowMs: number, pingNow = false): void {
+    const { pingTimeoutMs, pingIntMs } = this.times;
+    const sent = this.#pingSentMs;
+    const isSilent = sent !== undefined && nowMs - sent > pingTimeoutMs &&
+      this.#lastHeardMs < sent;
+    if (isSilent) {
+      return this.close(`no answer to a ping for ${pingTimeoutMs} ms`);
+    }
+    if (sent !== undefined && this.#lastHeardMs < sent) return;
+    if (nowMs < this.#nextPingMs && !pingNow) return;
+    this.#nextPingMs = nowMs + pingIntMs;
+    this.#pingSentMs = nowMs;
+    this.out.putRaw("ping", numberBytes(nowMs));
+    this.out.flush();
+  }
+
+  /** End it; what is queued is lost. */
+  close(why: string): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.why = why;
+    close(this.conn);
+  }
+
+  #handleAll(events: ConnectionEvents): void {
+    for (;;) {
+      const frame = this.#isClosed ? undefined : this.#in.next();
+      if (frame === undefined) return;
+      const { header, body } = frame;
+      switch (header.kind) {
+        case "ping":
+          events.pinged();
+          this.out.putRaw("pong", body.slice(0, 8));
+          break;
+        case "pong":
+          if (body.length === 8) {
+            events.ponged(new DataView(body.slice().buffer).getFloat64(0));
+          }
+          break;
+        case "hello":
+        case "proof":
+          throw new MirrorFrameError("a second greeting");
+        default:
+          events.frame(mirrorFrameOf(header, body), header.epoch);
+      }
+    }
+  }
+}
+
+function send(out: OutBuffer, kind: "hello" | "proof", body: unknown): void {
+  out.putRaw(kind, json(body));
+  out.flush();
+}
+
+async function receive(
+  conn: Deno.Conn,
+  buffer: InBuffer,
+  kind: "hello" | "proof",
+): Promise<Uint8Array> {
+  for (;;) {
+    const frame = buffer.next();
+    if (frame !== undefined) {
+      if (frame.header.kind !== kind) {
+        throw new MirrorFrameError(`${frame.header.kind} instead of ${kind}`);
+      }
+      return frame.body.slice();
+    }
+    const room = buffer.room();
+    const count = await conn.read(room.subarray(0, GREETING_BYTES_MAX));
+    if (count === null) throw new Error("The peer closed the connection");
+    buffer.filled(count);
+  }
+}
+
+function writer(conn: Deno.Conn): (bytes: Uint8Array) => Promise<void> {
+  return async (bytes) => {
+    for (let done = 0; done < bytes.length;) {
+      done += await conn.write(bytes.subarray(done));
+    }
+  };
+}
+
+function numberBytes(value: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setFloat64(0, value);
+  return bytes;
+}
+
+function close(conn: Deno.Conn): void {
+  try {
+    conn.close();
+  } catch { /* it was closed by the other side of this module */ }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,228 @@
+/**
+ * One resource in its Worker: its volumes, their way to the peer, and the
+ * commands of people. Volumes share role, connection commands and port.
+ *
+ * @module
+ */
+
+import { formatGeneration } from "./decisions/generations_core.ts";
+import type { CommandDone, CommandResult } from "./core/volume_types.ts";
+import { Rendezvous } from "./link/rendezvous.ts";
+import { Speedometer } from "./speedometer.ts";
+import { Volume } from "./volume/volume.ts";
+import type {
+  FromWorker,
+  MirrorCommand,
+  ResourceSpec,
+  ToWorker,
+  VolumeSpec,
+  VolumeStatus,
+} from "./worker_messages.ts";
+
+/** Longest time for the greeting of a connection, in ms. */
+const GREETING_MS = 2_000;
+
+/** One volume and what it was made from. */
+interface Running {
+  readonly spec: VolumeSpec;
+  readonly volume: Volume;
+  readonly speed: Speedometer;
+  openCount: number;
+}
+
+/** See the module comment. */
+export class Resource {
+  readonly #running = new Map<number, Running>();
+  readonly #rendezvous: Rendezvous;
+
+  constructor(
+    readonly spec: ResourceSpec,
+    readonly say: (message: FromWorker) => void,
+  ) {
+    this.#rendezvous = new Rendezvous({
+      resource: spec.resource,
+      node: spec.node,
+      local: spec.local,
+      remote: spec.remote,
+      times: {
+        greetingMs: GREETING_MS,
+        pingIntMs: spec.pingIntMs,
+        pingTimeoutMs: spec.pingTimeoutMs,
+      },
+      connectIntMs: spec.connectIntMs,
+      secret: spec.secret === undefined || spec.secretAlgorithm === undefined
+        ? undefined
+        : { algorithm: spec.secretAlgorithm, secret: spec.secret },
+      connected: (connection, facts) =>
+        this.#running.get(facts.volume)?.volume.connected(connection, facts) ??
+          false,
+      log: (level, text) => say({ type: "log", level, text }),
+    });
+    for (const volume of spec.volumes) this.#run(volume);
+  }
+
+  /** The volumes by number, for the export. */
+  volumes(): readonly { spec: VolumeSpec; volume: Volume }[] {
+    return [...this.#running.values()];
+  }
+
+  /** Somebody opened, or closed, the export of a volume. */
+  opened(number: number, by: 1 | -1): void {
+    const running = this.#running.get(number);
+    if (running === undefined) return;
+    running.openCount += by;
+    running.volume.core.roles.isOpen = running.openCount > 0;
+  }
+
+  /** What the main isolate says, but `start` and `stop`. */
+  hear(message: ToWorker): void {
+    switch (message.type) {
+      case "command": {
+        const { id, volume, command } = message;
+        return this.#command(volume, command, (result) => {
+          this.say({ type: "answer", id, result });
+        });
+      }
+      case "status": {
+        const { id } = message;
+        return this.say({ type: "status", id, status: this.status() });
+      }
+      case "helperDone":
+      case "registerChanged": {
+        const volume = this.#running.get(message.volume)?.volume;
+        if (volume === undefined) return;
+        if (message.type === "helperDone") {
+          volume.core.helperDone(message.id, message.exitCode);
+        } else {
+          volume.core.fence.registerChanged(message.id, message.answer);
+        }
+        return volume.settle();
+      }
+    }
+  }
+
+  /** Where every volume stands. */
+  status(): VolumeStatus[] {
+    return [...this.#running.values()].map((each) =>
+      statusOf(this.spec.resource, each)
+    );
+  }
+
+  /** End everything, disks in order. */
+  close(): void {
+    this.#rendezvous.close();
+    for (const { volume } of this.#running.values()) volume.close();
+  }
+
+  #run(spec: VolumeSpec): void {
+    const { volume: number } = spec;
+    const { say } = this;
+    const volume = new Volume(spec.config, {
+      seekPeer: (seek) => this.#rendezvous.seek(number, seek),
+      runHelper: (name, id) =>
+        say({ type: "helper", volume: number, id, name }),
+      changeRegister: (change, id) =>
+        say({ type: "register", volume: number, id, change }),
+      stateChanged: (before, after) =>
+        say({ type: "changed", volume: number, before, after }),
+      keepUndo: () => {},
+      log: (level, text) => say({ type: "log", level, text }),
+    });
+    this.#running.set(number, {
+      spec,
+      volume,
+      speed: new Speedometer(),
+      openCount: 0,
+    });
+  }
+
+  /** One volume, or all in turn; the first refusal ends it and is the answer. */
+  #command(
+    number: number | undefined,
+    command: MirrorCommand,
+    done: CommandDone,
+  ): void {
+    const wanted = [...this.#running.values()].filter((each) =>
+      number === undefined || each.spec.volume === number
+    );
+    const next = (index: number, last: CommandResult) => {
+      const running = wanted[index];
+      if (running === undefined) return done(last);
+      act(running, command, (result) => {
+        if (result.code !== 1) return done(result);
+        next(index + 1, result);
+      });
+      running.volume.settle();
+    };
+    if (wanted.length === 0) return done({ code: 127 });
+    next(0, { code: 1 });
+  }
+}
+
+function act(
+  { spec, volume }: Running,
+  command: MirrorCommand,
+  done: CommandDone,
+): void {
+  const { roles, disk, verify } = volume.core;
+  switch (command.kind) {
+    case "attach":
+      if (spec.paths === undefined) return done({ code: 1 });
+      return volume.attach(spec.paths, done);
+    case "detach":
+      return disk.detach(command.force, done);
+    case "connect":
+      return roles.connect(command, done);
+    case "disconnect":
+      return roles.disconnect(command.force, done);
+    case "primary":
+      return roles.primary(command.force, done);
+    case "secondary":
+      return roles.secondary(done);
+    case "invalidate":
+      return roles.invalidate(done);
+    case "invalidate-remote":
+      return roles.invalidateRemote(done);
+    case "outdate":
+      return roles.outdate(done);
+    case "pause-sync":
+      return roles.pauseSync(done);
+    case "resume-sync":
+      return roles.resumeSync(done);
+    case "suspend-io":
+      return roles.suspendIo(done);
+    case "resume-io":
+      return roles.resumeIo(done);
+    case "verify":
+      return verify.start(command, done);
+    case "new-current-uuid":
+      return roles.newCurrentUuid(command.clearBitmap, done);
+    case "resize":
+      return done({ code: 130, why: "Resize is not available yet" });
+  }
+}
+
+function statusOf(resource: string, running: Running): VolumeStatus {
+  const { spec, volume, openCount, speed } = running;
+  const { core, counters } = volume;
+  const { set } = core.generations;
+  return {
+    resource,
+    volume: spec.volume,
+    minor: spec.minor,
+    device: spec.device,
+    state: core.state,
+    protocol: core.config.protocol,
+    sizeBytes: core.sizeBytes,
+    counters: { ...counters },
+    outOfSyncBytes: (core.bitmap?.count ?? 0) * 4096,
+    applicationPending: core.writes.pending + core.reads.pending,
+    peerPending: core.writes.unconfirmed,
+    unacknowledged: core.replica.unacknowledged,
+    generations: set === undefined
+      ? undefined
+      : [set.current, set.bitmap, ...set.history].map(formatGeneration),
+    progress: speed.progressOf(core),
+    openCount,
+  };
+}

@@ -1,0 +1,274 @@
+/**
+ * The disk under a volume: data, activity log, bitmap and superblock on real
+ * devices, in the terms of the core.
+ *
+ * Calls return false when the device failed: the core detaches, nothing is
+ * tried again. Only flushes of the data run beside the event loop, so that a
+ * slow disk stops neither heartbeats nor other requests.
+ *
+ * @module
+ */
+
+import type { MetaPlacement } from "@kedge/schema/disk/geometry";
+import type { MetaFlag, MetaSuperblock } from "@kedge/schema/disk/superblock";
+import { META_BLOCK_BYTES } from "@kedge/schema/disk/units";
+import type { SlotChange } from "../core/activity_log_core.ts";
+import type {
+  AttachedDisk,
+  PersistentFlags,
+  PersistentState,
+} from "../core/volume_types.ts";
+import type { ActivityLogFile } from "../meta/activity_log_file.ts";
+import { openFileDevice } from "../meta/file_device.ts";
+import { type MetaDevice, openMeta } from "../meta/meta_device.ts";
+import { applyActivityLog } from "../meta/recover.ts";
+import type { RawDevice } from "../raw_device.ts";
+
+const SECTOR_BYTES = 512;
+const ZEROES = new Uint8Array(1024 * 1024);
+
+/** Where a volume's data and metadata are. */
+export interface BackingPaths {
+  readonly disk: string;
+  /** The metadata's device; the same as `disk` when it is internal. */
+  readonly metaDisk: string;
+  readonly placement: MetaPlacement;
+}
+
+/** Why a disk cannot be attached: DRBD's code, and words. */
+export class AttachError extends Error {
+  override readonly name = "AttachError";
+
+  /** @param code DRBD's number, 100 and above. */
+  constructor(readonly code: number, message: string) {
+    super(message);
+  }
+}
+
+/** See the module comment. */
+export class BackingDisk {
+  readonly canPunch = false;
+  readonly #data: RawDevice;
+  readonly #metaRaw: RawDevice;
+  readonly #meta: MetaDevice;
+  readonly #flusher: Deno.FsFile;
+  #log: ActivityLogFile | undefined;
+  #isClosed = false;
+
+  private constructor(parts: {
+    data: RawDevice;
+    metaRaw: RawDevice;
+    meta: MetaDevice;
+    flusher: Deno.FsFile;
+  }) {
+    this.#data = parts.data;
+    this.#metaRaw = parts.metaRaw;
+    this.#meta = parts.meta;
+    this.#flusher = parts.flusher;
+  }
+
+  /**
+   * Open a disk that has metadata, and recover it after a crash.
+   *
+   * @throws {AttachError} With DRBD's code.
+   */
+  static open(paths: BackingPaths): BackingDisk {
+    const data = opened(paths.disk, 104);
+    const isInternal = paths.metaDisk === paths.disk;
+    let metaRaw: RawDevice = data;
+    try {
+      if (!isInternal) metaRaw = opened(paths.metaDisk, 105);
+      const meta = openMeta({
+        device: metaRaw,
+        dataDeviceBytes: data.sizeBytes,
+        placement: paths.placement,
+      });
+      if ("problem" in meta) {
+        throw new AttachError(meta.problem.code, meta.problem.text);
+      }
+      applyActivityLog(meta);
+      const problem = meta.attachProblem();
+      if (problem !== undefined) {
+        throw new AttachError(problem.code, problem.text);
+      }
+      const flusher = Deno.openSync(paths.disk, { read: true, write: true });
+      return new BackingDisk({ data, metaRaw, meta, flusher });
+    } catch (error) {
+      data.close();
+      metaRaw.close();
+      if (error instanceof AttachError) throw error;
+      throw new AttachError(118, messageOf(error));
+    }
+  }
+
+  /** What the core is told of it. */
+  describe(): AttachedDisk {
+    const { superblock, geometry } = this.#meta;
+    const { file, fullBecause } = this.#meta.loadBitmap();
+    return {
+      persistent: stateOf(superblock),
+      sizeBytes: geometry.usableSectors * SECTOR_BYTES,
+      bitmap: file.bitmap.bytes.slice(),
+      bitmapLost: fullBecause !== undefined,
+    };
+  }
+
+  /** Write data. */
+  write(offset: number, data: Uint8Array): boolean {
+    return this.#attempt(() => this.#data.writeAt(data, offset));
+  }
+
+  /** Write zeroes. */
+  zero(offset: number, lengthBytes: number): boolean {
+    return this.#attempt(() => {
+      for (let at = 0; at < lengthBytes; at += ZEROES.length) {
+        const count = Math.min(ZEROES.length, lengthBytes - at);
+        this.#data.writeAt(ZEROES.subarray(0, count), offset + at);
+      }
+    });
+  }
+
+  /** Read data. */
+  read(offset: number, into: Uint8Array): boolean {
+    return this.#attempt(() => this.#data.readAt(into, offset));
+  }
+
+  /** Make all data stable, beside the event loop. */
+  async flush(): Promise<boolean> {
+    try {
+      await this.#flusher.syncData();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Write an activity-log transaction; stable on return. */
+  commitLog(changes: readonly SlotChange[]): boolean {
+    const log = this.#log;
+    if (log === undefined) return false;
+    return this.#attempt(() => {
+      for (const { slot, extent } of changes) log.stage(slot, extent);
+      log.commit();
+    });
+  }
+
+  /** Begin an empty activity log; stable on return. */
+  resetLog(alExtents: number): boolean {
+    return this.#attempt(() => {
+      if (this.#meta.needsActivityLog) this.#meta.detach();
+      this.#log = this.#meta.attach(alExtents);
+    });
+  }
+
+  /** Save names and flags; stable on return. */
+  saveState(state: PersistentState): boolean {
+    const known = new Set<MetaFlag>(Object.values(FLAG_NAMES));
+    return this.#attempt(() => {
+      const kept = [...this.#meta.superblock.flags].filter((flag) =>
+        !known.has(flag)
+      );
+      this.#meta.writeSuperblock({
+        uuids: {
+          current: state.generations.current,
+          bitmap: state.generations.bitmap,
+          history: state.generations.history,
+        },
+        flags: new Set([...kept, ...flagsOf(state.flags)]),
+        laSizeSectors: state.agreedBytes / SECTOR_BYTES,
+        registerEpoch: state.epoch,
+      });
+    });
+  }
+
+  /** Save pages of the bitmap; stable on return. */
+  saveBitmap(bytes: Uint8Array, pages: readonly number[]): boolean {
+    const { device, geometry } = this.#meta;
+    return this.#attempt(() => {
+      for (const page of pages) {
+        const at = page * META_BLOCK_BYTES;
+        const piece = bytes.subarray(at, at + META_BLOCK_BYTES);
+        device.writeAt(piece, geometry.bmOffset + at);
+      }
+      device.flush();
+    });
+  }
+
+  /** Let go of it. In order: a clean disk needs no recovery. */
+  close(isClean: boolean): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (isClean) {
+      this.#attempt(() => {
+        this.#data.flush();
+        this.#meta.detach();
+      });
+    }
+    this.#flusher.close();
+    this.#data.close();
+    this.#metaRaw.close();
+  }
+
+  #attempt(work: () => void): boolean {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      this.lastError = messageOf(error);
+      return false;
+    }
+  }
+
+  /** What the device said last, for the log. */
+  lastError = "";
+}
+
+const FLAG_NAMES: Readonly<Record<keyof PersistentFlags, MetaFlag>> = {
+  consistent: "Consistent",
+  primary: "PrimaryInd",
+  connected: "ConnectedInd",
+  fullSync: "FullSync",
+  wasUpToDate: "WasUpToDate",
+  peerOutdated: "PeerOutDated",
+  crashedPrimary: "CrashedPrimary",
+};
+
+function flagsOf(flags: PersistentFlags): MetaFlag[] {
+  const names = Object.keys(FLAG_NAMES) as (keyof PersistentFlags)[];
+  return names.filter((name) => flags[name]).map((name) => FLAG_NAMES[name]);
+}
+
+function stateOf(superblock: MetaSuperblock): PersistentState {
+  const { uuids, flags, laSizeSectors } = superblock;
+  const has = (name: keyof PersistentFlags) => flags.has(FLAG_NAMES[name]);
+  return {
+    generations: {
+      current: uuids.current,
+      bitmap: uuids.bitmap,
+      history: uuids.history,
+    },
+    flags: {
+      consistent: has("consistent"),
+      primary: has("primary"),
+      connected: has("connected"),
+      fullSync: has("fullSync"),
+      wasUpToDate: has("wasUpToDate"),
+      peerOutdated: has("peerOutdated"),
+      crashedPrimary: has("crashedPrimary"),
+    },
+    agreedBytes: laSizeSectors * SECTOR_BYTES,
+    epoch: superblock.registerEpoch,
+  };
+}
+
+function opened(path: string, code: number): RawDevice {
+  try {
+    return openFileDevice(path);
+  } catch (error) {
+    throw new AttachError(code, messageOf(error));
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,271 @@
+/**
+ * A mirrored volume that runs: the core, its disk, its link and its clock.
+ *
+ * @module
+ */
+
+import { createHash, randomBytes } from "node:crypto";
+import type { MirrorFrame } from "@kedge/schema/wire/mirror";
+import type { MirrorState } from "../decisions/mirror_state.ts";
+import { VolumeCore } from "../core/volume_core.ts";
+import type {
+  CommandDone,
+  RegisterWish,
+  VolumeConfig,
+  VolumeEffects,
+} from "../core/volume_types.ts";
+import type { PeerConnection } from "../link/peer_connection.ts";
+import { AttachError, BackingDisk, type BackingPaths } from "./backing_disk.ts";
+import { Counters } from "./counters.ts";
+
+/** How often the core is told the time, in ms. */
+const TICK_MS = 100;
+/** How often a Primary asks for its read lease, in ms (promises.md §6.3). */
+const LEASE_PING_MS = 250;
+
+/** Who a volume talks to inside its process. */
+export interface VolumeSurroundings {
+  seekPeer(seek: boolean): void;
+  runHelper(name: string, id: number): void;
+  changeRegister(change: RegisterWish, id: number): void;
+  stateChanged(before: MirrorState, after: MirrorState): void;
+  keepUndo(keep: boolean): void;
+  log(level: "info" | "warn" | "error", text: string): void;
+}
+
+/** See the module comment. */
+export class Volume {
+  readonly core: VolumeCore;
+  readonly counters = new Counters();
+  #disk: BackingDisk | undefined;
+  #connection: PeerConnection | undefined;
+  #closing: string | undefined;
+  #pressure: PromiseWithResolvers<void> | undefined;
+  #lastLeasePingMs = 0;
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(config: VolumeConfig, readonly around: VolumeSurroundings) {
+    this.core = new VolumeCore(config, this.#effects());
+    this.core.tick(performance.now());
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** Attach the disk at `paths`. */
+  attach(paths: BackingPaths, done: CommandDone): void {
+    if (this.#disk !== undefined) return done({ code: 124 });
+    try {
+      this.#disk = BackingDisk.open(paths);
+    } catch (error) {
+      if (!(error instanceof AttachError)) throw error;
+      return done({ code: error.code, why: error.message });
+    }
+    const disk = this.#disk;
+    this.core.disk.attach(disk.describe(), (result) => {
+      if (result.code !== 1) {
+        disk.close(false);
+        if (this.#disk === disk) this.#disk = undefined;
+      }
+      done(result);
+    });
+    this.settle();
+  }
+
+  /** Use a greeted connection. Returns whether it is taken. */
+  connected(
+    connection: PeerConnection,
+    facts: { readonly resolveConflicts: boolean },
+  ): boolean {
+    if (this.#connection !== undefined) return false;
+    if (this.core.state.connection !== "WFConnection") return false;
+    this.#connection = connection;
+    this.#closing = undefined;
+    this.around.seekPeer(false);
+    this.core.link.linkUp(facts);
+    this.settle();
+    connection.run({
+      frame: (frame) => this.#frame(frame),
+      batchEnd: () => this.#batchEnd(),
+      pinged: () => this.core.fence.promised(),
+      ponged: (sentMs) => this.core.fence.leased(sentMs),
+      drained: () => this.#drained(),
+    }).then(() => this.#linkEnded(connection));
+    return true;
+  }
+
+  /** The end of a batch of calls: submit and send what was gathered. */
+  settle(): void {
+    this.core.settle();
+    this.#connection?.out.flush();
+    if (this.#closing !== undefined) this.#closeWhenSent();
+  }
+
+  /** A promise while too much is under way, for those who bring more. */
+  pressure(): Promise<void> | undefined {
+    const { writes } = this.core;
+    const isFull = writes.isFull || this.#queued() > QUEUE_BYTES_MAX;
+    if (!isFull) return undefined;
+    this.#pressure ??= Promise.withResolvers<void>();
+    return this.#pressure.promise;
+  }
+
+  /** End: the disk is let go in order when nothing is under way. */
+  close(): void {
+    clearInterval(this.#timer);
+    this.#connection?.close("the volume is taken down");
+    this.#disk?.close(this.core.writes.isIdle);
+    this.#disk = undefined;
+  }
+
+  #tick(): void {
+    const nowMs = performance.now();
+    this.core.tick(nowMs);
+    const wantsLease = this.core.config.fencedByRegister &&
+      this.core.state.role === "Primary" &&
+      nowMs - this.#lastLeasePingMs >= LEASE_PING_MS;
+    if (wantsLease) this.#lastLeasePingMs = nowMs;
+    this.#connection?.tick(nowMs, wantsLease);
+    this.settle();
+    this.#relieve();
+  }
+
+  #frame(frame: MirrorFrame): void {
+    if ("payload" in frame) {
+      this.counters.receivedBytes += frame.payload.length;
+    }
+    this.core.nowMs = performance.now();
+    this.core.frame(frame);
+  }
+
+  #batchEnd(): Promise<void> | undefined {
+    this.settle();
+    this.#relieve();
+    const mustWait = this.core.replica.isFull;
+    return mustWait ? this.#replicaHasRoom() : undefined;
+  }
+
+  async #replicaHasRoom(): Promise<void> {
+    while (this.core.replica.isFull) {
+      this.#room = Promise.withResolvers<void>();
+      await this.#room.promise;
+    }
+  }
+  #room: PromiseWithResolvers<void> | undefined;
+
+  #drained(): void {
+    this.core.source.settle();
+    this.settle();
+    this.#relieve();
+  }
+
+  #relieve(): void {
+    if (!this.core.replica.isFull) {
+      this.#room?.resolve();
+      this.#room = undefined;
+    }
+    if (this.#pressure === undefined) return;
+    const isFull = this.core.writes.isFull || this.#queued() > QUEUE_BYTES_MAX;
+    if (isFull) return;
+    this.#pressure.resolve();
+    this.#pressure = undefined;
+  }
+
+  #queued(): number {
+    return this.#connection?.out.queuedBytes ?? 0;
+  }
+
+  #linkEnded(connection: PeerConnection): void {
+    if (this.#connection !== connection) return;
+    this.#connection = undefined;
+    this.#closing = undefined;
+    this.around.log("info", `Connection ended: ${connection.why}`);
+    this.core.link.linkDown();
+    this.settle();
+    this.#relieve();
+    if (this.core.state.connection === "WFConnection") {
+      this.around.seekPeer(true);
+    }
+  }
+
+  /** What is queued (a last word) goes out first. */
+  #closeWhenSent(): void {
+    const connection = this.#connection;
+    if (connection === undefined || connection.out.queuedBytes > 0) return;
+    connection.close(this.#closing ?? "");
+  }
+
+  #effects(): VolumeEffects {
+    const disk = () => this.#disk;
+    const { around, counters } = this;
+    return {
+      canPunch: false,
+      writeData: (offset, data) => {
+        counters.writtenBytes += data.length;
+        return disk()?.write(offset, data) ?? false;
+      },
+      zeroData: (offset, lengthBytes) => {
+        counters.writtenBytes += lengthBytes;
+        return disk()?.zero(offset, lengthBytes) ?? false;
+      },
+      readData: (offset, into) => {
+        counters.readBytes += into.length;
+        return disk()?.read(offset, into) ?? false;
+      },
+      flushData: () => this.#flush(),
+      commitLog: (changes) => {
+        counters.logWrites++;
+        const ok = disk()?.commitLog(changes) ?? false;
+        queueMicrotask(() => {
+          this.core.logCommitted(ok);
+          this.settle();
+        });
+      },
+      resetLog: () => disk()?.resetLog(this.core.config.alExtents) ?? false,
+      saveState: (state) => disk()?.saveState(state) ?? false,
+      saveBitmap: (bytes, pages) => {
+        counters.bitmapWrites += pages.length;
+        return disk()?.saveBitmap(bytes, pages) ?? false;
+      },
+      detachDisk: () => {
+        const wasGood = this.core.writes.isIdle;
+        disk()?.close(wasGood);
+        this.#disk = undefined;
+      },
+      send: (frame) => {
+        if ("payload" in frame) counters.sentBytes += frame.payload.length;
+        this.#connection?.out.put(frame, this.core.persistent?.epoch ?? 0);
+      },
+      queuedBytes: () => this.#queued(),
+      closeLink: (why) => {
+        this.#closing = why;
+        this.#connection?.out.flush();
+        this.#closeWhenSent();
+      },
+      seekPeer: (seek) => around.seekPeer(seek),
+      runHelper: (name, id) => around.runHelper(name, id),
+      changeRegister: (change, id) => around.changeRegister(change, id),
+      stateChanged: (before, after) => around.stateChanged(before, after),
+      keepUndo: (keep) => around.keepUndo(keep),
+      digest: (algorithm, bytes) =>
+        createHash(algorithm).update(bytes).digest(),
+      random64: () => randomBytes(8).readBigUInt64BE(),
+      log: (level, text) => around.log(level, text),
+    };
+  }
+
+  #flush(): void {
+    const disk = this.#disk;
+    if (disk === undefined) {
+      queueMicrotask(() => this.core.diskFlushed(false));
+      return;
+    }
+    disk.flush().then((ok) => {
+      if (this.#disk !== disk) return; // it is gone, and the core knows
+      this.core.diskFlushed(ok);
+      this.settle();
+      this.#relieve();
+    });
+  }
+}
+
+/** Bytes queued to the peer after which no more requests are welcome. */
+const QUEUE_BYTES_MAX = 8 * 1024 * 1024;

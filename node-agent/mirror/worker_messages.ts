@@ -1,0 +1,176 @@
+/**
+ * What the agent's main isolate and a resource's Worker say to one another.
+ *
+ * @module
+ */
+
+import type { MirrorState } from "./decisions/mirror_state.ts";
+import type {
+  CommandResult,
+  RegisterAnswer,
+  RegisterWish,
+  VolumeConfig,
+} from "./core/volume_types.ts";
+import type { Counters } from "./volume/counters.ts";
+import type { BackingPaths } from "./volume/backing_disk.ts";
+import type { TcpAddress } from "./link/rendezvous.ts";
+
+/** One volume of a resource, ready to be run. */
+export interface VolumeSpec {
+  readonly volume: number;
+  readonly minor: number;
+  /** The user's device name, such as `/dev/drbd1`. */
+  readonly device: string;
+  /** Undefined: no disk here. */
+  readonly paths: BackingPaths | undefined;
+  readonly config: VolumeConfig;
+}
+
+/** A resource, ready to be run. */
+export interface ResourceSpec {
+  readonly resource: string;
+  /** Name of this host. */
+  readonly node: string;
+  readonly peerNode: string;
+  readonly local: TcpAddress;
+  readonly remote: TcpAddress;
+  readonly secret: string | undefined;
+  readonly secretAlgorithm: string | undefined;
+  readonly connectIntMs: number;
+  readonly pingIntMs: number;
+  readonly pingTimeoutMs: number;
+  readonly volumes: readonly VolumeSpec[];
+  /** Where the exports are offered. */
+  readonly listen: readonly (
+    | { readonly path: string }
+    | { readonly hostname: string; readonly port: number }
+  )[];
+}
+
+/** A command for one volume, or for all volumes of the resource. */
+export type MirrorCommand =
+  | { readonly kind: "attach" }
+  | { readonly kind: "detach"; readonly force: boolean }
+  | {
+    readonly kind: "connect";
+    readonly discardMyData: boolean;
+    readonly tentative: boolean;
+  }
+  | { readonly kind: "disconnect"; readonly force: boolean }
+  | { readonly kind: "primary"; readonly force: boolean }
+  | { readonly kind: "secondary" }
+  | { readonly kind: "invalidate" }
+  | { readonly kind: "invalidate-remote" }
+  | { readonly kind: "outdate" }
+  | { readonly kind: "pause-sync" }
+  | { readonly kind: "resume-sync" }
+  | { readonly kind: "suspend-io" }
+  | { readonly kind: "resume-io" }
+  | {
+    readonly kind: "verify";
+    readonly fromByte?: number;
+    readonly toByte?: number;
+  }
+  | { readonly kind: "new-current-uuid"; readonly clearBitmap: boolean }
+  | { readonly kind: "resize"; readonly assumeClean: boolean };
+
+/** Where one volume stands, with everything that people are shown. */
+export interface VolumeStatus {
+  readonly resource: string;
+  readonly volume: number;
+  readonly minor: number;
+  readonly device: string;
+  readonly state: MirrorState;
+  readonly protocol: "A" | "B" | "C";
+  readonly sizeBytes: number;
+  readonly counters: Counters;
+  readonly outOfSyncBytes: number;
+  /** Requests of the application that are not answered (`ap`). */
+  readonly applicationPending: number;
+  /** Frames that the peer has not confirmed (`pe`). */
+  readonly peerPending: number;
+  /** Frames that we have not confirmed (`ua`). */
+  readonly unacknowledged: number;
+  /** Generation identifiers in hex: current, bitmap, history. */
+  readonly generations: readonly string[] | undefined;
+  /** A resync or verify that runs. */
+  readonly progress:
+    | {
+      readonly kind: "resync" | "verify";
+      readonly totalBytes: number;
+      readonly leftBytes: number;
+      readonly elapsedMs: number;
+      /** Speed of the last seconds, bytes per second. */
+      readonly bytesPerSecond: number;
+      readonly wantBytesPerSecond: number | undefined;
+      /** Seconds to the end at that speed; undefined: stalled. */
+      readonly etaSeconds: number | undefined;
+    }
+    | undefined;
+  /** NBD clients that hold the export open. */
+  readonly openCount: number;
+}
+
+/** To the Worker. */
+export type ToWorker =
+  | { readonly type: "start"; readonly spec: ResourceSpec }
+  | {
+    readonly type: "command";
+    readonly id: number;
+    /** Undefined: all volumes. */
+    readonly volume: number | undefined;
+    readonly command: MirrorCommand;
+  }
+  | { readonly type: "status"; readonly id: number }
+  | {
+    readonly type: "helperDone";
+    readonly volume: number;
+    readonly id: number;
+    readonly exitCode: number;
+  }
+  | {
+    readonly type: "registerChanged";
+    readonly volume: number;
+    readonly id: number;
+    readonly answer: RegisterAnswer;
+  }
+  | { readonly type: "stop"; readonly id: number };
+
+/** From the Worker. */
+export type FromWorker =
+  | { readonly type: "ready" }
+  | { readonly type: "failed"; readonly why: string }
+  | {
+    readonly type: "answer";
+    readonly id: number;
+    readonly result: CommandResult;
+  }
+  | {
+    readonly type: "status";
+    readonly id: number;
+    readonly status: readonly VolumeStatus[];
+  }
+  | {
+    readonly type: "changed";
+    readonly volume: number;
+    readonly before: MirrorState;
+    readonly after: MirrorState;
+  }
+  | {
+    readonly type: "helper";
+    readonly volume: number;
+    readonly id: number;
+    readonly name: string;
+  }
+  | {
+    readonly type: "register";
+    readonly volume: number;
+    readonly id: number;
+    readonly change: RegisterWish;
+  }
+  | {
+    readonly type: "log";
+    readonly level: "info" | "warn" | "error";
+    readonly text: string;
+  }
+  | { readonly type: "stopped"; readonly id: number };
