@@ -310,7 +310,7 @@ Deno.test("a large file that was read a while ago is checked again", async () =>
       const body = await store.store.files.read(entry);
       assert(body instanceof ReadableStream);
       const first = await body.getReader().read();
-      return (first.value?.length ?? 0) !== MIB;
+      return first.value?.length === 64 * 1024; // Deno's own pieces
     };
     assert.equal((await store.read(entry)).length, 3 * MIB);
     assert.equal(await isNative(), true, "just checked");
