@@ -18,6 +18,9 @@
  * A torn block is made of whole sectors of its old and new content. So its
  * first sector, with magic and number, is one of the two; if not, it is damage.
  *
+ * What remains: a newest block that was durable and decays on the disk looks
+ * like a torn one, as it does to DRBD.
+ *
  * Source: reference of DRBD, §4.4; promises B11.
  *
  * @module

@@ -17,6 +17,8 @@
  *     84     4  peer's largest I/O   bytes; 0 when unknown
  *     88     4  log stripes
  *     92     4  log stripe size      blocks of 4 KiB
+ *    480     4  "KDGE"               ours: only when the next field is not 0
+ *    488     8  register epoch       highest epoch of the volume's register
  * ```
  *
  * Big-endian; the rest of the 4 KiB is zero. There is no checksum. All fields
@@ -80,6 +82,11 @@ export interface MetaSuperblock {
   readonly laSizeSectors: number;
   /** Name of this device, or 0. */
   readonly deviceUuid: bigint;
+  /**
+   * Highest epoch of the volume's register that was acted on; 0 is none. Ours:
+   * DRBD itself does not keep it.
+   */
+  readonly registerEpoch: number;
   /** Sectors of the whole metadata. */
   readonly mdSizeSectors: number;
   /** Activity log, in sectors from the superblock; may be negative. */
@@ -121,6 +128,11 @@ export const MAGIC_V09 = 0x8374026d;
 
 /** Most blocks of an activity log: 16 MiB. Bounds what a reader allocates. */
 export const AL_BLOCKS_MAX = 4096;
+
+/** Where our own fields begin: the end of the first sector. */
+const AT_OURS = 480;
+/** "KDGE". */
+const OURS = 0x4b444745;
 
 const FLAG_NAMES = Object.keys(META_FLAGS) as MetaFlag[];
 const FLAGS_KNOWN = FLAG_NAMES.reduce((all, n) => all | META_FLAGS[n], 0);
@@ -174,6 +186,10 @@ export function encodeSuperblock(
   view.setUint32(84, superblock.laPeerMaxBioBytes);
   view.setUint32(88, superblock.alStripes);
   view.setUint32(92, superblock.alStripeSize4k);
+  if (superblock.registerEpoch !== 0) {
+    view.setUint32(AT_OURS, OURS);
+    view.setBigUint64(AT_OURS + 8, BigInt(superblock.registerEpoch));
+  }
   return into;
 }
 
@@ -202,6 +218,9 @@ export function decodeSuperblock(
     isClean: magic === MAGIC_V08_CLEAN,
     laSizeSectors: Number(view.getBigUint64(0)),
     deviceUuid: view.getBigUint64(40),
+    registerEpoch: view.getUint32(AT_OURS) === OURS
+      ? Number(view.getBigUint64(AT_OURS + 8))
+      : 0,
     mdSizeSectors: view.getUint32(64),
     alOffsetSectors: view.getInt32(68),
     bmOffsetSectors: view.getInt32(76),
@@ -248,6 +267,9 @@ function badField(superblock: MetaSuperblock): string | undefined {
   }
   if (!Number.isSafeInteger(laSizeSectors)) {
     return "la-size-sect is beyond any device";
+  }
+  if (!Number.isSafeInteger(superblock.registerEpoch)) {
+    return "the epoch of the register is beyond any epoch";
   }
   if (alStripes * alStripeSize4k > AL_BLOCKS_MAX) {
     return `al-stripes ${alStripes} × al-stripe-size-4k ${alStripeSize4k} is ` +

@@ -132,6 +132,7 @@ function superblockV08(mode: Mode): MetaSuperblock {
     isClean: mode === "clean",
     laSizeSectors: effective,
     deviceUuid: 0n,
+    registerEpoch: 0,
     mdSizeSectors: mdSizeSect,
     alOffsetSectors: -64,
     bmOffsetSectors: -72,
