@@ -9,6 +9,7 @@ import { IDEMPOTENCY_KEY_LIFE_MS } from "@kedge/schema";
 import {
   and,
   asc,
+  desc,
   eq,
   getTableColumns,
   gt,
@@ -61,7 +62,7 @@ export class ReadStatements {
   readonly state: Prepared<{ value: string }>;
   /** One idempotency key. */
   readonly key: Prepared<typeof idempotency.$inferSelect>;
-  /** The idempotency key that made file `id`. */
+  /** The idempotency key of the last keyed change of file `id`. */
   readonly keyOf: Prepared<typeof idempotency.$inferSelect>;
   /** Unsettled rows of file `id`, oldest first. */
   readonly unsettledOf: Prepared<UnsettledRow>;
@@ -127,7 +128,7 @@ export class ReadStatements {
     );
     this.keyOf = prepare(
       write.select().from(idempotency).where(eq(idempotency.id, at("id")))
-        .limit(1),
+        .orderBy(desc(idempotency.usedMs)).limit(1),
     );
     this.unsettledOf = prepare(
       write.select().from(unsettled).where(eq(unsettled.id, at("id")))

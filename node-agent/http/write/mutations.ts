@@ -26,11 +26,12 @@ import {
   sizeBytesMax,
   uploaded,
 } from "./changes.ts";
+import { confirm, isRepeated } from "./keys.ts";
 import { tooLarge } from "./receive.ts";
 import type { Received } from "./received.ts";
 import type { WriteTools } from "./upload.ts";
 import { levelGiven, sha256Given } from "./upload_facts.ts";
-import { checkedMeta, invalid } from "./user_text.ts";
+import { checkedMeta, idempotencyKey, invalid } from "./user_text.ts";
 
 /** Changes files. */
 export class Mutations {
@@ -57,16 +58,17 @@ export class Mutations {
   async truncate(call: AllowedCall): Promise<Response> {
     const sizeBytes = wholeNumber(call.query, "size");
     const level = this.#levelOf(call);
-    await this.#checkAppender(call);
-    return await this.#tools.files.run(call.id, async () => {
-      const entry = this.#owned(call);
+    const key = keyOf(call);
+    await this.#checkAppender(call, key);
+    return await this.#once(call, { key, level }, async (entry) => {
       this.#checkSize(sizeBytes);
       const edit: ContentEdit = { kind: "truncate", sizeBytes };
       const next = await this.#edited(entry, edit);
       const body = { kind: "truncate", ...baseOf(entry) } as const;
       const { replicator } = this.#deps;
       const change = { entry: next, body };
-      const done = await replicator.commit(change, { kind: "none" }, level);
+      const none = { kind: "none" } as const;
+      const done = await replicator.commit(change, none, level, key);
       return this.#changed(next, done);
     });
   }
@@ -127,7 +129,8 @@ export class Mutations {
     const level = this.#levelOf(call);
     const given = [request.headers.get("x-kedge-sha256")];
     const sha256 = sha256Given(given, claims);
-    const early = await this.#checkAppender(call);
+    const key = keyOf(call);
+    const early = await this.#checkAppender(call, key);
     checkOffset(offset, early);
     await using received = await this.#tools.receiver.receive({
       request,
@@ -135,19 +138,32 @@ export class Mutations {
       durable: level === "C",
     });
     checkSha256(received.staged, sha256);
-    return await this.#tools.files.run(call.id, async () => {
-      const entry = this.#owned(call);
+    return await this.#once(call, { key, level }, async (entry) => {
       checkOffset(offset, entry);
       const at = offset ?? entry.sizeBytes;
-      return await this.#commitPart(entry, { received, at, level });
+      return await this.#commitPart(entry, { received, at, level, key });
+    });
+  }
+
+  /** Make a change of content, unless it was made under this key before. */
+  #once(
+    call: AllowedCall,
+    { key, level }: Keyed,
+    make: (entry: FileEntry) => Promise<Response>,
+  ): Promise<Response> {
+    return this.#tools.files.run(call.id, async () => {
+      if (!isRepeated(this.#deps, key, call.id)) return make(this.#owned(call));
+      const present = this.#owned(call, "a retry");
+      const { entry, done } = await confirm(this.#deps, present, level);
+      return this.#changed(entry, done);
     });
   }
 
   async #commitPart(
     entry: FileEntry,
-    part: { received: Received; at: number; level: Level },
+    part: Keyed & { readonly received: Received; readonly at: number },
   ): Promise<Response> {
-    const { received, at, level } = part;
+    const { received, at, level, key: idempotencyKey } = part;
     const { staged } = received;
     this.#checkSize(at + staged.sizeBytes);
     const edit: ContentEdit = { kind: "range", offset: at, staged };
@@ -159,22 +175,31 @@ export class Mutations {
       ...baseOf(entry),
     };
     const change = { entry: next, body };
-    const done = await commitReceived(this.#deps, { received, change, level });
+    const done = await commitReceived(this.#deps, {
+      received,
+      change,
+      level,
+      idempotencyKey,
+    });
     return this.#changed(next, done);
   }
 
   /** Before the body is read: the file exists and may be changed. */
-  async #checkAppender(call: AllowedCall): Promise<FileEntry> {
+  async #checkAppender(
+    call: AllowedCall,
+    key: string | undefined,
+  ): Promise<FileEntry> {
     checkMayWrite(this.#deps);
     const entry = await this.#tools.finder.find(call.id);
     mustBeAppender(entry);
+    if (isRepeated(this.#deps, key, call.id)) return entry;
     checkIfMatch(call.request.headers.get("if-match"), entry);
     return entry;
   }
 
   /** The file under the lock, if this node still owns it. */
-  #owned(call: AllowedCall): FileEntry {
-    const entry = this.#present(call);
+  #owned(call: AllowedCall, retry?: "a retry"): FileEntry {
+    const entry = this.#present(call, retry);
     const owner = this.#deps.replicator.ownerOf(entry.origin);
     if (owner === this.#deps.node) return entry;
     throw new Problem("wrong-node", "The owner of the file has changed", {
@@ -182,11 +207,13 @@ export class Mutations {
     });
   }
 
-  #present({ id, request }: AllowedCall): FileEntry {
+  #present({ id, request }: AllowedCall, retry?: "a retry"): FileEntry {
     const entry = this.#deps.files.lookup(id);
     if (entry?.state !== "present") {
       throw new Problem("file-not-found", "The file was deleted", { id });
     }
+    // The first try has moved the version on.
+    if (retry !== undefined) return entry;
     checkIfMatch(request.headers.get("if-match"), entry);
     return entry;
   }
@@ -242,6 +269,16 @@ export class Mutations {
     const { etag } = validatorsOf(entry);
     return json(uploaded(this.#deps, entry, done), { headers: { etag } });
   }
+}
+
+/** How a change of content is to be made. */
+interface Keyed {
+  readonly level: Level;
+  readonly key: string | undefined;
+}
+
+function keyOf({ request }: AllowedCall): string | undefined {
+  return idempotencyKey(request.headers.get("idempotency-key"));
 }
 
 function baseOf({ epoch, version }: FileEntry) {

@@ -65,6 +65,53 @@ const setMeta = (
 const text = async (door: FakeDoor, id: string) =>
   await (await door.ask(`/${id}`)).text();
 
+Deno.test("a change that is tried again under its key is made once", async () => {
+  const { door, id } = await appender();
+  const keyed = { "idempotency-key": "k1" };
+  const first = await append(door, id, { body: " world", headers: keyed });
+  assert.equal((await first.json()).size, 11);
+  // Although the first try has moved the version on.
+  const headers = { ...keyed, "if-match": "1" };
+  const again = await append(door, id, { body: " world", headers });
+  assert.equal(again.status, 200);
+  const answer = await again.json();
+  assert.equal(answer.size, 11);
+  assert.equal(answer.level, "B");
+  assert.deepEqual(answer.holders, [1, 2]);
+  assert.equal(await text(door, id), "hello world");
+
+  const cut = { "idempotency-key": "k2" };
+  await truncate(door, id, 4, { headers: cut });
+  const other = { "idempotency-key": "k3" };
+  assert.equal(
+    (await modify(door, id, 4, { body: "!", headers: other })).status,
+    200,
+  );
+  assert.equal((await truncate(door, id, 4, { headers: cut })).status, 200);
+  assert.equal(
+    (await modify(door, id, 4, { body: "!", headers: other })).status,
+    200,
+  );
+  assert.equal(await text(door, id), "hell!");
+});
+
+Deno.test("a key of an upload or of another file is refused for a change", async () => {
+  const { door, id } = await appender();
+  const keyed = { "idempotency-key": "k1" };
+  await append(door, id, { body: "1", headers: keyed });
+  const second = await appender();
+  const two = await door.upload("x", "/v1/files/b.txt?appender=1");
+  const used = await append(door, two.id, { body: "1", headers: keyed });
+  assert.equal(await slugOf(used), "idempotency-conflict");
+  assert.equal(
+    (await append(second.door, second.id, {
+      body: "1",
+      headers: { "idempotency-key": "not visible" },
+    })).status,
+    400,
+  );
+});
+
 Deno.test("append puts the body at the end, one version later", async () => {
   const { door, id } = await appender();
   const response = await append(door, id, { body: " world" });

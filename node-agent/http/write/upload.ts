@@ -7,9 +7,9 @@
 import { Problem } from "@kedge/schema";
 import type { Level, Uploaded } from "@kedge/schema";
 import type { CapabilityClaims } from "@kedge/schema/capability";
-import type { Change, FileEntry } from "@kedge/schema/change";
+import type { FileEntry } from "@kedge/schema/change";
 import { derivedFileId, parseFileId } from "@kedge/schema/file-id";
-import type { Commitment, Staged } from "../../ports.ts";
+import type { Staged } from "../../ports.ts";
 import type { AgentHttpDeps } from "../deps.ts";
 import type { Finder } from "../read/finder.ts";
 import {
@@ -17,13 +17,13 @@ import {
   checkMayWrite,
   checkSha256,
   commitReceived,
-  nextVersion,
   sizeBytesMax,
   uploaded,
 } from "./changes.ts";
 import type { KeyedLock } from "./keyed_lock.ts";
 import type { Receiver } from "./receive.ts";
 import type { Received } from "./received.ts";
+import { confirm, conflict } from "./keys.ts";
 import { extensionFor, uploadFacts, withForm } from "./upload_facts.ts";
 import type { UploadFacts } from "./upload_facts.ts";
 import { invalid } from "./user_text.ts";
@@ -144,22 +144,9 @@ export class Uploads {
     return this.#tools.files.run(id, async () => {
       const entry = this.#deps.files.lookup(id);
       if (entry?.state !== "present") throw conflict("and deleted since", id);
-      return uploaded(this.#deps, entry, await this.#confirm(entry, level));
+      const { done } = await confirm(this.#deps, entry, level);
+      return uploaded(this.#deps, entry, done);
     });
-  }
-
-  /**
-   * What can be said about a file that was committed before. Our log is in
-   * order, so a change that changes nothing, made after it, reaches a level only
-   * when the file has reached it too.
-   */
-  async #confirm(entry: FileEntry, level: Level): Promise<Commitment> {
-    const { node, replicator } = this.#deps;
-    const isOurs = replicator.ownerOf(entry.origin) === node;
-    if (level === "A" || !isOurs) return { level: "A", holders: [node] };
-    const next = nextVersion(entry, replicator.register().epoch);
-    const change: Change = { entry: next, body: { kind: "none" } };
-    return await replicator.commit(change, { kind: "none" }, level);
   }
 
   async #store(
@@ -270,12 +257,4 @@ function created(body: Uploaded): Response {
       ["access-control-expose-headers", "Location"],
     ],
   });
-}
-
-function conflict(how: string, id: string): Problem {
-  return new Problem(
-    "idempotency-conflict",
-    `This Idempotency-Key was used before ${how}`,
-    { id },
-  );
 }
