@@ -46,5 +46,5 @@ export const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID, STRICT;
   `,
   // A file that a comparison brings comes with its key.
-  "CREATE INDEX idempotency_id ON idempotency (id);",
+  "CREATE INDEX idempotency_id ON idempotency (id, usedMs);",
 ];
