@@ -46,6 +46,8 @@ export interface Transfer {
   pending: number;
   /** Once set, the rest of the data is dropped. */
   errno: BlockErrno;
+  /** FUA came with more data than a piece: one flush follows all pieces. */
+  readonly mustFlush: boolean;
 }
 
 /** The calls of one connection. */
@@ -54,6 +56,7 @@ export class DeviceCalls {
   readonly #device: BlockDevice;
   #count = 0;
   #writeBytes = 0;
+  #isUnsettled = false;
 
   /** No calls yet. */
   constructor(parts: DeviceCallsParts) {
@@ -69,6 +72,13 @@ export class DeviceCalls {
   /** Bytes of writes that the device has not answered. */
   get writeBytes(): number {
     return this.#writeBytes;
+  }
+
+  /** Let the device settle when it was called behind its last settling. */
+  settle(): void {
+    if (!this.#isUnsettled) return;
+    this.#isUnsettled = false;
+    this.#device.settle();
   }
 
   /** Do any request but WRITE, DISC and a long READ. */
@@ -102,7 +112,7 @@ export class DeviceCalls {
     transfer.pending++;
     this.#count++;
     this.#writeBytes += lengthBytes;
-    const fua = (request.flags & CommandFlag.FUA) !== 0;
+    const fua = (request.flags & CommandFlag.FUA) !== 0 && !transfer.mustFlush;
     this.#device.write(offset, data, fua, (errno) => {
       this.#count--;
       this.#writeBytes -= lengthBytes;
@@ -115,6 +125,10 @@ export class DeviceCalls {
   endPart(transfer: Transfer, errno: BlockErrno): void {
     transfer.errno ||= errno;
     if (--transfer.pending > 0) return;
+    if (transfer.mustFlush && transfer.errno === BlockErrno.OK) {
+      this.#isUnsettled = true;
+      return this.#device.flush(this.#whenDone(transfer.request));
+    }
     this.answer(transfer.request, transfer.errno);
   }
 

@@ -149,10 +149,23 @@ class Server implements NbdServer {
 
 function listenAt(place: NbdListen): Deno.Listener {
   if (!("path" in place)) return Deno.listen(place);
-  const listener = Deno.listen({ transport: "unix", path: place.path });
+  const { path } = place;
+  if (isLeftover(path)) Deno.removeSync(path);
+  const listener = Deno.listen({ transport: "unix", path });
   // Whoever may connect may read and write the device.
-  Deno.chmodSync(place.path, 0o600);
+  Deno.chmodSync(path, 0o600);
   return listener;
+}
+
+/** A socket of a process that was killed: the file is there, nobody listens. */
+function isLeftover(path: string): boolean {
+  try {
+    if (!Deno.lstatSync(path).isSocket) return false;
+    const bound = Deno.readTextFileSync("/proc/net/unix").split("\n");
+    return !bound.some((line) => line.endsWith(` ${path}`));
+  } catch {
+    return false;
+  }
 }
 
 /** Replies leave at once; a client whose host vanished is noticed. */

@@ -14,6 +14,7 @@
  */
 
 import {
+  CommandFlag,
   DATA_CHUNK_BYTES,
   decodeRequest,
   NbdCommand,
@@ -204,7 +205,10 @@ export class Session {
     const errno = this.#isClosing ? BlockErrno.ESHUTDOWN : this.#check(request);
     if (type === NbdCommand.WRITE) {
       const leftBytes = lengthBytes;
-      this.#transfer = { request, offset, leftBytes, pending: 1, errno };
+      const mustFlush = lengthBytes > MAX_PIECE_BYTES &&
+        (request.flags & CommandFlag.FUA) !== 0;
+      const state = { pending: 1, errno, mustFlush };
+      this.#transfer = { request, offset, leftBytes, ...state };
     } else if (errno !== BlockErrno.OK) {
       this.#calls.answer(request, errno);
     } else if (type === NbdCommand.READ && lengthBytes > MAX_PIECE_BYTES) {
@@ -283,6 +287,7 @@ export class Session {
     this.#isFlushPlanned = true;
     queueMicrotask(() => {
       this.#isFlushPlanned = false;
+      this.#calls.settle();
       this.#output.flush();
     });
   }

@@ -29,6 +29,8 @@ export class MemoryDevice implements BlockDevice {
   rule: (call: DeviceCall) => BlockErrno | "later" = () => BlockErrno.OK;
   /** What {@linkcode pressure} answers. */
   relief: Promise<void> | undefined;
+  /** Whether {@linkcode settle} followed the last call. */
+  isSettled = true;
   /** Most calls that waited at once. */
   waitingMax = 0;
   #waiting: { call: DeviceCall; finish: () => void }[] = [];
@@ -107,8 +109,10 @@ export class MemoryDevice implements BlockDevice {
     this.#do(call as DeviceCall, done, () => {});
   }
 
-  /** Nothing is held back. */
-  settle(): void {}
+  /** Nothing is held back; whether it was called is noted. */
+  settle(): void {
+    this.isSettled = true;
+  }
 
   /** What the test wants. */
   pressure(): Promise<void> | undefined {
@@ -117,6 +121,7 @@ export class MemoryDevice implements BlockDevice {
 
   #do(call: DeviceCall, done: BlockDone, act: () => void): void {
     this.calls.push(call);
+    this.isSettled = false;
     const errno = this.rule(call);
     if (errno === "later") {
       const finish = () => {

@@ -6,6 +6,7 @@ import { serveNbd } from "../../node-agent/nbd/server.ts";
 import { eventually, pause } from "../helpers/eventually.ts";
 import { TestExports } from "../helpers/nbd_file_exports.ts";
 import { MemoryDevice } from "../helpers/nbd_memory_device.ts";
+import { startNbdProcess } from "../helpers/nbd_process.ts";
 import { RawNbd, requestBytes } from "../helpers/nbd_raw.ts";
 import { type NbdRig, startRig } from "../helpers/nbd_rig.ts";
 import { Scope } from "../helpers/scope.ts";
@@ -221,11 +222,12 @@ Deno.test("server: several addresses, a Unix socket among them", async () => {
   await using scope = new Scope();
   const path = `${await scope.tempDir()}/nbd.sock`;
   const device = new MemoryDevice(65_536);
-  const server = serveNbd({
+  const options = {
     listen: [{ path }, { hostname: "127.0.0.1", port: 0 }],
     exports: new TestExports([{ name: "disk", device }]),
     log: { info: () => {}, warn: () => {} },
-  });
+  };
+  const server = serveNbd(options);
   assert.equal(server.addrs.length, 2);
   const { mode } = await Deno.stat(path);
   assert.equal((mode ?? 0) & 0o777, 0o600);
@@ -234,8 +236,28 @@ Deno.test("server: several addresses, a Unix socket among them", async () => {
     await client.go("disk");
     assert.equal((await client.read(0, 512)).length, 512);
   }
+  // A path where somebody listens is not taken away.
+  assert.throws(() => serveNbd({ ...options, listen: { path } }));
   await server.close();
   await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
+});
+
+Deno.test("server: a socket that a killed process left is replaced", async () => {
+  await using scope = new Scope();
+  const killed = await startNbdProcess(scope, { sizeBytes: 65_536 });
+  await killed.child.kill();
+  const path = killed.socket;
+  assert.ok((await Deno.stat(path)).isSocket);
+  const server = serveNbd({
+    listen: { path },
+    exports: new TestExports([
+      { name: "disk", device: new MemoryDevice(65_536) },
+    ]),
+    log: { info: () => {}, warn: () => {} },
+  });
+  using client = await RawNbd.greet(server.addr);
+  await client.go("disk");
+  await server.close();
 });
 
 Deno.test("file: writes, FUA and FLUSH reach it", async () => {

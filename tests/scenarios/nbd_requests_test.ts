@@ -324,7 +324,7 @@ Deno.test("a long WRITE comes in pieces and is answered once, after all", async 
   let offset = 1000;
   for (const piece of waiting) {
     assert.equal(piece.offset, offset);
-    assert.equal(piece.fua, true);
+    assert.equal(piece.fua, false);
     assert.ok(piece.lengthBytes <= 128 * 1024);
     offset += piece.lengthBytes;
     if (piece !== waiting.at(-1)) assert.equal(offset % 4096, 0);
@@ -332,9 +332,24 @@ Deno.test("a long WRITE comes in pieces and is answered once, after all", async 
   assert.equal(offset, 1_001_000);
   rig.device.rule = () => 0;
   assert.equal((await client.read(0, 1)).length, 1); // overtakes the WRITE
+  rig.device.rule = () => "later";
+  rig.device.answerAll();
+  // FUA is one flush behind all pieces.
+  const what = "the flush";
+  await eventually(() => rig.device.waiting.length === 1, { what });
+  assert.deepEqual(rig.device.waiting.map(({ kind }) => kind), ["flush"]);
+  assert.ok(rig.device.isSettled);
   rig.device.answerAll();
   assert.equal((await client.simple()).error, 0);
   assert.deepEqual(rig.device.bytes.subarray(1000, 1_001_000), data);
+});
+
+Deno.test("a long WRITE with FUA fails with its flush", async () => {
+  await using rig = startRig();
+  rig.device.rule = ({ kind }) => kind === "flush" ? BlockErrno.EIO : 0;
+  using client = await enter(rig);
+  const data = sector(6, 300_000);
+  assert.equal(await client.errorOf({ type: WRITE, data, flags: FUA }), EIO);
 });
 
 Deno.test("after a failed piece the rest of a WRITE is dropped", async () => {
