@@ -83,6 +83,12 @@ function missingWords(
   if (volumes.length === 0 || volumes.some(({ device }) => !device)) {
     words.push("device");
   }
+  // Without both, 9 takes it as a host without a disk.
+  if (volumes.some(({ disk, metaDisk }) => !disk && metaDisk)) {
+    if (host.kind !== "stacked") words.push("disk");
+  }
+  const isNumbered = resource.hosts.some(({ nodeId }) => nodeId !== undefined);
+  if (isNumbered && host.nodeId === undefined) words.push("node-id");
   if (!hasAddresses(context, resource, host)) words.push("address");
   return words.map((word) => missing(resource, host, word));
 }
@@ -133,7 +139,7 @@ function warnOfVolumes(
   if (host.kind === "stacked") return;
   const volumes = volumesOf(resource, host);
   if (volumes.some(({ disk }) => disk === undefined)) {
-    incomplete("disk", "A host without a disk has 'disk none'.", true);
+    incomplete("disk", "Write 'disk none' if it has none.", true);
   }
   if (volumes.some(needsMetaDisk)) {
     incomplete("meta-disk", "Taken as 'internal'.", false);

@@ -61,6 +61,15 @@ export class Lexer {
     return token;
   }
 
+  /** Takes raw text right after the last token, if it fits a sticky pattern. */
+  takeRaw(pattern: RegExp): string | undefined {
+    if (this.#ahead !== undefined) return undefined;
+    pattern.lastIndex = this.#offset;
+    const text = pattern.exec(this.#text)?.[0];
+    this.#offset += text?.length ?? 0;
+    return text;
+  }
+
   /** What is left of the line, from the next token on; it is not taken. */
   restOfLine(): string {
     this.peek();
@@ -129,6 +138,60 @@ export class Lexer {
   }
 }
 
+/** Words that are no names unless they are quoted (9 has the fewest). */
+const KEYWORDS: ReadonlySet<string> = new Set([
+  "address",
+  "ask",
+  "common",
+  "connection",
+  "connection-mesh",
+  "device",
+  "disk",
+  "flexible-meta-disk",
+  "floating",
+  "global",
+  "handlers",
+  "host",
+  "hosts",
+  "ignore-on",
+  "include",
+  "inside",
+  "meta-disk",
+  "minor",
+  "net",
+  "no",
+  "node-id",
+  "on",
+  "options",
+  "outside",
+  "path",
+  "peer",
+  "plugin",
+  "port",
+  "proxy",
+  "resource",
+  "skip",
+  "stacked-on-top-of",
+  "startup",
+  "syncer",
+  "template-file",
+  "usage-count",
+  "via",
+  "volume",
+  "yes",
+]);
+
+/** Whether a word without quotes is a name, not a keyword or a number. */
+export function isBareName(word: string): boolean {
+  return !KEYWORDS.has(word) && !/^\d{1,8}[MKGs]?$/.test(word) &&
+    !/^\d{1,3}(\.\d{1,3}){3}$/.test(word);
+}
+
+/** A name as it is written: bare if it is then still a name. */
+export function quoteName(name: string): string {
+  return isBareName(name) ? quote(name) : forceQuotes(name);
+}
+
 /** Whether a text must be quoted to be read back as one word. */
 export function needsQuotes(text: string): boolean {
   return !/^[A-Za-z0-9/._-]{1,128}$/.test(text);
@@ -137,5 +200,9 @@ export function needsQuotes(text: string): boolean {
 /** A text as it is written: bare if possible, else quoted and escaped. */
 export function quote(text: string): string {
   if (!needsQuotes(text)) return text;
+  return forceQuotes(text);
+}
+
+function forceQuotes(text: string): string {
   return `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
 }

@@ -189,7 +189,10 @@ function readGlobal(state: State, context: ParserContext, token: Token): void {
     });
   }
   expectMark(context, "{");
-  state.global = readTable(context, GLOBAL_OPTIONS);
+  // The last of equal ones counts, as with drbdadm.
+  const settings = readTable(context, GLOBAL_OPTIONS);
+  const byName = new Map(settings.map((setting) => [setting.name, setting]));
+  state.global = [...byName.values()];
 }
 
 function readInclude(

@@ -7,9 +7,7 @@
 
 import type { Address, AddressFamily } from "./ast.ts";
 import { unexpected } from "./errors.ts";
-import type { Token } from "./lexer.ts";
 import {
-  acceptMark,
   describe,
   expectInteger,
   expectMark,
@@ -24,9 +22,6 @@ const FAMILIES: ReadonlySet<string> = new Set([
 ]);
 const EXPECTED = "ssocks | sdp | ipv4 | ipv6 | <ipv4 address> ";
 
-/** Longest IPv6 address with a zone, in characters. */
-const IPV6_CHARS_MAX = 64;
-
 /** Reads an address with its port, without the semicolon. */
 export function readAddress(context: ParserContext): Address {
   const { family, ip } = readHost(context);
@@ -39,13 +34,6 @@ export function readPort(context: ParserContext): number {
   return expectInteger(context, "port", [1, 65_535]);
 }
 
-/** Whether a token can begin an address. */
-export function beginsAddress(token: Token): boolean {
-  return token.kind === "word"
-    ? FAMILIES.has(token.text) || isIpv4(token.text)
-    : token.text === "[";
-}
-
 function readHost(context: ParserContext): Pick<Address, "family" | "ip"> {
   let token = context.lexer.next();
   let family: AddressFamily | undefined;
@@ -53,26 +41,26 @@ function readHost(context: ParserContext): Pick<Address, "family" | "ip"> {
     family = token.text as AddressFamily;
     token = context.lexer.next();
   }
-  if (token.kind === "mark" && token.text === "[") {
-    return { family: family ?? "ipv6", ip: readIpv6(context, token) };
+  if (family === "ipv6") {
+    if (token.text !== "[") throw unexpected(token, "[", describe(token));
+    return { family, ip: readIpv6(context) };
   }
-  if (token.kind !== "word" || !isIpv4(token.text) || family === "ipv6") {
+  if (token.kind !== "word" || !isIpv4(token.text)) {
     throw unexpected(token, EXPECTED, describe(token));
   }
   return { family: family ?? "ipv4", ip: token.text };
 }
 
-function readIpv6(context: ParserContext, open: Token): string {
-  let ip = "";
-  while (!acceptMark(context, "]")) {
+function readIpv6(context: ParserContext): string {
+  const ip = context.lexer.takeRaw(
+    /[0-9A-Fa-f:.]{2,45}(%[\w.-]{1,15})?(?=\])/y,
+  );
+  if (ip === undefined || !isIpv6(ip)) {
     const token = context.lexer.next();
-    if (token.kind === "end" || ip.length > IPV6_CHARS_MAX) {
-      throw unexpected(token, "]", describe(token));
-    }
-    ip += token.text;
+    throw unexpected(token, "TK_IPADDR6", ip ?? describe(token));
   }
-  if (isIpv6(ip)) return ip;
-  throw unexpected(open, "<ipv6 address>", ip);
+  expectMark(context, "]");
+  return ip;
 }
 
 /** Whether a text is a literal IPv4 address. */

@@ -23,8 +23,8 @@ import {
   describe,
   expectInteger,
   expectMark,
-  expectText,
-  isText,
+  expectName,
+  isName,
   type ParserContext,
   readBlock,
 } from "./parser_context.ts";
@@ -51,7 +51,7 @@ export function readConnection(
     sections: {},
     volumes: [],
   };
-  if (isText(context.lexer.peek())) draft.name = context.lexer.next().text;
+  if (isName(context.lexer.peek())) draft.name = context.lexer.next().text;
   expectMark(context, "{");
   const uses = new Uses();
   readBlock(context, (token) => readStatement(context, token, { draft, uses }));
@@ -95,7 +95,7 @@ function readStatement(
 }
 
 function readEnd(context: ParserContext, first: Token): PathEnd {
-  const host = expectText(context, "host name").text;
+  const host = expectName(context, "TK_STRING").text;
   let end: PathEnd = { ...place(first), host };
   if (acceptWord(context, "address")) {
     end = { ...end, address: readAddress(context) };
@@ -176,7 +176,7 @@ export function readMesh(context: ParserContext, first: Token): MeshSection {
 
 function readHosts(context: ParserContext, hosts: string[]): void {
   while (!acceptMark(context, ";")) {
-    const token = expectText(context, "host name");
+    const token = expectName(context, "TK_STRING");
     if (hosts.length >= HOSTS_MAX) throw refusal(token, "too many hosts");
     hosts.push(token.text);
   }

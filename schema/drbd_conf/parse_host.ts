@@ -26,8 +26,7 @@ import {
   describe,
   expectInteger,
   expectMark,
-  expectText,
-  isText,
+  expectName,
   type ParserContext,
   readBlock,
 } from "./parser_context.ts";
@@ -98,7 +97,7 @@ function readHead(context: ParserContext, first: Token): Draft {
     host.address = { ...at, value: readAddress(context) };
   } else if (first.text === "stacked-on-top-of") {
     host.kind = "stacked";
-    host.lower = expectText(context, "resource name").text;
+    host.lower = expectName(context, "TK_STRING").text;
   } else {
     host.names = readNames(context);
   }
@@ -106,9 +105,9 @@ function readHead(context: ParserContext, first: Token): Draft {
 }
 
 function readNames(context: ParserContext): string[] {
-  const names = [expectText(context, "host name").text];
-  while (isText(context.lexer.peek())) {
-    const token = context.lexer.next();
+  const names = [expectName(context, "TK_STRING | '{'").text];
+  while (context.lexer.peek().text !== "{") {
+    const token = expectName(context, "TK_STRING | '{'");
     if (names.length >= HOSTS_MAX) throw refusal(token, "too many host names");
     names.push(token.text);
   }
@@ -124,7 +123,7 @@ function readStatement(
   if (VOLUME_WORDS.has(word)) {
     target.implicit ??= newVolume(0, token, true);
     const { uses, path, implicit: draft } = target;
-    readVolumeWord(context, token, { draft, uses, path });
+    readVolumeWord(context, token, { draft, uses, path, mayRepeat: false });
     skipProse(context, (next) => isHostWord(next));
     return;
   }
@@ -133,7 +132,9 @@ function readStatement(
       if (target.host.volumes.length >= VOLUMES_MAX) {
         throw refusal(token, "too many volumes");
       }
-      target.host.volumes.push(readVolume(context, token, target));
+      target.host.volumes.push(
+        readVolume(context, token, target),
+      );
       return;
     case "address":
       readHostAddress(context, token, target);

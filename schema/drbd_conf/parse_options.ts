@@ -101,7 +101,7 @@ export function readValues(
 }
 
 function targetOf(section: SectionName | "syncer", token: Token): Alias {
-  if (token.kind !== "word") throw notAnOption(section, token);
+  if (!isText(token)) throw notAnOption(section, token);
   const alias = ALIASES[section].get(token.text);
   if (alias !== undefined) return alias;
   if (section === "syncer") throw notAnOption(section, token);
@@ -197,6 +197,9 @@ function checkChoice(
   // 8.4 and 9 both take a lower-case protocol.
   const word = row.name === "protocol" ? token.text.toUpperCase() : token.text;
   if (row.values.includes(word)) return word;
+  if (row.name === "usage-count") {
+    throw unexpected(token, "yes | no | ask", describe(token));
+  }
   if (!row.isCheckedLate) {
     const allowed = row.values.toSorted().join(" | ");
     throw badValue(

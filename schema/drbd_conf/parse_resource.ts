@@ -34,10 +34,12 @@ import {
   acceptMark,
   describe,
   expectMark,
+  expectName,
   expectText,
   isText,
   type ParserContext,
   readBlock,
+  readOpenBlock,
 } from "./parser_context.ts";
 import { skipProse, skipSection } from "./skip.ts";
 import { place, type Uses } from "./uses.ts";
@@ -98,7 +100,7 @@ export function readResource(
   uses.claim("resource section", name, first);
   const target = newTarget(uses, name);
   expectMark(context, "{");
-  readBlock(context, (token) => readStatement(context, token, target));
+  readOpenBlock(context, (token) => readStatement(context, token, target));
   const { draft } = target;
   const volumes = draft.implicit === undefined
     ? draft.volumes
@@ -125,7 +127,7 @@ export function readCommon(
   uses.claim("resource section", "common", first);
   const target = newTarget(uses, "common");
   expectMark(context, "{");
-  readBlock(context, (token) => {
+  readOpenBlock(context, (token) => {
     if (readCommonStatement(context, token, target)) return;
     throw unexpected(
       token,
@@ -138,7 +140,7 @@ export function readCommon(
 }
 
 function readName(context: ParserContext): string {
-  const token = expectText(context, "TK_STRING");
+  const token = expectName(context, "TK_STRING");
   // Names become parts of paths, messages and addresses.
   if (/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(token.text)) return token.text;
   throw refusal(
@@ -193,7 +195,9 @@ function readOwnStatement(
       return;
     case "volume":
       refuseMore(token, draft.volumes, VOLUMES_MAX);
-      draft.volumes.push(readVolume(context, token, { uses, path }));
+      draft.volumes.push(
+        readVolume(context, token, { uses, path }),
+      );
       return;
     case "connection":
       refuseMore(token, draft.connections, CONNECTIONS_MAX);
@@ -228,7 +232,12 @@ function readImplicitVolume(
 ): void {
   const { draft, uses, path } = target;
   draft.implicit ??= newVolume(0, token, true);
-  readVolumeWord(context, token, { draft: draft.implicit, uses, path });
+  readVolumeWord(context, token, {
+    draft: draft.implicit,
+    uses,
+    path,
+    mayRepeat: true,
+  });
   // Whatever begins a statement here is a word; prose does not fit any.
   skipProse(context, (next) => next.kind === "word" && isStatement(next.text));
 }

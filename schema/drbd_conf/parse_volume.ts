@@ -16,7 +16,7 @@ import {
   describe,
   expectInteger,
   expectMark,
-  expectText,
+  expectName,
   isText,
   type ParserContext,
   readBlock,
@@ -44,6 +44,8 @@ export interface VolumeTarget {
   readonly uses: Uses;
   /** Path of sections for messages, such as `r0:alice`. */
   readonly path: string;
+  /** DRBD takes `disk` and `meta-disk` twice, but not directly in a host. */
+  readonly mayRepeat: boolean;
 }
 
 /** An empty volume. */
@@ -63,12 +65,19 @@ export function readVolumeWord(
 ): void {
   const { draft, uses, path } = target;
   const word = first.text.replace("flexible-", "");
-  uses.claim(`${word} statement`, `${path}:${word}`, first);
   const at = place(first);
+  const earlier = word === "disk" ? draft.disk : draft.metaDisk;
+  if (word !== "device" && target.mayRepeat && earlier !== undefined) {
+    context.warnings.add("duplicate-option", {
+      ...at,
+      text: `${word} is also set in line ${earlier.line} of ` +
+        `${earlier.file}; the last one counts`,
+    }, { resource: context.resource });
+  } else uses.claim(`${word} statement`, `${path}:${word}`, first);
   if (word === "device") {
     draft.device = { ...at, value: readDevice(context, first) };
   } else if (word === "disk") {
-    draft.disk = { ...at, value: expectText(context, "disk name").text };
+    draft.disk = { ...at, value: expectName(context, "TK_STRING | {").text };
   } else {
     draft.metaDisk = { ...at, value: readMetaDisk(context) };
   }
@@ -79,18 +88,19 @@ export function readVolumeWord(
 export function readVolume(
   context: ParserContext,
   first: Token,
-  parent: { readonly uses: Uses; readonly path: string },
+  parent: Pick<VolumeTarget, "uses" | "path">,
 ): VolumeSection {
   const volume = expectInteger(context, "volume", [0, VOLUME_MAX]);
   const path = `${parent.path}:volume ${volume}`;
   parent.uses.claim("volume section", path, first);
   expectMark(context, "{");
   const draft = newVolume(volume, first, false);
+  const target = { uses: parent.uses, draft, path, mayRepeat: true };
   readBlock(context, (token) => {
     if (token.kind === "word" && token.text === "disk") {
-      readDiskOrOptions(context, token, { draft, uses: parent.uses, path });
+      readDiskOrOptions(context, token, target);
     } else if (token.kind === "word" && VOLUME_WORDS.has(token.text)) {
-      readVolumeWord(context, token, { draft, uses: parent.uses, path });
+      readVolumeWord(context, token, target);
     } else {
       throw unexpected(
         token,
@@ -174,7 +184,7 @@ function isFreeName(path: string): boolean {
 }
 
 function readMetaDisk(context: ParserContext): MetaDisk {
-  const token = expectText(context, "internal | meta-disk name");
+  const token = expectName(context, "internal | TK_STRING");
   if (token.kind === "word" && token.text === "internal") {
     return { kind: "internal" };
   }

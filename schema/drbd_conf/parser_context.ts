@@ -12,7 +12,7 @@ import {
   unexpected,
   type WarningCode,
 } from "./errors.ts";
-import type { Lexer, Token } from "./lexer.ts";
+import { isBareName, type Lexer, type Token } from "./lexer.ts";
 import { WARNINGS_MAX } from "./limits.ts";
 import { parseInteger } from "./numbers.ts";
 
@@ -90,6 +90,22 @@ export function expectText(context: ParserContext, what: string): Token {
   throw unexpected(token, what, describe(token));
 }
 
+/**
+ * Takes a name. Without quotes it is no keyword, number or address: DRBD reads
+ * these as something else, and a forgotten name would be hard to find.
+ */
+export function expectName(context: ParserContext, what: string): Token {
+  const token = context.lexer.next();
+  if (isName(token)) return token;
+  throw unexpected(token, what, describe(token));
+}
+
+/** Whether a token can be a name. */
+export function isName(token: Token): boolean {
+  return token.kind === "string" ||
+    (token.kind === "word" && isBareName(token.text));
+}
+
 /** Whether a token is a word or a quoted string. */
 export function isText(token: Token): boolean {
   return token.kind === "word" || token.kind === "string";
@@ -117,10 +133,24 @@ export function expectInteger(
 
 /**
  * Reads statements up to the closing brace. `statement` takes the first token,
- * already read. A file that ends here closes everything, with a warning (as
- * drbdadm, but that does not warn).
+ * already read, also the end of the file, which fits nowhere.
  */
 export function readBlock(
+  context: ParserContext,
+  statement: (first: Token) => void,
+): void {
+  for (;;) {
+    const token = context.lexer.next();
+    if (token.kind === "mark" && token.text === "}") return;
+    statement(token);
+  }
+}
+
+/**
+ * Reads a block whose brace may be missing at the end of the file: the one of
+ * `resource` and `common`. drbdadm takes that silently, we warn.
+ */
+export function readOpenBlock(
   context: ParserContext,
   statement: (first: Token) => void,
 ): void {
@@ -138,7 +168,7 @@ export function readBlock(
   }
 }
 
-/** How a token is quoted in a message. */
+/** How a token is quoted in a message; nothing at the end of the file. */
 export function describe(token: Token): string {
-  return token.kind === "end" ? "end of file" : token.text;
+  return token.text;
 }

@@ -22,7 +22,7 @@ import type {
   VolumeSection,
 } from "./ast.ts";
 import { namesOf, volumesOf } from "./inherit.ts";
-import { quote } from "./lexer.ts";
+import { quote, quoteName } from "./lexer.ts";
 import type { SectionName } from "./options/aliases.ts";
 import { GLOBAL_OPTIONS } from "./options/global.ts";
 import { selfOf } from "./resolve.ts";
@@ -55,18 +55,7 @@ export function printDrbdConf(
 ): string {
   const out: string[] = [];
   if (options.host !== undefined) out.push(`# ${conf.file}`);
-  if (conf.global !== undefined) {
-    block(out, 0, "global", () => {
-      const order = [...GLOBAL_OPTIONS.keys()];
-      const settings = conf.global?.toSorted((a, b) =>
-        order.indexOf(a.name) - order.indexOf(b.name)
-      );
-      for (const { name, values } of settings ?? []) {
-        out.push(`${" ".repeat(INDENT)}${words(name, values)};`);
-      }
-    });
-    out.push("");
-  }
+  printGlobal(out, conf.global ?? []);
   if (conf.common !== undefined) {
     const { proxy, ...sections } = conf.common;
     block(out, 0, "common", () => printSections(out, INDENT, sections, proxy));
@@ -81,6 +70,21 @@ export function printDrbdConf(
     out.push("");
   }
   return out.join("\n");
+}
+
+/** Without what is the default anyway: `usage-count ask`. */
+function printGlobal(out: string[], global: readonly Setting[]): void {
+  const order = [...GLOBAL_OPTIONS.keys()];
+  const settings = global
+    .filter(({ name, values }) => name !== "usage-count" || values[0] !== "ask")
+    .sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+  if (settings.length === 0) return;
+  block(out, 0, "global", () => {
+    for (const { name, values } of settings) {
+      out.push(`${" ".repeat(INDENT)}${words(name, values)};`);
+    }
+  });
+  out.push("");
 }
 
 function comment(
@@ -102,9 +106,9 @@ function printResource(
   conf: DrbdConf,
   resource: ResourceSection,
 ): void {
-  block(out, 0, `resource ${quote(resource.name)}`, () => {
+  block(out, 0, `resource ${quoteName(resource.name)}`, () => {
     for (const host of resource.ignoredOn) {
-      out.push(`${" ".repeat(INDENT)}ignore-on ${quote(host)};`);
+      out.push(`${" ".repeat(INDENT)}ignore-on ${quoteName(host)};`);
     }
     // Without hosts there is nobody to inherit this.
     if (resource.hosts.length === 0) {
@@ -126,8 +130,8 @@ function printHost(
   const inner = 2 * INDENT;
   block(out, INDENT, headOf(host), () => {
     if (host.kind === "stacked") {
-      const names = namesOf(conf, host).join(" ");
-      out.push(`${" ".repeat(inner)}# on ${names}`);
+      const below = namesOf(conf, host).join(" ");
+      out.push(`${" ".repeat(inner)}# on ${below}`);
     }
     if (host.nodeId !== undefined) {
       out.push(`${" ".repeat(inner)}node-id ${host.nodeId.value};`);
@@ -139,7 +143,7 @@ function printHost(
     printSettings(out, inner, "options", host.sections.options);
     const { proxy } = host;
     if (proxy === undefined) return;
-    block(out, inner, words("proxy", ["on", ...proxy.hosts]), () => {
+    block(out, inner, names("proxy on", proxy.hosts), () => {
       line(out, inner + INDENT, "inside", addressText(proxy.inside));
       line(out, inner + INDENT, "outside", addressText(proxy.outside));
     });
@@ -149,9 +153,9 @@ function printHost(
 function headOf(host: HostSection): string {
   switch (host.kind) {
     case "on":
-      return words("on", host.names);
+      return names("on", host.names);
     case "stacked":
-      return words("stacked-on-top-of", [host.lower ?? ""]);
+      return names("stacked-on-top-of", [host.lower ?? ""]);
     case "floating":
       return `floating ${
         host.address === undefined ? "" : addressText(host.address.value)
@@ -182,7 +186,7 @@ function printVolume(
 ): void {
   const { device, disk, metaDisk, options } = volume;
   if (device) line(out, indent, "device", deviceText(device.value));
-  if (disk) line(out, indent, "disk", quote(disk.value));
+  if (disk) line(out, indent, "disk", quoteName(disk.value));
   if (metaDisk) line(out, indent, "meta-disk", metaText(metaDisk.value));
   // Not empty: an implicit volume has none, and its host takes no section.
   if (options !== undefined && options.length > 0) {
@@ -193,15 +197,14 @@ function printVolume(
 function printConnection(out: string[], section: ConnectionSection): void {
   const inner = 2 * INDENT;
   const head = section.name === undefined ? [] : [section.name];
-  block(out, INDENT, words("connection", head), () => {
+  block(out, INDENT, names("connection", head), () => {
     for (const end of section.ends) printEnd(out, inner, end);
     for (const path of section.paths) {
       block(out, inner, "path", () => {
         for (const end of path.ends) printEnd(out, inner + INDENT, end);
       });
     }
-    printSettings(out, inner, "net", section.sections.net);
-    printSettings(out, inner, "disk", section.sections.disk);
+    printSections(out, inner, section.sections, undefined);
     for (const volume of section.volumes) {
       block(out, inner, `volume ${volume.volume}`, () => {
         printSettings(out, inner + INDENT, "disk", volume.options);
@@ -216,15 +219,14 @@ function printEnd(out: string[], indent: number, end: PathEnd): void {
     : end.port !== undefined
     ? ` port ${end.port}`
     : "";
-  out.push(`${" ".repeat(indent)}host ${quote(end.host)}${where};`);
+  out.push(`${" ".repeat(indent)}host ${quoteName(end.host)}${where};`);
 }
 
 function printMesh(out: string[], mesh: MeshSection): void {
   const inner = 2 * INDENT;
   block(out, INDENT, "connection-mesh", () => {
-    out.push(`${" ".repeat(inner)}${words("hosts", mesh.hosts)};`);
-    printSettings(out, inner, "net", mesh.sections.net);
-    printSettings(out, inner, "disk", mesh.sections.disk);
+    out.push(`${" ".repeat(inner)}${names("hosts", mesh.hosts)};`);
+    printSections(out, inner, mesh.sections, undefined);
   });
 }
 
@@ -282,10 +284,10 @@ function metaText(meta: MetaDisk): string {
     case "internal":
       return "internal";
     case "indexed":
-      return `${quote(meta.path)} [${meta.index}]`;
+      return `${quoteName(meta.path)} [${meta.index}]`;
     case "flexible":
       // A disk that is called like the keyword.
-      return meta.path === "internal" ? '"internal"' : quote(meta.path);
+      return meta.path === "internal" ? '"internal"' : quoteName(meta.path);
   }
 }
 
@@ -321,6 +323,10 @@ function line(
   }
   const column = VALUE_COLUMN - indent;
   out.push(`${space}${name.padEnd(column)} ${values.join(" ").padStart(3)};`);
+}
+
+function names(head: string, values: readonly string[]): string {
+  return [head, ...values.map(quoteName)].join(" ");
 }
 
 function words(name: string, values: readonly string[]): string {

@@ -90,16 +90,12 @@ export const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ["become-primary-on", ({ ours }) => {
     dropIn(ours, "startup", ([name]) => name === "become-primary-on");
   }],
-  ["usage-count", ({ ours }) => {
-    remove(
-      ours,
-      ({ words, body }) =>
-        words[0] === "global" && body?.length === 1 &&
-        body[0]?.words.join(" ") === "usage-count ask",
-    );
-  }],
   ["rest-of-global", ({ ours }) => {
     drop(sections(ours, "global"), /^(udev-always-use-vnr|cmd-timeout-.*)$/);
+    remove(
+      ours,
+      ({ words, body }) => words[0] === "global" && body?.length === 0,
+    );
   }],
   ["resync-after", ({ ours }) => {
     const known = sections(ours, "resource").map(({ words }) => words[1] ?? "");

@@ -11,7 +11,7 @@ export const GLOBAL_OPTIONS = table(
   { kind: "flag", name: "disable-ip-verification" },
   number("minor-count", [1, 255, 32]),
   number("dialog-refresh", [0, 600, 1]),
-  choice("usage-count", ["ask", "yes", "no"]),
+  { ...choice("usage-count", ["ask", "yes", "no"]), isCheckedLate: false },
   number("cmd-timeout-short", [0, 900, 5]),
   number("cmd-timeout-medium", [0, 900, 121]),
   number("cmd-timeout-long", [0, 900, 600]),
