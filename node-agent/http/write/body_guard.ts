@@ -10,6 +10,7 @@
 import { Problem } from "@kedge/schema";
 import type { Clock } from "../../ports.ts";
 import type { HttpLimits } from "../deps.ts";
+import { PieceRoom, type Pieces, piecesOf } from "./body_pieces.ts";
 
 const SWEEP_MS = 500;
 
@@ -18,6 +19,7 @@ export class BodyGuard {
   readonly #limits: HttpLimits;
   readonly #clock: Clock;
   readonly #bodies = new Set<GuardedBody>();
+  readonly #room = new PieceRoom();
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** Watch with these limits. */
@@ -35,13 +37,16 @@ export class BodyGuard {
    * Begin to take a body.
    *
    * @param body As the request has it; `null` is an empty one.
+   * @param isShort Whether it is known to be short.
    * @throws {Problem} `too-many-requests` when too many arrive already.
    */
-  open(body: ReadableStream<Uint8Array> | null): GuardedBody {
+  open(body: ReadableStream<Uint8Array> | null, isShort: boolean): GuardedBody {
     if (this.#bodies.size >= this.#limits.bodiesMax) {
       throw new Problem("too-many-requests", "Too many uploads at once");
     }
-    const guarded = new GuardedBody(body, {
+    const room = isShort ? undefined : this.#room;
+    const pieces = body === null ? undefined : piecesOf(body, room);
+    const guarded = new GuardedBody(pieces, {
       limits: this.#limits,
       clock: this.#clock,
       closed: () => this.#bodies.delete(guarded),
@@ -68,16 +73,16 @@ interface GuardOptions {
 /** One body, read once, in chunks. */
 export class GuardedBody implements Disposable {
   readonly #options: GuardOptions;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  readonly #pieces: Pieces | undefined;
   #failure: Problem | undefined;
   #waitingSinceMs: number | undefined;
   #waitedMs = 0;
   #windowBytes = 0;
 
   /** Made by {@linkcode BodyGuard}. */
-  constructor(body: ReadableStream<Uint8Array> | null, options: GuardOptions) {
+  constructor(pieces: Pieces | undefined, options: GuardOptions) {
     this.#options = options;
-    this.#reader = body?.getReader();
+    this.#pieces = pieces;
   }
 
   /** Why the body could not be read to its end, if so. */
@@ -95,10 +100,10 @@ export class GuardedBody implements Disposable {
    */
   async next(): Promise<Uint8Array | undefined> {
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#reader === undefined) return undefined;
+    if (this.#pieces === undefined) return undefined;
     this.#waitingSinceMs = this.#options.clock.monotonicMs();
     try {
-      const { value } = await this.#reader.read();
+      const value = await this.#pieces.next();
       if (this.#failure !== undefined) throw this.#failure;
       this.#windowBytes += value?.length ?? 0;
       return value;
@@ -136,11 +141,12 @@ export class GuardedBody implements Disposable {
   /** Read no more. A read under way ends at once. */
   cancel(): void {
     // Nobody waits for the connection to agree; it may be gone.
-    this.#reader?.cancel().catch(() => {});
+    this.#pieces?.cancel().catch(() => {});
   }
 
   /** The body is no longer of interest. */
   [Symbol.dispose](): void {
+    this.#pieces?.close();
     this.#options.closed();
   }
 

@@ -68,13 +68,15 @@ export class Receiver {
       throw tooLarge(sizeBytesMax);
     }
     const check = new DigestCheck(announcedDigests(request.headers));
-    using body = this.#deps.guard.open(request.body);
+    const isShort = lengthBytes !== undefined &&
+      lengthBytes <= INLINE_BODY_BYTES_MAX;
+    using body = this.#deps.guard.open(request.body, isShort);
     try {
       if (boundary !== undefined) {
         const form = new FormBody(body, boundary, check);
         return await this.#receiveForm(form, check, incoming);
       }
-      if (lengthBytes !== undefined && lengthBytes <= INLINE_BODY_BYTES_MAX) {
+      if (isShort) {
         const known = { ...incoming, lengthBytes };
         return await this.#receiveSmall(body, check, known);
       }
@@ -96,7 +98,7 @@ export class Receiver {
   async receiveJson(request: Request): Promise<unknown> {
     const lengthBytes = contentLength(request.headers) ?? 0;
     if (lengthBytes > JSON_BODY_BYTES_MAX) throw tooLarge(JSON_BODY_BYTES_MAX);
-    using body = this.#deps.guard.open(request.body);
+    using body = this.#deps.guard.open(request.body, true);
     const bytes = await readUpTo(body, JSON_BODY_BYTES_MAX);
     try {
       const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
