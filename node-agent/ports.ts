@@ -61,9 +61,10 @@ export interface Staged {
 /** Receives a copy of a large body while it arrives (cut-through). */
 export interface Relay {
   /**
-   * Take the next bytes; may wait (back-pressure). Never throws.
+   * Take the next bytes; resolves when they are not used any more
+   * (back-pressure). Never throws.
    *
-   * @param bytes Must not be changed afterwards.
+   * @param bytes Must not be changed until then.
    */
   write(bytes: Uint8Array): Promise<void>;
   /** The body is complete; peers that took all of it need no second transfer. */

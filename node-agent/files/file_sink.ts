@@ -60,11 +60,18 @@ export interface FileSinkOptions {
   readonly relay: Relay | undefined;
   /**
    * Nobody else uses the bytes: their memory is given back once they are
-   * written, not when the next collection happens to come.
+   * written and passed on, not when the next collection happens to come.
    */
   readonly mayFree: boolean;
   /** So many bytes are there now; throws when there is no room. */
   readonly grow: (writtenBytes: number) => void;
+}
+
+/** Bytes on their way to the disk and to peers. */
+interface Part {
+  readonly bytes: Uint8Array;
+  /** Settles when peers no longer use them. */
+  readonly passed: Promise<void> | undefined;
 }
 
 /** See the module comment. */
@@ -75,8 +82,9 @@ export class FileSink {
   readonly sums = new BlockChecksums();
   readonly #hash: Hash = createHash("sha256");
   readonly #options: FileSinkOptions;
-  #parts: Uint8Array[] = [];
+  #parts: Part[] = [];
   #collected = 0;
+  #passed: Promise<void> | undefined;
   #isWriting = false;
   #writing: Promise<void> = Promise.resolve();
   #failure: unknown;
@@ -99,14 +107,16 @@ export class FileSink {
     this.#hash.update(chunk);
     this.sums.update(chunk);
     grow(this.sums.sizeBytes);
-    this.#parts.push(chunk);
+    this.#parts.push({ bytes: chunk, passed });
     this.#collected += chunk.length;
     desk.heldBytes += chunk.length;
     if (!this.#isWriting) this.#write();
     const isMuch = this.#collected >= COLLECTED_BYTES ||
       desk.heldBytes > COLLECTED_BYTES_IN_ALL;
     if (isMuch) await this.#settled();
-    await passed;
+    // One piece may be on its way to the peers while the next one comes.
+    await this.#passed;
+    this.#passed = passed;
   }
 
   /** Write what is collected, and what collects meanwhile. */
@@ -123,15 +133,18 @@ export class FileSink {
       const parts = this.#parts;
       this.#parts = [];
       this.#collected = 0;
-      const bytes = joined(parts);
-      if (mayFree && parts.length > 1) free(parts);
+      const bytes = joined(parts.map((part) => part.bytes));
+      const isCopy = parts.length > 1;
+      if (mayFree && isCopy) parts.forEach(freeOnceUnused);
       const { length } = bytes;
       try {
         await desk.write(this.file, bytes);
       } finally {
         desk.heldBytes -= length;
       }
-      if (mayFree) free([bytes]);
+      if (!mayFree) continue;
+      if (isCopy) free(bytes);
+      else parts.forEach(freeOnceUnused);
     }
     this.#isWriting = false;
   }
@@ -150,6 +163,7 @@ export class FileSink {
    */
   async end(): Promise<void> {
     await this.#settled();
+    await this.#passed;
   }
 
   /** Give the body up, after a failure. */
@@ -168,10 +182,14 @@ export class FileSink {
   }
 }
 
-/** Give the memory of buffers back now. */
-function free(pieces: readonly Uint8Array[]): void {
-  for (const { buffer, byteLength } of pieces) {
-    const isWhole = byteLength === buffer.byteLength;
-    if (isWhole && buffer instanceof ArrayBuffer) buffer.transfer(0);
-  }
+/** Give the memory of a part back as soon as no peer needs it. */
+function freeOnceUnused({ bytes, passed }: Part): void {
+  if (passed === undefined) free(bytes);
+  else void passed.then(() => free(bytes));
+}
+
+/** Give the memory of a buffer back now. */
+function free({ buffer, byteLength }: Uint8Array): void {
+  const isWhole = byteLength === buffer.byteLength;
+  if (isWhole && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

@@ -144,7 +144,7 @@ export class Stager {
   ): Promise<FileSink> {
     const file = await this.#desk.openNew(path);
     const grow = (writtenBytes: number) => room.grow(writtenBytes);
-    const mayFree = relay === undefined && chunks instanceof BodyChunks;
+    const mayFree = chunks instanceof BodyChunks;
     const sink = new FileSink({ desk: this.#desk, file, relay, mayFree, grow });
     try {
       for (;;) {

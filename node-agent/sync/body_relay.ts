@@ -52,7 +52,11 @@ export class BodyRelay implements Relay {
       this.#limit(
         lane,
         WRITE_MS_MAX,
-        (call) => sendBytes(call, bytes),
+        async (call) => {
+          const isSent = await sendBytes(call, bytes);
+          await call.link.written();
+          return isSent;
+        },
       )
     ));
   }

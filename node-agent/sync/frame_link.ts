@@ -106,6 +106,16 @@ export class FrameLink {
     }
   }
 
+  /** Resolve when all that is queued now was written, or the link is closed. */
+  async written(): Promise<void> {
+    const untilBytes = this.#writtenBytes + this.#queuedBytes;
+    while (
+      this.#closedWhy === undefined && this.#writtenBytes < untilBytes
+    ) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
   /**
    * Wait for more bytes.
    *
