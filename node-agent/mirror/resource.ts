@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { MirrorCommand } from "@kedge/schema/mirror/control-api";
 import { formatGeneration } from "./decisions/generations_core.ts";
 import type { CommandDone, CommandResult } from "./core/volume_types.ts";
 import { Rendezvous } from "./link/rendezvous.ts";
@@ -12,7 +13,6 @@ import { Speedometer } from "./speedometer.ts";
 import { Volume } from "./volume/volume.ts";
 import type {
   FromWorker,
-  MirrorCommand,
   ResourceSpec,
   ToWorker,
   VolumeSpec,

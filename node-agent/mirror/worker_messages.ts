@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { MirrorCommand } from "@kedge/schema/mirror/control-api";
 import type { MirrorState } from "./decisions/mirror_state.ts";
 import type {
   CommandResult,
@@ -46,33 +47,6 @@ export interface ResourceSpec {
     | { readonly hostname: string; readonly port: number }
   )[];
 }
-
-/** A command for one volume, or for all volumes of the resource. */
-export type MirrorCommand =
-  | { readonly kind: "attach" }
-  | { readonly kind: "detach"; readonly force: boolean }
-  | {
-    readonly kind: "connect";
-    readonly discardMyData: boolean;
-    readonly tentative: boolean;
-  }
-  | { readonly kind: "disconnect"; readonly force: boolean }
-  | { readonly kind: "primary"; readonly force: boolean }
-  | { readonly kind: "secondary" }
-  | { readonly kind: "invalidate" }
-  | { readonly kind: "invalidate-remote" }
-  | { readonly kind: "outdate" }
-  | { readonly kind: "pause-sync" }
-  | { readonly kind: "resume-sync" }
-  | { readonly kind: "suspend-io" }
-  | { readonly kind: "resume-io" }
-  | {
-    readonly kind: "verify";
-    readonly fromByte?: number;
-    readonly toByte?: number;
-  }
-  | { readonly kind: "new-current-uuid"; readonly clearBitmap: boolean }
-  | { readonly kind: "resize"; readonly assumeClean: boolean };
 
 /** Where one volume stands, with everything that people are shown. */
 export interface VolumeStatus {

@@ -48,7 +48,10 @@ export class Verify {
 
   /** Compare the range; the whole volume by default. */
   start(
-    range: { readonly fromByte?: number; readonly toByte?: number },
+    range: {
+      readonly fromByte?: number | undefined;
+      readonly toByte?: number | undefined;
+    },
     done: CommandDone,
   ): void {
     const { volume } = this;

@@ -1,0 +1,149 @@
+/**
+ * The door for commands of this host: HTTP on a Unix socket that only its
+ * owner may open (`schema/mirror/control_api.ts` lists the requests).
+ *
+ * @module
+ */
+
+import {
+  CommandRequest,
+  type MirrorEvent,
+  ResourceRequest,
+} from "@kedge/schema/mirror/control-api";
+import type { ResourceConfig } from "@kedge/schema/drbd-conf";
+import type { MirrorHost } from "./mirror_host.ts";
+
+/** The longest body of a request, in bytes. */
+const BODY_BYTES_MAX = 1024 * 1024;
+
+/** A door that is open. */
+export interface ControlServer {
+  readonly path: string;
+  /** Resolves when somebody asked the daemon to stop. */
+  readonly stopAsked: Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Open the door.
+ *
+ * @param path Socket; an old one that nobody listens on is replaced.
+ * @throws {Deno.errors.AddrInUse} When another daemon listens there.
+ */
+export async function serveControl(
+  host: MirrorHost,
+  path: string,
+): Promise<ControlServer> {
+  if (await isAnswering(path)) {
+    throw new Deno.errors.AddrInUse(
+      `Another mirror daemon listens on ${path}: use it, or stop it with ` +
+        '"kedge mirror stop"',
+    );
+  }
+  await Deno.remove(path).catch(() => {});
+  const stop = Promise.withResolvers<void>();
+  const server = Deno.serve({
+    path,
+    transport: "unix",
+    onListen: () => Deno.chmodSync(path, 0o600),
+    onError: (error) =>
+      problem(500, error instanceof Error ? error.message : String(error)),
+  }, (request) => handle(host, request, () => stop.resolve()));
+  return {
+    path,
+    stopAsked: stop.promise,
+    close: async () => {
+      await server.shutdown();
+      await Deno.remove(path).catch(() => {});
+    },
+  };
+}
+
+async function handle(
+  host: MirrorHost,
+  request: Request,
+  stop: () => void,
+): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  const [, version, area, name, verb] = pathname.split("/").map(
+    decodeURIComponent,
+  );
+  if (version !== "v1") return problem(404, `No such request: ${pathname}`);
+  const key = `${request.method} ${area}${name === undefined ? "" : "/NAME"}${
+    verb === undefined ? "" : `/${verb}`
+  }`;
+  switch (key) {
+    case "GET resources":
+      return Response.json(await host.status());
+    case "PUT resources/NAME": {
+      const body = ResourceRequest.parse(await bodyOf(request));
+      // Only the owner of the socket gets here, with what drbdadm resolved.
+      const config = body.config as ResourceConfig;
+      const { exportAddress, deviceNodes } = body;
+      return Response.json(
+        await host.create(config, { exportAddress, deviceNodes }),
+      );
+    }
+    case "DELETE resources/NAME":
+      return Response.json(await host.remove(name ?? ""));
+    case "POST resources/NAME/commands":
+      return Response.json(
+        await host.command(
+          name ?? "",
+          CommandRequest.parse(await bodyOf(request)),
+        ),
+      );
+    case "GET events":
+      return events(host);
+    case "POST stop":
+      stop();
+      return Response.json({ code: 1 });
+    default:
+      return problem(404, `No such request: ${request.method} ${pathname}`);
+  }
+}
+
+/** One line per event, from now on; first what exists. */
+function events(host: MirrorHost): Response {
+  let end = () => {};
+  const lines = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      const encoder = new TextEncoder();
+      const say = (event: MirrorEvent | { kind: "ready" }) =>
+        controller.enqueue(encoder.encode(`${JSON.stringify(event)}\n`));
+      end = host.listen(say);
+      const { resources } = await host.status();
+      for (const { resource, volumes } of resources) {
+        for (const { volume, state } of volumes) {
+          const atMs = Date.now();
+          say({ atMs, resource, volume, kind: "exists", after: state });
+        }
+      }
+      say({ kind: "ready" });
+    },
+    cancel: () => end(),
+  });
+  return new Response(lines, {
+    headers: { "content-type": "application/x-ndjson" },
+  });
+}
+
+async function bodyOf(request: Request): Promise<unknown> {
+  const length = Number(request.headers.get("content-length") ?? 0);
+  if (length > BODY_BYTES_MAX) throw new Error("The request is too long");
+  return await request.json();
+}
+
+async function isAnswering(path: string): Promise<boolean> {
+  try {
+    const conn = await Deno.connect({ path, transport: "unix" });
+    conn.close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function problem(status: number, detail: string): Response {
+  return Response.json({ status, title: "Refused", detail }, { status });
+}

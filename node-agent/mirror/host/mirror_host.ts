@@ -1,0 +1,381 @@
+/**
+ * Everything that mirrors on this host: one Worker per resource, started and
+ * stopped by commands, its handlers and events.
+ *
+ * @module
+ */
+
+import type {
+  CommandReply,
+  CommandRequest,
+  MirrorEvent,
+  MirrorStatus,
+  ResourceStatus,
+} from "@kedge/schema/mirror/control-api";
+import type { ResourceConfig } from "@kedge/schema/drbd-conf";
+import type { Log } from "../../ports.ts";
+import type { RegisterAnswer, RegisterWish } from "../core/volume_types.ts";
+import type { FromWorker, VolumeSpec } from "../worker_messages.ts";
+import { runHandler } from "./helpers.ts";
+import { ResourceProcess } from "./resource_process.ts";
+import { type ExportPlace, specOf } from "./spec.ts";
+
+/** Makes and removes the device nodes that people open. */
+export interface DeviceNodes {
+  /**
+   * Make the node of a volume that became Primary.
+   *
+   * @returns Its path.
+   */
+  appear(volume: DeviceNodeOf): Promise<string>;
+  /** Why the node cannot go: somebody has it open. Undefined: it can. */
+  heldBy(volume: DeviceNodeOf): Promise<string | undefined>;
+  /** Remove the node, if there is one. */
+  vanish(volume: DeviceNodeOf): Promise<void>;
+  /** Path of the node now. */
+  pathOf(volume: DeviceNodeOf): string | undefined;
+}
+
+/** Which node. */
+export interface DeviceNodeOf {
+  readonly resource: string;
+  readonly volume: number;
+  /** The name that people use, such as `/dev/drbd1`. */
+  readonly device: string;
+  readonly minor: number;
+  /** Unix socket of the export. */
+  readonly socket: string;
+  readonly exportName: string;
+}
+
+/** The volume register in the KV, when there is one. */
+export interface VolumeRegisters {
+  /** Change the register of a volume. Never rejects: "unknown" then. */
+  change(
+    volume: { readonly resource: string; readonly volume: number },
+    change: RegisterWish,
+  ): Promise<RegisterAnswer>;
+}
+
+/** What a host needs. */
+export interface MirrorHostOptions {
+  /** Folder of sockets; only its owner may look into it. */
+  readonly runDir: string;
+  readonly version: string;
+  /** Module of the Worker. */
+  readonly workerEntry: URL;
+  readonly log: Log;
+  readonly deviceNodes: DeviceNodes | undefined;
+  readonly registers: VolumeRegisters | undefined;
+}
+
+interface Running {
+  readonly config: ResourceConfig;
+  readonly process: ResourceProcess;
+  readonly socket: string;
+  readonly exports: readonly string[];
+  readonly usesNodes: boolean;
+}
+
+/** See the module comment. */
+export class MirrorHost {
+  readonly #running = new Map<string, Running>();
+  readonly #listeners = new Set<(event: MirrorEvent) => void>();
+
+  constructor(readonly options: MirrorHostOptions) {}
+
+  /** Start a resource's Worker: `new-resource` and `new-minor`. */
+  async create(
+    config: ResourceConfig,
+    options: {
+      readonly exportAddress: string | undefined;
+      readonly deviceNodes: boolean;
+    },
+  ): Promise<CommandReply> {
+    const { name } = config;
+    if (this.#running.has(name)) return { code: 161 };
+    const socket = `${this.options.runDir}/${fileName(name)}.nbd`;
+    await Deno.remove(socket).catch(() => {});
+    const listen: ExportPlace[] = [{ path: socket }];
+    const { exportAddress } = options;
+    if (exportAddress !== undefined) listen.push(placeOf(exportAddress));
+    let spec;
+    try {
+      const fencedByRegister = this.options.registers !== undefined;
+      spec = specOf(config, { listen, fencedByRegister });
+    } catch (error) {
+      return { code: 162, why: messageOf(error) };
+    }
+    const process = new ResourceProcess(
+      spec,
+      (message) => this.#spoken(name, message),
+      this.options.workerEntry,
+    );
+    const running: Running = {
+      config,
+      process,
+      socket,
+      exports: [
+        `nbd+unix:///${encodeURIComponent(name)}?socket=${socket}`,
+        ...(exportAddress === undefined
+          ? []
+          : [`nbd://${exportAddress}/${encodeURIComponent(name)}`]),
+      ],
+      usesNodes: options.deviceNodes,
+    };
+    try {
+      await process.started;
+    } catch (error) {
+      await process.stop();
+      return { code: 20, why: messageOf(error) };
+    }
+    this.#running.set(name, running);
+    this.#watch(name, running);
+    for (const volume of spec.volumes) {
+      this.#tell({ resource: name, volume: volume.volume, kind: "create" });
+    }
+    return { code: 1 };
+  }
+
+  /** Run a command; device nodes follow the role. */
+  async command(name: string, request: CommandRequest): Promise<CommandReply> {
+    const running = this.#running.get(name);
+    if (running === undefined) return { code: 158 };
+    const { command, volume } = request;
+    if (command.kind === "secondary") {
+      const held = await this.#releaseNodes(running);
+      if (held !== undefined) return { code: -12, why: held };
+    }
+    const reply = await running.process.command(command, volume);
+    const isPrimary = command.kind === "primary" && reply.code === 1;
+    if (isPrimary || command.kind === "secondary" && reply.code !== 1) {
+      const problem = await this.#makeNodes(running);
+      if (problem !== undefined) return { ...reply, why: problem };
+    }
+    return reply;
+  }
+
+  /** End a resource: `down`. */
+  async remove(name: string): Promise<CommandReply> {
+    const running = this.#running.get(name);
+    if (running === undefined) return { code: 1 };
+    const held = await this.#releaseNodes(running);
+    if (held !== undefined) return { code: -12, why: held };
+    this.#running.delete(name);
+    await running.process.stop();
+    await Deno.remove(running.socket).catch(() => {});
+    for (const { volume } of running.process.spec.volumes) {
+      this.#tell({ resource: name, volume, kind: "destroy" });
+    }
+    return { code: 1 };
+  }
+
+  /** Where everything stands. */
+  async status(): Promise<MirrorStatus> {
+    const resources = [...this.#running.values()].map((running) =>
+      this.#statusOf(running)
+    );
+    return {
+      version: this.options.version,
+      pid: Deno.pid,
+      resources: await Promise.all(resources),
+    };
+  }
+
+  /** Hear every event from now on, until the returned function is called. */
+  listen(listener: (event: MirrorEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** End everything. */
+  async close(): Promise<void> {
+    for (const name of [...this.#running.keys()]) {
+      const reply = await this.remove(name);
+      if (reply.code === 1) continue;
+      await this.#running.get(name)?.process.stop();
+      this.#running.delete(name);
+    }
+  }
+
+  async #statusOf(running: Running): Promise<ResourceStatus> {
+    const { config, process, exports } = running;
+    const { spec } = process;
+    const volumes = await process.status();
+    return {
+      resource: config.name,
+      node: spec.node,
+      peerNode: spec.peerNode,
+      local: `${spec.local.hostname}:${spec.local.port}`,
+      remote: `${spec.remote.hostname}:${spec.remote.port}`,
+      exports: [...exports],
+      volumes: volumes.map((volume) => {
+        const node = this.options.deviceNodes?.pathOf(
+          nodeOf(running, volume.volume),
+        );
+        return {
+          ...volume,
+          generations: volume.generations === undefined
+            ? undefined
+            : [...volume.generations],
+          progress: volume.progress,
+          deviceNode: node,
+        };
+      }),
+    };
+  }
+
+  #spoken(
+    name: string,
+    message: Extract<
+      FromWorker,
+      { type: "changed" | "helper" | "register" | "log" }
+    >,
+  ): void {
+    const { log, registers } = this.options;
+    switch (message.type) {
+      case "log":
+        if (message.level === "info") log.info(`${name}: ${message.text}`);
+        else log.warn(`${name}: ${message.text}`);
+        return;
+      case "changed": {
+        const { volume, before, after } = message;
+        return this.#tell({
+          resource: name,
+          volume,
+          kind: "change",
+          before,
+          after,
+        });
+      }
+      case "helper":
+        this.#help(name, message);
+        return;
+      case "register": {
+        const { volume, id, change } = message;
+        const unknown: RegisterAnswer = { outcome: "unknown", epoch: 0 };
+        const asked = registers?.change({ resource: name, volume }, change) ??
+          Promise.resolve(unknown);
+        asked.catch(() => unknown).then((answer) => {
+          const running = this.#running.get(name);
+          running?.process.tell({
+            type: "registerChanged",
+            volume,
+            id,
+            answer,
+          });
+        });
+      }
+    }
+  }
+
+  async #help(
+    resource: string,
+    { volume, id, name }: Extract<FromWorker, { type: "helper" }>,
+  ): Promise<void> {
+    const running = this.#running.get(resource);
+    const spec = running?.process.spec.volumes.find((each) =>
+      each.volume === volume
+    );
+    if (running === undefined || spec === undefined) return;
+    this.#tell({ resource, volume, kind: "helper", helper: { name } });
+    const command = `${name} minor-${spec.minor}`;
+    this.options.log.info(`${resource}: helper command: drbdadm ${command}`);
+    const exitCode = await runHandler(running.config, spec, name);
+    this.options.log.info(
+      `${resource}: helper command: drbdadm ${command} exit code ${exitCode}`,
+    );
+    this.#tell({
+      resource,
+      volume,
+      kind: "helper",
+      helper: { name, status: exitCode },
+    });
+    running.process.tell({ type: "helperDone", volume, id, exitCode });
+  }
+
+  #tell(event: Omit<MirrorEvent, "atMs">): void {
+    const told = { atMs: Date.now(), ...event };
+    for (const listener of this.#listeners) listener(told);
+  }
+
+  #watch(name: string, running: Running): void {
+    running.process.died.then((why) => {
+      if (this.#running.get(name) !== running) return;
+      this.options.log.warn(
+        `${name}: its Worker died (${why}). Run "drbdadm up ${name}"`,
+      );
+      this.#running.delete(name);
+    });
+  }
+
+  /** Nodes go before the role does. Returns why one cannot go. */
+  async #releaseNodes(running: Running): Promise<string | undefined> {
+    const nodes = this.options.deviceNodes;
+    if (nodes === undefined) return undefined;
+    const all = volumesOf(running).map((volume) => nodeOf(running, volume));
+    for (const node of all) {
+      const held = await nodes.heldBy(node);
+      if (held !== undefined) return held;
+    }
+    for (const node of all) await nodes.vanish(node);
+    return undefined;
+  }
+
+  async #makeNodes(running: Running): Promise<string | undefined> {
+    const nodes = this.options.deviceNodes;
+    if (nodes === undefined || !running.usesNodes) return undefined;
+    for (const status of await running.process.status()) {
+      if (status.state.role !== "Primary") continue;
+      const node = nodeOf(running, status.volume);
+      try {
+        await nodes.appear(node);
+      } catch (error) {
+        return `Primary, but ${node.device} could not be made: ${
+          messageOf(error)
+        }. The export is at ${running.exports[0] ?? ""}`;
+      }
+    }
+    return undefined;
+  }
+}
+
+function volumesOf({ process }: Running): number[] {
+  return process.spec.volumes.map(({ volume }) => volume);
+}
+
+function nodeOf(running: Running, volume: number): DeviceNodeOf {
+  const { spec } = running.process;
+  const found: VolumeSpec | undefined = spec.volumes.find((each) =>
+    each.volume === volume
+  );
+  const isOnly = spec.volumes.length === 1;
+  return {
+    resource: spec.resource,
+    volume,
+    device: found?.device ?? `/dev/drbd${volume}`,
+    minor: found?.minor ?? volume,
+    socket: running.socket,
+    exportName: isOnly ? spec.resource : `${spec.resource}/${volume}`,
+  };
+}
+
+/** A resource's name as a file name: other characters than these are coded. */
+function fileName(name: string): string {
+  return name.replaceAll(
+    /[^A-Za-z0-9_-]/g,
+    (character) => `%${character.charCodeAt(0).toString(16)}`,
+  );
+}
+
+function placeOf(address: string): ExportPlace {
+  const at = address.lastIndexOf(":");
+  return {
+    hostname: address.slice(0, at).replace(/^\[|\]$/g, ""),
+    port: Number(address.slice(at + 1)),
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

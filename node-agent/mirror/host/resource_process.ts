@@ -1,0 +1,135 @@
+/**
+ * One resource's Worker, seen from the main isolate: questions and answers.
+ *
+ * @module
+ */
+
+import type { MirrorCommand } from "@kedge/schema/mirror/control-api";
+import type { CommandResult } from "../core/volume_types.ts";
+import type {
+  FromWorker,
+  ResourceSpec,
+  ToWorker,
+  VolumeStatus,
+} from "../worker_messages.ts";
+
+/** Who hears what the Worker says on its own. */
+export type Spoken = (
+  message: Extract<
+    FromWorker,
+    { type: "changed" | "helper" | "register" | "log" }
+  >,
+) => void;
+
+/** How long a Worker may take to end in order, in ms. */
+const STOP_MS = 10_000;
+
+/** See the module comment. */
+export class ResourceProcess {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, (message: FromWorker) => void>();
+  readonly #started = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<string>();
+  #lastId = 0;
+
+  constructor(readonly spec: ResourceSpec, spoken: Spoken, entry: URL) {
+    this.#worker = new Worker(entry, {
+      type: "module",
+      name: `mirror-${spec.resource}`,
+    });
+    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+      this.#hear(data, spoken);
+    };
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#fail(event.message);
+    };
+    this.#post({ type: "start", spec });
+  }
+
+  /** Resolves when it runs. */
+  get started(): Promise<void> {
+    return this.#started.promise;
+  }
+
+  /** Resolves with the reason when the Worker died. */
+  get died(): Promise<string> {
+    return this.#ended.promise;
+  }
+
+  /** Let one volume, or all, do something. */
+  async command(
+    command: MirrorCommand,
+    volume: number | undefined,
+  ): Promise<CommandResult> {
+    const answer = await this.#ask((id) => ({
+      type: "command",
+      id,
+      volume,
+      command,
+    }));
+    return answer.type === "answer" ? answer.result : { code: 20 };
+  }
+
+  /** Where its volumes stand. */
+  async status(): Promise<readonly VolumeStatus[]> {
+    const answer = await this.#ask((id) => ({ type: "status", id }));
+    return answer.type === "status" ? answer.status : [];
+  }
+
+  /** Tell it something that needs no answer. */
+  tell(
+    message: Extract<ToWorker, { type: "helperDone" | "registerChanged" }>,
+  ): void {
+    this.#post(message);
+  }
+
+  /** End it: exports closed, disks in order; by force when that takes long. */
+  async stop(): Promise<void> {
+    const stopped = this.#ask((id) => ({ type: "stop", id }));
+    const timer = Promise.withResolvers<void>();
+    const alarm = setTimeout(() => timer.resolve(), STOP_MS);
+    await Promise.race([stopped.catch(() => {}), timer.promise]);
+    clearTimeout(alarm);
+    this.#worker.terminate();
+  }
+
+  #hear(message: FromWorker, spoken: Spoken): void {
+    switch (message.type) {
+      case "ready":
+        return this.#started.resolve();
+      case "failed":
+        return this.#fail(message.why);
+      case "answer":
+      case "status":
+      case "stopped": {
+        const done = this.#waiting.get(message.id);
+        this.#waiting.delete(message.id);
+        return done?.(message);
+      }
+      default:
+        spoken(message);
+    }
+  }
+
+  #fail(why: string): void {
+    this.#started.reject(new Error(why));
+    this.#started.promise.catch(() => {});
+    this.#ended.resolve(why);
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const done of waiting) done({ type: "failed", why });
+  }
+
+  #ask(make: (id: number) => ToWorker): Promise<FromWorker> {
+    const id = ++this.#lastId;
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#post(make(id));
+    });
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+}
