@@ -22,28 +22,37 @@ import {
 const ZERO_BYTES = 256 * 1024;
 const zeroes = new Uint8Array(ZERO_BYTES);
 
+/** How a file is opened. */
+export interface FileDeviceOptions {
+  /** Open it for reading only. */
+  readonly readOnly?: boolean;
+  /** Makes what was written to a file descriptor stable; `fdatasync`. */
+  readonly sync?: (fd: number, done: (error: Error | null) => void) => void;
+}
+
 /** A file that is served as a device. */
 export class FileDevice implements BlockDevice {
   readonly sizeBytes: number;
   readonly #fd: number;
+  readonly #sync: NonNullable<FileDeviceOptions["sync"]>;
   #isFenced = false;
   #isSyncing = false;
   #flushing: BlockDone[] = [];
 
-  private constructor(fd: number, sizeBytes: number) {
+  private constructor(fd: number, options: FileDeviceOptions) {
     this.#fd = fd;
-    this.sizeBytes = sizeBytes;
+    this.#sync = options.sync ?? fs.fdatasync;
+    this.sizeBytes = fs.fstatSync(fd).size;
   }
 
   /**
    * Open a file.
    *
    * @param path The file; its size is the device's.
-   * @param readOnly Whether it is opened for reading only.
    */
-  static open(path: string, readOnly = false): FileDevice {
-    const fd = fs.openSync(path, readOnly ? "r" : "r+");
-    return new FileDevice(fd, fs.fstatSync(fd).size);
+  static open(path: string, options: FileDeviceOptions = {}): FileDevice {
+    const fd = fs.openSync(path, options.readOnly === true ? "r" : "r+");
+    return new FileDevice(fd, options);
   }
 
   /** Close the file. */
@@ -118,8 +127,12 @@ export class FileDevice implements BlockDevice {
     if (this.#flushing.length === 0 || this.#isSyncing) return;
     const waiting = this.#flushing;
     this.#flushing = [];
+    if (this.#isFenced) {
+      for (const done of waiting) done(BlockErrno.EIO);
+      return;
+    }
     this.#isSyncing = true;
-    fs.fdatasync(this.#fd, (error) => {
+    this.#sync(this.#fd, (error) => {
       this.#isSyncing = false;
       if (error) this.#isFenced = true;
       const errno = this.#isFenced ? BlockErrno.EIO : BlockErrno.OK;

@@ -12,27 +12,30 @@
  */
 
 import {
-  CLIENT_FLAGS_BYTES,
-  decodeClientFlags,
   decodeInfoRequest,
   decodeMetaContextRequest,
-  decodeNbdString,
-  decodeOptionHeader,
   encodeExportNameAnswer,
-  encodeGreeting,
   encodeInfoBlockSize,
   encodeInfoExport,
   encodeInfoText,
   encodeMetaContext,
-  encodeNbdString,
-  encodeOptionReply,
   encodeServer,
+  type ExportFacts,
   type InfoRequest,
   NbdInfo,
+  TransmissionFlag,
+} from "@kedge/schema/wire/nbd/option-data";
+import {
+  CLIENT_FLAGS_BYTES,
+  decodeClientFlags,
+  decodeNbdString,
+  decodeOptionHeader,
+  encodeGreeting,
+  encodeNbdString,
+  encodeOptionReply,
   NbdOption,
   NbdReply,
   OPTION_HEADER_BYTES,
-  TransmissionFlag,
 } from "@kedge/schema/wire/nbd/options";
 import type {
   BlockExport,
@@ -306,7 +309,7 @@ export class HandshakeCore {
     ]);
   }
 
-  #facts(found: BlockExport): { sizeBytes: number; flags: number } {
+  #facts(found: BlockExport): ExportFacts {
     const flag = TransmissionFlag;
     let flags = flag.HAS_FLAGS | flag.SEND_FLUSH | flag.SEND_FUA |
       flag.SEND_CACHE;

@@ -27,7 +27,7 @@ const { values, positionals } = parseArgs({
 const exports = positionals.map((argument) => {
   const readOnly = argument.startsWith("ro:");
   const [name = "", path = ""] = argument.replace(/^ro:/, "").split("=");
-  const device = FileDevice.open(path, readOnly);
+  const device = FileDevice.open(path, { readOnly });
   const description = `the file ${name}`;
   return { name, description, device, readOnly, multiConn: !values.single };
 });

@@ -285,7 +285,7 @@ Deno.test("file: after a failed write nothing is written or promised", async () 
   await using scope = new Scope();
   const path = `${await scope.tempDir()}/image`;
   await Deno.writeFile(path, new Uint8Array(65_536));
-  const device = FileDevice.open(path, true); // the kernel refuses to write
+  const device = FileDevice.open(path, { readOnly: true }); // the kernel refuses to write
   scope.defer(() => device.close());
   await using rig = startRig({ more: [{ name: "file", device }] });
   using client = await RawNbd.greet(rig.addr);
