@@ -1,0 +1,60 @@
+/**
+ * The composition root of a mirror daemon: the process that runs the mirrored
+ * volumes of one host, with or without a tracker.
+ *
+ * @module
+ */
+
+import type { Log } from "./ports.ts";
+import { serveControl } from "./mirror/host/control_server.ts";
+import {
+  type DeviceNodes,
+  MirrorHost,
+  type VolumeRegisters,
+} from "./mirror/host/mirror_host.ts";
+import { VERSION } from "./version.ts";
+
+/** What a daemon is given. */
+export interface MirrorDaemonOptions {
+  /** Folder of the control socket and the export sockets. */
+  readonly runDir: string;
+  readonly log: Log;
+  /** Stops the daemon in order. */
+  readonly signal: AbortSignal;
+  /** Called when commands are taken. */
+  readonly onReady: (ready: { readonly socket: string }) => void;
+  readonly deviceNodes?: DeviceNodes;
+  readonly registers?: VolumeRegisters;
+}
+
+/** Name of the control socket in the run folder. */
+export const CONTROL_SOCKET = "mirror.sock";
+
+/**
+ * Run until `signal` is aborted, or a command says stop.
+ *
+ * @throws {Deno.errors.AddrInUse} When a daemon runs in this folder already.
+ */
+export async function runMirrorDaemon(
+  options: MirrorDaemonOptions,
+): Promise<void> {
+  const { runDir, log, signal } = options;
+  await Deno.mkdir(runDir, { recursive: true, mode: 0o700 });
+  const host = new MirrorHost({
+    runDir,
+    version: VERSION,
+    workerEntry: new URL("./volume_worker.ts", import.meta.url),
+    log,
+    deviceNodes: options.deviceNodes,
+    registers: options.registers,
+  });
+  const control = await serveControl(host, `${runDir}/${CONTROL_SOCKET}`);
+  options.onReady({ socket: control.path });
+  const aborted = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  await Promise.race([aborted, control.stopAsked]);
+  await host.close();
+  await control.close();
+}
