@@ -31,23 +31,53 @@ interface Space {
 const SPACES = {
   "a synced pair": {
     start: syncedPair,
-    may: { mayForce: false, mayRot: false, mayCrashBeforeWrite: false },
+    may: {
+      mayForce: false,
+      mayRot: false,
+      mayLoseDisk: false,
+      mayCrashBeforeWrite: false,
+    },
     ignored: [],
   },
   "a synced pair, forced promotions": {
     start: syncedPair,
-    may: { mayForce: true, mayRot: false, mayCrashBeforeWrite: true },
+    may: {
+      mayForce: true,
+      mayRot: false,
+      mayLoseDisk: false,
+      mayCrashBeforeWrite: true,
+    },
     ignored: ["no-needless-split-brain"],
   },
   "a new pair": {
     start: createdPair,
-    may: { mayForce: true, mayRot: false, mayCrashBeforeWrite: true },
+    may: {
+      mayForce: true,
+      mayRot: false,
+      mayLoseDisk: false,
+      mayCrashBeforeWrite: true,
+    },
+    ignored: ["no-needless-split-brain"],
+  },
+  "a synced pair that loses disks": {
+    start: syncedPair,
+    may: {
+      mayForce: false,
+      mayRot: false,
+      mayLoseDisk: true,
+      mayCrashBeforeWrite: true,
+    },
     ignored: ["no-needless-split-brain"],
   },
   // What a disk lost on its own is lost; only "connected" must not hide it.
   "a synced pair with a rotten disk": {
     start: syncedPair,
-    may: { mayForce: false, mayRot: true, mayCrashBeforeWrite: true },
+    may: {
+      mayForce: false,
+      mayRot: true,
+      mayLoseDisk: false,
+      mayCrashBeforeWrite: true,
+    },
     ignored: ["no-needless-split-brain", "direction-safe", "bitmap-superset"],
   },
 } satisfies Record<string, Space>;

@@ -29,6 +29,9 @@ export interface PairNode {
   readonly isUp: boolean;
   readonly isPrimary: boolean;
   readonly crashedPrimary: boolean;
+  /** The disk is lost for now; what is on it stays as it was. */
+  readonly isDetached: boolean;
+  /** What the disk says of itself. */
   readonly disk: "Inconsistent" | "Outdated" | "UpToDate";
   readonly set: GenerationSet;
   /** One lineage per block. */
@@ -101,6 +104,7 @@ function syncedNode(blockCount: number, current: bigint): PairNode {
     isUp: true,
     isPrimary: false,
     crashedPrimary: false,
+    isDetached: false,
     disk: "UpToDate",
     set: { current, bitmap: 0n, history: [0n, 0n] },
     blocks: Array.from({ length: blockCount }, (_, block) => [block]),
@@ -198,10 +202,39 @@ export function loseLink(pair: Pair, hardenings: Hardenings): Pair {
   const lost: Pair = { ...pair, link: { phase: "down" } };
   return ([0, 1] as const).reduce((now, side) => {
     const node = now.nodes[side];
-    if (!node.isUp) return now;
+    if (!node.isUp || node.isDetached) return now;
     if (node.isPrimary) return noteEvent(now, side, "peer-lost", hardenings);
     return withNode(now, side, { savedBits: node.bits });
   }, lost);
+}
+
+/** A Primary without a disk writes on the peer's, which logs for it. */
+function isSomebodysDisk({ nodes }: Pair, side: Side): boolean {
+  const peer = nodes[otherSide(side)];
+  return !nodes[side].isDetached && peer.isDetached && peer.isPrimary;
+}
+
+/** One disk is lost. Whoever is Primary beside it has lost a peer. */
+export function loseDisk(pair: Pair, side: Side, hardenings: Hardenings): Pair {
+  const node = pair.nodes[side];
+  const detached = withNode(pair, side, {
+    isDetached: true,
+    crashedPrimary: node.crashedPrimary || node.isPrimary,
+    bits: 0,
+  });
+  const peer = otherSide(side);
+  return pair.nodes[peer].isPrimary
+    ? noteEvent(detached, peer, "peer-lost", hardenings)
+    : detached;
+}
+
+/** A disk comes back as it was left: the nodes must meet again. */
+export function attachDisk(
+  pair: Pair,
+  side: Side,
+  hardenings: Hardenings,
+): Pair {
+  return restart(loseLink(pair, hardenings), side);
 }
 
 /** One node stops without a word. */
@@ -210,7 +243,8 @@ export function crash(pair: Pair, side: Side, hardenings: Hardenings): Pair {
   const stopped = withNode(pair, side, {
     isUp: false,
     isPrimary: false,
-    crashedPrimary: node.crashedPrimary || node.isPrimary,
+    crashedPrimary: node.crashedPrimary || node.isPrimary ||
+      isSomebodysDisk(pair, side),
     bits: 0,
   });
   return loseLink(stopped, hardenings);
@@ -222,6 +256,7 @@ export function restart(pair: Pair, side: Side): Pair {
   const bits = node.savedBits | node.log;
   return withNode(pair, side, {
     isUp: true,
+    isDetached: false,
     bits,
     savedBits: bits,
     log: 0,

@@ -6,7 +6,9 @@
 
 import type { Hardenings } from "../../node-agent/mirror/decisions/hardenings_core.ts";
 import {
+  attachDisk,
   crash,
+  loseDisk,
   loseLink,
   newGeneration,
   noteEvent,
@@ -50,6 +52,7 @@ function nodeEvents(
   }
   const events: PairEvent[] = [
     { name: `crash ${name}`, run: () => crash(pair, side, hardenings) },
+    ...diskEvents(pair, side, where),
   ];
   if (node.isPrimary) {
     events.push({ name: `demote ${name}`, run: () => demote(pair, side) });
@@ -57,6 +60,7 @@ function nodeEvents(
   }
   const peer = pair.nodes[otherSide(side)];
   const isAlone = pair.link.phase === "down";
+  if (node.isDetached) return events;
   if (node.disk === "UpToDate" && (isAlone || !peer.isPrimary)) {
     events.push({
       name: `promote ${name}`,
@@ -67,6 +71,30 @@ function nodeEvents(
     events.push({ name: `force ${name}`, run: () => force(pair, side) });
   }
   return events;
+}
+
+function diskEvents(
+  pair: Pair,
+  side: Side,
+  { hardenings, mayLoseDisk }: Circumstances,
+): PairEvent[] {
+  const name = nameOf(side);
+  const node = pair.nodes[side];
+  if (node.isDetached) {
+    // A Primary without a disk may have written: it must be told apart first.
+    return node.isPrimary ? [] : [{
+      name: `attach ${name}`,
+      run: () => attachDisk(pair, side, hardenings),
+    }];
+  }
+  const isCalm = pair.link.phase === "connected" &&
+    pair.nodes.every((each) => each.disk === "UpToDate" && !each.isDetached);
+  return mayLoseDisk && isCalm
+    ? [{
+      name: `lose disk ${name}`,
+      run: () => loseDisk(pair, side, hardenings),
+    }]
+    : [];
 }
 
 function promote(pair: Pair, side: Side, hardenings: Hardenings): Pair {
@@ -83,13 +111,15 @@ function force(pair: Pair, side: Side): Pair {
 }
 
 function demote(pair: Pair, side: Side): Pair {
-  const { bits } = pair.nodes[side];
+  const { bits, isDetached } = pair.nodes[side];
+  // Nothing can be saved on a lost disk.
+  if (isDetached) return withNode(pair, side, { isPrimary: false });
   return withNode(pair, side, { isPrimary: false, savedBits: bits, log: 0 });
 }
 
 function linkEvents(pair: Pair, hardenings: Hardenings): PairEvent[] {
   if (pair.link.phase === "down") {
-    const areUp = pair.nodes.every((node) => node.isUp);
+    const areUp = pair.nodes.every((node) => node.isUp && !node.isDetached);
     return areUp ? connectEvents(pair, hardenings) : [];
   }
   const cut = { name: "cut", run: () => loseLink(pair, hardenings) };
@@ -102,6 +132,7 @@ function verifyEvents(pair: Pair): PairEvent[] {
     const node = pair.nodes[side];
     const lineage = node.blocks[0] ?? [];
     const mayVerify = pair.link.phase === "connected" && node.bits === 0 &&
+      pair.nodes.every((each) => !each.isDetached) &&
       !node.isPrimary && node.disk === "UpToDate" && lineage.length > 0;
     if (!mayVerify) return [];
     const blocks = [lineage.slice(0, -1), ...node.blocks.slice(1)];

@@ -46,13 +46,14 @@ export function writeEvents(
   side: Side,
   { hardenings, mayCrashBeforeWrite }: Circumstances,
 ): PairEvent[] {
-  if (pair.nodes[side].disk !== "UpToDate") return [];
+  const disk = diskOf(pair, side);
+  if (disk === undefined || pair.nodes[disk].disk !== "UpToDate") return [];
   const ends: WriteEnd[] = replicates(pair)
     ? ["whole", "local, cut", "both, cut", "local, crash", "peer, crash"]
     : mayCrashBeforeWrite
     ? ["whole", "generation, crash"]
     : ["whole"];
-  return pair.nodes[side].blocks.flatMap((lineage, block) =>
+  return pair.nodes[disk].blocks.flatMap((lineage, block) =>
     lineage.length >= LINEAGE_MAX ? [] : ends.map((end) => ({
       name: `write ${nameOf(side)}${block} (${end})`,
       run: () => write(pair, { side, block, end }, hardenings),
@@ -60,9 +61,17 @@ export function writeEvents(
   );
 }
 
-/** Writes go to the peer's disk, too. */
-function replicates({ link }: Pair): boolean {
-  return link.phase !== "down" && link.phase !== "bitmaps" &&
+/** Whose disk a Primary writes on: its own, else the peer's, if it can. */
+function diskOf({ nodes, link }: Pair, side: Side): Side | undefined {
+  if (!nodes[side].isDetached) return side;
+  const peer = otherSide(side);
+  return link.phase === "down" || nodes[peer].isDetached ? undefined : peer;
+}
+
+/** Writes go to both disks. */
+function replicates({ nodes, link }: Pair): boolean {
+  return nodes.every((node) => !node.isDetached) && link.phase !== "down" &&
+    link.phase !== "bitmaps" &&
     link.phase !== "announced";
 }
 
@@ -71,18 +80,19 @@ function write(
   { side, block, end }: { side: Side; block: number; end: WriteEnd },
   hardenings: Hardenings,
 ): Pair {
+  const disk = diskOf(pair, side) ?? side;
   const id = 1 + Math.max(-1, ...pair.nodes.flatMap((n) => n.blocks.flat()));
   const peer = otherSide(side);
   const bit = 1 << block;
-  const log = pair.nodes[side].log | bit;
-  const written = [...(pair.nodes[side].blocks[block] ?? []), id];
+  const log = pair.nodes[disk].log | bit;
+  const written = [...(pair.nodes[disk].blocks[block] ?? []), id];
   if (!replicates(pair)) {
-    let now = pair.link.phase === "down"
-      ? noteEvent(pair, side, "unreplicated-write", hardenings)
+    let now = pair.link.phase === "down" || pair.link.phase === "connected"
+      ? noteEvent(pair, disk, "unreplicated-write", hardenings)
       : markBits(pair, bit);
     if (end === "generation, crash") return crash(now, side, hardenings);
-    now = withNode(now, side, { log, bits: now.nodes[side].bits | bit });
-    return answer(overwrite(now, side, block, written), id);
+    now = withNode(now, disk, { log, bits: now.nodes[disk].bits | bit });
+    return answer(overwrite(now, disk, block, written), id);
   }
   let now = withNode(pair, side, { log });
   if (end !== "peer, crash") now = overwrite(now, side, block, written);

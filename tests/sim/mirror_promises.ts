@@ -54,6 +54,8 @@ export interface Circumstances {
    * then a split brain may be seen although no data differ.
    */
   readonly mayCrashBeforeWrite: boolean;
+  /** A node may lose its disk for a while, and go on without it. */
+  readonly mayLoseDisk: boolean;
   /** A Secondary's disk may have lost a write, which a verify finds. */
   readonly mayRot: boolean;
 }

@@ -109,7 +109,8 @@ function sideKey(pair: Pair, first: Side): string {
 
 function nodeKey(node: PairNode, names: Names): string {
   const { set } = node;
-  const flags = [node.isUp, node.isPrimary, node.crashedPrimary]
+  const { isUp, isPrimary, crashedPrimary, isDetached } = node;
+  const flags = [isUp, isPrimary, crashedPrimary, isDetached]
     .map(Number).join("");
   const generations = [set.current, set.bitmap, ...set.history]
     .map((each) => names.generation(each));
