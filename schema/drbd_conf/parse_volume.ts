@@ -185,7 +185,7 @@ function isFreeName(path: string): boolean {
 
 function readMetaDisk(context: ParserContext): MetaDisk {
   const token = expectName(context, "internal | TK_STRING");
-  if (token.kind === "word" && token.text === "internal") {
+  if (token.text === "internal") {
     return { kind: "internal" };
   }
   if (!acceptMark(context, "[")) return { kind: "flexible", path: token.text };

@@ -286,8 +286,7 @@ function metaText(meta: MetaDisk): string {
     case "indexed":
       return `${quoteName(meta.path)} [${meta.index}]`;
     case "flexible":
-      // A disk that is called like the keyword.
-      return meta.path === "internal" ? '"internal"' : quoteName(meta.path);
+      return quoteName(meta.path);
   }
 }
 
