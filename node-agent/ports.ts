@@ -253,10 +253,10 @@ export interface ChangeLog {
   /** Identity of this database. */
   readonly store: string;
   /**
-   * The run of our log: a new one after every unclean stop (promises F7). An
-   * empty database starts at a random number (1 ≤ n < 2⁴⁰), and a new run adds a
-   * random step (1 ≤ n < 2²⁰): numbers grow, and a node that was wiped or whose
-   * database was set back never uses a number that peers know.
+   * The run of our log: a new one with every start (promises F7). It is a
+   * number of the clock with random digits, or a random step (1 ≤ n < 2²⁰) after
+   * the last one, whichever is higher: a node that was wiped or whose database
+   * was set back never uses a number that peers know, whatever its clock says.
    */
   readonly incarnation: number;
   /**

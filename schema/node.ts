@@ -131,7 +131,7 @@ export const Heartbeat = z.object({
   peerAddress: PeerAddress,
   /** Its disks. */
   storePaths: z.array(StorePathReport).max(STORE_PATHS_MAX),
-  /** Its own log. */
+  /** Its own log: the last record that it has. */
   head: SyncPosition,
   /** What it has of the others: the newest run of each. */
   positions: z.array(SyncPosition).max(256),

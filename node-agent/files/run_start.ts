@@ -16,7 +16,10 @@ import type { PathState, WorkerOptions } from "./worker_messages.ts";
 export interface RunStart {
   /** Identity of the database. */
   readonly store: string;
-  /** A new one unless the last run was ended cleanly (promises F7). */
+  /**
+   * A new one with every start: nobody here can know that the database is not
+   * an older copy, whose next numbers were used already (promises F7).
+   */
   readonly incarnation: number;
   /** Digests that a clean end saved. */
   readonly digests: string | undefined;
@@ -70,8 +73,9 @@ export function beginRun(
     }
   }
   const last = Number(get("incarnation"));
-  const next = get("clean") === "1" ? last : last + options.incarnationStep;
-  const incarnation = store === undefined ? newIncarnation : next;
+  const incarnation = store === undefined
+    ? newIncarnation
+    : Math.max(last + options.incarnationStep, newIncarnation);
   const digests = get("digests");
   put("incarnation", incarnation);
   put("clean", 0);

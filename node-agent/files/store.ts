@@ -39,6 +39,9 @@ const SETTLE_DELAY_MS = 45_000;
 const RESERVE_FILE_BYTES = 64 << 20;
 /** WAL bytes, roughly, after which it is moved into the database. */
 const CHECKPOINT_BYTES = 16 << 20;
+/** Numbers of one millisecond, and the last one: they stay safe integers. */
+const INCARNATIONS_PER_MS = 2 ** 10;
+const INCARNATION_MS_MAX = 2 ** 42;
 /** Largest step to the next incarnation; see `ChangeLog.incarnation`. */
 const INCARNATION_STEP_MAX = 2 ** 20;
 /** Rows of the index kept in memory. */
@@ -99,7 +102,7 @@ export interface Store {
   readonly run: RunIdentity;
   /** A tracker heard of this start: those before are not needed any more. */
   runHeard(): Promise<void>;
-  /** Stop. Only after a clean stop does the log go on under its number. */
+  /** Stop. A clean stop leaves nothing to be done at the next start. */
   close(options: { readonly clean: boolean }): Promise<void>;
 }
 
@@ -138,9 +141,10 @@ async function openLocked(
     node: options.node,
     group: options.group,
     newStore: options.newStore ?? randomUUID(),
-    // Unlike any number of a lost database of this node, or nearly so.
-    newIncarnation: Math.max(1, Math.floor(clock.wallMs())),
-    // Nor like one of a later state that the database was set back from.
+    // Beyond every number that this node ever used, if the clock is right; if
+    // not, the random step keeps numbers apart all the same.
+    newIncarnation: INCARNATIONS_PER_MS * incarnationMs(clock) +
+      randomInt(INCARNATIONS_PER_MS),
     incarnationStep: randomInt(1, INCARNATION_STEP_MAX),
     newRun: randomUUID(),
     settleDelayMs: options.settleDelayMs ?? SETTLE_DELAY_MS,
@@ -238,6 +242,12 @@ async function openLocked(
       lock.close();
     },
   };
+}
+
+/** The wall clock, which may say anything, within bounds. */
+function incarnationMs(clock: Clock): number {
+  const nowMs = Math.floor(clock.wallMs());
+  return Math.min(Math.max(1, nowMs), INCARNATION_MS_MAX);
 }
 
 /** What the worker tells without being asked. */

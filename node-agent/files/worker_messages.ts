@@ -23,7 +23,7 @@ export interface WorkerOptions {
   /** Identity and first incarnation for a new database. */
   readonly newStore: string;
   readonly newIncarnation: number;
-  /** What an unclean stop adds to the incarnation; random, from 1. */
+  /** What a start adds to the incarnation; random, from 1. */
   readonly incarnationStep: number;
   /** Identity of this start. */
   readonly newRun: string;

@@ -159,6 +159,7 @@ export class Membership {
     ];
     const { run, mayHaveLost } = this.#options;
     const root = this.#context.root();
+    const newest = newestPositions(log);
     return {
       ...facts,
       alarms: alarms.slice(0, 32),
@@ -172,8 +173,10 @@ export class Membership {
       }),
       ...(root === undefined ? {} : { root }),
       replication: this.#context.replication(),
-      head: { origin: node, incarnation, sequence: log.head() },
-      positions: newestPositions(log).filter(({ origin }) => origin !== node),
+      // Of the last run with records: others have no place in an empty one.
+      head: newest.find(({ origin }) => origin === node) ??
+        { origin: node, incarnation, sequence: 0 },
+      positions: newest.filter(({ origin }) => origin !== node),
       epoch: register?.epoch ?? 0,
       gen: register?.gen ?? null,
     };

@@ -80,7 +80,11 @@ Deno.test("S11, S12: one data directory, one agent", async (t) => {
     await cluster.untilInSync();
     const url = `http://${address}:8090`;
     assert.deepEqual(await readFile(url, id), text("once"));
-    const answer = await api.uploadAt(b.node, text("moved"), { level: "C" });
+    // Its clone has reported since, so b checks its data first.
+    const answer = await eventually(
+      () => api.uploadAt(b.node, text("moved"), { level: "C" }),
+      { what: "an upload at the new address" },
+    );
     assert.deepEqual(await readFile(a.url, answer.id), text("moved"));
   });
 });

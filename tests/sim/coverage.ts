@@ -36,6 +36,8 @@ export const MUST_HAPPEN: readonly string[] = [
   "gap ignored",
   "incarnation bumped",
   "power cut lost transactions",
+  "set back",
+  "found to be set back",
   "disk failed",
   "restart after a disk error",
   "log cut",

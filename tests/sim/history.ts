@@ -43,7 +43,12 @@ export interface Item {
 type AnswerEffect = ReplicaEffect & { readonly kind: "answer" };
 
 /** What takes data away. */
-export type LossKind = "power" | "power-all" | "wipe" | "disk-error";
+export type LossKind =
+  | "power"
+  | "power-all"
+  | "wipe"
+  | "set-back"
+  | "disk-error";
 
 /** Power cuts closer than this count as one, in ms. */
 const TOGETHER_MS = 15_000;
@@ -230,6 +235,8 @@ export class History {
     // A disk that lied may have been the last one in the set: what it forgot is
     // on others, and comes back when they join.
     if (config.liar >= 0) return;
+    // Set back, and not whole since: it counts for nobody yet.
+    if (agent.wipedMs >= agent.wholeMs) return;
     // Power went since it was whole: it will leave, or ask around, by itself.
     const isSuspect = agent.lostPowerMs >= agent.wholeMs;
     for (const item of this.items) {
@@ -328,13 +335,14 @@ export class History {
   #mayLose(item: Item, kind: LossKind, node: NodeId): boolean {
     const world = this.#mustWorld();
     if (item.level === "A") return true;
-    if (world.config.liar >= 0) return item.level !== "C" || kind === "wipe";
+    const isDisk = kind === "wipe" || kind === "set-back";
+    if (world.config.liar >= 0) return item.level !== "C" || isDisk;
     const { nowMs } = world.scheduler;
     const others = [...world.agents.values()].filter((agent) =>
       agent.node !== node && nowMs - agent.lostPowerMs < TOGETHER_MS
     );
     const alone = others.length === 0;
-    if (item.level === "C") return kind === "wipe" && !alone;
+    if (item.level === "C") return isDisk && !alone;
     return kind === "power-all" || !alone;
   }
 

@@ -27,6 +27,7 @@ const STORY_OF: Readonly<Record<string, number>> = {
   suspectLeaves: 5,
   refuseLowerEpochs: 6,
   keepSuspicion: 7,
+  noticesSetBack: 8,
 };
 
 /** Every rule once: of the core, of the other cores, of the shell. */

@@ -83,6 +83,8 @@ function strike(world: World, fault: Fault): void {
       return losePower(world, agents, fault.ms);
     case "wipe":
       return wipe(world, a, fault.ms);
+    case "set-back":
+      return setBack(world, a, fault.ms);
     case "disk-error":
       a.disk.failsNext = true;
       return later(() => restartBroken(world, a));
@@ -162,16 +164,40 @@ function losePower(world: World, agents: SimAgent[], ms: number): void {
   }
 }
 
-function wipe(world: World, agent: SimAgent, ms: number): void {
-  const isSafe = [...world.agents.values()].some((other) =>
+/** Somebody else has everything. */
+function isSpare(world: World, agent: SimAgent): boolean {
+  return [...world.agents.values()].some((other) =>
     other !== agent && other.isUp && other.core.isWhole() &&
     world.kv.register.insync.includes(other.node)
   );
-  if (!isSafe) return;
+}
+
+function wipe(world: World, agent: SimAgent, ms: number): void {
+  if (!isSpare(world, agent)) return;
   const before = world.history.existing();
   agent.wipe(storeIdOf(world.next()));
   world.history.lost(before, "wipe", agent.node);
   world.scheduler.after(ms, () => agent.start());
+}
+
+/** A copy that was made after a clean stop comes back after another one. */
+function setBack(world: World, agent: SimAgent, ms: number): void {
+  if (!agent.isUp || !agent.core.isWhole()) return;
+  agent.stop("clean");
+  const copy = agent.store.clean ? agent.store.copy() : undefined;
+  agent.start();
+  world.scheduler.after(ms, () => {
+    const { id } = agent.store;
+    if (copy?.id !== id || !isSpare(world, agent)) return;
+    // No more faults when everything is to heal.
+    if (world.scheduler.nowMs >= world.config.workMs) return;
+    const before = world.history.existing();
+    agent.setBack(copy);
+    world.history.lost(before, "set-back", agent.node);
+    world.mark("set back");
+    const delayMs = world.rng.faults.range(10, 2000);
+    world.scheduler.after(delayMs, () => agent.start());
+  });
 }
 
 function restartBroken(world: World, agent: SimAgent): void {

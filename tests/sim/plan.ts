@@ -16,6 +16,7 @@ export const FAULT_KINDS = [
   "power", // machine of `a` loses power, back after `ms`
   "power-all", // every machine loses power
   "wipe", // disk of `a` is replaced by an empty one
+  "set-back", // `a` is stopped and copied; after `ms` the copy comes back
   "cut", // no message between `a` and `b` for `ms`
   "one-way", // no message from `a` to `b` for `ms`
   "isolate", // `a` reaches nobody, not even a tracker, for `ms`
@@ -117,10 +118,12 @@ function drawSwarm(rng: Prng): Config {
   const powerAll = theme >= 0.3 && theme < 0.45;
   const wipe = theme >= 0.4 && theme < 0.6;
   const restore = theme >= 0.6 && theme < 0.66;
+  const setBack = theme >= 0.66 && theme < 0.78;
   if (power) kinds.push("power", "power");
   if (powerAll) kinds.push("power-all");
   if (wipe) kinds.push("wipe", "wipe");
   if (restore) kinds.push("kv-restore");
+  if (setBack) kinds.push("set-back", "set-back");
   const count = kinds.length === 0 ? 0 : rng.between(0, 12);
   // Faults hurt most together: many follow another one closely, on its node.
   const burst = rng.chance(0.6);
@@ -165,8 +168,9 @@ function drawSwarm(rng: Prng): Config {
     appends: rng.chance(0.6) ? 0.15 : 0.6,
     hotFiles: rng.chance(0.5) ? 40 : rng.between(1, 5),
     // A disk that loses what it called durable may hold a deleted file when
-    // nobody has the tombstone any more: beyond the promise.
-    collects: rng.chance(0.4) && liar < 0,
+    // nobody has the tombstone any more: beyond the promise. So may a copy that
+    // is older than the tombstones.
+    collects: rng.chance(0.4) && liar < 0 && !setBack,
     faults,
     keepRecords: rng.chance(0.5) ? rng.pick([1, 4, 30]) : undefined,
     lagRecordsMax: rng.pick([1, 10, 60]),

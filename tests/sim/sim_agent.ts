@@ -64,6 +64,8 @@ export class SimAgent {
   /** Up to when the machine lost power, wiped or broke last. */
   lostPowerMs = -Infinity;
   wipedMs = -Infinity;
+  /** A tracker heard of a later state of the store than this one. */
+  isOld = false;
   /** When it last took up a register under which it is whole. */
   wholeMs = 0;
   readonly #clock: { readonly offsetMs: number; readonly rate: number };
@@ -126,14 +128,16 @@ export class SimAgent {
       const first = world.rng.disk.between(1, 1_000_000);
       store.beginIncarnation(first);
       this.#mayHaveLost = false;
-    } else if (!store.clean) {
+    } else {
       if (world.rules.newIncarnation) {
-        const step = world.rng.disk.between(1, 1000);
+        const step = world.rng.disk.between(1, 100_000);
         store.beginIncarnation(store.incarnation + step);
         world.mark("incarnation bumped");
       }
-      if (world.config.cautious) this.#mayHaveLost = true;
+      if (!store.clean && world.config.cautious) this.#mayHaveLost = true;
     }
+    // A tracker hears that it checks itself.
+    if (this.#mayHaveLost) this.isOld = false;
     store.clean = false;
     this.log = [...store.log.get(store.incarnation) ?? []];
   }
@@ -177,6 +181,16 @@ export class SimAgent {
     this.store = new SimStore(storeId);
     this.store.lies = lies;
     this.#mayHaveLost = false;
+    this.lostPowerMs = this.world.scheduler.nowMs;
+    this.wipedMs = this.lostPowerMs;
+  }
+
+  /** An older copy of the data comes back. */
+  setBack(copy: SimStore): void {
+    this.stop("clean");
+    this.#mayHaveLost = false;
+    this.store = copy;
+    this.isOld = true;
     this.lostPowerMs = this.world.scheduler.nowMs;
     this.wipedMs = this.lostPowerMs;
   }
@@ -269,13 +283,30 @@ export class SimAgent {
     const askedUnder = this.core.register?.epoch ?? 0;
     this.world.kv.read(this.node, (register) =>
       this.run(() => {
+        this.feed({ kind: "tracker", reachable: register !== undefined });
         if (register === undefined) return;
         this.feed({ kind: "register", register, askedUnder });
+        this.#judged();
         const ours = this.core.register;
         if (ours?.epoch === register.epoch && ours.gen === register.gen) {
           this.trackerMs = askedMs;
         }
       }, life));
+  }
+
+  /** A tracker knows whether this is the state that ran last. */
+  #judged(): void {
+    if (!this.isOld || !this.world.rules.noticesSetBack) {
+      const waited = this.core.mayBeOld;
+      this.feed({ kind: "vouched" });
+      if (waited && this.core.isWhole()) {
+        this.wholeMs = this.world.scheduler.nowMs;
+      }
+      return;
+    }
+    this.world.mark("found to be set back");
+    this.#mayHaveLost = true;
+    this.after(0, () => this.restartLog());
   }
 
   /** A promise was broken here. */
@@ -310,6 +341,7 @@ export class SimAgent {
       register: this.store.register,
       head: this.log.length,
       mayHaveLost: this.#mayHaveLost,
+      mayBeOld: !this.#mayHaveLost && this.world.rules.waitsForVoucher,
       settings: {
         ackTimeoutMs: config.ackTimeoutMs,
         unlinkedMs: Math.min(300, config.ackTimeoutMs),

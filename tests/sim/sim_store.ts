@@ -98,6 +98,22 @@ export class SimStore {
     this.id = id;
   }
 
+  /** A copy of everything, made while it is stopped and flushed. */
+  copy(): SimStore {
+    const copy = new SimStore(this.id);
+    const { cut, register, incarnation, clean, stamp, lies } = this;
+    Object.assign(copy, { cut, register, incarnation, clean, stamp, lies });
+    for (const [id, file] of this.files) copy.files.set(id, file);
+    for (const [run, records] of this.log) copy.log.set(run, [...records]);
+    copy.forgotten.push(...this.forgotten);
+    for (const [key, id] of this.keys) copy.keys.set(key, id);
+    for (const [origin, positions] of this.positions) {
+      copy.positions.set(origin, new Map(positions));
+    }
+    copy.flush();
+    return copy;
+  }
+
   /** Transactions that a power cut could take. */
   get unflushed(): number {
     return this.#undo.length;

@@ -140,9 +140,30 @@ const STORIES: readonly Story[] = [
       liar: -1,
       workMs: 5000,
       faults: [
-        fault("kv-outage", a, rng, [1000, 1100], 2500),
+        // Not for longer, or the others vouch for it and mend what it lost.
+        fault("kv-outage", a, rng, [1000, 1100], rng.between(800, 1000)),
         fault("power", a, rng, [1150, 1500], rng.between(10, 60)),
-        fault("stop", a, rng, [1560, 1900], rng.between(10, 60)),
+        fault("stop", a, rng, [1560, 1790], rng.between(10, 60)),
+        fault("kill", a + 1, rng, [2700, 3200], 2500),
+      ],
+    };
+  },
+  // A node is set back, and the others die just then.
+  (rng, { nodes }) => {
+    const a = rng.between(0, nodes - 1);
+    return {
+      ...HOT,
+      thinkMs: 20,
+      appends: 0.2,
+      hotFiles: 40,
+      startsInSync: true,
+      liar: -1,
+      collects: false,
+      workMs: 8000,
+      faults: [
+        fault("set-back", a, rng, [700, 900], 1500),
+        fault("kill", a + 1, rng, [2200, 2450], rng.between(2000, 4000)),
+        fault("kill", a + 2, rng, [2200, 2450], rng.between(2000, 4000)),
       ],
     };
   },

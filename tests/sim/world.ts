@@ -43,6 +43,10 @@ export interface SimRules {
   readonly sendCurrentState: boolean;
   /** A node that was cut off stops serving reads. */
   readonly readLease: boolean;
+  /** Nobody counts after a start before somebody vouches for its data. */
+  readonly waitsForVoucher: boolean;
+  /** A tracker notices that a node was set back. */
+  readonly noticesSetBack: boolean;
 }
 
 /** Every rule on. */
@@ -58,6 +62,8 @@ export const ALL_RULES: SimRules = {
   storeOwnersFirst: true,
   sendCurrentState: true,
   readLease: true,
+  waitsForVoucher: true,
+  noticesSetBack: true,
 };
 
 /** A promise was broken. */
