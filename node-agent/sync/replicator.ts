@@ -217,6 +217,7 @@ export class GroupReplicator implements Replicator {
       appliedPerS: this.#appliedPerS(),
       root: this.#roots.current ?? null,
       tombstones: this.#tombstones.status(),
+      log: this.#cutter.status(),
       trackerFailure: this.#membership.trackerFailure,
       loopLagMs: this.#lag.peakMs,
       alarms: this.#alarms.current(),

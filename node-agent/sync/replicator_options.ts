@@ -24,6 +24,7 @@ import type {
 import type { CompareProgress } from "./compare.ts";
 import type { PaceLimits } from "./pace.ts";
 import type { ReplicaSettings } from "./replica_core.ts";
+import type { LogStatus } from "./log_cutter.ts";
 import type { TombstoneStatus } from "./tombstones.ts";
 
 /** What a heartbeat says that the replicator does not know itself. */
@@ -144,6 +145,8 @@ export interface ReplicatorStatus {
   readonly root: RootHash | null;
   /** Deleted files that are remembered. */
   readonly tombstones: TombstoneStatus;
+  /** Our change log. */
+  readonly log: LogStatus;
   /** Why trackers cannot be reached; "" when they can. */
   readonly trackerFailure: string;
   /** Longest recent pause of the event loop, in milliseconds. */

@@ -26,6 +26,7 @@ export interface StatusParts extends
     | "appliedPerS"
     | "root"
     | "tombstones"
+    | "log"
     | "trackerFailure"
     | "loopLagMs"
     | "alarms"
@@ -60,6 +61,7 @@ export function statusOf(parts: StatusParts): ReplicatorStatus {
     appliedPerS: parts.appliedPerS,
     root: parts.root,
     tombstones: parts.tombstones,
+    log: parts.log,
     trackerFailure: parts.trackerFailure,
     loopLagMs: parts.loopLagMs,
     alarms: parts.alarms,

@@ -120,7 +120,11 @@ Deno.test("a member in sync holds the cut up, and is never passed", async () => 
     assert.deepEqual(first.store.cut(), { incarnation, sequence: 7 });
     return true;
   }, { what: "the cut", pauseMs: 20, deadlineMs: 10_000 });
-  assert.equal(first.replicator.status().role, "in-sync");
+  await eventually(() => first.replicator.status().log.records === 3, {
+    what: "the status to say so",
+    pauseMs: 20,
+  });
+  assert.equal(first.replicator.status().log.waitsFor, null);
   await upload(first, "and on");
   await assertEqual(first, second);
 });
