@@ -17,6 +17,11 @@ import { claimOf } from "./claims.ts";
 export interface FileDeviceOptions {
   /** Only read; takes a shared lock. Default: read and write. */
   readonly readOnly?: boolean;
+  /**
+   * Let others have it open as well, who say the same: for the device that
+   * holds indexed metadata of several volumes. Default: nobody else.
+   */
+  readonly isShared?: boolean;
 }
 
 /** An open block device or file. */
@@ -43,7 +48,7 @@ export function openFileDevice(
   options: FileDeviceOptions = {},
 ): FileDevice {
   const { readOnly = false } = options;
-  const lock = openLocked(path, readOnly);
+  const lock = openLocked(path, options);
   try {
     // A block device has no length in its status; its end has an offset.
     const sizeBytes = lock.seekSync(0, Deno.SeekMode.End);
@@ -189,7 +194,8 @@ class LockedDevice extends Handle implements FileDevice {
   }
 }
 
-function openLocked(path: string, readOnly: boolean): Deno.FsFile {
+function openLocked(path: string, options: FileDeviceOptions): Deno.FsFile {
+  const { readOnly = false, isShared = readOnly } = options;
   let file: Deno.FsFile;
   try {
     file = Deno.openSync(path, { read: true, write: !readOnly });
@@ -197,8 +203,11 @@ function openLocked(path: string, readOnly: boolean): Deno.FsFile {
     throw failure("open", path, error);
   }
   try {
-    const detail = file.tryLockSync(!readOnly)
-      ? readOnly ? undefined : claimOf(file.statSync())
+    const stat = file.statSync();
+    const claim = readOnly ? undefined : claimOf(stat);
+    const tries = stat.isBlockDevice === true ? LOCK_TRIES : 1;
+    const detail = tryLock(file, !isShared, tries)
+      ? claim
       : "another process uses it";
     if (detail === undefined) return file;
     throw new DeviceError("open", path, { code: "EBUSY", detail });
@@ -206,6 +215,26 @@ function openLocked(path: string, readOnly: boolean): Deno.FsFile {
     file.close();
     throw error;
   }
+}
+
+/**
+ * A block device is locked for moments by the system's device manager, which
+ * looks at it when somebody closes it.
+ */
+const LOCK_TRIES = 10;
+const LOCK_PAUSE_MS = 50;
+
+function tryLock(
+  file: Deno.FsFile,
+  isExclusive: boolean,
+  tries: number,
+): boolean {
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  for (let left = tries; left > 0; left--) {
+    if (file.tryLockSync(isExclusive)) return true;
+    if (left > 1) Atomics.wait(never, 0, 0, LOCK_PAUSE_MS);
+  }
+  return false;
 }
 
 function failure(

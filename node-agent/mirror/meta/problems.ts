@@ -15,6 +15,8 @@ export const ATTACH_TEXTS = {
   105: "Can not open meta device.",
   111: "Low.dev. smaller than requested DRBD-dev. size.",
   112: "Meta device too small.",
+  114: "Lower device is already claimed. This usually means it is mounted.",
+  115: "Meta device is already claimed. This usually means it is mounted.",
   118: "IO error(s) occurred during initial access to meta-data.",
   119: "No valid meta-data signature found.",
   165: "Unclean meta-data found.",
