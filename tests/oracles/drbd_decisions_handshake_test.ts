@@ -36,6 +36,36 @@ const Set = z.tuple([Generation, Generation, Generation, Generation]).transform(
   }),
 );
 const Flags = z.object({ discardMyData: Flag, crashedPrimary: Flag });
+const ZERO_PRIMARIES = [
+  "disconnect",
+  "discard-younger-primary",
+  "discard-older-primary",
+  "discard-zero-changes",
+  "discard-least-changes",
+  "discard-local",
+  "discard-remote",
+] as const;
+const ONE_PRIMARY = [
+  "disconnect",
+  "consensus",
+  "discard-secondary",
+  "violently-as0p",
+  "call-pri-lost-after-sb",
+] as const;
+const TWO_PRIMARIES = [
+  "disconnect",
+  "violently-as0p",
+  "call-pri-lost-after-sb",
+] as const;
+
+/** A policy at the wrong place decides nothing ("Configuration error"). */
+function policy<Name extends string>(fitting: readonly Name[]) {
+  const known = z.enum([...ZERO_PRIMARIES, ...ONE_PRIMARY]);
+  return known.transform((name): Name | "disconnect" =>
+    fitting.find((each) => each === name) ?? "disconnect"
+  );
+}
+
 const HandshakeVector = z.object({
   self: Set,
   peer: Set,
@@ -50,27 +80,9 @@ const HandshakeVector = z.object({
   resolveConflicts: Flag,
   demoteWouldSucceed: Flag,
   net: z.object({
-    "after-sb-0pri": z.enum([
-      "disconnect",
-      "discard-younger-primary",
-      "discard-older-primary",
-      "discard-zero-changes",
-      "discard-least-changes",
-      "discard-local",
-      "discard-remote",
-    ]),
-    "after-sb-1pri": z.enum([
-      "disconnect",
-      "consensus",
-      "discard-secondary",
-      "violently-as0p",
-      "call-pri-lost-after-sb",
-    ]),
-    "after-sb-2pri": z.enum([
-      "disconnect",
-      "violently-as0p",
-      "call-pri-lost-after-sb",
-    ]),
+    "after-sb-0pri": policy(ZERO_PRIMARIES),
+    "after-sb-1pri": policy(ONE_PRIMARY),
+    "after-sb-2pri": policy(TWO_PRIMARIES),
     "always-asbp": Flag,
     "rr-conflict": z.enum(["disconnect", "call-pri-lost", "violently"]),
   }),
