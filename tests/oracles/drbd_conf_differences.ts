@@ -9,7 +9,12 @@ import assert from "node:assert/strict";
 import { answers } from "./drbd_conf_samples.ts";
 
 /** What is compared. */
-export type Subject = "verdict" | "dump 8.4" | "dump 9.34" | "up 8.4";
+export type Subject =
+  | "verdict"
+  | "dump 8.4"
+  | "dump 9.34"
+  | "up 8.4"
+  | "up 9.34";
 
 /** One row of the table. */
 export interface Difference {
@@ -24,7 +29,7 @@ export interface Difference {
 const PAGE = new URL("../../docs/drbd-conf.md", import.meta.url);
 const ROW = /^\| `([\w-]+)`\s*\| ([\w .]+?)\s*\| ([^|]+?)\s*\|/gm;
 const SUBJECTS: ReadonlySet<string> = new Set(
-  ["verdict", "dump 8.4", "dump 9.34", "up 8.4"] satisfies Subject[],
+  ["verdict", "dump 8.4", "dump 9.34", "up 8.4", "up 9.34"] satisfies Subject[],
 );
 
 /** The rows of the page. */
@@ -47,6 +52,13 @@ export class Ledger {
   rulesFor(subject: Subject): string[] {
     return this.rows.filter((row) => row.subject === subject)
       .map(({ rule }) => rule);
+  }
+
+  /** Whether a rule is on the page; if so, it made a difference. */
+  isKnown(subject: Subject, rule: string): boolean {
+    if (!this.rulesFor(subject).includes(rule)) return false;
+    this.markNeeded(subject, rule);
+    return true;
   }
 
   /** Says that a rule made a difference. */

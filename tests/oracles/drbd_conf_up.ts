@@ -51,17 +51,27 @@ export interface Up {
 export function readUp(text: string): Up {
   const up: Up = { resources: new Map(), attaches: new Map() };
   for (const line of text.split("\n")) {
-    const words = line.split(" ");
-    const options = Object.fromEntries(
-      words.filter((word) => word.startsWith("--")).map((word) => {
-        const [name = "", ...value] = word.slice(2).split("=");
-        return [name, value.join("=")];
-      }),
-    );
-    const args = words.filter((word) => !word.startsWith("--"));
-    if (args[0]?.includes("drbdsetup")) take(up, args.slice(1), options);
+    const { args, options } = readCommand(line);
+    take(up, args, options);
   }
   return up;
+}
+
+/** Words of a `drbdsetup` command, and its options; none of other commands. */
+export function readCommand(
+  line: string,
+): { readonly args: readonly string[]; readonly options: Options } {
+  // Brackets are escaped for a shell.
+  const [program = "", ...words] = line.replaceAll(/\\(.)/g, "$1").split(" ");
+  if (!program.includes("drbdsetup")) return { args: [], options: {} };
+  const options = words.filter((word) => word.startsWith("--")).map((word) => {
+    const [name = "", ...value] = word.slice(2).split("=");
+    return [name, value.join("=")];
+  });
+  return {
+    args: words.filter((word) => !word.startsWith("--")),
+    options: Object.fromEntries(options),
+  };
 }
 
 function take(up: Up, args: readonly string[], options: Options): void {
