@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { eventually } from "../../tests/helpers/eventually.ts";
 import { FileSink, SinkDesk } from "./file_sink.ts";
 
 async function withFile(
@@ -66,6 +67,34 @@ Deno.test("FileSink that fails holds nothing, and says so at the end", () =>
     await assert.rejects(sink.end(), { message: "write" });
     sink.close();
     assert.equal(desk.heldBytes, 0);
+  }));
+
+Deno.test("FileSink frees what is relayed once the relay is done with it", () =>
+  withFile(async (path, desk) => {
+    const file = await desk.openNew(path);
+    const isSent: (() => void)[] = [];
+    const relay = {
+      write: () => new Promise<void>((resolve) => isSent.push(resolve)),
+      finish: () => Promise.resolve(),
+      abort: () => {},
+    };
+    const grow = () => {};
+    const sink = new FileSink({ desk, file, relay, mayFree: true, grow });
+    const given = [piece(1, 1000), piece(2, 1000)];
+    await sink.take(given[0] ?? piece(0, 0));
+    const second = sink.take(given[1] ?? piece(0, 0));
+    await eventually(async () => {
+      const { size } = await Deno.stat(path);
+      return size === 2000 && desk.heldBytes === 0;
+    }, { what: "both pieces to be written" });
+    assert.deepEqual(given.map(({ length }) => length), [1000, 1000]);
+    isSent[0]?.();
+    await second; // it waits for the piece before only
+    assert.deepEqual(given.map(({ length }) => length), [0, 1000]);
+    isSent[1]?.();
+    await sink.end();
+    file.close();
+    assert.deepEqual(given.map(({ length }) => length), [0, 0]);
   }));
 
 function asPart(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
