@@ -49,6 +49,7 @@ export class DiskKeeper {
     this.backingBytes = disk.sizeBytes;
     volume.sizeBytes ||= persistent.agreedBytes || disk.sizeBytes;
     volume.persistent = persistent;
+    volume.generations.shared();
     this.#loadBitmap(disk);
     if (!this.#recover(persistent.flags)) return done({ code: 118 });
     this.#settleState(persistent.flags);

@@ -11,20 +11,27 @@
  */
 
 import {
-  EMPTY_GENERATION,
   type Generation,
   type GenerationSet,
   JUST_CREATED,
-  syncGeneration,
   WAS_PRIMARY,
 } from "../decisions/generations_core.ts";
 import { isConnected } from "../decisions/mirror_state.ts";
+import {
+  beginGeneration,
+  finishSource,
+  needsNewGeneration,
+  startSource,
+  startTarget,
+} from "../decisions/uuid_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { PersistentFlags, PersistentState } from "./volume_types.ts";
 
 /** See the module comment. */
 export class GenerationKeeper {
   #isMissing = false;
+  /** The peer may have taken our current generation for its own. */
+  #mayBeShared = true;
 
   constructor(readonly volume: VolumeCore) {}
 
@@ -60,75 +67,73 @@ export class GenerationKeeper {
     return this.#beginIfNew();
   }
 
-  /** A new generation, unless we are already ahead of the peer. False: not saved. */
-  #beginIfNew(): boolean {
-    const { set } = this;
-    if (set === undefined || set.bitmap !== EMPTY_GENERATION) return true;
-    return this.begin();
+  /** The peer may have our current generation as its own from now on. */
+  shared(): void {
+    this.#mayBeShared = true;
   }
 
-  /** A new current generation; the old one becomes the bitmap's, if that is free. */
+  /** A new generation, unless we are already ahead of the peer. False: not saved. */
+  #beginIfNew(): boolean {
+    const { set, volume } = this;
+    if (set === undefined) return true;
+    const isNeeded = needsNewGeneration({
+      set,
+      event: "unreplicated-write",
+      hasUnreplicatedWrites: true,
+      mayBeShared: this.#mayBeShared,
+    }, volume.config.hardenings);
+    return isNeeded ? this.begin() : true;
+  }
+
+  /** A new current generation; the bitmap counts from the old one on. */
   begin(): boolean {
     const { set, volume } = this;
     if (set === undefined) return true;
-    const bitmap = set.bitmap === EMPTY_GENERATION ? set.current : set.bitmap;
-    const begun = this.save({
-      generations: { ...set, current: this.#random(), bitmap },
-    });
-    if (begun && isConnected(volume.state.connection)) {
-      const generation = this.set?.current ?? EMPTY_GENERATION;
+    const isPrimary = volume.state.role === "Primary";
+    const generations = beginGeneration(set, this.#random(), isPrimary);
+    if (!this.save({ generations })) return false;
+    this.#mayBeShared = isConnected(volume.state.connection);
+    if (this.#mayBeShared) {
+      const generation = generations.current;
       volume.effects.send({ kind: "currentGeneration", generation });
     }
-    return begun;
+    return true;
   }
 
   /** We become sync source: the name that the target will carry meanwhile. */
   beginSyncSource(): Generation | undefined {
     const { set } = this;
     if (set === undefined) return undefined;
-    const isFresh = set.bitmap === EMPTY_GENERATION ||
-      set.bitmap === JUST_CREATED;
-    const bitmap = isFresh
-      ? this.#random() & ~WAS_PRIMARY
-      : syncGeneration(set.bitmap);
-    const rotated = pushHistory(set, set.bitmap);
-    return this.save({ generations: { ...rotated, bitmap } })
-      ? bitmap
-      : undefined;
+    const start = startSource(set, this.#random() & ~WAS_PRIMARY);
+    this.#mayBeShared = true;
+    return this.save({ generations: start.set }) ? start.announced : undefined;
   }
 
   /** We become sync target, under the source's interim name. */
   beginSyncTarget(generation: Generation): boolean {
     const { set } = this;
     if (set === undefined) return false;
-    return this.save({
-      generations: { ...set, current: generation, bitmap: EMPTY_GENERATION },
-    });
+    return this.save({ generations: startTarget(set, generation) });
   }
 
   /** The resync is over, we were source. */
   endSyncSource(): boolean {
     const { set } = this;
     if (set === undefined) return false;
-    const rotated = pushHistory(set, set.bitmap);
-    return this.save({ generations: { ...rotated, bitmap: EMPTY_GENERATION } });
+    return this.save({ generations: finishSource(set) });
   }
 
-  /** The resync is over, we were target: we have the source's data and names. */
+  /**
+   * The resync is over, we were target: we have the source's data and names.
+   *
+   * @param source Its set with the interim name as the bitmap's.
+   */
   endSyncTarget(source: GenerationSet): boolean {
     const { set } = this;
     if (set === undefined) return false;
-    const interim = set.current;
-    return this.save({
-      generations: {
-        current: source.current,
-        bitmap: EMPTY_GENERATION,
-        history: [
-          source.bitmap === EMPTY_GENERATION ? interim : source.bitmap,
-          source.history[0],
-        ],
-      },
-    });
+    const finished = finishSource(source);
+    const current = finished.current & ~WAS_PRIMARY;
+    return this.save({ generations: { ...finished, current } });
   }
 
   /** Take a set as repaired by the handshake. */
@@ -164,12 +169,6 @@ export class GenerationKeeper {
 
   #random(): Generation {
     const random = this.volume.effects.random64() & ~WAS_PRIMARY;
-    const value = random === 0n || random === JUST_CREATED ? 0x10n : random;
-    return this.volume.state.role === "Primary" ? value | WAS_PRIMARY : value;
+    return random === 0n || random === JUST_CREATED ? 0x10n : random;
   }
-}
-
-function pushHistory(set: GenerationSet, value: Generation): GenerationSet {
-  if (value === EMPTY_GENERATION) return set;
-  return { ...set, history: [value, set.history[0]] };
 }

@@ -171,15 +171,16 @@ export class Negotiation {
 
   #enter(outcome: HandshakeOutcome, told: Partial<MirrorState>): void {
     const { volume } = this;
-    const { set } = volume.generations;
-    const repaired = outcome.comparison.self;
-    if (set !== undefined && !sameSet(set, repaired)) {
-      if (!volume.generations.repair(repaired)) return;
-    }
     if (outcome.setWholeBitmap) {
       volume.bitmap?.setAll();
       if (!volume.saveBitmap()) return;
     }
+    // Only now: the new names may count from another generation on.
+    const { set } = volume.generations;
+    if (set !== undefined && !sameSet(set, outcome.generations)) {
+      if (!volume.generations.repair(outcome.generations)) return;
+    }
+    volume.generations.shared();
     const wasNegotiating = volume.state.disk === "Negotiating";
     const disk = wasNegotiating ? volume.disk.atAttach?.disk : undefined;
     if (volume.link.discardMyData && outcome.next === "WFBitMapT") {
