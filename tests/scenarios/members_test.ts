@@ -73,6 +73,10 @@ Deno.test("members come, go, and lose their disks", async (t) => {
   await t.step(
     "S51: an emptied member never says 404, and is refilled",
     async () => {
+      const storeOfB = async () =>
+        (await api.group()).register.members
+          .find(({ node }) => node === b.node)?.store;
+      const before = await storeOfB();
       await b.stop();
       const identity = await Deno.readTextFile(`${b.dir}/agent.json`);
       await Deno.remove(b.dir, { recursive: true });
@@ -87,6 +91,10 @@ Deno.test("members come, go, and lose their disks", async (t) => {
       await b.untilUp();
       for (const { id } of acknowledged) count(await readStatus(b.url, id));
       assert.equal(statuses.get(404), undefined, "404 is a proof, not a guess");
+      // Until then the set means the old database.
+      await eventually(async () => await storeOfB() !== before, {
+        what: "the group to know that the database is another",
+      });
       await cluster.untilInSync();
       await expectOwnCopies(b);
       await untilSame(cluster);
