@@ -46,8 +46,12 @@ export class ActivityLog {
   #inTransaction: SlotChange[] | undefined;
   readonly #wanted = new Set<number>();
 
-  /** @param slots How many extents may be active (`al-extents`). */
-  constructor(slots: number) {
+  /**
+   * @param slots How many extents may be active (`al-extents`).
+   * @param extentBytes Size of one; other than {@link EXTENT_BYTES} in
+   *   simulations only.
+   */
+  constructor(slots: number, readonly extentBytes: number = EXTENT_BYTES) {
     this.#slots = Array.from({ length: slots }, () => ({
       extent: FREE_EXTENT,
       references: 0,
@@ -90,7 +94,11 @@ export class ActivityLog {
    *   what {@link nextTransaction} says and try again.
    */
   acquire(offset: number, lengthBytes: number): boolean {
-    const [first, last] = extentsOf(offset, lengthBytes);
+    const [first, last] = extentsOf(
+      offset,
+      lengthBytes,
+      this.extentBytes,
+    );
     let active = true;
     for (let extent = first; extent <= last; extent++) {
       const slot = this.#activeSlot(extent);
@@ -113,7 +121,11 @@ export class ActivityLog {
 
   /** Give back what {@link acquire} took. */
   release(offset: number, lengthBytes: number): void {
-    const [first, last] = extentsOf(offset, lengthBytes);
+    const [first, last] = extentsOf(
+      offset,
+      lengthBytes,
+      this.extentBytes,
+    );
     for (let extent = first; extent <= last; extent++) {
       const slot = this.#activeSlot(extent);
       if (slot !== undefined && slot.references > 0) slot.references--;
@@ -185,9 +197,10 @@ export class ActivityLog {
 export function extentsOf(
   offset: number,
   lengthBytes: number,
+  extentBytes: number = EXTENT_BYTES,
 ): readonly [first: number, last: number] {
   return [
-    Math.floor(offset / EXTENT_BYTES),
-    Math.floor((offset + Math.max(1, lengthBytes) - 1) / EXTENT_BYTES),
+    Math.floor(offset / extentBytes),
+    Math.floor((offset + Math.max(1, lengthBytes) - 1) / extentBytes),
   ];
 }

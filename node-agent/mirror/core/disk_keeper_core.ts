@@ -68,8 +68,8 @@ export class DiskKeeper {
     }
     volume.flusher.request((stable) => {
       if (!stable) return done({ code: 118 });
-      volume.saveBitmap();
-      this.#lose();
+      const isClean = volume.writes.transfers.unstableWrites === 0;
+      this.#lose(volume.saveBitmap() && isClean);
       done({ code: 1 });
     });
   }
@@ -193,7 +193,7 @@ export class DiskKeeper {
     }
   }
 
-  #lose(): void {
+  #lose(isClean = false): void {
     const { volume } = this;
     this.#tellWhatIsUnstable();
     if (volume.state.disk !== "Diskless") volume.change({ disk: "Failed" });
@@ -209,7 +209,7 @@ export class DiskKeeper {
     volume.bitmap = undefined;
     this.backingBytes = 0;
     this.atAttach = undefined;
-    volume.effects.detachDisk();
+    volume.effects.detachDisk(isClean);
     if (compareDisk(volume.state.disk, "Diskless") > 0) {
       volume.change({ disk: "Diskless" });
     }

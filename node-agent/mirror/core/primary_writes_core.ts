@@ -21,7 +21,7 @@
  * @module
  */
 
-import { type ActivityLog, EXTENT_BYTES } from "./activity_log_core.ts";
+import type { ActivityLog } from "./activity_log_core.ts";
 import { BusyBlocks } from "./busy_blocks_core.ts";
 import { type LoggedWrite, TransferLog } from "./transfer_log_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
@@ -102,10 +102,11 @@ export class PrimaryWrites {
       if (--left === 0) done(allOk);
     };
     const pieces: Piece[] = [];
+    const { extentBytes } = this.#log();
     for (let at = offset; at < offset + lengthBytes;) {
       const end = Math.min(
         offset + lengthBytes,
-        (Math.floor(at / EXTENT_BYTES) + 1) * EXTENT_BYTES,
+        (Math.floor(at / extentBytes) + 1) * extentBytes,
       );
       pieces.push({
         offset: at,
@@ -323,7 +324,9 @@ export class PrimaryWrites {
       return;
     }
     for (const { evicted } of changes) {
-      if (!volume.saveBitmapOf(evicted * EXTENT_BYTES, EXTENT_BYTES)) return;
+      if (!volume.saveBitmapOf(evicted * log.extentBytes, log.extentBytes)) {
+        return;
+      }
     }
     volume.effects.commitLog(changes, () => log.extents());
   }

@@ -75,7 +75,7 @@ export class VolumeCore {
   readonly fence: RegisterFence = new RegisterFence(this);
 
   constructor(public config: VolumeConfig, readonly effects: VolumeEffects) {
-    this.log = new ActivityLog(config.alExtents);
+    this.log = new ActivityLog(config.alExtents, config.extentBytes);
     this.flusher = new Flusher(() => effects.flushData());
   }
 

@@ -24,6 +24,8 @@ export interface VolumeConfig {
   readonly protocol: MirrorProtocol;
   /** Slots of the activity log (`al-extents`). */
   readonly alExtents: number;
+  /** Size of an extent; other than 4 MiB in simulations only. */
+  readonly extentBytes?: number;
   readonly onIoError: "pass_on" | "call-local-io-error" | "detach";
   readonly fencing: "dont-care" | "resource-only" | "resource-and-stonith";
   readonly onNoData: "io-error" | "suspend-io";
@@ -102,8 +104,12 @@ export interface VolumeEffects {
   saveState(state: PersistentState): boolean;
   /** Save pages of the bitmap. Stable on return. False: it failed. */
   saveBitmap(bytes: Uint8Array, pages: readonly number[]): boolean;
-  /** Close the backing device and its metadata. */
-  detachDisk(): void;
+  /**
+   * Close the backing device and its metadata.
+   *
+   * @param isClean Everything is stable: the activity log is not needed.
+   */
+  detachDisk(isClean: boolean): void;
 
   /** Queue a frame; it leaves with the batch. Payloads are copied during the call. */
   send(frame: MirrorFrame): void;

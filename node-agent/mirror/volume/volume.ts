@@ -225,9 +225,8 @@ export class Volume {
         counters.bitmapWrites += pages.length;
         return disk()?.saveBitmap(bytes, pages) ?? false;
       },
-      detachDisk: () => {
-        const wasGood = this.core.writes.isIdle;
-        disk()?.close(wasGood);
+      detachDisk: (isClean) => {
+        disk()?.close(isClean);
         this.#disk = undefined;
       },
       send: (frame) => {
