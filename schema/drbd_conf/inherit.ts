@@ -53,26 +53,16 @@ export function hostName(conf: DrbdConf, host: HostSection): string {
 }
 
 /**
- * Node IDs by host, in the order of the resource. The written ones count;
- * hosts without get the lowest free ones in the order of their names, so that
- * every host finds the same numbers whatever the order of its file.
+ * Node IDs by host, in the order of the resource. All hosts have written ones
+ * or none; then they are numbered in the order of their names, so that every
+ * host finds the same numbers whatever the order of its file.
  */
 export function nodeIds(conf: DrbdConf, resource: ResourceSection): number[] {
-  const taken = new Set(resource.hosts.map((host) => host.nodeId?.value));
-  const ids = new Map<HostSection, number>();
-  for (const host of resource.hosts) {
-    if (host.nodeId !== undefined) ids.set(host, host.nodeId.value);
-  }
-  const key = (host: HostSection) => hostName(conf, host);
-  const rest = resource.hosts.filter((host) => host.nodeId === undefined)
-    .toSorted((a, b) => key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0);
-  let next = 0;
-  for (const host of rest) {
-    while (taken.has(next)) next += 1;
-    ids.set(host, next);
-    next += 1;
-  }
-  return resource.hosts.map((host) => ids.get(host) ?? 0);
+  const names = resource.hosts.map((host) => hostName(conf, host));
+  const sorted = names.toSorted();
+  return resource.hosts.map((host, index) =>
+    host.nodeId?.value ?? sorted.indexOf(names[index] ?? "")
+  );
 }
 
 /** Where something of a volume is said; the volume itself if it is missing. */

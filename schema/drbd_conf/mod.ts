@@ -31,3 +31,5 @@ export {
 } from "./resolve.ts";
 export * from "./resource.ts";
 export { addressText, printDrbdConf, type PrintOptions } from "./print.ts";
+export { type AdjustStep, adjustSteps } from "./adjust.ts";
+export { type ConfFolder, includeReader } from "./include.ts";

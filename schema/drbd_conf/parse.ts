@@ -13,6 +13,7 @@ import type {
 } from "./ast.ts";
 import { checkConf } from "./check.ts";
 import { refusal, unexpected } from "./errors.ts";
+import { isGlob } from "./include.ts";
 import { Lexer, type Token } from "./lexer.ts";
 import {
   FILE_CHARS_MAX,
@@ -206,7 +207,7 @@ function readInclude(
     throw refusal(token, `include depth exceeded ${INCLUDE_DEPTH_MAX}`);
   }
   const files = state.readFiles(pattern, token.file);
-  if (files.length === 0 && !/[*?[\]{}~]/.test(pattern)) {
+  if (files.length === 0 && !isGlob(pattern)) {
     throw refusal(token, `Failed to open include file '${pattern}'.`);
   }
   for (const file of files) readFile(state, file, depth + 1);
