@@ -25,6 +25,12 @@ import {
   STRIPING_DEFAULT,
 } from "@kedge/schema/disk/geometry";
 import {
+  dataState,
+  dumpedBitmapBytes,
+  dumpText,
+  generationText,
+} from "@kedge/schema/disk/metadata-text";
+import {
   decodeV09,
   encodeV09,
   v09BitAt,
@@ -119,6 +125,58 @@ for (const mode of MODES) {
     const replay = replayRing(ring(mode), STRIPING_DEFAULT);
     ok(replay.kind === "extents");
     equal(replay.extents.join(), mode === "crashed" ? "3,7" : "");
+  });
+}
+
+/** After `apply-al` the bitmap is the one of the file of that name. */
+for (
+  const [mode, when, extents] of [
+    ["clean", "", []],
+    ["crashed", "", []],
+    ["crashed", "-after-apply-al", [3, 7]],
+  ] as const
+) {
+  Deno.test(
+    { name: `dump-md${when} of v08 ${mode}, as drbdmeta`, ignore },
+    () => {
+      const isApplied = when !== "";
+      const superblock = {
+        ...superblockV08(mode),
+        ...(isApplied ? { isClean: true, flags: flagsOfWord(0x93) } : {}),
+      };
+      const geometry = sound(layOut({
+        placement: { kind: "internal" },
+        dataDeviceBytes: IMAGE_BYTES,
+      }));
+      const bitmap = new Bitmap(bitsOfSectors(geometry.usableSectors));
+      bitmap.set({ from: 5, to: 6 });
+      bitmap.set({ from: 64, to: 65 });
+      for (const extent of extents) {
+        bitmap.set({ from: extent * 1024, to: (extent + 1) * 1024 });
+      }
+      equal(bitmap.bytes.length, dumpedBitmapBytes(superblock));
+      const text = dumpText({
+        superblock,
+        geometry,
+        bitmap: bitmap.bytes,
+        date: "@DATE@",
+        command: "@HOST@> drbdmeta --force 7 v08 @DEV@ internal dump-md",
+      });
+      const masked = (dump: string) => dump.replace(/flags 0x\w+/, "flags");
+      const file = `${FOLDER}/expected-v08-${mode}.dump-md${when}`;
+      equal(masked(text), masked(Deno.readTextFileSync(`${file}.txt`)));
+      if (isApplied) equal(text, Deno.readTextFileSync(`${file}.v9.34.txt`));
+    },
+  );
+}
+
+for (const mode of MODES) {
+  Deno.test({ name: `get-gi and dstate of v08 ${mode}`, ignore }, () => {
+    const superblock = superblockV08(mode);
+    const read = (what: string) =>
+      Deno.readTextFileSync(`${FOLDER}/expected-v08-${mode}.${what}.txt`);
+    equal(`${generationText(superblock)}\n`, read("get-gi"));
+    equal(`${dataState(superblock)}\n`, read("dstate"));
   });
 }
 
