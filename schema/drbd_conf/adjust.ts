@@ -13,9 +13,9 @@ export type AdjustStep =
   | { readonly kind: "disconnect"; readonly peer: string }
   /** A volume is no longer wanted, or is on another disk. */
   | { readonly kind: "detach"; readonly volume: number }
-  /** `options`, `startup` or `handlers` differ. */
+  /** `options`, `startup` or `handlers` differ, or the resource is new. */
   | { readonly kind: "resource-options" }
-  /** A volume is new, or was detached. */
+  /** A volume is new, was detached, or had no disk so far. */
   | { readonly kind: "attach"; readonly volume: number }
   /** Options of a disk differ. */
   | { readonly kind: "disk-options"; readonly volume: number }
@@ -30,19 +30,27 @@ export type AdjustStep =
     readonly volume: number;
   };
 
-/** The steps from one to the other; none if they are the same. */
+/**
+ * The steps from one to the other; none if they are the same. `undefined`: the
+ * resource is not configured at all. Whether its connections are up is no part
+ * of a configuration.
+ */
 export function adjustSteps(
-  running: ResourceConfig,
+  running: ResourceConfig | undefined,
   wanted: ResourceConfig,
 ): AdjustStep[] {
-  const peers = pairs(running.peers, wanted.peers, ({ name }) => name);
-  const volumes = pairs(running.volumes, wanted.volumes, (each) => each.volume);
+  const peers = pairs(running?.peers ?? [], wanted.peers, ({ name }) => name);
+  const volumes = pairs<VolumeConfig, number>(
+    running?.volumes ?? [],
+    wanted.volumes,
+    ({ volume }) => volume,
+  );
   return [
     ...peers.filter(needsDisconnect)
       .map(({ key }) => ({ kind: "disconnect", peer: key } as const)),
     ...volumes.filter(needsDetach)
       .map(({ key }) => ({ kind: "detach", volume: key } as const)),
-    ...isSame(general(running), general(wanted))
+    ...running !== undefined && isSame(general(running), general(wanted))
       ? []
       : [{ kind: "resource-options" } as const],
     ...volumes.flatMap(volumeSteps),
@@ -83,21 +91,32 @@ function waysTo({ paths, nodeId }: PeerConfig): unknown {
   return { paths, nodeId };
 }
 
+/** Without a disk there is nothing to detach, unless the device changes. */
 function needsDetach({ running, wanted }: Pair<VolumeConfig, number>) {
-  return running !== undefined &&
-    (wanted === undefined || !isSame(backing(running), backing(wanted)));
+  if (running === undefined) return false;
+  if (wanted === undefined || !isSame(device(running), device(wanted))) {
+    return true;
+  }
+  return running.disk !== undefined &&
+    !isSame(backing(running), backing(wanted));
 }
 
-function backing({ minor, device, disk, metaDisk }: VolumeConfig): unknown {
-  return { minor, device, disk, metaDisk };
+function device({ minor, device }: VolumeConfig): unknown {
+  return { minor, device };
+}
+
+function backing({ disk, metaDisk }: VolumeConfig): unknown {
+  return { disk, metaDisk };
 }
 
 function volumeSteps(pair: Pair<VolumeConfig, number>): AdjustStep[] {
   const { key: volume, running, wanted } = pair;
   if (wanted === undefined) return [];
-  if (running === undefined || needsDetach(pair)) {
-    return [{ kind: "attach", volume }];
-  }
+  if (
+    running === undefined || !isSame(device(running), device(wanted)) ||
+    (wanted.disk !== undefined && !isSame(backing(running), backing(wanted)))
+  ) return [{ kind: "attach", volume }];
+  if (wanted.disk === undefined) return [];
   return isSame(running.options, wanted.options)
     ? []
     : [{ kind: "disk-options", volume }];

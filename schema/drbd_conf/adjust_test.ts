@@ -64,6 +64,13 @@ Deno.test("adjustSteps() takes down what cannot be changed in place", () => {
     { kind: "detach", volume: 0 },
     { kind: "attach", volume: 0 },
   ]);
+  assert.deepEqual(steps(["/dev/vg/web", "none"]), [
+    { kind: "detach", volume: 0 },
+  ]);
+  assert.deepEqual(steps(["minor 5", "minor 6"]), [
+    { kind: "detach", volume: 0 },
+    { kind: "attach", volume: 0 },
+  ]);
   const more = "volume 1 { device minor 6; disk /dev/vg/b; } on alice";
   assert.deepEqual(steps(["on alice", more]), [{ kind: "attach", volume: 1 }]);
 });

@@ -125,6 +125,39 @@ export function xmlHelp(file: string): string {
   }
 }
 
+/** One case of `adjust`. */
+export interface AdjustCase {
+  /** Such as `4-peer-moved`. */
+  readonly name: string;
+  /** The file. */
+  readonly wanted: string;
+  /** What runs, as `drbdsetup show` prints it; empty if nothing does. */
+  readonly running: string;
+  /** What 9.34 would run. */
+  readonly commands: string;
+}
+
+/** The cases of `adjust`. */
+export function adjustCases(): AdjustCase[] {
+  const folder = `${FOLDER}/adjust`;
+  const names = namesIn(folder);
+  const cases = names.filter((name) => name.endsWith(".conf"));
+  if (cases.length === 0) {
+    say(`SKIPPED: no cases in ${folder} (set KEDGE_ORACLES)`);
+  }
+  return cases.map((file) => {
+    const name = file.replace(/\.conf$/, "");
+    const own = `${name}.show.txt`;
+    const show = names.includes(own) ? own : "base-show.txt";
+    return {
+      name,
+      wanted: readText(`${folder}/${file}`),
+      running: readText(`${folder}/${show}`),
+      commands: readText(`${folder}/${name}.v9.34.expected`),
+    };
+  });
+}
+
 /** Parses a sample. */
 export function parseSample(
   sample: Sample,
