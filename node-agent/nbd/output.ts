@@ -128,9 +128,7 @@ export class Output {
 
   /** Nothing will be sent from this place. */
   cancel(place: Place): void {
-    const { buffer } = place;
-    if (buffer.used === place.to) buffer.used = buffer.sealed = place.from;
-    this.#letGo(buffer);
+    this.#letGo(place.buffer);
   }
 
   /** Send what is ready. */

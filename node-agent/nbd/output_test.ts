@@ -100,6 +100,19 @@ Deno.test("Output holds everything else back while a stream runs", async () => {
   assert.equal(text, "111" + "77777" + "88888" + "222" + "3333");
 });
 
+Deno.test("Output has no room while the client takes nothing", () => {
+  const stuck = { write: () => new Promise<number>(() => {}) };
+  const output = new Output(stuck, 32, () => {});
+  for (let i = 0; i < 2; i++) {
+    assert.equal(output.hasRoom(100), true);
+    output.finish(output.open(REPLY_DATA_BYTES));
+    output.flush();
+  }
+  assert.equal(output.hasRoom(100), false);
+  assert.equal(output.openPiece(100), undefined);
+  assert.ok(output.stalledSinceMs !== undefined);
+});
+
 Deno.test("Output stops for good when the socket fails", async () => {
   const output = new Output(
     { write: () => Promise.reject(new Error("gone")) },

@@ -33,7 +33,7 @@ export class MemoryDevice implements BlockDevice {
   isSettled = true;
   /** Most calls that waited at once. */
   waitingMax = 0;
-  #waiting: { call: DeviceCall; finish: () => void }[] = [];
+  #waiting: { call: DeviceCall; finish: (errno: BlockErrno) => void }[] = [];
 
   /** A device of so many zeroes. */
   constructor(public sizeBytes: number) {
@@ -45,11 +45,19 @@ export class MemoryDevice implements BlockDevice {
     return this.#waiting.map(({ call }) => call);
   }
 
-  /** Answer what waits, newest first: replies come in another order. */
-  answerAll(): void {
+  /**
+   * Answer what waits, newest first: replies come in another order.
+   *
+   * @param errnoOf Decides about each call; "later" lets it wait on.
+   */
+  answerAll(errnoOf: MemoryDevice["rule"] = () => BlockErrno.OK): void {
     const waiting = this.#waiting.reverse();
     this.#waiting = [];
-    for (const { finish } of waiting) finish();
+    for (const each of waiting) {
+      const errno = errnoOf(each.call);
+      if (errno === "later") this.#waiting.unshift(each);
+      else each.finish(errno);
+    }
   }
 
   /** Fill with the bytes at `offset`. */
@@ -124,9 +132,9 @@ export class MemoryDevice implements BlockDevice {
     this.isSettled = false;
     const errno = this.rule(call);
     if (errno === "later") {
-      const finish = () => {
-        act();
-        done(BlockErrno.OK);
+      const finish = (errno: BlockErrno) => {
+        if (errno === BlockErrno.OK) act();
+        done(errno);
       };
       this.#waiting.push({ call, finish });
       this.waitingMax = Math.max(this.waitingMax, this.#waiting.length);

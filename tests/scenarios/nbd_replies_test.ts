@@ -268,35 +268,65 @@ Deno.test("nothing is sent between the pieces of a long simple reply", async () 
   fillDevice(rig);
   using client = await enter(rig, false);
   const { device } = rig;
-  device.rule = () => "later";
-  const writes = Array.from({ length: 40 }, (_, i) =>
-    requestBytes({
-      type: WRITE,
-      offset: RIG_BYTES - 512,
-      data: new Uint8Array(512),
-      cookie: BigInt(i),
-    }));
-  await client.send(...writes);
-  await eventually(() => device.waiting.length === 40, { what: "40 writes" });
-  // Pieces of the long read wait, too; then everything is answered at once,
-  // newest first, so that the writes come back while pieces are missing.
-  await client.request({ type: READ, length: 3_000_000, cookie: 1000n });
-  let reads = 0;
+  const length = 3_000_000;
+  // Only the first piece of the long read is answered at once.
+  device.rule = ({ kind, offset }) =>
+    kind === "read" && offset === 0 ? 0 : "later";
+  const data = new Uint8Array(512);
+  await client.send(
+    requestBytes({ type: READ, offset: 500_000, length: 4096, cookie: 1n }),
+    ...[2n, 3n, 4n].map((cookie) =>
+      requestBytes({ type: WRITE, offset: RIG_BYTES - 512, data, cookie })
+    ),
+    requestBytes({ type: READ, length, cookie: 1000n }),
+  );
+  const first = await client.simple();
+  assert.deepEqual(first, { error: 0, cookie: 1000n });
+  const start = await client.take(1000);
+  // Everything that came before it is answered in the middle of it.
+  device.answerAll(({ kind, lengthBytes }) =>
+    kind === "write" || lengthBytes === 4096 ? 0 : "later"
+  );
   const answering = eventually(() => {
-    reads += device.waiting.filter(({ kind }) => kind === "read").length;
     device.answerAll();
-    return reads >= 12;
+    device.rule = () => 0;
+    return device.waiting.length === 0;
   }, { what: "all pieces", pauseMs: 1 });
-  const seen = new Set<bigint>();
-  while (seen.size < 41) {
-    const { error, cookie } = await client.simple();
-    assert.equal(error, 0);
-    seen.add(cookie);
-    if (cookie !== 1000n) continue;
-    const data = await client.take(3_000_000);
-    assert.deepEqual(data, device.bytes.slice(0, 3_000_000));
-  }
+  const rest = await client.take(length - 1000);
   await answering;
+  assert.deepEqual(start, device.bytes.slice(0, 1000));
+  assert.deepEqual(rest, device.bytes.slice(1000, length));
+  const seen = new Set<bigint>();
+  for (let i = 0; i < 4; i++) {
+    const { cookie } = await client.simple();
+    seen.add(cookie);
+    if (cookie !== 1n) continue;
+    const there = device.bytes.slice(500_000, 504_096);
+    assert.deepEqual(await client.take(4096), there);
+  }
+  assert.deepEqual(seen, new Set([1n, 2n, 3n, 4n]));
+});
+
+Deno.test("failed long reads give their buffers back", async () => {
+  await using rig = startRig({ limits: { replyBuffersMax: 6 } });
+  using client = await enter(rig, true);
+  for (let round = 0; round < 10; round++) {
+    rig.device.rule = () => "later";
+    await client.request({ type: READ, length: LONG });
+    const what = "a window of pieces";
+    await eventually(() => rig.device.waiting.length === 4, { what });
+    rig.device.answerAll(({ offset }) =>
+      offset === 0 ? BlockErrno.EIO : "later"
+    );
+    // The device still holds the other pieces: no reply before it lets go.
+    assert.equal(rig.exports.openCount, 1);
+    rig.device.answerAll();
+    const [chunk] = await chunks(client);
+    assert.equal(chunk?.type, Kind.ERROR);
+  }
+  rig.device.rule = () => 0;
+  await client.request({ type: READ, length: LONG });
+  assert.equal((await chunks(client)).at(-1)?.isDone, true);
 });
 
 Deno.test("BLOCK_STATUS: one chunk for the context, one extent of data", async () => {
