@@ -21,7 +21,10 @@ export {
   type ParseOptions,
   type ReadFiles,
 } from "./parse.ts";
-export type { HandlerName } from "./options/resource.ts";
+export { parseNumber, type Unit } from "./numbers.ts";
+export { HANDLER_NAMES, type HandlerName } from "./options/resource.ts";
+export type { OptionRow, OptionTable } from "./options/row.ts";
+export { TABLES as OPTION_TABLES } from "./options/tables.ts";
 export {
   type HostIdentity,
   NotDefinedError,

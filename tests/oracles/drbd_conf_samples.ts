@@ -5,8 +5,8 @@
  */
 
 import {
-  type ConfFile,
   type DrbdConf,
+  includeReader,
   parseDrbdConf,
   ParseError,
   type ParseOptions,
@@ -63,21 +63,17 @@ function tree(name: string): Sample {
 
 /** A port below a folder, whose paths are relative to it. */
 function folderPort(root: string): ReadFiles {
-  return (pattern, from) => {
-    const below = from?.replace(/[^/]*$/, "") ?? "";
-    const folder = (below + pattern).replace(/[^/]*$/, "");
-    const name = pattern.replace(/.*\//, "");
-    const wanted = new RegExp(
-      `^${name.replaceAll(".", "\\.").replaceAll("*", ".*")}$`,
-    );
-    return namesIn(`${root}/${folder}`)
-      .filter((entry) => wanted.test(entry))
-      .sort()
-      .map((entry): ConfFile => ({
-        path: folder + entry,
-        text: readText(`${root}/${folder}${entry}`),
-      }));
-  };
+  return includeReader({
+    readText(path) {
+      try {
+        return readText(`${root}/${path}`);
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return undefined;
+        throw error;
+      }
+    },
+    list: (folder) => namesIn(`${root}/${folder}`),
+  });
 }
 
 function namesIn(folder: string): string[] {
