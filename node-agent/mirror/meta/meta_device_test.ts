@@ -114,6 +114,31 @@ Deno.test("an unreadable log or bitmap is a full resync, never nothing", () => {
   }
 });
 
+Deno.test("a full resync that was asked for is on disk once applied", () => {
+  const damages: readonly ((device: MemoryDevice, meta: MetaDevice) => void)[] =
+    [
+      (_, meta) => invalidate(meta),
+      (device, meta) => {
+        device.faults = (operation, offset) =>
+          operation === "read" && offset === meta.geometry.bmOffset;
+      },
+    ];
+  for (const damage of damages) {
+    const { device, meta } = create();
+    damage(device, meta);
+    equal(applyActivityLog(meta).kind, "full-sync");
+    ok(meta.superblock.flags.has("FullSync"));
+    device.faults = () => false;
+    // Somebody takes the flag away and writes nothing else.
+    const flags = new Set(meta.superblock.flags);
+    flags.delete("FullSync");
+    meta.writeSuperblock({ flags });
+    const after = open(device.crash(() => false)).loadBitmap();
+    equal(after.fullBecause, undefined);
+    equal(after.file.bitmap.setBits, after.file.bitmap.bits);
+  }
+});
+
 Deno.test("a full resync that cannot be written down is still asked for", () => {
   const { device, meta } = create();
   meta.attach();

@@ -20,7 +20,7 @@ import type { MetaDevice } from "./meta_device.ts";
 
 /** What {@link applyActivityLog} did. */
 export type ApplyResult =
-  /** The metadata was clean. */
+  /** The metadata was clean, and its bitmap can be read. */
   | { readonly kind: "not-needed" }
   /** Bits that were clear before are set: `markedBits` of them. */
   | {
@@ -32,35 +32,47 @@ export type ApplyResult =
   | { readonly kind: "full-sync"; readonly reason: string };
 
 /**
- * After a crash, put what the activity log holds into the bitmap, durably.
- * Harmless when done twice, and when interrupted anywhere.
+ * Bring the bitmap on disk up to all that may differ: before a disk is
+ * attached, and for `apply-al`. Harmless when done twice, and when interrupted
+ * anywhere.
+ *
+ * - After a crash: the extents of the activity log.
+ * - All bits, when the superblock asks for it, or when the log or the bitmap
+ *   cannot be read. `FullSync` then stays in the superblock until somebody who
+ *   keeps the bitmap takes it away.
  *
  * @throws {DeviceError} When the metadata cannot be written; it still asks for
  * all that it asked for before.
  */
 export function applyActivityLog(meta: MetaDevice): ApplyResult {
-  if (!meta.needsActivityLog) return { kind: "not-needed" };
-  const { flags } = meta.superblock;
-  const wasPrimary = flags.has("PrimaryInd") || flags.has("CrashedPrimary");
-  if (wasPrimary && flags.has("AlDisabled")) {
-    return markAll(meta, "the activity log was switched off (al-updates no)");
-  }
-  const replay = readRing(meta);
-  if (replay.kind === "unusable") return markAll(meta, replay.reason);
+  const why = whyAllDiffers(meta);
+  if (why !== undefined) return markAll(meta, why);
+  const replay = meta.needsActivityLog ? readRing(meta) : undefined;
+  if (replay?.kind === "unusable") return markAll(meta, replay.reason);
   const file = new BitmapFile(meta.device, meta.geometry);
   try {
     file.load();
   } catch (error) {
     return markAll(meta, `the bitmap cannot be read: ${messageOf(error)}`);
   }
+  if (replay === undefined) return { kind: "not-needed" };
   let markedBits = 0;
   for (const extent of replay.extents) {
     markedBits += file.bitmap.set(bitsOfExtent(extent));
   }
   file.writeDirty();
   file.flush();
-  markClean(meta, flags);
+  markClean(meta, meta.superblock.flags);
   return { kind: "applied", extents: replay.extents.length, markedBits };
+}
+
+function whyAllDiffers(meta: MetaDevice): string | undefined {
+  const { flags } = meta.superblock;
+  if (flags.has("FullSync")) return "the metadata asks for a full resync";
+  const wasPrimary = flags.has("PrimaryInd") || flags.has("CrashedPrimary");
+  return meta.needsActivityLog && wasPrimary && flags.has("AlDisabled")
+    ? "the activity log was switched off (al-updates no)"
+    : undefined;
 }
 
 /** `apply-al`'s line for standard output, or nothing. */
