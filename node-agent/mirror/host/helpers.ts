@@ -16,9 +16,26 @@ const HANDLER_MS = 300_000;
 const NOT_RUN = 127;
 
 /**
+ * Handlers of the usual examples restart the host at once. A user-space mirror
+ * has better answers (it detaches, or freezes), so they need a clear yes.
+ */
+const ENDS_HOST = /sysrq-trigger|\b(reboot|halt|poweroff|shutdown|kexec)\b/;
+
+/** Whether a handler may restart or stop the host: `KEDGE_HOST_HANDLERS=yes`. */
+function mayEndHost(): boolean {
+  return Deno.env.get("KEDGE_HOST_HANDLERS") === "yes";
+}
+
+/** Whether this line would restart or stop the host, and is therefore not run. */
+export function isHeldBack(line: string): boolean {
+  return ENDS_HOST.test(line) && !mayEndHost();
+}
+
+/**
  * Run a handler.
  *
- * @returns Its exit code; 0 when none is configured.
+ * @returns Its exit code; 0 when none is configured; 127 when it could not be
+ *   run, or would end the host and may not.
  */
 export async function runHandler(
   config: ResourceConfig,
@@ -29,6 +46,7 @@ export async function runHandler(
     config.handlers;
   const line = handlers[name];
   if (line === undefined) return 0;
+  if (isHeldBack(line)) return NOT_RUN;
   try {
     const { code } = await new Deno.Command("/bin/sh", {
       args: ["-c", line],

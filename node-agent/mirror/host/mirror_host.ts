@@ -16,7 +16,7 @@ import type { ResourceConfig } from "@kedge/schema/drbd-conf";
 import type { Log } from "../../ports.ts";
 import type { RegisterAnswer, RegisterWish } from "../core/volume_types.ts";
 import type { FromWorker, VolumeSpec } from "../worker_messages.ts";
-import { runHandler } from "./helpers.ts";
+import { isHeldBack, runHandler } from "./helpers.ts";
 import { ResourceProcess } from "./resource_process.ts";
 import { type ExportPlace, specOf } from "./spec.ts";
 
@@ -281,6 +281,14 @@ export class MirrorHost {
     this.#tell({ resource, volume, kind: "helper", helper: { name } });
     const command = `${name} minor-${spec.minor}`;
     this.options.log.info(`${resource}: helper command: drbdadm ${command}`);
+    const handlers: Readonly<Record<string, string | undefined>> =
+      running.config.handlers;
+    if (isHeldBack(handlers[name] ?? "")) {
+      this.options.log.warn(
+        `${resource}: the handler ${name} would restart or stop this host: ` +
+          "not run. Start the daemon with KEDGE_HOST_HANDLERS=yes to allow it",
+      );
+    }
     const exitCode = await runHandler(running.config, spec, name);
     this.options.log.info(
       `${resource}: helper command: drbdadm ${command} exit code ${exitCode}`,
