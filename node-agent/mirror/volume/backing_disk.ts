@@ -19,8 +19,8 @@ import type {
   PersistentState,
 } from "../core/volume_types.ts";
 import type { ActivityLogFile } from "../meta/activity_log_file.ts";
-import { openFileDevice } from "../meta/file_device.ts";
-import { type MetaDevice, openMeta } from "../meta/meta_device.ts";
+import type { MetaDevice, MetaRefusal } from "../meta/meta_device.ts";
+import { type OpenDisk, openDisk } from "../meta/open_disk.ts";
 import { applyActivityLog } from "../meta/recover.ts";
 import type { RawDevice } from "../raw_device.ts";
 
@@ -48,23 +48,18 @@ export class AttachError extends Error {
 /** See the module comment. */
 export class BackingDisk {
   readonly canPunch = false;
+  readonly #devices: OpenDisk;
   readonly #data: RawDevice;
-  readonly #metaRaw: RawDevice;
   readonly #meta: MetaDevice;
   readonly #flusher: Deno.FsFile;
   #log: ActivityLogFile | undefined;
   #isClosed = false;
 
-  private constructor(parts: {
-    data: RawDevice;
-    metaRaw: RawDevice;
-    meta: MetaDevice;
-    flusher: Deno.FsFile;
-  }) {
-    this.#data = parts.data;
-    this.#metaRaw = parts.metaRaw;
-    this.#meta = parts.meta;
-    this.#flusher = parts.flusher;
+  private constructor(devices: OpenDisk, flusher: Deno.FsFile) {
+    this.#devices = devices;
+    this.#data = devices.data;
+    this.#meta = devices.meta;
+    this.#flusher = flusher;
   }
 
   /**
@@ -73,29 +68,21 @@ export class BackingDisk {
    * @throws {AttachError} With DRBD's code.
    */
   static open(paths: BackingPaths): BackingDisk {
-    const data = opened(paths.disk, 104);
-    const isInternal = paths.metaDisk === paths.disk;
-    let metaRaw: RawDevice = data;
+    const devices = openDisk({
+      dataPath: paths.disk,
+      metaPath: paths.metaDisk,
+      placement: paths.placement,
+    });
+    if ("problem" in devices) throw attachError(devices);
     try {
-      if (!isInternal) metaRaw = opened(paths.metaDisk, 105);
-      const meta = openMeta({
-        device: metaRaw,
-        dataDeviceBytes: data.sizeBytes,
-        placement: paths.placement,
-      });
-      if ("problem" in meta) {
-        throw new AttachError(meta.problem.code, meta.problem.text);
-      }
+      const { meta } = devices;
       applyActivityLog(meta);
       const problem = meta.attachProblem();
-      if (problem !== undefined) {
-        throw new AttachError(problem.code, problem.text);
-      }
+      if (problem !== undefined) throw attachError({ problem });
       const flusher = Deno.openSync(paths.disk, { read: true, write: true });
-      return new BackingDisk({ data, metaRaw, meta, flusher });
+      return new BackingDisk(devices, flusher);
     } catch (error) {
-      data.close();
-      metaRaw.close();
+      devices.close();
       if (error instanceof AttachError) throw error;
       throw new AttachError(118, messageOf(error));
     }
@@ -205,8 +192,7 @@ export class BackingDisk {
       });
     }
     this.#flusher.close();
-    this.#data.close();
-    this.#metaRaw.close();
+    this.#devices.close();
   }
 
   #attempt(work: () => void): boolean {
@@ -261,12 +247,8 @@ function stateOf(superblock: MetaSuperblock): PersistentState {
   };
 }
 
-function opened(path: string, code: number): RawDevice {
-  try {
-    return openFileDevice(path);
-  } catch (error) {
-    throw new AttachError(code, messageOf(error));
-  }
+function attachError({ problem }: MetaRefusal): AttachError {
+  return new AttachError(problem.code, problem.text);
 }
 
 function messageOf(error: unknown): string {
