@@ -40,6 +40,9 @@ const INPUT_ROOM_BYTES_MIN = 64 * 1024;
 /** Pieces of a long write are cut at multiples of this, in bytes. */
 const CUT_BYTES = 4096;
 
+/** So much of a long write, in bytes, is handed on although more will come. */
+const PASSED_ON_BYTES_MIN = 32 * 1024;
+
 /** The socket of a session. */
 export interface SessionConn {
   /** Some bytes, or null at the end. */
@@ -236,11 +239,7 @@ export class Session {
       transfer.errno ||= BlockErrno.ESHUTDOWN;
     }
     const haveBytes = this.#end - this.#start;
-    // A later piece begins at a multiple of CUT_BYTES.
-    const pieceBytes = Math.min(
-      transfer.leftBytes,
-      MAX_PIECE_BYTES - transfer.offset % CUT_BYTES,
-    );
+    const pieceBytes = pieceBytesOf(transfer, haveBytes);
     if (transfer.errno !== BlockErrno.OK) {
       const count = Math.min(transfer.leftBytes, haveBytes);
       this.#start += count;
@@ -313,4 +312,15 @@ export class Session {
       // It was closed already.
     }
   }
+}
+
+/** Length of the next piece; more than `haveBytes` when it has to wait. */
+function pieceBytesOf(transfer: Transfer, haveBytes: number): number {
+  const { offset, leftBytes } = transfer;
+  // A later piece begins at a multiple of CUT_BYTES.
+  const wholeBytes = Math.min(leftBytes, MAX_PIECE_BYTES - offset % CUT_BYTES);
+  const isLong = transfer.request.lengthBytes > MAX_PIECE_BYTES;
+  if (haveBytes >= wholeBytes || !isLong) return wholeBytes;
+  if (haveBytes < PASSED_ON_BYTES_MIN) return wholeBytes;
+  return haveBytes - (offset + haveBytes) % CUT_BYTES;
 }

@@ -307,9 +307,10 @@ Deno.test("a client that dies in the middle of a WRITE frees the export", async 
     what: "no client",
   });
   assert.equal(rig.exports.openCount, 0);
-  // Nothing of the small ones; at most whole pieces of the large one.
+  // Nothing of the small ones; of the large one what came, in whole blocks.
   const written = rig.device.calls.map(({ lengthBytes }) => lengthBytes);
-  assert.deepEqual(written.filter((bytes) => bytes !== 131_072), []);
+  assert.ok(written.reduce((sum, bytes) => sum + bytes, 0) <= 200_000);
+  assert.ok(written.every((bytes) => bytes > 511 && bytes % 4096 === 0));
 });
 
 Deno.test("a long WRITE comes in pieces and is answered once, after all", async () => {
@@ -318,9 +319,12 @@ Deno.test("a long WRITE comes in pieces and is answered once, after all", async 
   using client = await enter(rig);
   const data = new Uint8Array(1_000_000).map((_, i) => i % 251);
   const sent = client.request({ type: WRITE, offset: 1000, data, flags: FUA });
-  await eventually(() => rig.device.waiting.length === 8, { what: "8 pieces" });
+  const handed = () =>
+    rig.device.waiting.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+  await eventually(() => handed() === data.length, { what: "all pieces" });
   await sent;
   const { waiting } = rig.device;
+  assert.ok(waiting.length >= 8 && waiting.length < 40, `${waiting.length}`);
   let offset = 1000;
   for (const piece of waiting) {
     assert.equal(piece.offset, offset);
@@ -358,8 +362,11 @@ Deno.test("after a failed piece the rest of a WRITE is dropped", async () => {
   using client = await enter(rig);
   const data = sector(6, 3_000_000);
   assert.equal(await client.errorOf({ type: WRITE, data }), EIO);
-  assert.equal(rig.device.calls.length, 2);
-  assert.deepEqual(rig.device.bytes.subarray(131_072, 131_080), sector(0, 8));
+  const failed = rig.device.calls.filter(({ offset }) => offset >= 131_072);
+  assert.equal(failed.length, 1);
+  const at = failed[0]?.offset ?? 0;
+  const behind = rig.device.bytes.subarray(at, 3_000_000);
+  assert.ok(behind.every((byte) => byte === 0));
   assert.equal((await client.read(0, 1)).length, 1);
 });
 
