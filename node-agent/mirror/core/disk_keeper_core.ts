@@ -141,7 +141,10 @@ export class DiskKeeper {
     const used = disk.bitmap.subarray(0, bitmap.bytes.length);
     bitmap.merge(0, used);
     bitmap.saved(bitmap.unsavedPages());
-    if (disk.bitmapLost || disk.persistent.flags.fullSync) bitmap.setAll();
+    if (disk.bitmapLost || disk.persistent.flags.fullSync) {
+      bitmap.setAll();
+      bitmap.touchAll(); // they may have been set in memory only
+    }
     volume.bitmap = bitmap;
   }
 
