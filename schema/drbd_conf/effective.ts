@@ -78,7 +78,9 @@ function timing(values: OptionValues) {
 
 function buffers(values: OptionValues) {
   return {
-    maxEpochSize: values.number("max-epoch-size"),
+    maxEpochSize: values.has("max-epoch-size")
+      ? values.number("max-epoch-size")
+      : undefined,
     maxBuffers: values.number("max-buffers"),
     sndbufSizeBytes: values.number("sndbuf-size"),
     rcvbufSizeBytes: values.number("rcvbuf-size"),

@@ -104,8 +104,11 @@ export interface NetOptions {
   readonly connectIntMs: number;
   /** Longest wait for the first packet of a new socket; 0: as for a ping. */
   readonly socketCheckTimeoutMs: number;
-  /** Most writes between two barriers. */
-  readonly maxEpochSize: number;
+  /**
+   * Most writes between two flushes of both disks; `undefined`: not given, then
+   * bytes and time decide.
+   */
+  readonly maxEpochSize: number | undefined;
   /** Most buffers of 4 KiB that the receiver takes. */
   readonly maxBuffers: number;
   /** Send buffer; 0: the system decides. */

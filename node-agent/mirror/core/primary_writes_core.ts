@@ -27,7 +27,7 @@ import { type LoggedWrite, TransferLog } from "./transfer_log_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 
 /** Epochs are closed after so many bytes even without a flush. */
-const EPOCH_BYTES_MAX = 64 * 1024 * 1024;
+const EPOCH_BYTES_MAX = 32 * 1024 * 1024;
 
 /** Bytes of held writes after which no more requests are welcome. */
 const HELD_BYTES_MAX = 8 * 1024 * 1024;
@@ -371,7 +371,11 @@ export class PrimaryWrites {
     );
     this.#flush = flush;
     if (replicate) {
-      volume.effects.send({ kind: "flush", sequence: flush.sequence });
+      const { sequence } = flush;
+      // With C a flush is answered when it is stable there: until then no write
+      // can depend on it. One that nobody waits for orders nothing at all.
+      const barrier = waiters.length > 0 && volume.config.protocol !== "C";
+      volume.effects.send({ kind: "flush", sequence, barrier });
     }
     if (volume.hasLocalDisk) {
       volume.flusher.request((stable) => this.#flushedHere(flush, stable));

@@ -1,10 +1,11 @@
 /**
  * The Primary's writes, applied on the other node in the order of the stream.
  *
- * A flush frame ends an epoch: nothing behind it is written before everything
- * in front of it is stable, so that the disk is a write-order prefix whatever
- * happens (promises.md B4). What arrives meanwhile waits in memory; it counts
- * as received (protocol B) and is applied even when the link has gone (R9).
+ * A flush that is a barrier ends an epoch: nothing behind it is written before
+ * everything in front of it is stable, so that the disk is a write-order prefix
+ * whatever happens (promises.md B4). What arrives meanwhile waits in memory; it
+ * counts as received (protocol B) and is applied even when the link has gone
+ * (R9). Any other flush runs beside the writes that follow it.
  *
  * Source: DRBD 8.4, reference §4.5.
  *
@@ -140,11 +141,13 @@ export class ReplicaWrites {
 
   #flush(arrival: Arrival): void {
     const { frame, session } = arrival;
-    this.#isFlushing = true;
+    const isBarrier = frame.kind === "flush" && frame.barrier;
+    if (isBarrier) this.#isFlushing = true;
     this.#isWritten(arrival);
     this.volume.flusher.request((stable) => {
       if (!stable) return; // the disk is gone, and everybody knows
       if (session === this.#session) this.#stable = frame.sequence;
+      if (!isBarrier) return this.settle();
       this.#isFlushing = false;
       this.#applyWaiting();
       this.settle();

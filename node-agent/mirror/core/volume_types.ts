@@ -37,7 +37,7 @@ export interface VolumeConfig {
   readonly onCongestion: "block" | "pull-ahead" | "disconnect";
   /** Bytes queued to the peer that count as congestion; 0: never. */
   readonly congestionFillBytes: number;
-  /** After so many writes an epoch is closed (`max-epoch-size`). */
+  /** After so many writes an epoch is closed (`max-epoch-size`); may be Infinity. */
   readonly maxEpochWrites: number;
   /** `timeout` × `ko-count`, in ms; 0: for ever. */
   readonly peerTimeoutMs: number;

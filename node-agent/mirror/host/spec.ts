@@ -90,7 +90,7 @@ function volumeSpec(
       checksumAfterCrashOnly: net.csumsAfterCrashOnly,
       onCongestion: net.onCongestion,
       congestionFillBytes: net.congestionFillBytes,
-      maxEpochWrites: net.maxEpochSize,
+      maxEpochWrites: net.maxEpochSize ?? Infinity,
       peerTimeoutMs: net.timeoutMs * net.koCount,
       fencedByRegister,
       handlers: new Set(Object.keys(config.handlers)),

@@ -123,6 +123,7 @@ export function mirrorFrameOf(
         mayPunch: flags === 1,
       };
     case "flush":
+      return { kind, sequence: number(0), barrier: flags === 1 };
     case "failed":
       return { kind, sequence: number(0) };
     case "ack":
@@ -233,6 +234,7 @@ function partsOf(frame: MirrorFrame): Parts {
         flags: frame.mayPunch ? 1 : 0,
       };
     case "flush":
+      return { numbers: [frame.sequence], flags: frame.barrier ? 1 : 0 };
     case "failed":
       return { numbers: [frame.sequence] };
     case "ack":

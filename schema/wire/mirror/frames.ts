@@ -38,12 +38,17 @@ export interface ZeroFrame {
 }
 
 /**
- * The end of an epoch: everything before it becomes stable on the peer's disk
- * before anything behind it is written there.
+ * Everything before it becomes stable on the peer's disk; that is acknowledged
+ * with `stable`.
  */
 export interface FlushFrame {
   readonly kind: "flush";
   readonly sequence: number;
+  /**
+   * Nothing behind it is written before that: the application may have been
+   * told that the flush is done (protocols A and B).
+   */
+  readonly barrier: boolean;
 }
 
 /** How far the peer is: cumulative sequence numbers. */
