@@ -7,11 +7,8 @@
 
 import type { Log } from "./ports.ts";
 import { serveControl } from "./mirror/host/control_server.ts";
-import {
-  type DeviceNodes,
-  MirrorHost,
-  type VolumeRegisters,
-} from "./mirror/host/mirror_host.ts";
+import { HostDeviceNodes } from "./mirror/host/device_node.ts";
+import { MirrorHost, type VolumeRegisters } from "./mirror/host/mirror_host.ts";
 import { VERSION } from "./version.ts";
 
 /** What a daemon is given. */
@@ -23,7 +20,6 @@ export interface MirrorDaemonOptions {
   readonly signal: AbortSignal;
   /** Called when commands are taken. */
   readonly onReady: (ready: { readonly socket: string }) => void;
-  readonly deviceNodes?: DeviceNodes;
   readonly registers?: VolumeRegisters;
 }
 
@@ -40,15 +36,18 @@ export async function runMirrorDaemon(
 ): Promise<void> {
   const { runDir, log, signal } = options;
   await Deno.mkdir(runDir, { recursive: true, mode: 0o700 });
+  const deviceNodes = new HostDeviceNodes({ runDir, log });
   const host = new MirrorHost({
     runDir,
     version: VERSION,
     workerEntry: new URL("./volume_worker.ts", import.meta.url),
     log,
-    deviceNodes: options.deviceNodes,
+    deviceNodes,
     registers: options.registers,
   });
   const control = await serveControl(host, `${runDir}/${CONTROL_SOCKET}`);
+  // Only now is it certain that no other daemon has this folder.
+  await deviceNodes.cleanUp();
   options.onReady({ socket: control.path });
   const aborted = new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
@@ -56,5 +55,6 @@ export async function runMirrorDaemon(
   });
   await Promise.race([aborted, control.stopAsked]);
   await host.close();
+  await deviceNodes.close();
   await control.close();
 }

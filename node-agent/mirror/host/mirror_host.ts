@@ -15,38 +15,11 @@ import type {
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
 import type { Log } from "../../ports.ts";
 import type { RegisterAnswer, RegisterWish } from "../core/volume_types.ts";
-import type { FromWorker, VolumeSpec } from "../worker_messages.ts";
+import type { FromWorker } from "../worker_messages.ts";
+import { type DeviceNodes, NodeKeeper } from "./device_node_keeper.ts";
 import { isHeldBack, runHandler } from "./helpers.ts";
 import { ResourceProcess } from "./resource_process.ts";
 import { type ExportPlace, specOf } from "./spec.ts";
-
-/** Makes and removes the device nodes that people open. */
-export interface DeviceNodes {
-  /**
-   * Make the node of a volume that became Primary.
-   *
-   * @returns Its path.
-   */
-  appear(volume: DeviceNodeOf): Promise<string>;
-  /** Why the node cannot go: somebody has it open. Undefined: it can. */
-  heldBy(volume: DeviceNodeOf): Promise<string | undefined>;
-  /** Remove the node, if there is one. */
-  vanish(volume: DeviceNodeOf): Promise<void>;
-  /** Path of the node now. */
-  pathOf(volume: DeviceNodeOf): string | undefined;
-}
-
-/** Which node. */
-export interface DeviceNodeOf {
-  readonly resource: string;
-  readonly volume: number;
-  /** The name that people use, such as `/dev/drbd1`. */
-  readonly device: string;
-  readonly minor: number;
-  /** Unix socket of the export. */
-  readonly socket: string;
-  readonly exportName: string;
-}
 
 /** The volume register in the KV, when there is one. */
 export interface VolumeRegisters {
@@ -81,8 +54,11 @@ interface Running {
 export class MirrorHost {
   readonly #running = new Map<string, Running>();
   readonly #listeners = new Set<(event: MirrorEvent) => void>();
+  readonly #nodes: NodeKeeper;
 
-  constructor(readonly options: MirrorHostOptions) {}
+  constructor(readonly options: MirrorHostOptions) {
+    this.#nodes = new NodeKeeper(options.deviceNodes);
+  }
 
   /** Start a resource's Worker: `new-resource` and `new-minor`. */
   async create(
@@ -143,13 +119,13 @@ export class MirrorHost {
     if (running === undefined) return { code: 158 };
     const { command, volume } = request;
     if (command.kind === "secondary") {
-      const held = await this.#releaseNodes(running);
+      const held = await this.#nodes.release(running);
       if (held !== undefined) return { code: -12, why: held };
     }
     const reply = await running.process.command(command, volume);
     const isPrimary = command.kind === "primary" && reply.code === 1;
     if (isPrimary || command.kind === "secondary" && reply.code !== 1) {
-      const problem = await this.#makeNodes(running);
+      const problem = await this.#nodes.make(running);
       if (problem !== undefined) return { ...reply, why: problem };
     }
     return reply;
@@ -159,7 +135,7 @@ export class MirrorHost {
   async remove(name: string): Promise<CommandReply> {
     const running = this.#running.get(name);
     if (running === undefined) return { code: 1 };
-    const held = await this.#releaseNodes(running);
+    const held = await this.#nodes.release(running);
     if (held !== undefined) return { code: -12, why: held };
     this.#running.delete(name);
     await running.process.stop();
@@ -210,16 +186,13 @@ export class MirrorHost {
       remote: `${spec.remote.hostname}:${spec.remote.port}`,
       exports: [...exports],
       volumes: volumes.map((volume) => {
-        const node = this.options.deviceNodes?.pathOf(
-          nodeOf(running, volume.volume),
-        );
         return {
           ...volume,
           generations: volume.generations === undefined
             ? undefined
             : [...volume.generations],
           progress: volume.progress,
-          deviceNode: node,
+          deviceNode: this.#nodes.pathOf(running, volume.volume),
         };
       }),
     };
@@ -240,6 +213,10 @@ export class MirrorHost {
         return;
       case "changed": {
         const { volume, before, after } = message;
+        const running = this.#running.get(name);
+        const isDemoted = before.role === "Primary" &&
+          after.role === "Secondary";
+        if (isDemoted && running) this.#nodes.abandon(running, volume);
         return this.#tell({
           resource: name,
           volume,
@@ -314,58 +291,9 @@ export class MirrorHost {
         `${name}: its Worker died (${why}). Run "drbdadm up ${name}"`,
       );
       this.#running.delete(name);
+      return this.#nodes.abandon(running);
     });
   }
-
-  /** Nodes go before the role does. Returns why one cannot go. */
-  async #releaseNodes(running: Running): Promise<string | undefined> {
-    const nodes = this.options.deviceNodes;
-    if (nodes === undefined) return undefined;
-    const all = volumesOf(running).map((volume) => nodeOf(running, volume));
-    for (const node of all) {
-      const held = await nodes.heldBy(node);
-      if (held !== undefined) return held;
-    }
-    for (const node of all) await nodes.vanish(node);
-    return undefined;
-  }
-
-  async #makeNodes(running: Running): Promise<string | undefined> {
-    const nodes = this.options.deviceNodes;
-    if (nodes === undefined || !running.usesNodes) return undefined;
-    for (const status of await running.process.status()) {
-      if (status.state.role !== "Primary") continue;
-      const node = nodeOf(running, status.volume);
-      try {
-        await nodes.appear(node);
-      } catch (error) {
-        return `Primary, but ${node.device} could not be made: ${
-          messageOf(error)
-        }. The export is at ${running.exports[0] ?? ""}`;
-      }
-    }
-    return undefined;
-  }
-}
-
-function volumesOf({ process }: Running): number[] {
-  return process.spec.volumes.map(({ volume }) => volume);
-}
-
-function nodeOf(running: Running, volume: number): DeviceNodeOf {
-  const { spec } = running.process;
-  const found: VolumeSpec | undefined = spec.volumes.find((each) =>
-    each.volume === volume
-  );
-  const isOnly = spec.volumes.length === 1;
-  return {
-    resource: spec.resource,
-    volume,
-    device: found?.device ?? `/dev/drbd${volume}`,
-    minor: found?.minor ?? volume,
-    socket: running.socket,
-    exportName: isOnly ? spec.resource : `${spec.resource}/${volume}`,
-  };
 }
 
 /** A resource's name as a file name: other characters than these are coded. */

@@ -1,0 +1,102 @@
+/**
+ * Who holds a block device: mounts, devices built on it, swap, open files.
+ *
+ * The kernel's exclusive open would tell in one step, but no call of ours can
+ * ask for it; `/proc` and `/sys` tell the same, and who it is.
+ *
+ * @module
+ */
+
+import { linkTarget, namesIn, textAt } from "./device_node_tools.ts";
+
+/** A block device and the names that it goes by. */
+export interface Held {
+  /** Its own node, such as `/dev/loop3`. */
+  readonly block: string;
+  /** The name that people use, a link to it, such as `/dev/drbd1`. */
+  readonly device: string;
+}
+
+/**
+ * Who holds a device.
+ *
+ * @returns A phrase for a message that says what to do; `undefined` when free.
+ */
+export function holderOf(held: Held): string | undefined {
+  return mountOf(held) ?? builtOn(held) ?? swapOn(held) ?? openFileOf(held);
+}
+
+/** In any mount namespace: a container's mount counts, too. */
+function mountOf({ block, device }: Held): string | undefined {
+  const number = textAt(`${sysOf(block)}/dev`).trim();
+  const seen = new Set<string>();
+  for (const pid of ["self", ...processes()]) {
+    const space = linkTarget(`/proc/${pid}/ns/mnt`) ?? pid;
+    if (seen.has(space)) continue;
+    seen.add(space);
+    const place = mountIn(textAt(`/proc/${pid}/mountinfo`), [
+      number,
+      block,
+      device,
+    ]);
+    if (place === undefined) continue;
+    const where = pid === "self" ? "" : ` in the namespace of process ${pid}`;
+    return `${device} is mounted on ${place}${where}: umount it first`;
+  }
+  return undefined;
+}
+
+/**
+ * Where one of `names` is mounted, by the kernel's list.
+ *
+ * @param mountInfo Text of `/proc/PID/mountinfo`.
+ * @param names The number `MAJOR:MINOR`, and paths.
+ */
+export function mountIn(
+  mountInfo: string,
+  names: readonly string[],
+): string | undefined {
+  for (const line of mountInfo.split("\n")) {
+    const fields = line.split(" ");
+    // Any number of optional fields, then "-", the type and the source.
+    const source = fields[fields.indexOf("-", 6) + 2];
+    const isIt = [fields[2], source].some((name) =>
+      name !== undefined && name !== "" && names.includes(name)
+    );
+    if (isIt) return fields[4]?.replaceAll("\\040", " ");
+  }
+  return undefined;
+}
+
+function builtOn({ block, device }: Held): string | undefined {
+  const [holder] = namesIn(`${sysOf(block)}/holders`);
+  if (holder === undefined) return undefined;
+  return `${holder} is built on ${device}: take it down first`;
+}
+
+function swapOn({ block, device }: Held): string | undefined {
+  const isSwap = textAt("/proc/swaps").split("\n")
+    .some((line) => [block, device].includes(line.split(/\s/)[0] ?? ""));
+  return isSwap ? `${device} is swap space: swapoff first` : undefined;
+}
+
+function openFileOf({ block, device }: Held): string | undefined {
+  for (const pid of processes()) {
+    const folder = `/proc/${pid}/fd`;
+    const isOpen = namesIn(folder)
+      .some((name) => linkTarget(`${folder}/${name}`) === block);
+    if (!isOpen) continue;
+    const name = textAt(`/proc/${pid}/comm`).trim();
+    return `${device} is open in process ${pid} (${name})`;
+  }
+  return undefined;
+}
+
+/** What the kernel tells of a block device. */
+export function sysOf(block: string): string {
+  return `/sys/block/${block.slice(block.lastIndexOf("/") + 1)}`;
+}
+
+function processes(): string[] {
+  return namesIn("/proc").filter((name) => /^\d+$/.test(name));
+}

@@ -1,0 +1,146 @@
+/**
+ * Lets device nodes follow the roles of a resource's volumes.
+ *
+ * @module
+ */
+
+import type { ResourceProcess } from "./resource_process.ts";
+import { becomesSo } from "./device_node_tools.ts";
+
+/** Makes and removes the device nodes that people open. */
+export interface DeviceNodes {
+  /**
+   * Make the node of a volume that became Primary; mend it when it is there.
+   *
+   * @returns Its path.
+   * @throws {Error} Naming what is missing.
+   */
+  appear(volume: DeviceNodeOf): Promise<string>;
+  /** Why the node cannot go: somebody has it open. Undefined: it can. */
+  heldBy(volume: DeviceNodeOf): Promise<string | undefined>;
+  /**
+   * Remove the node, if there is one.
+   *
+   * @throws {Error} When somebody opened it meanwhile: it stays.
+   */
+  vanish(volume: DeviceNodeOf): Promise<void>;
+  /** Remove the node although it is held: its holders get errors. */
+  abandon(volume: DeviceNodeOf): Promise<void>;
+  /** Path of the node now. */
+  pathOf(volume: DeviceNodeOf): string | undefined;
+}
+
+/** Which node. */
+export interface DeviceNodeOf {
+  readonly resource: string;
+  readonly volume: number;
+  /** The name that people use, such as `/dev/drbd1`. */
+  readonly device: string;
+  readonly minor: number;
+  /** Unix socket of the export. */
+  readonly socket: string;
+  readonly exportName: string;
+}
+
+/** A resource that runs, as far as nodes need it. */
+export interface WithNodes {
+  readonly process: Pick<ResourceProcess, "spec" | "status">;
+  /** Unix socket of its exports. */
+  readonly socket: string;
+  readonly exports: readonly string[];
+  /** Whether it wants nodes. */
+  readonly usesNodes: boolean;
+}
+
+/** How long a Worker may take to see that our own client has left, in ms. */
+const CLOSE_MS = 2_000;
+
+/** The nodes of all resources of a host. */
+export class NodeKeeper {
+  constructor(readonly nodes: DeviceNodes | undefined) {}
+
+  /** Path of a volume's node, if there is one. */
+  pathOf(running: WithNodes, volume: number): string | undefined {
+    return this.nodes?.pathOf(nodeOf(running, volume));
+  }
+
+  /**
+   * Remove all nodes before a demotion: what makes them holds the export open.
+   *
+   * @returns Why one cannot go; then all are there.
+   */
+  async release(running: WithNodes): Promise<string | undefined> {
+    const { nodes } = this;
+    const all = nodesOf(running)
+      .filter((node) => nodes?.pathOf(node) !== undefined);
+    if (nodes === undefined || all.length === 0) return undefined;
+    for (const node of all) {
+      const held = await nodes.heldBy(node);
+      if (held !== undefined) return held;
+    }
+    try {
+      for (const node of all) await nodes.vanish(node);
+    } catch (error) {
+      await this.make(running);
+      return messageOf(error);
+    }
+    // Anybody else who has it open is the command's business.
+    await becomesSo(async () => {
+      const volumes = await running.process.status();
+      return volumes.every(({ openCount }) => openCount === 0);
+    }, CLOSE_MS);
+    return undefined;
+  }
+
+  /**
+   * Make the node of every Primary volume.
+   *
+   * @returns What to tell when one could not be made.
+   */
+  async make(running: WithNodes): Promise<string | undefined> {
+    if (this.nodes === undefined || !running.usesNodes) return undefined;
+    for (const status of await running.process.status()) {
+      if (status.state.role !== "Primary") continue;
+      const node = nodeOf(running, status.volume);
+      try {
+        await this.nodes.appear(node);
+      } catch (error) {
+        return `Primary, but ${node.device} could not be made: ${
+          messageOf(error)
+        }. The export is at ${running.exports[0] ?? ""}`;
+      }
+    }
+    return undefined;
+  }
+
+  /** The export is gone, or no longer ours to write: so are its nodes. */
+  async abandon(running: WithNodes, volume?: number): Promise<void> {
+    for (const node of nodesOf(running)) {
+      if (volume !== undefined && node.volume !== volume) continue;
+      await this.nodes?.abandon(node);
+    }
+  }
+}
+
+function nodesOf(running: WithNodes): DeviceNodeOf[] {
+  return running.process.spec.volumes
+    .map(({ volume }) => nodeOf(running, volume));
+}
+
+function nodeOf({ process, socket }: WithNodes, volume: number): DeviceNodeOf {
+  const { spec } = process;
+  const found = spec.volumes.find((each) => each.volume === volume);
+  const isOnly = spec.volumes.length === 1;
+  return {
+    resource: spec.resource,
+    volume,
+    device: found?.device ?? `/dev/drbd${volume}`,
+    minor: found?.minor ?? volume,
+    socket,
+    exportName: isOnly ? spec.resource : `${spec.resource}/${volume}`,
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
