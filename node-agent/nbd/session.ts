@@ -110,19 +110,25 @@ export class Session {
     this.#end = early.length;
   }
 
-  /** Serve until the client leaves, is cut, or the export has closed. */
+  /**
+   * Serve until the client leaves, is cut, or the export has closed.
+   *
+   * @throws What the device threw: a fault of the program.
+   */
   async run(): Promise<void> {
     try {
       await this.#receive();
-    } finally {
       this.#isReceiving = false;
-      this.#isInTurn = false;
       this.#releaseWhenIdle();
       while (this.#calls.count > 0 || !this.#output.isIdle) {
         await this.#changed.wait();
       }
+    } finally {
+      // Also when the device threw: then nobody can say what is under way.
+      this.#output.fail();
       this.#cut();
       clearTimeout(this.#graceTimer);
+      this.#releaseNow();
     }
   }
 
@@ -300,6 +306,10 @@ export class Session {
   #releaseWhenIdle(): void {
     if (this.#calls.count > 0) return;
     if (this.#isReceiving && !this.#isClosing) return;
+    this.#releaseNow();
+  }
+
+  #releaseNow(): void {
     const release = this.#release;
     this.#release = undefined;
     release?.();

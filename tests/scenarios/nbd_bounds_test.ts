@@ -219,6 +219,26 @@ Deno.test("close: the rest of a WRITE on its way is dropped and told", async () 
   assert.equal(rig.device.calls.length, length);
 });
 
+Deno.test("a device that throws costs the connection, not the server", async () => {
+  await using rig = startRig();
+  rig.device.rule = ({ offset }) => {
+    if (offset === 4096) throw new Error("a fault of the program");
+    return offset === 8192 ? "later" : 0;
+  };
+  for (const type of [READ, WRITE, TRIM]) {
+    using client = await enter(rig);
+    const data = type === WRITE ? { data: new Uint8Array(512) } : {};
+    await client.request({ type: READ, offset: 8192, length: 512 });
+    await client.request({ type, offset: 4096, length: 512, ...data });
+    assert.equal(await client.isClosedByServer(), true);
+  }
+  assert.equal(rig.exports.openCount, 0);
+  assert.match(rig.lines.join("\n"), /session broke.*a fault of the program/);
+  rig.device.answerAll(); // comes back to nobody
+  using next = await enter(rig);
+  assert.equal((await next.read(0, 4)).length, 4);
+});
+
 Deno.test("server: close() ends everything, also half handshakes", async () => {
   const rig = startRig();
   using idle = await enter(rig);
