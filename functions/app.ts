@@ -17,16 +17,19 @@ import { groupRoutes } from "./routes/groups.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import { uploadRoutes } from "./routes/uploads.ts";
+import { volumeRoutes } from "./routes/volumes.ts";
 import type { Services } from "./services.ts";
 import { ApiKeys } from "./store/api_keys.ts";
 import { openCluster } from "./store/cluster.ts";
 import { ClusterCache } from "./store/cluster_cache.ts";
 import type { KvStore } from "./store/kv.ts";
+import { MirrorNodes } from "./store/mirror_nodes.ts";
 import { Nodes } from "./store/nodes.ts";
 import { Registers } from "./store/registers.ts";
 import { hashOf, isSameHash } from "./store/secrets.ts";
 import { rotateSigningKeys } from "./store/signing_keys.ts";
 import { Tokens } from "./store/tokens.ts";
+import { Volumes } from "./store/volumes.ts";
 
 /** Everything that the tracker needs from outside. */
 export interface TrackerDeps {
@@ -67,6 +70,7 @@ export async function createTracker(deps: TrackerDeps): Promise<Tracker> {
     ...groupRoutes(services),
     ...nodeRoutes(services),
     ...tokenRoutes(services),
+    ...volumeRoutes(services),
   ];
   routes.push(...aboutRoutes(routes));
   const { onRefusal, logged } = requestLog(services);
@@ -93,6 +97,8 @@ async function servicesOf(deps: TrackerDeps): Promise<Services> {
     cache,
     registers: new Registers(kv),
     nodes: new Nodes(kv, cache, clock),
+    volumes: new Volumes(kv, cluster.gen),
+    mirrorNodes: new MirrorNodes(kv, clock),
     apiKeys,
     tokens: new Tokens(kv, apiKeys, clock),
   };
@@ -104,6 +110,8 @@ function identitiesOf(services: Services, deps: TrackerDeps): Identities {
   return {
     isOpen: deps.config.access === "open",
     isNode: (node, credential) => services.nodes.isNode(node, credential),
+    isMirrorNode: (node, credential) =>
+      services.mirrorNodes.isNode(node, credential),
     roleOf: async (secret) => {
       const hash = hashOf(secret);
       return adminHash !== undefined && isSameHash(hash, adminHash)

@@ -16,10 +16,12 @@ import type { Clock, LogLine } from "./ports.ts";
 import type { ApiKeys } from "./store/api_keys.ts";
 import type { ClusterCache, ClusterView } from "./store/cluster_cache.ts";
 import type { KvStore } from "./store/kv.ts";
+import type { MirrorNodes } from "./store/mirror_nodes.ts";
 import type { Nodes } from "./store/nodes.ts";
 import type { ClusterRecord } from "./store/records.ts";
 import type { Registers } from "./store/registers.ts";
 import type { Tokens } from "./store/tokens.ts";
+import type { Volumes } from "./store/volumes.ts";
 
 /** Everything that a route may use. */
 export interface Services {
@@ -41,6 +43,10 @@ export interface Services {
   readonly registers: Registers;
   /** Nodes and their reports. */
   readonly nodes: Nodes;
+  /** Registers of mirrored volumes. */
+  readonly volumes: Volumes;
+  /** Hosts that mirror volumes. */
+  readonly mirrorNodes: MirrorNodes;
   /** API keys as callers use them. */
   readonly apiKeys: ApiKeys;
   /** Join tokens and API keys as operators manage them. */

@@ -12,6 +12,7 @@ import {
   JoinReply,
 } from "@kedge/schema";
 import { parseTrackerConfig } from "@kedge/schema/config/tracker";
+import { JoinMirrorReply } from "@kedge/schema/volume";
 import type { z } from "zod";
 import { createTracker } from "./app.ts";
 import { openDenoKv } from "./store/deno_kv.ts";
@@ -104,6 +105,23 @@ export async function testTracker(options: TestTrackerOptions = {}) {
       );
       const auth = `Kedge-Node ${reply.node}:${reply.credential}`;
       return { ...reply, store: heartbeat.store, auth } satisfies TestNode;
+    },
+    /** Make a token and join with it as a host that mirrors volumes. */
+    joinMirror: async (name = "alfa") => {
+      const { token } = await answerOf(
+        ask("POST /v1/tokens", { body: { kind: "join" } }),
+        CreatedToken,
+      );
+      const host = crypto.randomUUID();
+      const reply = await answerOf(
+        ask("POST /v1/mirrors/join", {
+          body: { token, host, name },
+          auth: null,
+        }),
+        JoinMirrorReply,
+      );
+      const auth = `Kedge-Node ${reply.node}:${reply.credential}`;
+      return { ...reply, token, host, auth };
     },
     /** Report for a node. */
     report: (node: TestNode, given: Partial<Heartbeat> = {}) =>

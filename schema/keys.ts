@@ -11,6 +11,8 @@
  * | `["node", number]`          | `NodeRecord`    | join, operators       | versionstamp    |
  * | `["report", number]`        | `NodeReport`    | heartbeat             | last write wins |
  * | `["removed", number]`       | its group       | operators             | create once     |
+ * | `["volume", resource, n]`   | `VolumeRegister` | trackers, for nodes  | versionstamp    |
+ * | `["mirror-node", number]`   | mirror node     | join of a mirror host | versionstamp    |
  * | `["token", hash]`           | join token      | operators, join       | versionstamp    |
  * | `["api-key", hash]`         | API key         | operators             | last write wins |
  *
@@ -50,6 +52,16 @@ export const keys = {
   reports: (): KvKey => ["report"],
   /** Group of a node that an operator removed: it may not come back. */
   removed: (id: NodeId): KvKey => ["removed", id],
+  /** The register of one mirrored volume. */
+  volume: (resource: string, volume: number): KvKey => [
+    "volume",
+    resource,
+    volume,
+  ],
+  /** The register of every mirrored volume. */
+  volumes: (): KvKey => ["volume"],
+  /** A host that mirrors volumes and stores no files. */
+  mirrorNode: (id: NodeId): KvKey => ["mirror-node", id],
   /** A join token, by the SHA-256 of its text in hex. */
   token: (hash: string): KvKey => ["token", hash],
   /** Every join token. */

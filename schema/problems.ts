@@ -75,6 +75,12 @@ export const PROBLEMS = {
     title: "No such node",
     next: "See `kedge nodes`",
   },
+  "volume-not-found": {
+    status: 404,
+    title: "No such volume",
+    next:
+      "Its first Primary makes the register: `drbdadm primary --force NAME`",
+  },
   "method-not-allowed": {
     status: 405,
     title: "This cannot be done to that",
@@ -94,6 +100,11 @@ export const PROBLEMS = {
     status: 409,
     title: "The group register does not allow this change",
     next: "Read the register: GET /v1/groups/NAME",
+  },
+  "volume-refused": {
+    status: 409,
+    title: "The volume register does not allow this change",
+    next: "Read the register: GET /v1/volumes",
   },
   "still-needed": {
     status: 409,

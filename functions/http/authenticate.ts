@@ -14,6 +14,8 @@ export interface Identities {
   roleOf(secret: string): Promise<"client" | "operator" | undefined>;
   /** Whether this is the credential of this node. */
   isNode(node: number, credential: string): Promise<boolean>;
+  /** Whether this is the credential of this host that mirrors volumes. */
+  isMirrorNode(node: number, credential: string): Promise<boolean>;
   /** Whether callers on this machine need no key. */
   readonly isOpen: boolean;
 }
@@ -41,7 +43,9 @@ export async function authenticate(
   if (text !== null && text.length > AUTHORIZATION_LENGTH_MAX) {
     throw unauthorized("The Authorization header is too long");
   }
-  if (policy === "node") return await nodeOf(text, identities);
+  if (policy === "node" || policy === "mirror") {
+    return await nodeOf(text, policy, identities);
+  }
   const role = text === null
     ? localRole(call, identities)
     : await bearerRole(text, identities);
@@ -53,15 +57,17 @@ export async function authenticate(
 
 async function nodeOf(
   text: string | null,
+  policy: "node" | "mirror",
   identities: Identities,
 ): Promise<Caller> {
   const match = /^Kedge-Node ([1-9]\d{0,7}):([\w.~+/-]{16,256})$/i
     .exec(text ?? "");
   const node = Number(match?.[1]);
   const credential = match?.[2];
-  if (
-    credential !== undefined && await identities.isNode(node, credential)
-  ) return { kind: "node", node };
+  const isKnown = credential !== undefined &&
+    (await identities.isNode(node, credential) ||
+      policy === "mirror" && await identities.isMirrorNode(node, credential));
+  if (isKnown) return { kind: "node", node };
   throw unauthorized(
     "This is for nodes: send `Authorization: Kedge-Node N:CREDENTIAL`",
   );

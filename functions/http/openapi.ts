@@ -15,6 +15,7 @@ const SECURITY: Record<Policy, Json[]> = {
   client: [{ apiKey: [] }],
   operator: [{ operatorKey: [] }],
   node: [{ node: [] }],
+  mirror: [{ node: [] }],
 };
 
 const SECURITY_SCHEMES = {

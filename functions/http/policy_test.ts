@@ -6,7 +6,14 @@ import { createRouter } from "./router.ts";
 import { type Policy, type Route, route } from "./route.ts";
 
 /** Who calls, in the order of the columns below. */
-const CALLERS = ["nobody", "client", "operator", "admin", "node"] as const;
+const CALLERS = [
+  "nobody",
+  "client",
+  "operator",
+  "admin",
+  "node",
+  "mirror",
+] as const;
 
 /** Which callers a policy lets in. */
 const LETS_IN: Record<Policy, readonly (typeof CALLERS[number])[]> = {
@@ -14,6 +21,7 @@ const LETS_IN: Record<Policy, readonly (typeof CALLERS[number])[]> = {
   client: ["client", "operator", "admin"],
   operator: ["operator", "admin"],
   node: ["node"],
+  mirror: ["node", "mirror"],
 };
 
 Deno.test("every route lets in exactly the callers of its policy", async (t) => {
@@ -25,6 +33,7 @@ Deno.test("every route lets in exactly the callers of its policy", async (t) => 
     operator: await keyOf(tracker, "operator"),
     admin: `Bearer ${ADMIN_KEY}`,
     node: node.auth,
+    mirror: (await tracker.joinMirror()).auth,
   };
   for (const row of tracker.tracker.routes) {
     await t.step(`${row.method} ${row.path} (${row.policy})`, async () => {
@@ -141,6 +150,7 @@ Deno.test("a row without a policy stops the start", () => {
   const identities = {
     isOpen: false,
     isNode: () => Promise.resolve(false),
+    isMirrorNode: () => Promise.resolve(false),
     roleOf: () => Promise.resolve(undefined),
   };
   assert.throws(() => createRouter([row], { identities }), /no policy/);
@@ -167,6 +177,8 @@ function pathOf({ method, path }: Pick<Route, "method" | "path">): string {
     index: "0",
     node: method === "DELETE" ? "99" : "1", // node 1 is still needed
     hash: "0".repeat(64),
+    resource: "mysql",
+    volume: "0",
     name: path.startsWith("/v1/files/:name")
       ? "photo.jpg"
       : "fwALAmsCk_yAZCHIAAAADvqdFXc323.txt",

@@ -10,7 +10,15 @@ import { z } from "zod";
 import { readJson } from "./body.ts";
 
 /** Who may call: see `docs/protocols.md`. There is no default. */
-export const POLICIES = ["public", "client", "operator", "node"] as const;
+export const POLICIES = [
+  "public",
+  "client",
+  "operator",
+  /** A node of the file store. */
+  "node",
+  /** A node of the file store, or a host that only mirrors volumes. */
+  "mirror",
+] as const;
 /** Who may call. */
 export type Policy = typeof POLICIES[number];
 

@@ -51,3 +51,17 @@ export const ApiKey = z.object({
 });
 /** An API key. */
 export type ApiKey = z.infer<typeof ApiKey>;
+
+/** A host that mirrors volumes and stores no files. */
+export const MirrorNodeRecord = z.object({
+  /** Which node. */
+  node: NodeId,
+  /** Its host's name, for people. */
+  name: z.string().max(64),
+  /** SHA-256 of its credential, in hex: the credential itself is not kept. */
+  credentialHash: z.string().regex(/^[0-9a-f]{64}$/),
+  /** When it joined, in ms since the Unix epoch. */
+  joinedMs: z.int().min(0),
+});
+/** A host that mirrors volumes and stores no files. */
+export type MirrorNodeRecord = z.infer<typeof MirrorNodeRecord>;
