@@ -59,7 +59,8 @@ export interface BlockDevice {
   read(offset: number, into: Uint8Array, done: BlockDone): void;
   /**
    * Write `data`, at most {@link MAX_PIECE_BYTES} long. `data` is only valid
-   * during the call: a device that must wait copies it.
+   * during the call: a device that must wait copies it. Of a longer request with
+   * FUA the pieces come without it, and one `flush` follows them.
    */
   write(
     offset: number,
@@ -83,7 +84,10 @@ export interface BlockDevice {
   ): void;
   /** `done` when every write answered before this call is stable, as far as the protocol promises. */
   flush(done: BlockDone): void;
-  /** The end of a batch of requests: send and submit what was held back. */
+  /**
+   * The end of a batch of requests: send and submit what was held back. Also
+   * follows a call that the export made between two batches.
+   */
   settle(): void;
   /**
    * Undefined while more requests are welcome; otherwise a promise that
@@ -111,7 +115,10 @@ export interface BlockExport {
   /** Whether a flush on one connection covers all of them. */
   readonly multiConn: boolean;
   readonly device: BlockDevice;
-  /** The smallest request unit the client should use, a power of two. */
+  /**
+   * The unit of requests, a power of two: offsets and lengths that are no
+   * multiple of it are refused before the device sees them. 1 takes any.
+   */
   readonly minimumBlockBytes: number;
   readonly preferredBlockBytes: number;
 }
