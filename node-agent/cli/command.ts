@@ -42,7 +42,7 @@ export interface CommandEntry {
   /** As in {@linkcode Command}. */
   readonly summary: string;
   /** Section of the overview. */
-  readonly section: "run" | "files" | "cluster" | "tools";
+  readonly section: "run" | "files" | "volumes" | "cluster" | "tools";
   /** Load its module. */
   load(): Promise<Command>;
 }
@@ -208,6 +208,7 @@ function tail({ help, fallback, kind }: Option): string {
 const SECTIONS = {
   run: "Run it",
   files: "Files",
+  volumes: "Mirrored volumes",
   cluster: "Look after it",
   tools: "Tools",
 } as const;

@@ -23,6 +23,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     async () => (await import("./agent.ts")).agent,
   ),
   entry(
+    "run",
+    "mirror",
+    "run the daemon of the mirrored volumes of this host",
+    async () => (await import("./mirror.ts")).mirror,
+  ),
+  entry(
     "files",
     "upload",
     "store files and print their IDs",
@@ -63,6 +69,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     "list",
     "list files, for operators",
     async () => (await import("./list.ts")).list,
+  ),
+  entry(
+    "volumes",
+    "drbdadm",
+    "DRBD's command for mirrored volumes, as 8.4 has it",
+    async () => (await import("./drbdadm.ts")).drbdadm,
+  ),
+  entry(
+    "volumes",
+    "proc-drbd",
+    "the text of /proc/drbd",
+    async () => (await import("./proc_drbd.ts")).procDrbd,
   ),
   entry(
     "cluster",

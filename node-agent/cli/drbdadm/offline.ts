@@ -1,0 +1,43 @@
+/** What the metadata of a disk says while nobody uses it. */
+
+import type { VolumeConfig } from "@kedge/schema/drbd-conf";
+import { dataState } from "@kedge/schema/disk/metadata-text";
+import { loadMetaTools, type MetaTools } from "../mirror_module.ts";
+
+/** The paths of a volume's disk; undefined: it has none. */
+export function diskPaths(
+  { disk, metaDisk }: VolumeConfig,
+): Parameters<MetaTools["openDisk"]>[0] | undefined {
+  if (disk === undefined) return undefined;
+  switch (metaDisk.kind) {
+    case "internal":
+      return { dataPath: disk, placement: { kind: "internal" } };
+    case "flexible":
+      return {
+        dataPath: disk,
+        metaPath: metaDisk.path,
+        placement: { kind: "flexible" },
+      };
+    case "indexed":
+      return {
+        dataPath: disk,
+        metaPath: metaDisk.path,
+        placement: { kind: "indexed", index: metaDisk.index },
+      };
+  }
+}
+
+/** `drbdmeta dstate`: `Inconsistent/DUnknown`; undefined: no metadata. */
+export async function offlineDataState(
+  volume: VolumeConfig,
+): Promise<string | undefined> {
+  const paths = diskPaths(volume);
+  if (paths === undefined) return undefined;
+  const disk = (await loadMetaTools()).openDisk(paths);
+  if ("problem" in disk) return undefined;
+  try {
+    return `${dataState(disk.meta.superblock)}/DUnknown`;
+  } finally {
+    disk.close();
+  }
+}

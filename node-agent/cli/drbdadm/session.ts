@@ -1,0 +1,172 @@
+/**
+ * One run of `drbdadm`: its command line, the configuration, the daemon.
+ *
+ * @module
+ */
+
+import {
+  type DrbdConf,
+  formatFinding,
+  NotDefinedError,
+  resolveResource,
+  type ResourceConfig,
+  resourcesOn,
+} from "@kedge/schema/drbd-conf";
+import type {
+  MirrorStatus,
+  ResourceStatus,
+} from "@kedge/schema/mirror/control-api";
+import type { CommandContext } from "../context.ts";
+import { MirrorClient } from "../mirror_client.ts";
+import { DEFAULT_CONFIG, type Identity, loadConf } from "./config.ts";
+import { type Line, LineError, type OwnOption } from "./line.ts";
+import type { Targets } from "./table.ts";
+
+/** A resource, or one volume of it, that a command is for. */
+export interface Target {
+  readonly config: ResourceConfig;
+  /** Undefined: all volumes. */
+  readonly volume: number | undefined;
+}
+
+/** See the module comment. */
+export class Session implements Disposable {
+  readonly #client: MirrorClient;
+  #conf: DrbdConf | undefined;
+  #status: MirrorStatus | undefined;
+
+  constructor(
+    readonly line: Line,
+    readonly given: {
+      readonly context: CommandContext;
+      readonly identity: Identity;
+      readonly runDir: string;
+      readonly targets: Targets;
+    },
+  ) {
+    this.#client = new MirrorClient(given.runDir);
+  }
+
+  /** The daemon. */
+  get client(): MirrorClient {
+    return this.#client;
+  }
+
+  /** What the command may touch. */
+  get context(): CommandContext {
+    return this.given.context;
+  }
+
+  /** Only say what would be done. */
+  get isDry(): boolean {
+    return this.has("dry-run");
+  }
+
+  /** Whether one of drbdadm's own options was given. */
+  has(option: OwnOption): boolean {
+    return this.line.own.has(option);
+  }
+
+  /** Whether an option of the command was given. */
+  asks(...names: readonly string[]): boolean {
+    return names.some((name) => {
+      const value = this.line.setup.get(name);
+      return value !== undefined && value !== "no";
+    });
+  }
+
+  /** Print a line. */
+  say(text: string): void {
+    this.context.out.line(text);
+  }
+
+  /** Print a line on standard error. */
+  warn(text: string): void {
+    this.context.err.line(text);
+  }
+
+  /** Say which command of 8.4 this is: `-d` and `-v`. */
+  trace(line: string): void {
+    if (this.isDry || this.has("verbose")) this.say(line);
+  }
+
+  /**
+   * The configuration; warnings were printed.
+   *
+   * @throws {ParseError}
+   */
+  conf(): DrbdConf {
+    if (this.#conf !== undefined) return this.#conf;
+    const { own } = this.line;
+    const isStrict = this.has("strict");
+    const tested = own.get("config-to-test");
+    if (tested !== undefined) this.#read(tested, isStrict);
+    this.#conf = this.#read(own.get("config-file") ?? DEFAULT_CONFIG, isStrict);
+    return this.#conf;
+  }
+
+  /**
+   * What the command is for.
+   *
+   * @throws {LineError} When nothing is named but something must be.
+   * @throws {NotDefinedError} For a name that this host does not have.
+   */
+  targets(): Target[] {
+    const { words, command } = this.line;
+    if (words.length === 0 && this.given.targets === "some") {
+      throw new LineError(
+        `drbdadm ${command}: missing arguments; name a resource, or all`,
+      );
+    }
+    const isAll = words.length === 0 || words.includes("all");
+    const { identity } = this.given;
+    const named = isAll ? resourcesOn(this.conf(), identity) : words;
+    return named.map((word) => this.#target(word, isAll));
+  }
+
+  /** What the daemon runs; nothing when there is no daemon. Asked once. */
+  async status(): Promise<MirrorStatus> {
+    if (this.#status !== undefined) return this.#status;
+    const nothing = { version: "", pid: 0, resources: [] };
+    this.#status = await this.client.isRunning()
+      ? await this.client.status()
+      : nothing;
+    return this.#status;
+  }
+
+  /** What the daemon says of a resource now; undefined: it does not run. */
+  async running(name: string): Promise<ResourceStatus | undefined> {
+    this.#status = undefined;
+    const { resources } = await this.status();
+    return resources.find(({ resource }) => resource === name);
+  }
+
+  /** Give the connections back. */
+  [Symbol.dispose](): void {
+    this.#client[Symbol.dispose]();
+  }
+
+  #read(path: string, isStrict: boolean): DrbdConf {
+    const conf = loadConf(path, isStrict);
+    for (const warning of conf.warnings) {
+      this.warn(`${formatFinding(warning)} (warning)`);
+    }
+    return conf;
+  }
+
+  #target(word: string, isAll: boolean): Target {
+    const conf = this.conf();
+    const { identity } = this.given;
+    const slash = isAll || conf.resources.some(({ name }) => name === word)
+      ? -1
+      : word.lastIndexOf("/");
+    const resourceName = slash < 0 ? word : word.slice(0, slash);
+    const config = resolveResource(conf, { ...identity, resourceName });
+    if (slash < 0) return { config, volume: undefined };
+    const volume = Number(word.slice(slash + 1));
+    if (config.volumes.some((each) => each.volume === volume)) {
+      return { config, volume };
+    }
+    throw new NotDefinedError(word);
+  }
+}

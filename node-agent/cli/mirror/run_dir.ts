@@ -1,0 +1,39 @@
+/** Where the mirror daemon of this host has its sockets. */
+
+import { join } from "node:path";
+import type { OptionTable } from "../args.ts";
+
+/** The option that names the folder. */
+export const RUN_DIR = {
+  "run-dir": {
+    kind: "text",
+    value: "DIR",
+    help: "folder of the daemon's sockets (KEDGE_RUN_DIR, /run/kedge)",
+  },
+} as const satisfies OptionTable;
+
+/**
+ * The folder: the option, else KEDGE_RUN_DIR, else `/run/kedge` for root, else
+ * a folder of the user.
+ */
+export function runDirOf(
+  option: string | undefined,
+  env: Readonly<Record<string, string>>,
+): string {
+  const named = option ?? env.KEDGE_RUN_DIR;
+  if (named !== undefined && named !== "") return named;
+  if (Deno.uid() === 0) return "/run/kedge";
+  return env.XDG_RUNTIME_DIR === undefined
+    ? join(env.HOME ?? ".", ".kedge", "run")
+    : join(env.XDG_RUNTIME_DIR, "kedge");
+}
+
+/** The control socket in a run folder. */
+export function controlSocket(runDir: string): string {
+  return join(runDir, "mirror.sock");
+}
+
+/** The log of a daemon that runs in the background. */
+export function daemonLog(runDir: string): string {
+  return join(runDir, "mirror.log");
+}

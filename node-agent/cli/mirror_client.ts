@@ -1,0 +1,140 @@
+/**
+ * The commands' end of the control socket of a mirror daemon
+ * (`schema/mirror/control_api.ts`).
+ *
+ * @module
+ */
+
+import {
+  CommandReply,
+  type CommandRequest,
+  MirrorEvent,
+  MirrorStatus,
+  type ResourceRequest,
+} from "@kedge/schema/mirror/control-api";
+import { TextLineStream } from "@std/streams";
+import { z } from "zod";
+import { CliError } from "./errors.ts";
+import { EXIT } from "./exit_codes.ts";
+import { controlSocket } from "./mirror/run_dir.ts";
+
+/** No daemon listens on the socket. */
+export class NoDaemonError extends CliError {
+  /** @param socket Where it was looked for. */
+  constructor(socket: string) {
+    super(
+      `no mirror daemon answers on ${socket}`,
+      'start it with "kedge mirror start", or name its folder with --run-dir',
+      EXIT.unreachable,
+    );
+  }
+}
+
+/** The end of what exists, in a stream of events. */
+export const Ready = z.object({ kind: z.literal("ready") });
+
+/** A line of the stream of events. */
+const EventLine = z.union([Ready, MirrorEvent]);
+
+/** See the module comment. */
+export class MirrorClient implements Disposable {
+  /** Path of the socket. */
+  readonly socket: string;
+  readonly #client: Deno.HttpClient;
+
+  /** @param runDir Folder of the daemon. */
+  constructor(runDir: string) {
+    this.socket = controlSocket(runDir);
+    this.#client = Deno.createHttpClient({
+      proxy: { transport: "unix", path: this.socket },
+    });
+  }
+
+  /** Whether a daemon answers. */
+  async isRunning(): Promise<boolean> {
+    try {
+      const conn = await Deno.connect({ path: this.socket, transport: "unix" });
+      conn.close();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Where everything stands. */
+  async status(): Promise<MirrorStatus> {
+    return MirrorStatus.parse(await this.#ask("GET", "resources"));
+  }
+
+  /** `new-resource` and `new-minor`. */
+  async create(name: string, request: ResourceRequest): Promise<CommandReply> {
+    const path = `resources/${encodeURIComponent(name)}`;
+    return CommandReply.parse(await this.#ask("PUT", path, request));
+  }
+
+  /** The end of a resource. */
+  async remove(name: string): Promise<CommandReply> {
+    const path = `resources/${encodeURIComponent(name)}`;
+    return CommandReply.parse(await this.#ask("DELETE", path));
+  }
+
+  /** A command for a resource. */
+  async command(name: string, request: CommandRequest): Promise<CommandReply> {
+    const path = `resources/${encodeURIComponent(name)}/commands`;
+    return CommandReply.parse(await this.#ask("POST", path, request));
+  }
+
+  /** Ask the daemon to end. */
+  async stop(): Promise<void> {
+    await this.#ask("POST", "stop");
+  }
+
+  /** What exists, then `ready`, then every change; until `signal` aborts. */
+  async *events(
+    signal: AbortSignal,
+  ): AsyncGenerator<z.infer<typeof EventLine>> {
+    const response = await this.#send("GET", "events", { signal });
+    const lines = (response.body ?? new Blob([]).stream())
+      .pipeThrough(new TextDecoderStream())
+      .pipeThrough(new TextLineStream());
+    try {
+      for await (const line of lines) yield EventLine.parse(JSON.parse(line));
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** Give the connections back. */
+  [Symbol.dispose](): void {
+    this.#client.close();
+  }
+
+  async #ask(method: string, path: string, body?: unknown): Promise<unknown> {
+    const response = await this.#send(
+      method,
+      path,
+      body === undefined ? {} : { body: JSON.stringify(body) },
+    );
+    const answer: unknown = await response.json();
+    if (response.ok) return answer;
+    const { detail } = z.object({ detail: z.string() }).catch({
+      detail: `HTTP status ${response.status}`,
+    }).parse(answer);
+    throw new CliError(`the mirror daemon refused: ${detail}`);
+  }
+
+  async #send(
+    method: string,
+    path: string,
+    init: RequestInit,
+  ): Promise<Response> {
+    const client = this.#client;
+    const url = `http://localhost/v1/${path}`;
+    try {
+      return await fetch(url, { ...init, method, client });
+    } catch (error) {
+      if (init.signal?.aborted || await this.isRunning()) throw error;
+      throw new NoDaemonError(this.socket);
+    }
+  }
+}
