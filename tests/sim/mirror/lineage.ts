@@ -1,0 +1,143 @@
+/**
+ * Which value of a piece came from which: whoever overwrites an answered write
+ * with something that does not descend from it has lost it.
+ *
+ * @module
+ */
+
+interface Piece {
+  readonly parents: Map<number, number>;
+  readonly answered: Set<number>;
+  /** Answered values that no other answered value descends from. */
+  tips: number[];
+  /** The same, of all that were answered, excused or not. */
+  heads: number[];
+}
+
+/** See the module comment. */
+export class Lineage {
+  readonly #pieces: Piece[];
+  readonly #excused = new Set<number>();
+  readonly #zeroes = new Map<number, number>();
+
+  /** @param roots Values that were there before. */
+  constructor(pieces: number, readonly roots: readonly number[]) {
+    this.#pieces = Array.from({ length: pieces }, () => ({
+      parents: new Map<number, number>(),
+      answered: new Set<number>(),
+      tips: [],
+      heads: [],
+    }));
+  }
+
+  /** A write of zeroes has a number, its content has none. */
+  noteZero(piece: number, value: number): void {
+    this.#zeroes.set(piece, value);
+  }
+
+  /** Whether zeroes were written here before. */
+  isZeroed(piece: number): boolean {
+    return this.#zeroes.has(piece);
+  }
+
+  /** The value of what is on a disk. Undefined: nobody wrote that. */
+  valueOf(piece: number, content: number): number | undefined {
+    if (content === 0) return this.#zeroes.get(piece);
+    return content;
+  }
+
+  /** Whether a value is known here. */
+  isKnown(piece: number, value: number): boolean {
+    return this.roots.includes(value) ||
+      (this.#pieces[piece]?.parents.has(value) ?? false);
+  }
+
+  /** A value is written over another one for the first time, or again. */
+  born(piece: number, value: number, over: number): void {
+    const { parents } = this.#at(piece);
+    if (!parents.has(value) && !this.roots.includes(value)) {
+      parents.set(value, over);
+    }
+  }
+
+  /** Whether `value` is `old` or came from it. */
+  descends(piece: number, value: number, old: number): boolean {
+    const { parents } = this.#at(piece);
+    for (let at: number | undefined = value; at !== undefined;) {
+      if (at === old) return true;
+      at = parents.get(at);
+    }
+    return false;
+  }
+
+  /** A write was answered. */
+  answered(piece: number, value: number): void {
+    const place = this.#at(piece);
+    place.answered.add(value);
+    place.heads = this.#with(piece, place.heads, value);
+    if (this.#excused.has(value)) return;
+    place.tips = this.#with(piece, place.tips, value);
+  }
+
+  /** Whether everything that was ever answered is part of `value`. */
+  isComplete(piece: number, value: number): boolean {
+    return this.#at(piece).heads.every((head) =>
+      this.descends(piece, value, head)
+    );
+  }
+
+  /** History begins anew with what is here. */
+  forgetHeads(): void {
+    for (const place of this.#pieces) place.heads = [];
+  }
+
+  #with(piece: number, tips: number[], value: number): number[] {
+    if (tips.some((tip) => this.descends(piece, tip, value))) return tips;
+    const kept = tips.filter((tip) => !this.descends(piece, value, tip));
+    return [...kept, value];
+  }
+
+  /** Answered values that `value` does not contain. */
+  missing(piece: number, value: number): number[] {
+    return this.#at(piece).tips.filter((tip) =>
+      !this.descends(piece, value, tip)
+    );
+  }
+
+  /** Answered values of `old`'s line that `value` does not contain. */
+  lostBy(piece: number, old: number, value: number): number[] {
+    const { parents, answered } = this.#at(piece);
+    const lost: number[] = [];
+    for (let at: number | undefined = old; at !== undefined;) {
+      if (this.descends(piece, value, at)) break;
+      if (answered.has(at) && !this.#excused.has(at)) lost.push(at);
+      at = parents.get(at);
+    }
+    return lost;
+  }
+
+  /** Nobody may rely on these any more. */
+  excuse(piece: number, values: readonly number[]): void {
+    const place = this.#at(piece);
+    for (const value of values) this.#excused.add(value);
+    const tips: number[] = [];
+    for (const tip of place.tips) {
+      let at: number | undefined = tip;
+      while (
+        at !== undefined &&
+        (this.#excused.has(at) || !place.answered.has(at))
+      ) {
+        at = place.parents.get(at);
+      }
+      if (at !== undefined && !this.roots.includes(at)) tips.push(at);
+    }
+    place.tips = [];
+    for (const tip of tips) place.tips = this.#with(piece, place.tips, tip);
+  }
+
+  #at(piece: number): Piece {
+    const place = this.#pieces[piece];
+    if (place === undefined) throw new RangeError(`no piece ${piece}`);
+    return place;
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * Operators: they promote, demote, connect, force, discard, and repair what the
+ * faults left. With a register they only ask for promotions.
+ *
+ * @module
+ */
+
+import type { CommandDone } from "../../../node-agent/mirror/core/volume_types.ts";
+import type { VolumeCore } from "../../../node-agent/mirror/core/volume_core.ts";
+import type { SimNode } from "./sim_node.ts";
+import { other, type World } from "./world.ts";
+
+/** Let people work. They go on while the volume heals, without mischief. */
+export function startPeople(world: World): void {
+  const { scheduler, rng: { people: rng }, plan } = world;
+  const step = () => {
+    decide(world);
+    const everyMs = world.isHealing ? 200 : plan.operator.everyMs;
+    scheduler.after(everyMs * rng.range(0.3, 1.7), step);
+  };
+  scheduler.after(20, step);
+}
+
+function decide(world: World): void {
+  const { nodes, rng: { people: rng } } = world;
+  const node = rng.pick(nodes);
+  if (!node.isAlive || node.isPaused) return;
+  if (!world.isHealing && misbehave(world, node)) return;
+  repair(world, node);
+  if (world.plan.isFenced) keepPrimaryByRegister(world, node);
+  else keepPrimary(world, node);
+}
+
+type Command = (core: VolumeCore, done: CommandDone) => void;
+
+function say(node: SimNode, name: string, command: Command): void {
+  node.run((core) => {
+    node.trace(`command ${name}`);
+    command(core, ({ code }) => {
+      node.trace(`command ${name}: ${code}`);
+      node.world.mark(`${name}${code === 1 ? "" : " refused"}`);
+    });
+  });
+}
+
+/** What people do that is not repair. True: something was done. */
+function misbehave(world: World, node: SimNode): boolean {
+  const { plan: { operator, isFenced }, rng: { people: rng } } = world;
+  const peer = world.nodes[other(node.id)];
+  const core = node.core;
+  if (core === undefined) return false;
+  const { state } = core;
+  const does = (rate: number) => rate > 0 && rng.chance(rate);
+  if (does(operator.demote) && state.role === "Primary") {
+    say(node, "secondary", (c, done) => c.roles.secondary(done));
+    return true;
+  }
+  if (does(operator.disconnect)) {
+    const force = rng.chance(0.3);
+    say(node, "disconnect", (c, done) => c.roles.disconnect(force, done));
+    return true;
+  }
+  if (does(operator.verify)) {
+    say(node, "verify", (c, done) => c.verify.start({}, done));
+    return true;
+  }
+  if (does(operator.pause)) {
+    if (state.pausedByUser) {
+      say(node, "resume-sync", (c, done) => c.roles.resumeSync(done));
+    } else say(node, "pause-sync", (c, done) => c.roles.pauseSync(done));
+    return true;
+  }
+  if (does(operator.detach)) {
+    const force = rng.chance(0.3);
+    say(node, "detach", (c, done) => c.disk.detach(force, done));
+    return true;
+  }
+  if (does(operator.suspend)) {
+    if (state.suspendedByUser) {
+      say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
+    } else say(node, "suspend-io", (c, done) => c.roles.suspendIo(done));
+    return true;
+  }
+  if (isFenced) return false;
+  if (does(operator.outdate)) {
+    say(node, "outdate", (c, done) => c.roles.outdate(done));
+    return true;
+  }
+  if (does(operator.invalidate) && state.role === "Secondary") {
+    // Only a person who sees both nodes may throw one away.
+    const isSafe = peer.core?.state.disk === "UpToDate" && peer.isAttached;
+    if (!isSafe) return false;
+    node.mayLose = true;
+    say(node, "invalidate", (c, done) => c.roles.invalidate(done));
+    return true;
+  }
+  if (does(operator.split) && state.role === "Secondary") {
+    say(node, "primary", (c, done) => c.roles.primary(false, done));
+    return true;
+  }
+  if (does(operator.force) && state.role === "Secondary") {
+    peer.mayLose = true;
+    say(node, "primary --force", (c, done) => c.roles.primary(true, done));
+    return true;
+  }
+  return false;
+}
+
+/** Attach, connect, resolve split brains. */
+function repair(world: World, node: SimNode): void {
+  const { rng: { people: rng }, isHealing } = world;
+  const core = node.core;
+  if (core === undefined) return;
+  const { state } = core;
+  const eager = isHealing || rng.chance(0.5);
+  if (state.disk === "Diskless" && !node.isAttached && eager) {
+    return node.attach();
+  }
+  if (isHealing) {
+    if (state.pausedByUser) {
+      say(node, "resume-sync", (c, done) => c.roles.resumeSync(done));
+    }
+    if (state.suspendedByUser) {
+      say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
+    }
+  }
+  if (state.connection === "StandAlone" && eager) {
+    const peer = world.nodes[other(node.id)];
+    const bothAlone = peer.core?.state.connection === "StandAlone";
+    // A person saw that plain connecting leads nowhere.
+    const isSplit = world.lastDrop !== undefined &&
+      world.scheduler.nowMs - world.lastDrop < 5_000;
+    const discard = !world.plan.isFenced && bothAlone && isSplit &&
+      state.role === "Secondary" && rng.chance(isHealing ? 0.7 : 0.3);
+    if (discard && !peer.mayLose) {
+      node.mayLose = true;
+      say(
+        node,
+        "connect --discard-my-data",
+        (c, done) =>
+          c.roles.connect({ discardMyData: true, tentative: false }, done),
+      );
+      say(
+        peer,
+        "connect",
+        (c, done) =>
+          c.roles.connect({ discardMyData: false, tentative: false }, done),
+      );
+      return;
+    }
+    if (isHealing && bothAlone && isSplit && state.role === "Primary") {
+      return say(node, "secondary", (c, done) => c.roles.secondary(done));
+    }
+    say(
+      node,
+      "connect",
+      (c, done) =>
+        c.roles.connect({ discardMyData: false, tentative: false }, done),
+    );
+  }
+}
+
+/** Somebody should serve; a careful person looks at both nodes first. */
+function keepPrimary(world: World, node: SimNode): void {
+  const { rng: { people: rng }, nodes } = world;
+  const peer = nodes[other(node.id)];
+  const core = node.core;
+  if (core === undefined || core.state.role === "Primary") return;
+  if (peer.core?.state.role === "Primary") return;
+  if (!world.isHealing && rng.chance(0.4)) return;
+  const isNew = nodes.every((each) =>
+    each.core?.state.disk === "Inconsistent" || !each.isAlive
+  );
+  if (isNew && nodes.every((each) => each.isAlive) && rng.chance(0.5)) {
+    peer.mayLose = true;
+    node.mayLose = true;
+    return say(
+      node,
+      "primary --force",
+      (c, done) => c.roles.primary(true, done),
+    );
+  }
+  say(node, "primary", (c, done) => c.roles.primary(false, done));
+}
+
+/** The register decides: anybody may ask. */
+function keepPrimaryByRegister(world: World, node: SimNode): void {
+  const { rng: { people: rng }, nodes, scheduler } = world;
+  const core = node.core;
+  if (core === undefined || core.state.role === "Primary") return;
+  const peer = nodes[other(node.id)];
+  const serves = peer.core?.state.role === "Primary" && !peer.isPaused &&
+    node.side !== undefined;
+  if (serves || rng.chance(0.3)) return;
+  const isNew = nodes.every((each) => each.core?.state.disk === "Inconsistent");
+  const force = isNew && scheduler.nowMs < 1_000 || world.isHealing && isNew;
+  say(
+    node,
+    force ? "primary --force" : "primary",
+    (c, done) => c.roles.primary(force, done),
+  );
+}

@@ -1,0 +1,168 @@
+/**
+ * One simulated run of a mirrored volume: two nodes, clients and people while
+ * faults happen; then everything heals, and what was promised is checked.
+ *
+ * @module
+ */
+
+import { Prng } from "../prng.ts";
+import { Scheduler } from "../scheduler.ts";
+import { healEverything, startFaults } from "./faults.ts";
+import { Lineage } from "./lineage.ts";
+import { Network } from "./network.ts";
+import { startPeople } from "./people.ts";
+import { drawPlan, type MirrorPlan } from "./plan.ts";
+import { mustBecomeWell } from "./quiesce.ts";
+import { SimDisk } from "./sim_disk.ts";
+import { SimNode } from "./sim_node.ts";
+import { SimRegister } from "./sim_register.ts";
+import { mustCoverDifferences } from "./step_checks.ts";
+import { resetValues, startVolumeClients } from "./volume_clients.ts";
+import { VolumeHistory } from "./volume_history.ts";
+import { firstState } from "./volume_options.ts";
+import {
+  PIECES_PER_BLOCK,
+  type Sabotage,
+  Violation,
+  type World,
+} from "./world.ts";
+
+/** What a run found. */
+export interface MirrorRun {
+  readonly seed: number;
+  readonly violation: Violation | undefined;
+  readonly events: number;
+  readonly simulatedMs: number;
+  readonly answers: number;
+  readonly hash: number;
+  readonly marks: ReadonlyMap<string, number>;
+}
+
+/** How to run. */
+export interface MirrorRunOptions {
+  readonly plan?: MirrorPlan;
+  readonly sabotage?: Sabotage;
+  readonly trace?: (line: string) => void;
+}
+
+/** Run one seed. */
+export function runMirror(
+  seed: number,
+  options: MirrorRunOptions = {},
+): MirrorRun {
+  const marks = new Map<string, number>();
+  const world = buildWorld(seed, options, marks);
+  let violation: Violation | undefined;
+  try {
+    play(world);
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    violation = error;
+  }
+  return {
+    seed,
+    violation,
+    events: world.scheduler.events,
+    simulatedMs: world.scheduler.nowMs,
+    answers: world.history.answers,
+    hash: hashOf(marks, world),
+    marks,
+  };
+}
+
+function play(world: World): void {
+  const { scheduler, plan } = world;
+  for (const node of world.nodes) {
+    scheduler.after(world.rng.faults.range(0, 40), () => node.start());
+  }
+  meetAgain(world);
+  startPeople(world);
+  startFaults(world);
+  startVolumeClients(world, plan.workMs);
+  while (scheduler.nowMs < plan.workMs) {
+    scheduler.runUntil(Math.min(plan.workMs, scheduler.nowMs + 5));
+    mustCoverDifferences(world);
+  }
+  healEverything(world);
+  mustBecomeWell(world);
+  world.history.check();
+}
+
+/** The nodes look for one another, all the time. */
+function meetAgain(world: World): void {
+  const [a, b] = world.nodes;
+  world.network.meet(a, b);
+  world.scheduler.after(world.rng.net.range(10, 60), () => meetAgain(world));
+}
+
+function buildWorld(
+  seed: number,
+  options: MirrorRunOptions,
+  marks: Map<string, number>,
+): World {
+  const plan = options.plan ?? drawPlan(seed);
+  const scheduler = new Scheduler();
+  const rng = {
+    net: new Prng(seed, 102),
+    disk: new Prng(seed, 103),
+    clients: new Prng(seed, 104),
+    faults: new Prng(seed, 105),
+    people: new Prng(seed, 106),
+  };
+  const sabotage = options.sabotage ?? {};
+  const history = new VolumeHistory();
+  const nodes: SimNode[] = [];
+  const world: World = {
+    seed,
+    plan,
+    scheduler,
+    rng,
+    get nodes() {
+      return nodes as unknown as readonly [SimNode, SimNode];
+    },
+    network: new Network(scheduler, rng.net, plan.netMs),
+    register: new SimRegister(scheduler, new Prng(seed, 107), {
+      loss: plan.registerLoss,
+      forgetsBoots: sabotage.forgetsBoots ?? false,
+    }),
+    lineage: new Lineage(plan.blocks * PIECES_PER_BLOCK, [1, 2]),
+    history,
+    sabotage,
+    trace: options.trace,
+    isHealing: false,
+    lastDrop: undefined,
+    mark: (name) => {
+      marks.set(name, (marks.get(name) ?? 0) + 1);
+    },
+    fail: (promise, detail) => {
+      throw new Violation(promise, detail, scheduler.nowMs);
+    },
+  };
+  resetValues();
+  history.world = world;
+  for (const id of [0, 1] as const) {
+    const disk = new SimDisk(plan.blocks, plan.extentBlocks, {
+      state: firstState(plan),
+      value: plan.startsNew ? id + 1 : 1,
+    });
+    nodes.push(new SimNode(id, world, disk, new Prng(seed, 110 + id)));
+  }
+  if (!plan.startsNew) {
+    world.register.insync = nodes.map((node) => ({
+      id: node.id,
+      boot: node.bootName(0, 1),
+    }));
+  }
+  return world;
+}
+
+/** FNV-1a over what happened. */
+function hashOf(marks: ReadonlyMap<string, number>, world: World): number {
+  const text = [...marks].map(([name, count]) => `${name}${count}`).join() +
+    `${world.scheduler.events} ${world.history.answers}`;
+  let value = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) {
+    value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
+  }
+  return value >>> 0;
+}

@@ -1,0 +1,141 @@
+/**
+ * A disk with a cache: what is written can be read at once and is stable after
+ * the next flush. A loss of power leaves each piece of 512 bytes as it was at
+ * any moment since then.
+ *
+ * The content of a piece is one number, its first four bytes.
+ *
+ * @module
+ */
+
+import type {
+  AttachedDisk,
+  PersistentState,
+} from "../../../node-agent/mirror/core/volume_types.ts";
+import type { SlotChange } from "../../../node-agent/mirror/core/activity_log_core.ts";
+import type { Prng } from "../prng.ts";
+import { PIECE_BYTES, PIECES_PER_BLOCK } from "./world.ts";
+
+/** See the module comment. */
+export class SimDisk {
+  /** What reads return. */
+  readonly cache: Uint32Array;
+  /** What each piece may be after a loss of power: oldest first, the last is the cache. */
+  readonly dirty = new Map<number, number[]>();
+  /** Pieces whose flush failed: nothing makes them stable but another write. */
+  readonly poisoned = new Set<number>();
+  /** The bitmap, only the bytes that say something. */
+  bitmap: Uint8Array;
+  /** The activity log; undefined: closed in order. */
+  log: Map<number, number> | undefined;
+  state: PersistentState;
+  #flushing: Map<number, number> | undefined;
+
+  constructor(
+    readonly blocks: number,
+    readonly extentBlocks: number,
+    first: { readonly state: PersistentState; readonly value: number },
+  ) {
+    this.cache = new Uint32Array(blocks * PIECES_PER_BLOCK).fill(first.value);
+    this.bitmap = new Uint8Array(Math.ceil(blocks / 8));
+    this.state = first.state;
+  }
+
+  get sizeBytes(): number {
+    return this.cache.length * PIECE_BYTES;
+  }
+
+  write(piece: number, value: number): void {
+    const versions = this.dirty.get(piece);
+    const old = this.cache[piece] ?? 0;
+    if (versions === undefined) this.dirty.set(piece, [old, value]);
+    else versions.push(value);
+    this.cache[piece] = value;
+    this.poisoned.delete(piece);
+  }
+
+  /** A flush begins: it covers what is written now. */
+  beginFlush(): void {
+    this.#flushing = new Map();
+    for (const [piece, versions] of this.dirty) {
+      if (!this.poisoned.has(piece)) this.#flushing.set(piece, versions.length);
+    }
+  }
+
+  /** It ends; a failed one leaves pages that are clean and were never written. */
+  endFlush(ok: boolean): void {
+    const flushing = this.#flushing;
+    this.#flushing = undefined;
+    for (const [piece, count] of flushing ?? []) {
+      if (!ok) {
+        this.poisoned.add(piece);
+        continue;
+      }
+      const versions = this.dirty.get(piece);
+      if (versions === undefined) continue;
+      versions.splice(0, count - 1);
+      if (versions.length <= 1) this.dirty.delete(piece);
+    }
+  }
+
+  commitLog(changes: readonly SlotChange[]): void {
+    this.log ??= new Map();
+    for (const { slot, extent } of changes) this.log.set(slot, extent);
+  }
+
+  /** Save bytes of the bitmap; `keep` says which bytes are really written. */
+  saveBitmap(bytes: Uint8Array, keep: (byte: number) => boolean): void {
+    for (let byte = 0; byte < this.bitmap.length; byte++) {
+      if (keep(byte)) this.bitmap[byte] = bytes[byte] ?? 0;
+    }
+  }
+
+  /** Whether the disk says that a block may differ from the peer's. */
+  covers(block: number): boolean {
+    if (((this.bitmap[block >> 3] ?? 0) >> (block & 7) & 1) === 1) return true;
+    const extent = Math.floor(block / this.extentBlocks);
+    for (const each of this.log?.values() ?? []) {
+      if (each === extent) return true;
+    }
+    return this.state.flags.fullSync;
+  }
+
+  /** The machine lost power. Returns what was lost: piece and value. */
+  losePower(rng: Prng): { piece: number; lost: number[]; kept: number }[] {
+    this.#flushing = undefined;
+    const losses = [];
+    for (const [piece, versions] of this.dirty) {
+      const at = rng.between(0, versions.length - 1);
+      const kept = versions[at] ?? 0;
+      this.cache[piece] = kept;
+      const lost = versions.slice(at + 1);
+      if (lost.length > 0) losses.push({ piece, lost, kept });
+    }
+    this.dirty.clear();
+    this.poisoned.clear();
+    return losses;
+  }
+
+  /** The process died: a flush that ran may or may not have done its work. */
+  processDied(): void {
+    this.#flushing = undefined;
+  }
+
+  /** What attaching does first: the log is applied, durably. */
+  recover(): AttachedDisk {
+    for (const extent of this.log?.values() ?? []) {
+      const first = extent * this.extentBlocks;
+      for (let at = first; at < first + this.extentBlocks; at++) {
+        if (at >= this.blocks) break;
+        this.bitmap[at >> 3] = (this.bitmap[at >> 3] ?? 0) | 1 << (at & 7);
+      }
+    }
+    this.log = undefined;
+    return {
+      persistent: this.state,
+      sizeBytes: this.sizeBytes,
+      bitmap: this.bitmap.slice(),
+      bitmapLost: false,
+    };
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * What a core does to the world, on a simulated node. A crash or an error may
+ * come at any call.
+ *
+ * @module
+ */
+
+import type { MirrorFrame } from "@kedge/schema/wire/mirror";
+import type { VolumeEffects } from "../../../node-agent/mirror/core/volume_types.ts";
+import { Crash, type SimNode } from "./sim_node.ts";
+import { contentOf, overwrite } from "./watch_writes.ts";
+import { PIECE_BYTES } from "./world.ts";
+
+/** The effects of one process of a node. */
+export function effectsOf(node: SimNode): VolumeEffects {
+  const { world, disk, rng } = node;
+  const { scheduler, plan } = world;
+  /** One chance to crash; done or not done is drawn. */
+  const step = <T>(work: () => T): T => {
+    const armed = node.crashIn;
+    if (armed === undefined || armed.left-- > 0) return work();
+    node.crashIn = undefined;
+    if (rng.chance(0.5)) work();
+    throw new Crash(armed.isPowerLoss);
+  };
+  const mustBeAttached = (what: string) => {
+    if (!node.isAttached) world.fail("effects", `${what} without a disk`);
+  };
+  const fails = (what: "write" | "read" | "flush" | "meta"): boolean => {
+    const left = node.errorIn[what];
+    if (left < 0) return false;
+    node.errorIn[what] = left - 1;
+    if (left > 0) return false;
+    world.mark(`error: ${what}`);
+    node.trace(`disk error: ${what}`);
+    return true;
+  };
+  let isFlushing = 0;
+  let isCommitting = 0;
+  return {
+    canPunch: true,
+    writeData: (offset, data) =>
+      step(() => {
+        mustBeAttached("write");
+        const isFailing = fails("write");
+        const count = data.length / PIECE_BYTES;
+        const done = isFailing ? rng.between(0, count - 1) : count;
+        for (let at = 0; at < done; at++) {
+          const content = contentOf(data, at);
+          overwrite(node, offset / PIECE_BYTES + at, content);
+        }
+        return !isFailing;
+      }),
+    zeroData: (offset, lengthBytes) =>
+      step(() => {
+        mustBeAttached("zero");
+        if (fails("write")) return false;
+        const count = lengthBytes / PIECE_BYTES;
+        for (let at = 0; at < count; at++) {
+          overwrite(node, offset / PIECE_BYTES + at, 0);
+        }
+        return true;
+      }),
+    readData: (offset, into) => {
+      mustBeAttached("read");
+      if (fails("read")) return false;
+      const first = offset / PIECE_BYTES;
+      const view = new DataView(into.buffer, into.byteOffset, into.length);
+      for (let at = 0; at * PIECE_BYTES < into.length; at++) {
+        const value = disk.cache[first + at] ?? 0;
+        view.setUint32(at * PIECE_BYTES, value, true);
+      }
+      return true;
+    },
+    flushData: () =>
+      step(() => {
+        mustBeAttached("flush");
+        if (isFlushing === node.attachment) {
+          world.fail("effects", "two flushes at once");
+        }
+        isFlushing = node.attachment;
+        const { attachment } = node;
+        disk.beginFlush();
+        const delayMs = rng.range(0.2, 2) * plan.flushMs * node.flushFactor;
+        scheduler.after(delayMs, () => {
+          if (node.attachment !== attachment) return;
+          node.run((core) => {
+            if (node.attachment !== attachment) return;
+            isFlushing = 0;
+            const ok = !fails("flush");
+            if (node.id !== plan.liar) disk.endFlush(ok);
+            core.diskFlushed(ok);
+          });
+        });
+      }),
+    commitLog: (changes) => {
+      mustBeAttached("log");
+      if (isCommitting === node.attachment) {
+        world.fail("effects", "two log transactions at once");
+      }
+      isCommitting = node.attachment;
+      const { attachment } = node;
+      const ok = !fails("meta");
+      world.mark("log transaction");
+      if (changes.some(({ evicted }) => evicted !== 0xffff_ffff)) {
+        world.mark("extent evicted");
+      }
+      // It may reach the disk although nobody lives to see it.
+      const isEarly = rng.chance(0.5);
+      const commit = () => {
+        if (ok) disk.commitLog(changes);
+      };
+      if (isEarly) step(commit);
+      scheduler.after(rng.range(0, 2), () => {
+        if (node.attachment !== attachment) return;
+        node.run((core) => {
+          if (node.attachment !== attachment) return;
+          if (!isEarly) step(commit);
+          isCommitting = 0;
+          core.logCommitted(ok);
+        });
+      });
+    },
+    resetLog: () =>
+      step(() => {
+        mustBeAttached("log");
+        if (fails("meta")) return false;
+        disk.log = new Map();
+        isCommitting = 0;
+        return true;
+      }),
+    saveState: (state) =>
+      step(() => {
+        mustBeAttached("superblock");
+        if (fails("meta")) return false;
+        if (state.epoch < disk.state.epoch) {
+          world.fail("I2", `epoch ${disk.state.epoch} -> ${state.epoch}`);
+        }
+        const before = JSON.stringify(disk.state.flags);
+        const isLost = world.sabotage.losesStates?.(
+          before,
+          JSON.stringify(state.flags),
+        );
+        if (!isLost) disk.state = state;
+        return true;
+      }),
+    saveBitmap: (bytes) =>
+      step(() => {
+        mustBeAttached("bitmap");
+        if (fails("meta")) {
+          disk.saveBitmap(bytes, () => rng.chance(0.5));
+          return false;
+        }
+        const armed = node.crashIn;
+        const isTorn = armed !== undefined && armed.left < 0;
+        disk.saveBitmap(bytes, () => !isTorn || rng.chance(0.5));
+        return true;
+      }),
+    detachDisk: (isClean) =>
+      step(() => {
+        node.trace(`detaches${isClean ? "" : ", not clean"}`);
+        node.isAttached = false;
+        node.attachment++;
+        if (isClean) disk.log = undefined;
+        disk.processDied();
+        world.mark("detached");
+      }),
+    send: (frame) =>
+      step(() => {
+        if (node.side !== undefined) node.out.push(copied(frame));
+      }),
+    queuedBytes: () => {
+      let bytes = node.side?.queuedBytes ?? 0;
+      for (const frame of node.out) {
+        bytes += "payload" in frame ? frame.payload.length : 0;
+      }
+      return bytes;
+    },
+    closeLink: (why) => {
+      node.trace(`closes the link: ${why}`);
+      node.closing = why;
+    },
+    seekPeer: (seek) => {
+      node.seeks = seek && node.side === undefined;
+    },
+    runHelper: (name, id) => {
+      scheduler.after(1, () => node.run((core) => core.helperDone(id, 0)));
+      world.mark(`helper ${name}`);
+    },
+    changeRegister: (change, id) => {
+      const { process } = node;
+      const me = { id: node.id, boot: node.bootName() };
+      const { peerBoot } = node;
+      const peerId = node.id === 0 ? 1 as const : 0 as const;
+      const peer = peerBoot === undefined ? undefined : {
+        id: peerId,
+        boot: node.bootName(peerBoot.boot, peerBoot.process),
+      };
+      node.trace(`register: ${change.kind}`);
+      world.register.ask(me, peer, change, (answer) => {
+        if (node.process !== process) return;
+        world.mark(`register: ${change.kind} ${answer.outcome}`);
+        node.trace(`register: ${change.kind} ${answer.outcome}`);
+        node.run((core) => core.fence.registerChanged(id, answer));
+      });
+    },
+    stateChanged: (before, after) => node.changed(before, after),
+    keepUndo: (keep) => {
+      if (keep) world.mark("undo kept");
+    },
+    digest: (_algorithm, bytes) => {
+      const digest = new Uint8Array(Math.ceil(bytes.length / PIECE_BYTES) * 4);
+      for (let at = 0; at * PIECE_BYTES < bytes.length; at++) {
+        const from = at * PIECE_BYTES;
+        digest.set(bytes.subarray(from, from + 4), at * 4);
+      }
+      return digest;
+    },
+    random64: () =>
+      BigInt(rng.between(0x1000, 0xffff_ffff)) << 16n |
+      BigInt(rng.between(0, 0xffff)),
+    log: (level, text) => {
+      node.trace(`${level}: ${text}`);
+      if (text.endsWith("connection dropped")) {
+        world.lastDrop = scheduler.nowMs;
+        world.mark("connection dropped");
+      }
+      if (text.startsWith("Split-Brain")) world.mark("split brain found");
+      if (text.startsWith("Protocol error")) {
+        world.fail("no protocol error", text);
+      }
+    },
+  };
+}
+
+function copied(frame: MirrorFrame): MirrorFrame {
+  return "payload" in frame
+    ? { ...frame, payload: frame.payload.slice() }
+    : frame;
+}

@@ -1,0 +1,337 @@
+/**
+ * One machine: a disk that stays, and a process with the real core that comes
+ * and goes. Does what `node-agent/mirror/volume/volume.ts` does, without a
+ * clock, sockets or files of its own.
+ *
+ * @module
+ */
+
+import type { MirrorFrame } from "@kedge/schema/wire/mirror";
+import { VolumeCore } from "../../../node-agent/mirror/core/volume_core.ts";
+import type { MirrorState } from "../../../node-agent/mirror/decisions/mirror_state.ts";
+import type { Prng } from "../prng.ts";
+import type { Item, Side } from "./network.ts";
+import { configOf } from "./volume_options.ts";
+import { effectsOf } from "./sim_effects.ts";
+import type { SimDisk } from "./sim_disk.ts";
+import { contentOf } from "./watch_writes.ts";
+import { PIECE_BYTES, Violation, type World } from "./world.ts";
+
+/** The process ends here, in the middle of what it does. */
+export class Crash extends Error {
+  constructor(readonly isPowerLoss: boolean) {
+    super("crash");
+  }
+}
+
+/** How often the core is told the time, in ms. */
+const TICK_MS = 100;
+/** How often each node asks the other whether it is there, in ms. */
+const PING_MS = 300;
+/** Silence after which a connection is given up, in ms. */
+const SILENCE_MS = 1_100;
+
+/** See the module comment. */
+export class SimNode {
+  core: VolumeCore | undefined;
+  /** Counts processes. */
+  process = 0;
+  /** Counts starts of the machine. */
+  boot = 0;
+  isPaused = false;
+  seeks = false;
+  side: Side | undefined;
+  /** What the peer was when this connection came to be. */
+  peerBoot: { boot: number; process: number } | undefined;
+  isAttached = false;
+  out: MirrorFrame[] = [];
+  closing: string | undefined;
+  /** Effects until the armed crash; undefined: none. */
+  crashIn: { left: number; isPowerLoss: boolean } | undefined;
+  /** Calls until the armed errors. */
+  readonly errorIn = { write: -1, read: -1, flush: -1, meta: -1 };
+  flushFactor = 1;
+  /** A person gave up what only this node has. */
+  mayLose = false;
+  /** Counts attached disks: what an earlier one did is not for this one. */
+  attachment = 0;
+  /** Values on their way to the disk of a Secondary (protocol B). */
+  readonly received = new Map<number, { first: number; count: number }>();
+  #late: ((core: VolumeCore) => void)[] = [];
+  #startedMs = 0;
+  #clockBaseMs = 0;
+
+  constructor(
+    readonly id: 0 | 1,
+    readonly world: World,
+    readonly disk: SimDisk,
+    readonly rng: Prng,
+  ) {}
+
+  get isAlive(): boolean {
+    return this.core !== undefined;
+  }
+
+  get name(): string {
+    return this.id === 0 ? "A" : "B";
+  }
+
+  /** The clock of this process. */
+  nowMs(): number {
+    const sinceMs = this.world.scheduler.nowMs - this.#startedMs;
+    return this.#clockBaseMs + sinceMs * this.world.plan.clocks[this.id];
+  }
+
+  /** What the register calls this node now. */
+  bootName(boot = this.boot, process = this.process): string {
+    return this.world.plan.protocol === "C" ? `${boot}` : `${boot}.${process}`;
+  }
+
+  /** A new process: attach and connect, as at boot. */
+  start(): void {
+    if (this.isAlive) return;
+    const { world } = this;
+    this.process++;
+    this.#startedMs = world.scheduler.nowMs;
+    this.#clockBaseMs = this.rng.pick([0, 1e6]);
+    this.core = new VolumeCore(configOf(world.plan), effectsOf(this));
+    world.sabotage.core?.(this.core);
+    this.seeks = false;
+    this.side = undefined;
+    this.out = [];
+    this.closing = undefined;
+    this.trace("starts");
+    this.run((core) => core.tick(this.nowMs()));
+    this.attach();
+    this.run((core) =>
+      core.roles.connect(
+        { discardMyData: false, tentative: false },
+        () => {},
+      )
+    );
+    this.#tickLater(this.process);
+  }
+
+  /** Take the disk into use. */
+  attach(): void {
+    this.run((core) => {
+      if (this.isAttached) return;
+      this.isAttached = true;
+      this.attachment++;
+      core.disk.attach(this.disk.recover(), ({ code }) => {
+        this.trace(`attach: ${code}`);
+        if (code !== 1) this.isAttached = false;
+      });
+    });
+  }
+
+  /** Do something in the process, now or when it goes on. */
+  run(work: (core: VolumeCore) => void): void {
+    const { core } = this;
+    if (core === undefined) return;
+    if (this.isPaused) {
+      this.#late.push(work);
+      return;
+    }
+    try {
+      core.nowMs = this.nowMs();
+      work(core);
+      core.settle();
+      this.flushOut();
+    } catch (error) {
+      if (error instanceof Violation) throw error;
+      if (error instanceof Crash) return this.die(error.isPowerLoss);
+      const text = error instanceof Error
+        ? error.stack ?? error.message
+        : String(error);
+      this.world.fail("no exception", text);
+    }
+  }
+
+  /** Send what was gathered. */
+  flushOut(): void {
+    const { side } = this;
+    const frames = this.out;
+    if (frames.length > 0) this.out = [];
+    if (side === undefined) {
+      this.closing = undefined;
+      return;
+    }
+    if (frames.length > 0) {
+      const epoch = this.core?.persistent?.epoch ?? 0;
+      this.world.network.send(side, { kind: "frames", frames, epoch });
+    }
+    if (this.closing !== undefined) {
+      this.closing = undefined;
+      this.linkEnded(side, true);
+    }
+  }
+
+  /** The process stands still, or goes on. */
+  pause(stands: boolean): void {
+    if (!this.isAlive || this.isPaused === stands) return;
+    this.isPaused = stands;
+    if (stands) return;
+    const late = this.#late;
+    this.#late = [];
+    for (const work of late) this.run(work);
+  }
+
+  /** The process ends, perhaps with the machine. */
+  die(isPowerLoss: boolean): void {
+    if (!this.isAlive) {
+      if (isPowerLoss) this.#losePower();
+      return;
+    }
+    this.trace(isPowerLoss ? "loses power" : "is killed");
+    const { side, world } = this;
+    this.core = undefined;
+    this.process++;
+    this.isPaused = false;
+    this.#late = [];
+    this.seeks = false;
+    this.isAttached = false;
+    this.attachment++;
+    this.crashIn = undefined;
+    this.disk.processDied();
+    for (const [value, { first, count }] of this.received) {
+      for (let at = 0; at < count; at++) {
+        world.lineage.excuse(first + at, [value]);
+      }
+    }
+    this.received.clear();
+    if (side !== undefined) {
+      this.side = undefined;
+      world.network.close(side, !isPowerLoss);
+    }
+    if (isPowerLoss) this.#losePower();
+  }
+
+  /** A connection stands. */
+  linkUp(side: Side, resolveConflicts: boolean): void {
+    this.run((core) => {
+      const isTaken = this.process === side.process &&
+        this.side === undefined && core.state.connection === "WFConnection";
+      if (!isTaken) return this.world.network.close(side, true);
+      this.side = side;
+      side.isUp = true;
+      side.heardMs = this.nowMs();
+      this.seeks = false;
+      const peer = side.other.node;
+      this.peerBoot = { boot: peer.boot, process: side.other.process };
+      core.link.linkUp({ resolveConflicts });
+      const waiting = side.waiting;
+      side.waiting = [];
+      this.world.scheduler.after(0, () => {
+        for (const item of waiting) this.arrived(side, item);
+      });
+    });
+  }
+
+  /** Something came. */
+  arrived(side: Side, item: Item): void {
+    this.run((core) => {
+      if (side.isClosed || this.side !== side) return;
+      side.heardMs = this.nowMs();
+      switch (item.kind) {
+        case "end":
+          return this.#ended(core, side);
+        case "ping":
+          core.fence.promised();
+          return this.world.network.send(side, {
+            kind: "pong",
+            sentMs: item.sentMs,
+          });
+        case "pong":
+          return core.fence.leased(item.sentMs);
+        case "frames":
+          for (const frame of item.frames) this.#frame(core, frame);
+      }
+    });
+  }
+
+  /** Our side of the connection ends. */
+  linkEnded(side: Side, tells: boolean): void {
+    if (this.side !== side) {
+      return this.world.network.close(side, tells);
+    }
+    this.world.network.close(side, tells);
+    this.run((core) => this.#ended(core, side));
+  }
+
+  trace(line: string): void {
+    const { trace, scheduler } = this.world;
+    trace?.(`${scheduler.nowMs.toFixed(1)} ${this.name} ${line}`);
+  }
+
+  /** The core changed its state. */
+  changed(before: MirrorState, after: MirrorState): void {
+    if (this.world.trace !== undefined) {
+      const say = (s: MirrorState) =>
+        `${s.connection} ${s.role}/${s.peerRole} ${s.disk}/${s.peerDisk}`;
+      this.trace(`${say(before)} -> ${say(after)}`);
+    }
+    if (after.disk === "UpToDate") this.mayLose = false;
+    const was = before.connection;
+    if (was !== after.connection) this.world.mark(`is ${after.connection}`);
+    if (before.role !== after.role) {
+      this.world.mark(`became ${after.role}`);
+      if (after.role === "Primary") this.world.history.promoted(this);
+    }
+  }
+
+  #frame(core: VolumeCore, frame: MirrorFrame): void {
+    if (this.world.trace !== undefined) this.trace(`< ${brief(frame)}`);
+    if (frame.kind === "data" && this.world.plan.protocol !== "C") {
+      const count = frame.payload.length / PIECE_BYTES;
+      const first = frame.offset / PIECE_BYTES;
+      this.received.set(contentOf(frame.payload, 0), { first, count });
+    }
+    core.frame(frame);
+  }
+
+  #ended(core: VolumeCore, side: Side): void {
+    if (this.side !== side) return;
+    this.world.network.close(side, false);
+    this.side = undefined;
+    this.closing = undefined;
+    this.out = [];
+    core.link.linkDown();
+    if (core.state.connection === "WFConnection") this.seeks = true;
+  }
+
+  #tickLater(process: number): void {
+    this.world.scheduler.after(TICK_MS * this.rng.range(0.8, 1.2), () => {
+      if (this.process !== process) return;
+      this.run((core) => this.#tick(core));
+      this.#tickLater(process);
+    });
+  }
+
+  #tick(core: VolumeCore): void {
+    const now = this.nowMs();
+    core.tick(now);
+    const { side } = this;
+    if (side === undefined) return;
+    if (now - side.heardMs > SILENCE_MS) return this.linkEnded(side, true);
+    if (now - side.pingedMs < PING_MS) return;
+    side.pingedMs = now;
+    this.world.network.send(side, { kind: "ping", sentMs: now });
+  }
+
+  #losePower(): void {
+    this.boot++;
+    const losses = this.disk.losePower(this.rng);
+    if (losses.length > 0) this.world.mark("power took writes");
+    this.world.history.lost(this, losses);
+  }
+}
+
+function brief(frame: MirrorFrame): string {
+  const parts = Object.entries(frame).map(([name, value]) => {
+    if (value instanceof Uint8Array) return `${name}[${value.length}]`;
+    if (typeof value === "object") return JSON.stringify(value);
+    return name === "kind" ? `${value}` : `${name}=${value}`;
+  });
+  return parts.join(" ");
+}

@@ -1,0 +1,59 @@
+/**
+ * What must hold all the time: wherever the disks differ, what is **durable**
+ * on one of them says so, or their generations demand a full copy (I9, I10).
+ *
+ * @module
+ */
+
+import { compareGenerations } from "../../../node-agent/mirror/decisions/uuid_compare_core.ts";
+import type { SimNode } from "./sim_node.ts";
+import { PIECES_PER_BLOCK, type World } from "./world.ts";
+
+/** Verdicts after which everything, or nothing, is copied. */
+const COPIES_ALL: ReadonlySet<string> = new Set([
+  "fullSource",
+  "fullTarget",
+  "splitBrain",
+  "unrelated",
+]);
+
+/** See the module comment. */
+export function mustCoverDifferences(world: World): void {
+  const [a, b] = world.nodes;
+  let uncovered = -1;
+  for (let piece = 0; piece < a.disk.cache.length; piece++) {
+    if (a.disk.cache[piece] === b.disk.cache[piece]) continue;
+    const block = Math.floor(piece / PIECES_PER_BLOCK);
+    if (a.disk.covers(block) || b.disk.covers(block)) continue;
+    uncovered = block;
+    break;
+  }
+  if (uncovered < 0 || copiesAll(world)) return;
+  world.fail(
+    "I10",
+    `block ${uncovered} differs, and neither disk says so; ` +
+      `${sayDisk(a)}; ${sayDisk(b)}`,
+  );
+}
+
+function copiesAll(world: World): boolean {
+  const [a, b] = world.nodes;
+  const side = (node: SimNode) => ({
+    generations: node.disk.state.generations,
+    crashedPrimary: node.disk.state.flags.crashedPrimary ||
+      node.disk.state.flags.primary,
+    isPrimary: false,
+  });
+  const options = { resolveConflicts: true, mutualMatchIsSplitBrain: true };
+  const { verdict, rule } = compareGenerations(side(a), side(b), options);
+  return COPIES_ALL.has(verdict) || rule === 10;
+}
+
+function sayDisk(node: SimNode): string {
+  const { generations: set, flags } = node.disk.state;
+  const names = [set.current, set.bitmap, ...set.history].map((each) =>
+    each.toString(16)
+  );
+  const on = Object.entries(flags).filter(([, is]) => is).map(([name]) => name);
+  return `${node.name} ${names.join(":")} ${on.join("+")}`;
+}

@@ -1,0 +1,56 @@
+/**
+ * Every byte that a core puts on a disk passes here: nothing that somebody was
+ * promised may be lost by it (B9, I12).
+ *
+ * @module
+ */
+
+import type { SimNode } from "./sim_node.ts";
+import { other, PIECE_BYTES } from "./world.ts";
+
+/** The number in the `at`-th piece of a buffer. */
+export function contentOf(data: Uint8Array, at: number): number {
+  const from = at * PIECE_BYTES;
+  return ((data[from] ?? 0) | (data[from + 1] ?? 0) << 8 |
+    (data[from + 2] ?? 0) << 16 | (data[from + 3] ?? 0) << 24) >>> 0;
+}
+
+/** Put a content into a piece of a node's disk. */
+export function overwrite(node: SimNode, piece: number, content: number): void {
+  const { disk, world } = node;
+  const { lineage } = world;
+  const old = lineage.valueOf(piece, disk.cache[piece] ?? 0);
+  const value = lineage.valueOf(piece, content);
+  if (old === undefined || value === undefined) {
+    return world.fail(
+      "I6",
+      `piece ${piece}: content ${content} was never written`,
+    );
+  }
+  node.received.delete(value);
+  disk.write(piece, content);
+  if (old === value) return;
+  lineage.born(piece, value, old);
+  const lost = lineage.lostBy(piece, old, value);
+  if (lost.length === 0) return;
+  const mine = lost.filter((each) => isProtected(node, piece, each));
+  if (mine.length === 0 || node.mayLose) {
+    lineage.excuse(piece, lost);
+    world.mark("discarded an answered write");
+    return;
+  }
+  world.fail(
+    "I12",
+    `${node.name} piece ${piece} (block ${piece >> 3}): answered ${mine} ` +
+      `overwritten by ${value} over ${old}`,
+  );
+}
+
+/** With protocol A only what both nodes have had is safe. */
+function isProtected(node: SimNode, piece: number, value: number): boolean {
+  const { world } = node;
+  if (world.plan.protocol !== "A") return true;
+  const peer = world.nodes[other(node.id)];
+  const theirs = world.lineage.valueOf(piece, peer.disk.cache[piece] ?? 0);
+  return theirs !== undefined && world.lineage.descends(piece, theirs, value);
+}
