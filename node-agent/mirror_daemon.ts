@@ -8,7 +8,8 @@
 import type { Log } from "./ports.ts";
 import { serveControl } from "./mirror/host/control_server.ts";
 import { HostDeviceNodes } from "./mirror/host/device_node.ts";
-import { MirrorHost, type VolumeRegisters } from "./mirror/host/mirror_host.ts";
+import { MirrorHost } from "./mirror/host/mirror_host.ts";
+import type { VolumeRegisters } from "./register_ports.ts";
 import { VERSION } from "./version.ts";
 
 /** What a daemon is given. */
@@ -20,7 +21,8 @@ export interface MirrorDaemonOptions {
   readonly signal: AbortSignal;
   /** Called when commands are taken. */
   readonly onReady: (ready: { readonly socket: string }) => void;
-  readonly registers?: VolumeRegisters;
+  /** Who may be Primary is decided by these; missing: by the two nodes alone. */
+  readonly registers?: VolumeRegisters | undefined;
 }
 
 /** Name of the control socket in the run folder. */

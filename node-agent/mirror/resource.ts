@@ -121,8 +121,9 @@ export class Resource {
       seekPeer: (seek) => this.#rendezvous.seek(number, seek),
       runHelper: (name, id) =>
         say({ type: "helper", volume: number, id, name }),
-      changeRegister: (change, id) =>
-        say({ type: "register", volume: number, id, change }),
+      identity: this.spec.identity,
+      changeRegister: (change, id, parties) =>
+        say({ type: "register", volume: number, id, change, parties }),
       stateChanged: (before, after) =>
         say({ type: "changed", volume: number, before, after }),
       keepUndo: () => {},

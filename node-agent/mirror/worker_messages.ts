@@ -12,6 +12,7 @@ import type {
   RegisterWish,
   VolumeConfig,
 } from "./core/volume_types.ts";
+import type { RegisterIdentity, RegisterParties } from "../register_ports.ts";
 import type { Counters } from "./volume/counters.ts";
 import type { BackingPaths } from "./volume/backing_disk.ts";
 import type { TcpAddress } from "./link/rendezvous.ts";
@@ -33,6 +34,8 @@ export interface ResourceSpec {
   /** Name of this host. */
   readonly node: string;
   readonly peerNode: string;
+  /** Who we are in volume registers; undefined: no register decides. */
+  readonly identity?: RegisterIdentity | undefined;
   readonly local: TcpAddress;
   readonly remote: TcpAddress;
   readonly secret: string | undefined;
@@ -141,6 +144,7 @@ export type FromWorker =
     readonly volume: number;
     readonly id: number;
     readonly change: RegisterWish;
+    readonly parties: RegisterParties;
   }
   | {
     readonly type: "log";

@@ -220,6 +220,11 @@ export class Negotiation {
     const { config } = this.volume;
     const pairs: [string, string, string][] = [
       ["protocol", config.protocol, report.protocol],
+      [
+        "fencing by a tracker",
+        onOff(config.fencedByRegister),
+        onOff(report.fencedByRegister ?? false),
+      ],
       ["verify-alg", config.verifyAlgorithm, report.verifyAlgorithm],
       ["csums-alg", config.checksumAlgorithm, report.checksumAlgorithm],
       ["after-sb-1pri", config.splitBrain.afterSb1pri, report.afterSplitBrain1],
@@ -283,6 +288,10 @@ function realDisk(report: MirrorReport): DiskState {
   const disk = peerDiskOf(report.state.disk);
   if (disk !== "Negotiating") return disk;
   return report.willBeInconsistent ? "Inconsistent" : "Consistent";
+}
+
+function onOff(is: boolean): string {
+  return is ? "on" : "off";
 }
 
 function mirroredPolicy(policy: string): string {

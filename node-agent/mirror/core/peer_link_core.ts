@@ -284,6 +284,7 @@ export class PeerLink {
       verifyAlgorithm: config.verifyAlgorithm,
       checksumAlgorithm: config.checksumAlgorithm,
       tentative: this.tentative,
+      fencedByRegister: config.fencedByRegister,
     };
   }
 }

@@ -14,7 +14,10 @@ import type { Hardenings } from "../decisions/hardenings_core.ts";
 import type { MirrorState } from "../decisions/mirror_state.ts";
 import type { ResyncOptions } from "../decisions/resync_controller_core.ts";
 import type { SplitBrainPolicies } from "../decisions/split_brain_core.ts";
+import type { RegisterWish } from "../../register_ports.ts";
 import type { SlotChange } from "./activity_log_core.ts";
+
+export type { RegisterAnswer, RegisterWish } from "../../register_ports.ts";
 
 /** How far a write must be before it is answered (DRBD's protocols). */
 export type MirrorProtocol = "A" | "B" | "C";
@@ -134,27 +137,6 @@ export interface VolumeEffects {
   random64(): bigint;
   /** A line for the log. */
   log(level: "info" | "warn" | "error", text: string): void;
-}
-
-/** What the core wants of the volume register in the KV. */
-export type RegisterWish =
-  /** Go on without the peer: it leaves the in-sync set (R2). */
-  | { readonly kind: "shrink" }
-  /** The peer is equal and required from now on (R3). */
-  | { readonly kind: "grow" }
-  /** Become Primary (R4). */
-  | { readonly kind: "promote"; readonly force: boolean }
-  /** Give the role up. */
-  | { readonly kind: "demote" };
-
-/** What became of a {@link RegisterWish}. */
-export interface RegisterAnswer {
-  /** "unknown": nobody can tell; ask again, acknowledge nothing meanwhile. */
-  readonly outcome: "done" | "refused" | "unknown";
-  /** The register's epoch as known now. */
-  readonly epoch: number;
-  /** Why it was refused, for people. */
-  readonly why?: string;
 }
 
 /** What a command comes to: 1, or DRBD's negative state refusal or net code. */

@@ -14,21 +14,12 @@ import type {
 } from "@kedge/schema/mirror/control-api";
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
 import type { Log } from "../../ports.ts";
-import type { RegisterAnswer, RegisterWish } from "../core/volume_types.ts";
+import type { RegisterAnswer, VolumeRegisters } from "../../register_ports.ts";
 import type { FromWorker } from "../worker_messages.ts";
 import { type DeviceNodes, NodeKeeper } from "./device_node_keeper.ts";
 import { isHeldBack, runHandler } from "./helpers.ts";
 import { ResourceProcess } from "./resource_process.ts";
 import { type ExportPlace, specOf } from "./spec.ts";
-
-/** The volume register in the KV, when there is one. */
-export interface VolumeRegisters {
-  /** Change the register of a volume. Never rejects: "unknown" then. */
-  change(
-    volume: { readonly resource: string; readonly volume: number },
-    change: RegisterWish,
-  ): Promise<RegisterAnswer>;
-}
 
 /** What a host needs. */
 export interface MirrorHostOptions {
@@ -77,8 +68,8 @@ export class MirrorHost {
     if (exportAddress !== undefined) listen.push(placeOf(exportAddress));
     let spec;
     try {
-      const fencedByRegister = this.options.registers !== undefined;
-      spec = specOf(config, { listen, fencedByRegister });
+      const { registers } = this.options;
+      spec = specOf(config, { listen, identity: registers?.identity });
     } catch (error) {
       return { code: 162, why: messageOf(error) };
     }
@@ -229,9 +220,10 @@ export class MirrorHost {
         this.#help(name, message);
         return;
       case "register": {
-        const { volume, id, change } = message;
+        const { volume, id, change, parties } = message;
         const unknown: RegisterAnswer = { outcome: "unknown", epoch: 0 };
-        const asked = registers?.change({ resource: name, volume }, change) ??
+        const of = { resource: name, volume };
+        const asked = registers?.change(of, change, parties) ??
           Promise.resolve(unknown);
         asked.catch(() => unknown).then((answer) => {
           const running = this.#running.get(name);

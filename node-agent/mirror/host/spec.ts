@@ -14,6 +14,7 @@ import { HARDENED } from "../decisions/hardenings_core.ts";
 import type { ResyncOptions } from "../decisions/resync_controller_core.ts";
 import type { VolumeConfig } from "../core/volume_types.ts";
 import type { BackingPaths } from "../volume/backing_disk.ts";
+import type { RegisterIdentity } from "../../register_ports.ts";
 import type { ResourceSpec, VolumeSpec } from "../worker_messages.ts";
 
 /** A step of the resync controller, in ms. */
@@ -27,14 +28,15 @@ export type ExportPlace = ResourceSpec["listen"][number];
  * Map a resource.
  *
  * @param config As resolved for this host.
- * @param options Where the exports are offered; whether the register decides.
+ * @param options Where the exports are offered; who we are in registers, if
+ * those decide.
  * @throws {Error} When there is not exactly one peer with a TCP address.
  */
 export function specOf(
   config: ResourceConfig,
   options: {
     readonly listen: readonly ExportPlace[];
-    readonly fencedByRegister: boolean;
+    readonly identity: RegisterIdentity | undefined;
   },
 ): ResourceSpec {
   const [peer, ...others] = config.peers;
@@ -50,6 +52,7 @@ export function specOf(
     resource: config.name,
     node: config.self.name,
     peerNode: peer.name,
+    identity: options.identity,
     local: { hostname: path.local.ip, port: path.local.port },
     remote: { hostname: path.remote.ip, port: path.remote.port },
     secret: net.sharedSecret,
@@ -58,7 +61,7 @@ export function specOf(
     pingIntMs: net.pingIntMs,
     pingTimeoutMs: net.pingTimeoutMs,
     volumes: config.volumes.map((volume) =>
-      volumeSpec(config, peer, volume, options.fencedByRegister)
+      volumeSpec(config, peer, volume, options.identity !== undefined)
     ),
     listen: options.listen,
   };

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { randomBytes } from "node:crypto";
 import type { MetaPlacement } from "@kedge/schema/disk/geometry";
 import type { MetaFlag, MetaSuperblock } from "@kedge/schema/disk/superblock";
 import { META_BLOCK_BYTES } from "@kedge/schema/disk/units";
@@ -67,7 +68,13 @@ export class BackingDisk {
    *
    * @throws {AttachError} With DRBD's code.
    */
-  static open(paths: BackingPaths): BackingDisk {
+  static open(
+    paths: BackingPaths,
+    options: {
+      /** Give the disk an identity if it has none: registers name it. */
+      readonly mustHaveIdentity: boolean;
+    } = { mustHaveIdentity: false },
+  ): BackingDisk {
     const devices = openDisk({
       dataPath: paths.disk,
       metaPath: paths.metaDisk,
@@ -79,6 +86,9 @@ export class BackingDisk {
       applyActivityLog(meta);
       const problem = meta.attachProblem();
       if (problem !== undefined) throw attachError({ problem });
+      if (options.mustHaveIdentity && meta.superblock.deviceUuid === 0n) {
+        meta.writeSuperblock({ deviceUuid: randomIdentity() });
+      }
       const flusher = Deno.openSync(paths.disk, { read: true, write: true });
       return new BackingDisk(devices, flusher);
     } catch (error) {
@@ -86,6 +96,13 @@ export class BackingDisk {
       if (error instanceof AttachError) throw error;
       throw new AttachError(118, messageOf(error));
     }
+  }
+
+  /** The disk's identity in hex; undefined: it has none. */
+  get identity(): string | undefined {
+    const { deviceUuid } = this.#meta.superblock;
+    if (deviceUuid === 0n) return undefined;
+    return deviceUuid.toString(16).toUpperCase().padStart(16, "0");
   }
 
   /** What the core is told of it. */
@@ -249,6 +266,10 @@ function stateOf(superblock: MetaSuperblock): PersistentState {
 
 function attachError({ problem }: MetaRefusal): AttachError {
   return new AttachError(problem.code, problem.text);
+}
+
+function randomIdentity(): bigint {
+  return randomBytes(8).readBigUInt64BE() | 1n;
 }
 
 function messageOf(error: unknown): string {

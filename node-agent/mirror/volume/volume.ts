@@ -8,6 +8,11 @@ import { createHash, randomBytes } from "node:crypto";
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "../decisions/mirror_state.ts";
 import { VolumeCore } from "../core/volume_core.ts";
+import type { VolumeMember } from "@kedge/schema/volume";
+import type {
+  RegisterIdentity,
+  RegisterParties,
+} from "../../register_ports.ts";
 import type {
   CommandDone,
   RegisterWish,
@@ -27,7 +32,13 @@ const LEASE_PING_MS = 250;
 export interface VolumeSurroundings {
   seekPeer(seek: boolean): void;
   runHelper(name: string, id: number): void;
-  changeRegister(change: RegisterWish, id: number): void;
+  /** Who we are in volume registers; undefined: no register decides. */
+  readonly identity: RegisterIdentity | undefined;
+  changeRegister(
+    change: RegisterWish,
+    id: number,
+    parties: RegisterParties,
+  ): void;
   stateChanged(before: MirrorState, after: MirrorState): void;
   keepUndo(keep: boolean): void;
   log(level: "info" | "warn" | "error", text: string): void;
@@ -42,6 +53,10 @@ export class Volume {
   #closing: string | undefined;
   #pressure: PromiseWithResolvers<void> | undefined;
   #lastLeasePingMs = 0;
+  /** The run that takes writes: protocols A and B keep some in its memory. */
+  readonly #boot = crypto.randomUUID();
+  /** The peer's copy, as it told on this connection. */
+  #peerMember: VolumeMember | undefined;
   readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(config: VolumeConfig, readonly around: VolumeSurroundings) {
@@ -54,7 +69,8 @@ export class Volume {
   attach(paths: BackingPaths, done: CommandDone): void {
     if (this.#disk !== undefined) return done({ code: 124 });
     try {
-      this.#disk = BackingDisk.open(paths);
+      const mustHaveIdentity = this.around.identity !== undefined;
+      this.#disk = BackingDisk.open(paths, { mustHaveIdentity });
     } catch (error) {
       if (!(error instanceof AttachError)) throw error;
       return done({ code: error.code, why: error.message });
@@ -132,8 +148,34 @@ export class Volume {
     if ("payload" in frame) {
       this.counters.receivedBytes += frame.payload.length;
     }
+    if (frame.kind === "report") this.#peerMember = frame.report.member;
     this.core.nowMs = performance.now();
     this.core.frame(frame);
+  }
+
+  /** Our copy as registers name it. */
+  #member(): VolumeMember | undefined {
+    const { identity } = this.around;
+    const disk = this.#disk?.identity;
+    if (identity === undefined || disk === undefined) return undefined;
+    return { ...identity, disk, boot: this.#boot };
+  }
+
+  #parties(): RegisterParties {
+    const { state, persistent, config } = this.core;
+    return {
+      member: this.#member(),
+      peer: this.#peerMember,
+      isUpToDate: state.disk === "UpToDate",
+      epoch: persistent?.epoch ?? 0,
+      mode: config.protocol,
+    };
+  }
+
+  /** A report names our copy, so that the peer can put it into the register. */
+  #named(frame: MirrorFrame): MirrorFrame {
+    if (frame.kind !== "report") return frame;
+    return { ...frame, report: { ...frame.report, member: this.#member() } };
   }
 
   #batchEnd(): Promise<void> | undefined {
@@ -177,6 +219,7 @@ export class Volume {
     if (this.#connection !== connection) return;
     this.#connection = undefined;
     this.#closing = undefined;
+    this.#peerMember = undefined;
     this.around.log("info", `Connection ended: ${connection.why}`);
     this.core.link.linkDown();
     this.settle();
@@ -231,7 +274,10 @@ export class Volume {
       },
       send: (frame) => {
         if ("payload" in frame) counters.sentBytes += frame.payload.length;
-        this.#connection?.out.put(frame, this.core.persistent?.epoch ?? 0);
+        this.#connection?.out.put(
+          this.#named(frame),
+          this.core.persistent?.epoch ?? 0,
+        );
       },
       queuedBytes: () => this.#queued(),
       closeLink: (why) => {
@@ -241,7 +287,8 @@ export class Volume {
       },
       seekPeer: (seek) => around.seekPeer(seek),
       runHelper: (name, id) => around.runHelper(name, id),
-      changeRegister: (change, id) => around.changeRegister(change, id),
+      changeRegister: (change, id) =>
+        around.changeRegister(change, id, this.#parties()),
       stateChanged: (before, after) => around.stateChanged(before, after),
       keepUndo: (keep) => around.keepUndo(keep),
       digest: (algorithm, bytes) =>

@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { VolumeMember } from "../../volume.ts";
 
 /** A generation identifier as 16 hex digits. */
 export const GenerationHex = z.string().regex(/^[0-9A-F]{16}$/);
@@ -57,6 +58,10 @@ export const MirrorReport = z.object({
   tentative: z.boolean(),
   /** The sender has decided before on this connection and asks anew. */
   again: z.boolean(),
+  /** Whether a register decides who may be Primary; both must say the same. */
+  fencedByRegister: z.boolean().optional(),
+  /** The sender's copy as the register names it. */
+  member: VolumeMember.optional(),
 });
 /** What both nodes tell one another before they decide anything. */
 export type MirrorReport = z.infer<typeof MirrorReport>;
