@@ -161,7 +161,7 @@ resource ${RESOURCE} {
   meta-disk internal;
   options { ${more} }
   net { protocol ${protocol}; max-buffers 8192; ${net} }
-  disk { c-plan-ahead 0; resync-rate 1G; ${disk} }
+  disk { c-plan-ahead 0; ${disk || "resync-rate 1G;"} }
   ${on("a")}
   ${on("b")}
 }`;

@@ -1,0 +1,98 @@
+/**
+ * A running pair with a client that remembers everything it was told.
+ *
+ * @module
+ */
+
+import { deepEqual } from "node:assert/strict";
+import {
+  type LoadOptions,
+  MirrorLoad,
+  readExport,
+} from "./mirror_pair_client.ts";
+import { dataOf, differingBlocks } from "./mirror_pair_images.ts";
+import { BlockModel } from "./mirror_pair_model.ts";
+import type { MirrorSide } from "./mirror_pair_side.ts";
+import {
+  type MirrorPair,
+  type PairOptions,
+  RESOURCE,
+  startPair,
+} from "./mirror_pair.ts";
+import { Random, seedOfRun } from "./random.ts";
+import type { Scope } from "./scope.ts";
+
+/** See the module comment. */
+export class MirrorLife {
+  private constructor(
+    readonly pair: MirrorPair,
+    readonly model: BlockModel,
+    readonly random: Random,
+  ) {}
+
+  /** Start a pair: `a` is Primary, the disks are equal and hold zeroes. */
+  static async start(
+    scope: Scope,
+    name: string,
+    options: PairOptions,
+  ): Promise<MirrorLife> {
+    const random = new Random(seedOfRun(name));
+    const pair = await startPair(scope, options);
+    const { sizeBytes } = await pair.a.volume();
+    return new MirrorLife(pair, new BlockModel(sizeBytes), random);
+  }
+
+  /** Begin to read and write at a Primary. */
+  load(side: MirrorSide, options: Partial<LoadOptions> = {}) {
+    const { model, random } = this;
+    const all = { flushEvery: 40, reads: 0.2, ...options, model, random };
+    return MirrorLoad.start(side.exportSocket, RESOURCE, all);
+  }
+
+  /** Do so many writes at a Primary, without a fault. */
+  async write(
+    side: MirrorSide,
+    writes: number,
+    options: Partial<LoadOptions> = {},
+  ): Promise<void> {
+    const load = await this.load(side, options);
+    await load.until(writes);
+    await load.stop();
+    this.wasGood(load);
+  }
+
+  /** A load saw no error, and nothing that it should not see. */
+  wasGood(load: MirrorLoad): void {
+    deepEqual([load.errors, load.wrong.slice(0, 5)], [[], []]);
+  }
+
+  /** Read everything at a Primary. */
+  read(side: MirrorSide): Promise<Uint8Array> {
+    return readExport(side.exportSocket, RESOURCE, this.model.sizeBytes);
+  }
+
+  /** Everything that was acknowledged can be read at a Primary. */
+  async nothingIsLost(side: MirrorSide): Promise<void> {
+    const bytes = await this.read(side);
+    deepEqual(this.model.wrongIn(bytes).slice(0, 5), []);
+    this.model.settle(bytes);
+  }
+
+  /** Blocks that differ between both disks. */
+  async difference(): Promise<number[]> {
+    const { a, b } = this.pair;
+    const { sizeBytes } = this.model;
+    const [left, right] = await Promise.all([
+      dataOf(a.disk, sizeBytes),
+      dataOf(b.disk, sizeBytes),
+    ]);
+    return differingBlocks(left, right);
+  }
+
+  /** Both disks hold the same, and what was acknowledged. */
+  async disksAreEqual(): Promise<void> {
+    deepEqual((await this.difference()).slice(0, 5), []);
+    const data = await dataOf(this.pair.a.disk, this.model.sizeBytes);
+    deepEqual(this.model.wrongIn(data).slice(0, 5), []);
+  }
+}
