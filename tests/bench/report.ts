@@ -106,14 +106,16 @@ export function round(value: number): string {
   return value.toPrecision(3).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 }
 
-function table(head: string[], rows: string[][]): string {
+/** A table in Markdown. */
+export function table(head: string[], rows: string[][]): string {
   const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join(
     "\n",
   );
 }
 
-async function machine(): Promise<string[]> {
+/** The machine, in lines for a page. */
+export async function machine(): Promise<string[]> {
   const cpu = /^model name\s*:\s*(.*)$/m.exec(
     await Deno.readTextFile("/proc/cpuinfo").catch(() => ""),
   )?.[1] ?? "unknown processor";
