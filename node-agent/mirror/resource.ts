@@ -124,8 +124,11 @@ export class Resource {
       identity: this.spec.identity,
       changeRegister: (change, id, parties) =>
         say({ type: "register", volume: number, id, change, parties }),
-      stateChanged: (before, after) =>
-        say({ type: "changed", volume: number, before, after }),
+      stateChanged: (before, after) => {
+        // What a resync begins with is its whole, whenever somebody asks.
+        this.#running.get(number)?.speed.progressOf(volume.core);
+        say({ type: "changed", volume: number, before, after });
+      },
       keepUndo: () => {},
       log: (level, text) => say({ type: "log", level, text }),
     });

@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import { HostDeviceNodes } from "../../node-agent/mirror/host/device_node.ts";
+import { blockOf } from "../../node-agent/mirror/host/device_node_holders.ts";
 import { run } from "../helpers/child.ts";
 import { whyNoDeviceNodes } from "../helpers/mirror_hosts_needs.ts";
 import { type NbdProcess, startNbdProcess } from "../helpers/nbd_process.ts";
@@ -62,7 +63,7 @@ Deno.test({ name: "device nodes", ignore: lack !== undefined }, async (t) => {
     const nodes = rig.nodes();
     assert.equal(await nodes.appear(rig.volume), rig.device);
     assert.equal(nodes.pathOf(rig.volume), rig.device);
-    const loop = await Deno.realPath(rig.device);
+    const loop = blockOf(rig.device) ?? "";
     const text = "written through the node\n";
     await succeed(["dd", `of=${rig.device}`, "conv=fsync"], text);
     assert.equal(await nodes.heldBy(rig.volume), undefined);
@@ -106,7 +107,7 @@ Deno.test({ name: "device nodes", ignore: lack !== undefined }, async (t) => {
     await using scope = new Scope();
     const rig = await Rig.start(scope);
     await rig.nodes().appear(rig.volume);
-    const loop = await Deno.realPath(rig.device);
+    const loop = blockOf(rig.device) ?? "";
     const place = await scope.tempDir();
     await succeed(["mkfs.ext4", "-q", rig.device]);
     await succeed(["mount", rig.device, place]);
@@ -118,11 +119,12 @@ Deno.test({ name: "device nodes", ignore: lack !== undefined }, async (t) => {
     assert.match(rig.log.join("\n"), /daemon that was killed/);
     await assert.rejects(Deno.lstat(rig.device));
     assert.deepEqual(await leftIn(rig.runDir), []);
-    await succeed(["umount", place]);
-    assert.equal((await run(["losetup", loop])).code, 1, "the loop is free");
     const server = await startNbdProcess(scope, { sizeBytes: 64 * MIB });
     await next.appear({ ...rig.volume, socket: server.socket });
+    assert.equal(await next.heldBy(rig.volume), undefined, "the old one is");
     await next.vanish(rig.volume);
+    await succeed(["umount", place]);
+    assert.equal((await run(["losetup", loop])).code, 1, "the loop is free");
   });
 
   await t.step("what it cannot do is said", async () => {

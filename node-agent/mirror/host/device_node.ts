@@ -3,8 +3,8 @@
  * promoted and goes when it is demoted.
  *
  * ```text
- * /dev/drbd1 ─▶ /dev/nbdN     where the kernel has the nbd driver
- * /dev/drbd1 ─▶ /dev/loopN    elsewhere, over nbdfuse
+ * /dev/drbd1 = /dev/nbdN     where the kernel has the nbd driver
+ * /dev/drbd1 = /dev/loopN    elsewhere, over nbdfuse
  * ```
  *
  * A killed daemon leaves nodes that answer EIO; each is on record in a folder
@@ -22,14 +22,14 @@ import {
   isAttached,
   standsOn,
 } from "./device_node_fuse.ts";
-import { holderOf } from "./device_node_holders.ts";
+import { blockOf, holderOf, numberOf } from "./device_node_holders.ts";
 import {
   attachKernel,
   detachKernel,
   hasKernelNbd,
   isConnected,
 } from "./device_node_kernel.ts";
-import { isThere, linkTarget, namesIn, textAt } from "./device_node_tools.ts";
+import { isThere, namesIn, runProgram, textAt } from "./device_node_tools.ts";
 import type { DeviceNodeOf, DeviceNodes } from "./device_node_keeper.ts";
 
 /** What nodes need. */
@@ -113,7 +113,7 @@ export class HostDeviceNodes implements DeviceNodes {
     const { device, minor } = volume;
     const known = this.#nodes.get(minor);
     if (known !== undefined && isLive(known)) {
-      if (linkTarget(device) !== known.block) await link(known);
+      if (!isNamed(known)) await giveName(known);
       return device;
     }
     if (Deno.uid() !== 0) throw new Error("only root can make device nodes");
@@ -124,7 +124,7 @@ export class HostDeviceNodes implements DeviceNodes {
     this.#nodes.set(minor, node);
     try {
       await writeRecord(this.#folderOf(minor), node);
-      await link(node);
+      await giveName(node);
     } catch (error) {
       await this.#abandon(minor);
       throw error;
@@ -155,12 +155,12 @@ export class HostDeviceNodes implements DeviceNodes {
   async #vanish(minor: number): Promise<void> {
     const node = this.#nodes.get(minor);
     if (node === undefined) return;
-    await unlink(node);
+    await takeName(node);
     const isGone = node.way === "kernel"
       ? holderOf(node) === undefined && await detachKernel(node.block)
       : await detachLoop(node.block);
     if (!isGone) {
-      await link(node);
+      await giveName(node);
       throw new Error(holderOf(node) ?? `${node.device} is in use`);
     }
     this.#nodes.delete(minor);
@@ -196,7 +196,7 @@ export class HostDeviceNodes implements DeviceNodes {
 
 /** Without the name; without the device as soon as nobody has it open. */
 async function release(node: Node, folder: string): Promise<void> {
-  await unlink(node);
+  await takeName(node);
   if (node.way === "kernel") await detachKernel(node.block);
   else if (standsOn(node.block, folder)) await detachLoop(node.block);
 }
@@ -211,27 +211,36 @@ function refuseStranger(device: string): void {
     throw new Error(`${device} is not below /dev`);
   }
   if (!isThere(device)) return;
-  const target = linkTarget(device);
-  const isStale = target !== undefined && !isAttached(target) &&
-    !isConnected(target);
+  const block = blockOf(device);
+  const isStale = block !== undefined && /^\/dev\/(loop|nbd)\d+$/.test(block) &&
+    !isAttached(block) && !isConnected(block);
   if (isStale) return;
-  const what = target === undefined ? "" : `, a link to ${target}`;
   throw new Error(
-    `there is a ${device} of somebody else${what}: remove it, or configure ` +
-      "another device",
+    `there is a ${device} of somebody else: remove it, or configure another ` +
+      "device",
   );
 }
 
-/** Point the name at its device, in one step. */
-async function link({ device, block }: Node): Promise<void> {
+/**
+ * Give the device its name, in one step: as a node of its own, because `mount`
+ * lists what a link leads to instead of the link.
+ */
+async function giveName({ device, block }: Node): Promise<void> {
   const fresh = `${device}.new`;
   await Deno.remove(fresh).catch(() => {});
-  await Deno.symlink(block, fresh);
+  const [major = "", minor = ""] = numberOf(block).split(":");
+  const made = await runProgram("mknod", "-m", "660", fresh, "b", major, minor);
+  // A container may open nodes, but not make them.
+  if (!made.ok) await Deno.symlink(block, fresh);
   await Deno.rename(fresh, device);
 }
 
-async function unlink({ device, block }: Node): Promise<void> {
-  if (linkTarget(device) === block) await Deno.remove(device).catch(() => {});
+async function takeName(node: Node): Promise<void> {
+  if (isNamed(node)) await Deno.remove(node.device).catch(() => {});
+}
+
+function isNamed({ device, block }: Node): boolean {
+  return blockOf(device) === block;
 }
 
 async function writeRecord(folder: string, node: Node): Promise<void> {

@@ -13,7 +13,7 @@ import { linkTarget, namesIn, textAt } from "./device_node_tools.ts";
 export interface Held {
   /** Its own node, such as `/dev/loop3`. */
   readonly block: string;
-  /** The name that people use, a link to it, such as `/dev/drbd1`. */
+  /** The name that people use for it, such as `/dev/drbd1`. */
   readonly device: string;
 }
 
@@ -28,17 +28,14 @@ export function holderOf(held: Held): string | undefined {
 
 /** In any mount namespace: a container's mount counts, too. */
 function mountOf({ block, device }: Held): string | undefined {
-  const number = textAt(`${sysOf(block)}/dev`).trim();
+  const number = numberOf(block);
   const seen = new Set<string>();
   for (const pid of ["self", ...processes()]) {
     const space = linkTarget(`/proc/${pid}/ns/mnt`) ?? pid;
     if (seen.has(space)) continue;
     seen.add(space);
-    const place = mountIn(textAt(`/proc/${pid}/mountinfo`), [
-      number,
-      block,
-      device,
-    ]);
+    const names = [block, device];
+    const place = mountIn(textAt(`/proc/${pid}/mountinfo`), { number, names });
     if (place === undefined) continue;
     const where = pid === "self" ? "" : ` in the namespace of process ${pid}`;
     return `${device} is mounted on ${place}${where}: umount it first`;
@@ -47,22 +44,23 @@ function mountOf({ block, device }: Held): string | undefined {
 }
 
 /**
- * Where one of `names` is mounted, by the kernel's list.
+ * Where a device is mounted, by the kernel's list.
  *
  * @param mountInfo Text of `/proc/PID/mountinfo`.
- * @param names The number `MAJOR:MINOR`, and paths.
+ * @param wanted Its number, `MAJOR:MINOR`, and its paths: btrfs has numbers of
+ *   its own. An older mount may have our path, and another number.
  */
 export function mountIn(
   mountInfo: string,
-  names: readonly string[],
+  wanted: { readonly number: string; readonly names: readonly string[] },
 ): string | undefined {
   for (const line of mountInfo.split("\n")) {
     const fields = line.split(" ");
+    const [, , number = ""] = fields;
     // Any number of optional fields, then "-", the type and the source.
-    const source = fields[fields.indexOf("-", 6) + 2];
-    const isIt = [fields[2], source].some((name) =>
-      name !== undefined && name !== "" && names.includes(name)
-    );
+    const source = fields[fields.indexOf("-", 6) + 2] ?? "";
+    const isIt = number === wanted.number ||
+      number.startsWith("0:") && wanted.names.includes(source);
     if (isIt) return fields[4]?.replaceAll("\\040", " ");
   }
   return undefined;
@@ -84,12 +82,34 @@ function openFileOf({ block, device }: Held): string | undefined {
   for (const pid of processes()) {
     const folder = `/proc/${pid}/fd`;
     const isOpen = namesIn(folder)
-      .some((name) => linkTarget(`${folder}/${name}`) === block);
+      .map((name) => linkTarget(`${folder}/${name}`))
+      .some((path) => path === block || path === device);
     if (!isOpen) continue;
     const name = textAt(`/proc/${pid}/comm`).trim();
     return `${device} is open in process ${pid} (${name})`;
   }
   return undefined;
+}
+
+/** `MAJOR:MINOR` of a block device; "" when there is none of this name. */
+export function numberOf(block: string): string {
+  return textAt(`${sysOf(block)}/dev`).trim();
+}
+
+/** The kernel's name of the block device that a path leads to. */
+export function blockOf(path: string): string | undefined {
+  try {
+    const { rdev, isBlockDevice } = Deno.statSync(path);
+    if (isBlockDevice !== true || rdev === null) return undefined;
+    const minor = rdev & 0xff | (rdev >>> 12) & 0xfff00;
+    const number = `${rdev >>> 8 & 0xfff}:${minor}`;
+    const uevent = textAt(`/sys/dev/block/${number}/uevent`);
+    const name = /^DEVNAME=(.+)$/m.exec(uevent)?.[1];
+    return name === undefined ? undefined : `/dev/${name}`;
+  } catch {
+    // A link into nowhere, or nothing.
+    return linkTarget(path);
+  }
 }
 
 /** What the kernel tells of a block device. */

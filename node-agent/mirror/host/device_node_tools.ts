@@ -11,6 +11,7 @@ const FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 /** The Debian package of each program. */
 const PACKAGES: Readonly<Record<string, string>> = {
   "losetup": "mount",
+  "mknod": "coreutils",
   "nbd-client": "nbd-client",
   "nbdfuse": "libnbd-bin",
   "umount": "mount",

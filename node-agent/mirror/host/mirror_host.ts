@@ -16,6 +16,7 @@ import type { ResourceConfig } from "@kedge/schema/drbd-conf";
 import type { Log } from "../../ports.ts";
 import type { RegisterAnswer, VolumeRegisters } from "../../register_ports.ts";
 import type { FromWorker } from "../worker_messages.ts";
+import { changeText } from "./change_text_core.ts";
 import { type DeviceNodes, NodeKeeper } from "./device_node_keeper.ts";
 import { isHeldBack, runHandler } from "./helpers.ts";
 import { ResourceProcess } from "./resource_process.ts";
@@ -204,6 +205,7 @@ export class MirrorHost {
         return;
       case "changed": {
         const { volume, before, after } = message;
+        log.info(`${name}/${volume}: ${changeText(before, after)}`);
         const running = this.#running.get(name);
         const isDemoted = before.role === "Primary" &&
           after.role === "Secondary";
