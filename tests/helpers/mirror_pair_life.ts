@@ -26,7 +26,7 @@ import type { Scope } from "./scope.ts";
 export class MirrorLife {
   private constructor(
     readonly pair: MirrorPair,
-    readonly model: BlockModel,
+    public model: BlockModel,
     readonly random: Random,
   ) {}
 
@@ -45,7 +45,7 @@ export class MirrorLife {
   /** Begin to read and write at a Primary. */
   load(side: MirrorSide, options: Partial<LoadOptions> = {}) {
     const { model, random } = this;
-    const all = { flushEvery: 40, reads: 0.2, ...options, model, random };
+    const all = { flushEvery: 40, reads: 0.2, model, random, ...options };
     return MirrorLoad.start(side.exportSocket, RESOURCE, all);
   }
 

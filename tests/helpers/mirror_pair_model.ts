@@ -12,6 +12,8 @@ import { Buffer } from "node:buffer";
 /** The unit that is never torn, in bytes. */
 export const PIECE_BYTES = 512;
 const MAGIC = 0x4b504945;
+/** Numbers that one side of a split brain may use. */
+const FORK_NUMBERS = 1_000_000;
 const ZEROES = new Uint8Array(PIECE_BYTES);
 
 /** A write that was sent. */
@@ -120,6 +122,20 @@ export class BlockModel {
         `${high + 1} is not`;
     }
     return { problem, lost };
+  }
+
+  /**
+   * The same memory for a client of the other side of a split brain; its
+   * writes have numbers of their own.
+   */
+  fork(): BlockModel {
+    const other = new BlockModel(this.sizeBytes);
+    other.epoch = this.epoch;
+    other.#lastId = this.#lastId + FORK_NUMBERS;
+    for (const [piece, history] of this.#history.entries()) {
+      other.#history[piece] = history.map((sent) => ({ ...sent }));
+    }
+    return other;
   }
 
   /** From now on every piece holds what was found, and nothing else. */
