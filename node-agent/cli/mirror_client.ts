@@ -66,6 +66,13 @@ export class MirrorClient implements Disposable {
     return MirrorStatus.parse(await this.#ask("GET", "resources"));
   }
 
+  /** What a resource was started with: a `ResourceConfig` as JSON. */
+  async configOf(name: string): Promise<unknown> {
+    const path = `resources/${encodeURIComponent(name)}`;
+    const answer = await this.#ask("GET", path);
+    return z.object({ config: z.unknown() }).parse(answer).config;
+  }
+
   /** `new-resource` and `new-minor`. */
   async create(name: string, request: ResourceRequest): Promise<CommandReply> {
     const path = `resources/${encodeURIComponent(name)}`;

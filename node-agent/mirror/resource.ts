@@ -215,6 +215,7 @@ function statusOf(resource: string, running: Running): VolumeStatus {
     volume: spec.volume,
     minor: spec.minor,
     device: spec.device,
+    backingDisk: spec.paths?.disk,
     state: core.state,
     protocol: core.config.protocol,
     sizeBytes: core.sizeBytes,

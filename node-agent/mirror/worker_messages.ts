@@ -57,6 +57,8 @@ export interface VolumeStatus {
   readonly volume: number;
   readonly minor: number;
   readonly device: string;
+  /** Path of the disk below. */
+  readonly backingDisk: string | undefined;
   readonly state: MirrorState;
   readonly protocol: "A" | "B" | "C";
   readonly sizeBytes: number;

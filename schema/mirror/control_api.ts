@@ -5,6 +5,7 @@
  *
  * ```text
  * GET    /v1/resources                     MirrorStatus
+ * GET    /v1/resources/NAME                {config}, as it was started
  * PUT    /v1/resources/NAME                ResourceRequest ─▶ CommandReply   (new-resource, new-minor)
  * DELETE /v1/resources/NAME                ─▶ CommandReply                   (down, after disconnect and detach)
  * POST   /v1/resources/NAME/commands       CommandRequest ─▶ CommandReply
@@ -110,6 +111,8 @@ export const VolumeStatus = z.object({
   volume: z.int(),
   minor: z.int(),
   device: z.string(),
+  /** Path of the disk below, if this host has one. */
+  backingDisk: z.string().optional(),
   state: MirrorStateView,
   protocol: z.enum(["A", "B", "C"]),
   sizeBytes: z.int(),

@@ -75,6 +75,12 @@ async function handle(
   switch (key) {
     case "GET resources":
       return Response.json(await host.status());
+    case "GET resources/NAME": {
+      const config = host.configOf(name ?? "");
+      return config === undefined
+        ? problem(404, `${name} does not run here`)
+        : Response.json({ config });
+    }
     case "PUT resources/NAME": {
       const body = ResourceRequest.parse(await bodyOf(request));
       // Only the owner of the socket gets here, with what drbdadm resolved.

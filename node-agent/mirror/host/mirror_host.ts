@@ -150,6 +150,11 @@ export class MirrorHost {
     };
   }
 
+  /** What a resource was started with; undefined: it does not run. */
+  configOf(name: string): ResourceConfig | undefined {
+    return this.#running.get(name)?.config;
+  }
+
   /** Hear every event from now on, until the returned function is called. */
   listen(listener: (event: MirrorEvent) => void): () => void {
     this.#listeners.add(listener);
