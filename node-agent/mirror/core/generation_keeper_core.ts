@@ -92,8 +92,9 @@ export class GenerationKeeper {
     const isPrimary = volume.state.role === "Primary";
     const generations = beginGeneration(set, this.#random(), isPrimary);
     if (!this.save({ generations })) return false;
-    this.#mayBeShared = isConnected(volume.state.connection);
-    if (this.#mayBeShared) {
+    // The peer takes it for its own at the end of a resync, not before.
+    this.#mayBeShared = false;
+    if (isConnected(volume.state.connection)) {
       const generation = generations.current;
       volume.effects.send({ kind: "currentGeneration", generation });
     }

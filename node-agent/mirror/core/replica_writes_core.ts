@@ -121,8 +121,7 @@ export class ReplicaWrites {
       ? frame.payload.length
       : frame.lengthBytes;
     if (compareDisk(volume.state.peerDisk, "Inconsistent") < 0) {
-      if (!volume.generations.beforeUnseenWrite()) return this.#refuse(frame);
-      volume.bitmap?.set(offset, lengthBytes);
+      if (!this.#noteUnseen(offset, lengthBytes)) return this.#refuse(frame);
     }
     const isWritten = volume.writeLocally(
       offset,
@@ -133,6 +132,17 @@ export class ReplicaWrites {
     );
     if (!isWritten) return this.#refuse(frame);
     this.#isWritten(arrival);
+  }
+
+  /**
+   * Only we have this write: its name and its bits are durable first, since no
+   * activity log covers it here.
+   */
+  #noteUnseen(offset: number, lengthBytes: number): boolean {
+    const { volume } = this;
+    if (!volume.generations.beforeUnseenWrite()) return false;
+    volume.bitmap?.set(offset, lengthBytes);
+    return volume.saveBitmapOf(offset, lengthBytes);
   }
 
   #isWritten({ frame, session }: Arrival): void {

@@ -39,6 +39,7 @@ export class ResyncSource {
   /** The target is durably Inconsistent: from now on writes are replicated. */
   begin(told: Partial<MirrorState>): void {
     this.stop();
+    this.volume.generations.shared();
     this.volume.change({
       ...told,
       connection: "SyncSource",

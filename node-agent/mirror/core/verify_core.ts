@@ -160,6 +160,7 @@ export class Verify {
 
   #digest(offset: number, lengthBytes: number): Uint8Array {
     const { effects, config } = this.volume;
+    if (!this.volume.hasLocalDisk) return new Uint8Array(0);
     const bytes = new Uint8Array(lengthBytes);
     if (!effects.readData(offset, bytes)) return new Uint8Array(0);
     return effects.digest(config.verifyAlgorithm, bytes);

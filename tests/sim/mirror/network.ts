@@ -42,6 +42,7 @@ export class Network {
   readonly cuts = [0, 0];
   slowdown = 1;
   #sides: [Side, Side] | undefined;
+  #isGreeting = false;
 
   constructor(
     readonly scheduler: Scheduler,
@@ -52,15 +53,18 @@ export class Network {
   /** Join the nodes if both look for one another. */
   meet(a: SimNode, b: SimNode): void {
     if (!a.seeks || !b.seeks || a.isPaused || b.isPaused) return;
-    if (this.isCut(0) || this.isCut(1)) return;
+    if (this.isCut(0) || this.isCut(1) || this.#isGreeting) return;
     const first = new Side(a, a.process);
     const second = new Side(b, b.process);
     first.other = second;
     second.other = first;
     this.#sides = [first, second];
+    this.#isGreeting = true;
+    let left = 2;
     const tie = this.rng.chance(0.5);
     for (const side of this.#sides) {
       this.scheduler.after(this.#delayMs(), () => {
+        if (--left === 0) this.#isGreeting = false;
         if (side.isClosed) return;
         side.node.linkUp(side, (side === first) === tie);
       });

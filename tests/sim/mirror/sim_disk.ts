@@ -16,6 +16,13 @@ import type { SlotChange } from "../../../node-agent/mirror/core/activity_log_co
 import type { Prng } from "../prng.ts";
 import { PIECE_BYTES, PIECES_PER_BLOCK } from "./world.ts";
 
+/** Writes that a piece has lost, and what it is now. */
+export interface Loss {
+  readonly piece: number;
+  readonly lost: readonly number[];
+  readonly kept: number;
+}
+
 /** See the module comment. */
 export class SimDisk {
   /** What reads return. */
@@ -101,7 +108,7 @@ export class SimDisk {
   }
 
   /** The machine lost power. Returns what was lost: piece and value. */
-  losePower(rng: Prng): { piece: number; lost: number[]; kept: number }[] {
+  losePower(rng: Prng): Loss[] {
     this.#flushing = undefined;
     const losses = [];
     for (const [piece, versions] of this.dirty) {
@@ -121,8 +128,15 @@ export class SimDisk {
     this.#flushing = undefined;
   }
 
-  /** What attaching does first: the log is applied, durably. */
-  recover(): AttachedDisk {
+  /**
+   * What attaching does first: everything written is made stable, then the log
+   * is applied, durably. Where a flush failed, the page may be an older one.
+   */
+  recover(rng: Prng, lost: (losses: Loss[]) => void): AttachedDisk {
+    for (const piece of this.dirty.keys()) {
+      if (!this.poisoned.has(piece)) this.dirty.delete(piece);
+    }
+    lost(this.losePower(rng));
     for (const extent of this.log?.values() ?? []) {
       const first = extent * this.extentBlocks;
       for (let at = first; at < first + this.extentBlocks; at++) {

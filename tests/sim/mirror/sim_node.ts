@@ -118,7 +118,10 @@ export class SimNode {
       if (this.isAttached) return;
       this.isAttached = true;
       this.attachment++;
-      core.disk.attach(this.disk.recover(), ({ code }) => {
+      const found = this.disk.recover(this.rng, (losses) => {
+        this.world.history.lost(this, losses);
+      });
+      core.disk.attach(found, ({ code }) => {
         this.trace(`attach: ${code}`);
         if (code !== 1) this.isAttached = false;
       });

@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { Loss } from "./sim_disk.ts";
 import type { SimNode } from "./sim_node.ts";
 import { other, type World } from "./world.ts";
 import { brokenZone, type ValueHistory } from "./zones.ts";
@@ -26,13 +27,6 @@ export interface OpenWrite {
   readonly count: number;
   readonly value: number;
   readonly start: number;
-}
-
-/** A loss of power, piece by piece. */
-export interface Loss {
-  readonly piece: number;
-  readonly lost: readonly number[];
-  readonly kept: number;
 }
 
 /** See the module comment. */
