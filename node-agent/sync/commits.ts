@@ -13,7 +13,7 @@ import {
 } from "@kedge/schema/change";
 import { encodeRecord, type WireContent } from "@kedge/schema/wire/records";
 import type { ChangeLog, Commitment, ContentSource } from "../ports.ts";
-import { describe } from "./log_sender.ts";
+import { describe } from "./log_encoding.ts";
 import type { RecentRecords } from "./recent_records.ts";
 import type { ReplicaEffect, ReplicaInput } from "./replica_messages.ts";
 

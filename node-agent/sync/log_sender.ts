@@ -11,13 +11,8 @@
  */
 
 import { MIB, type SyncPosition } from "@kedge/schema";
-import {
-  type AckBody,
-  encodeRecord,
-  encodeRecordsHead,
-  type WireContent,
-} from "@kedge/schema/wire/records";
-import type { ChangeLog, LogPlace, LogRecordWithContent } from "../ports.ts";
+import { type AckBody, encodeRecordsHead } from "@kedge/schema/wire/records";
+import type { ChangeLog, LogPlace } from "../ports.ts";
 import {
   comparePlaces,
   type Incarnation,
@@ -25,7 +20,9 @@ import {
   peerStanding,
   sendFrom,
 } from "./positions_core.ts";
+import { PeerHoldings } from "./peer_holdings.ts";
 import type { FrameLink } from "./frame_link.ts";
+import { encodeFromLog } from "./log_encoding.ts";
 import type { RecentRecords } from "./recent_records.ts";
 
 /** Most bytes that were sent and are not acknowledged yet. */
@@ -67,10 +64,7 @@ interface Outgoing {
 export class LogSender {
   readonly #options: LogSenderOptions;
   readonly #earlier: readonly Incarnation[];
-  /** Per run, what the peer holds. */
-  readonly #held = new Map<number, number>();
-  /** Per run, what it has flushed. */
-  readonly #flushed = new Map<number, number>();
+  readonly #peer: PeerHoldings;
   /**
    * Records after this one come from memory. Older ones come from the log, which
    * knows what has become of their files since: this peer may be new or wiped,
@@ -97,11 +91,7 @@ export class LogSender {
     this.#earlier = log.incarnations().filter((run) =>
       run.incarnation < log.incarnation
     );
-    for (const { origin, incarnation, sequence } of positions) {
-      if (origin !== log.node) continue;
-      this.#held.set(incarnation, sequence);
-      this.#flushed.set(incarnation, sequence);
-    }
+    this.#peer = new PeerHoldings(log.node, positions);
     this.#sent = this.#from();
     options.link.onDrained = () => this.#sendNow();
   }
@@ -115,9 +105,9 @@ export class LogSender {
     // Earlier runs count once they are flushed there.
     const { lacksEarlier } = peerStanding(runs, this.flushed, cut);
     return {
-      ...peerStanding(runs, positionsIn(this.#held), cut),
+      ...peerStanding(runs, this.#peer.heldPlaces, cut),
       lacksEarlier,
-      durable: this.#flushed.get(incarnation) ?? 0,
+      durable: this.#peer.flushed(incarnation),
     };
   }
 
@@ -125,14 +115,14 @@ export class LogSender {
   get lagChanges(): number {
     return this.#runs().reduce(
       (sum, { incarnation, lastSequence }) =>
-        sum + Math.max(0, lastSequence - (this.#held.get(incarnation) ?? 0)),
+        sum + Math.max(0, lastSequence - this.#peer.held(incarnation)),
       0,
     );
   }
 
   /** What the peer has flushed of our log. */
   get flushed(): readonly LogPlace[] {
-    return positionsIn(this.#flushed);
+    return this.#peer.flushedPlaces;
   }
 
   /** Bytes that were sent and are not acknowledged. */
@@ -178,8 +168,7 @@ export class LogSender {
    */
   onAck(ack: AckBody): boolean {
     const place = { incarnation: ack.incarnation, sequence: ack.written };
-    const { incarnation, sequence } = place;
-    const held = this.#held.get(incarnation) ?? 0;
+    const { incarnation } = place;
     const { toldCut } = this.#options;
     const isSkipped = toldCut !== undefined &&
       comparePlaces(place, toldCut) <= 0;
@@ -187,8 +176,11 @@ export class LogSender {
     const isSent = isOurs && comparePlaces(place, this.#sent) <= 0;
     if (!isSent && !isSkipped) return false;
     const wasBehind = this.#isBehindCut();
-    if (sequence > held) this.#held.set(incarnation, sequence);
-    if (ack.durable > 0) this.#onFlushed(incarnation, ack.durable);
+    this.#peer.hold(place);
+    if (ack.durable > 0) {
+      const flushed = { incarnation, sequence: ack.durable };
+      this.#peer.flush(flushed, this.#earlier);
+    }
     if (wasBehind) this.#sent = this.#from();
     let done = 0;
     for (const out of this.#underWay) {
@@ -200,17 +192,6 @@ export class LogSender {
     if (done > 0) this.#underWay.splice(0, done);
     this.#goOn();
     return true;
-  }
-
-  /** A flush covers everything that was stored before: earlier runs too. */
-  #onFlushed(incarnation: number, sequence: number): void {
-    const known = this.#flushed.get(incarnation) ?? 0;
-    this.#flushed.set(incarnation, Math.max(known, sequence));
-    for (const run of this.#earlier) {
-      if (run.incarnation >= incarnation) break;
-      const held = this.#held.get(run.incarnation) ?? 0;
-      this.#flushed.set(run.incarnation, held);
-    }
   }
 
   /** The peer refused records: go back, and on once we have its epoch. */
@@ -247,8 +228,8 @@ export class LogSender {
   /** The first place where the peer lacks something, or our end. */
   #from(): LogPlace {
     const { incarnation } = this.#options.log;
-    return sendFrom(this.#runs(), positionsIn(this.#held)) ??
-      { incarnation, sequence: this.#held.get(incarnation) ?? 0 };
+    return sendFrom(this.#runs(), this.#peer.heldPlaces) ??
+      { incarnation, sequence: this.#peer.held(incarnation) };
   }
 
   /** Where to read on: the end of a run is the start of the next one. */
@@ -264,7 +245,7 @@ export class LogSender {
     );
     if (later === undefined) return sent;
     const { incarnation } = later;
-    return { incarnation, sequence: this.#held.get(incarnation) ?? 0 };
+    return { incarnation, sequence: this.#peer.held(incarnation) };
   }
 
   /** Our runs, oldest first; the present one with what was given out. */
@@ -278,7 +259,7 @@ export class LogSender {
   #isBehindCut(): boolean {
     const cut = this.#options.log.cut();
     return cut !== undefined &&
-      (this.#held.get(cut.incarnation) ?? 0) < cut.sequence;
+      this.#peer.held(cut.incarnation) < cut.sequence;
   }
 
   /** A peer that was told of another cut learns of this over a new link. */
@@ -393,42 +374,4 @@ export class LogSender {
     });
     this.#underWayBytes += bytes;
   }
-}
-
-function positionsIn(
-  held: ReadonlyMap<number, number>,
-): { incarnation: number; sequence: number }[] {
-  return [...held].map(([incarnation, sequence]) => ({
-    incarnation,
-    sequence,
-  }));
-}
-
-/** Encode a record that was read from the change log. */
-function encodeFromLog(record: LogRecordWithContent): Uint8Array {
-  const { change, content, isHole } = record;
-  if (isHole === true) return encodeRecord(change, { kind: "gone" });
-  if (content.kind === "inline") {
-    return encodeRecord(change, { kind: "inline" }, content.bytes);
-  }
-  if (content.kind === "staged") {
-    return encodeRecord(change, describe(content.staged));
-  }
-  const { body, entry } = change;
-  if (body.kind === "none" || body.kind === "truncate") {
-    return encodeRecord(change, { kind: "none" });
-  }
-  if (body.kind === "range" || entry.sha256 === null) {
-    return encodeRecord(change, { kind: "unknown" });
-  }
-  const { sizeBytes, crc32, sha256 } = entry;
-  return encodeRecord(change, { kind: "elsewhere", sizeBytes, crc32, sha256 });
-}
-
-/** How a record names bytes that do not travel with it. */
-export function describe(
-  staged: { sizeBytes: number; crc32: number; sha256: string },
-): WireContent {
-  const { sizeBytes, crc32, sha256 } = staged;
-  return { kind: "elsewhere", sizeBytes, crc32, sha256 };
 }

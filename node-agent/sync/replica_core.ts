@@ -23,22 +23,12 @@ import {
   type NodeId,
   ownerOf,
 } from "@kedge/schema";
-import { CommitQueue } from "./commit_core.ts";
-import { Membership } from "./membership_core.ts";
-import {
-  type LateTerms,
-  type LinkInput,
-  PeerTable,
-} from "./peer_table_core.ts";
-import { judgeRegister, RegisterRequests } from "./register_core.ts";
+import { takeLinkInput } from "./link_inputs_core.ts";
+import type { LinkInput } from "./peer_table_core.ts";
+import { judgeRegister, type RegisterRequests } from "./register_core.ts";
 import type { ReplicaEffect, ReplicaInput } from "./replica_messages.ts";
-import { SAFETY_RULES, type SafetyRules } from "./rules_core.ts";
-import {
-  REPLICA_SETTINGS,
-  type ReplicaSettings,
-  type ReplicaStart,
-  type WriteVerdict,
-} from "./replica_start_core.ts";
+import type { ReplicaStart, WriteVerdict } from "./replica_start_core.ts";
+import { ALL_LEVELS, ReplicaState } from "./replica_state.ts";
 import { wantedChange } from "./want_core.ts";
 
 export { REPLICA_SETTINGS } from "./replica_start_core.ts";
@@ -56,85 +46,54 @@ const TICK_STEP_MS_MAX = 250;
 
 /** Levels that need peers. */
 const SHARED_LEVELS: readonly Level[] = ["B", "C"];
-const ALL_LEVELS: readonly Level[] = ["A", "B", "C"];
 
 /** See the module comment. */
 export class ReplicaCore {
-  readonly node: NodeId;
-  readonly store: string;
+  /** The run of our log. */
   readonly incarnation: number;
-  readonly #settings: ReplicaSettings;
-  readonly #rules: SafetyRules;
-  readonly #commits: CommitQueue;
-  readonly #peers: PeerTable;
-  readonly #membership: Membership;
-  readonly #requests = new RegisterRequests();
-  #register: GroupRegister | undefined;
-  #nowMs = 0;
+  readonly #state: ReplicaState;
   #lastTickMs: number | undefined;
-  #frozen: string | undefined;
   #confirmedEpoch = 0;
-  #readOnly: string | undefined;
-  /** Why files may be gone from our disks; our index is whole. */
-  #filesLost: string | undefined;
-  #effects: ReplicaEffect[] = [];
-  readonly #blockedSinceMs: LateTerms["blockedSinceMs"] = (position) =>
-    this.#commits.blockedSinceMs(position);
 
+  /** A core that knows what the disk knew. */
   constructor(start: ReplicaStart) {
-    this.node = start.node;
-    this.store = start.store;
     this.incarnation = start.incarnation;
-    this.#settings = { ...REPLICA_SETTINGS, ...start.settings };
-    this.#rules = start.rules ?? SAFETY_RULES;
-    this.#register = start.register;
-    this.#commits = new CommitQueue(start.head, this.#rules);
-    this.#peers = new PeerTable(start.node, this.#rules);
-    this.#membership = new Membership({
-      node: this.node,
-      peers: this.#peers,
-      settings: this.#settings,
-      rules: this.#rules,
-      isSuspect: start.mayHaveLost && this.#rules.suspectLeaves,
-      mayBeOld: start.mayBeOld ?? false,
-    });
-    if (this.#register !== undefined) {
-      this.#peers.adopt(this.#register);
-      if (this.#rules.startAssumesPromises) {
-        this.#peers.assumePromises(start.head);
-      }
-    }
+    this.#state = new ReplicaState(start);
+  }
+
+  /** Which node this is. */
+  get node(): NodeId {
+    return this.#state.node;
+  }
+
+  /** Identity of our database. */
+  get store(): string {
+    return this.#state.store;
   }
 
   /** The register that this node acts under. */
   get register(): GroupRegister | undefined {
-    return this.#register;
+    return this.#state.register;
   }
 
   /** Changes that wait for their answer. */
   get pending(): number {
-    return this.#commits.size;
+    return this.#state.commits.size;
   }
 
   /** Peers that must have a change before it is answered. */
   requiredPeers(): NodeId[] {
-    return this.#peers.required.map((peer) => peer.node);
+    return this.#state.peers.required.map((peer) => peer.node);
   }
 
-  /**
-   * Whether our index is whole: it holds every change that was acknowledged at
-   * B or C. Only then is "never had it" our word (`fetch_core.ts`).
-   */
+  /** See {@linkcode ReplicaState.isWhole}. */
   isWhole(): boolean {
-    const register = this.#register;
-    return register !== undefined && isInSync(register, this.node) &&
-      !this.#storeDiffers(register) && !this.#membership.isSuspect &&
-      !this.#membership.mayBeOld;
+    return this.#state.isWhole();
   }
 
   /** Nobody has vouched for our database yet: it may be an older copy. */
   get mayBeOld(): boolean {
-    return this.#membership.mayBeOld;
+    return this.#state.membership.mayBeOld;
   }
 
   /**
@@ -142,39 +101,12 @@ export class ReplicaCore {
    * stops or is killed in this state must start with `mayHaveLost` again.
    */
   get isSuspect(): boolean {
-    return this.#membership.isSuspect;
+    return this.#state.membership.isSuspect;
   }
 
   /** Whether a change would be taken now. */
   mayWrite(): WriteVerdict {
-    const register = this.#register;
-    if (this.#frozen !== undefined) return refuse("frozen", this.#frozen);
-    if (this.#readOnly !== undefined) {
-      return refuse("read-only", this.#readOnly);
-    }
-    if (register === undefined) {
-      return refuse("not-in-sync", "no tracker has told the group yet");
-    }
-    if (!isMember(register, this.node)) {
-      return refuse("not-in-sync", "this node is not in the group");
-    }
-    if (!isInSync(register, this.node) || this.#storeDiffers(register)) {
-      return refuse("not-in-sync", "this node is catching up");
-    }
-    if (this.#membership.isSuspect) {
-      return refuse("not-in-sync", "this node checks what it lost");
-    }
-    if (this.#membership.mayBeOld) {
-      return refuse(
-        "not-in-sync",
-        "nobody could say that this is its newest " +
-          "data: no tracker and not all nodes in sync answered since its start",
-      );
-    }
-    if (this.#commits.size >= this.#settings.pendingMax) {
-      return refuse("busy", "too many changes wait for their answer");
-    }
-    return { ok: true };
+    return this.#state.mayWrite();
   }
 
   /**
@@ -184,9 +116,9 @@ export class ReplicaCore {
    * @returns What to do about it, in order; often nothing.
    */
   handle(input: ReplicaInput): ReplicaEffect[] {
-    this.#effects = [];
+    this.#state.effects = [];
     this.#take(input);
-    return this.#effects;
+    return this.#state.effects;
   }
 
   #take(input: ReplicaInput): void {
@@ -194,8 +126,8 @@ export class ReplicaCore {
       case "submit":
         return this.#onSubmit(input);
       case "logged":
-        this.#commits.logged(input);
-        return this.#settle();
+        this.#state.commits.logged(input);
+        return this.#state.settle();
       case "log-failed":
         return this.#onLogFailed(input.why);
       case "files-lost":
@@ -207,14 +139,14 @@ export class ReplicaCore {
       case "register-answer":
         return this.#onRegisterAnswer(input);
       case "compared":
-        this.#membership.compared(input, this.#register);
+        this.#state.membership.compared(input, this.#state.register);
         return this.#act();
       case "vouched":
-        this.#membership.vouched();
+        this.#state.membership.vouched();
         return this.#act();
       case "tracker":
-        if (input.reachable) this.#requests.hurry();
-        this.#membership.trackerSeen(input.reachable);
+        if (input.reachable) this.#state.requests.hurry();
+        this.#state.membership.trackerSeen(input.reachable);
         return this.#act();
       case "tick":
         return this.#onTick(input.nowMs);
@@ -228,25 +160,32 @@ export class ReplicaCore {
     const verdict = this.mayWrite();
     if (!verdict.ok) {
       const { reason, why } = verdict;
-      this.#effects.push({ kind: "refuse", op, reason, why });
+      this.#state.effects.push({ kind: "refuse", op, reason, why });
       return;
     }
-    const register = this.#register;
+    const register = this.#state.register;
     if (origin !== undefined && register !== undefined) {
       if (ownerOf(register, origin) !== this.node) {
         const why = "another node owns this file now";
-        this.#effects.push({ kind: "refuse", op, reason: "not-in-sync", why });
+        this.#state.effects.push({
+          kind: "refuse",
+          op,
+          reason: "not-in-sync",
+          why,
+        });
         return;
       }
     }
-    this.#effects.push(this.#commits.submit(input, origin, this.#nowMs));
+    this.#state.effects.push(
+      this.#state.commits.submit(input, origin, this.#state.nowMs),
+    );
   }
 
   #onLogFailed(why: string): void {
-    if (this.#readOnly !== undefined) return;
-    this.#readOnly = why;
-    this.#effects.push({ kind: "alarm", why: `read-only: ${why}` });
-    this.#giveUp(ALL_LEVELS, why);
+    if (this.#state.readOnly !== undefined) return;
+    this.#state.readOnly = why;
+    this.#state.effects.push({ kind: "alarm", why: `read-only: ${why}` });
+    this.#state.giveUp(ALL_LEVELS, why);
     this.#act();
   }
 
@@ -255,8 +194,8 @@ export class ReplicaCore {
    * alarm is the store's: it ends with its cause.
    */
   #onFilesLost(why: string | undefined): void {
-    if (this.#filesLost === why) return;
-    this.#filesLost = why;
+    if (this.#state.filesLost === why) return;
+    this.#state.filesLost = why;
     this.#act();
   }
 
@@ -268,13 +207,13 @@ export class ReplicaCore {
     const isLate = askedUnder !== undefined &&
       askedUnder < this.#confirmedEpoch;
     const asked = isLate ? undefined : askedUnder;
-    switch (judgeRegister(this.#register, shown, asked)) {
+    switch (judgeRegister(this.#state.register, shown, asked)) {
       case "news":
         // A frozen node takes up a register only when an operator says so:
         // after a restore a higher epoch may be another history.
-        if (this.#frozen !== undefined) return;
+        if (this.#state.frozen !== undefined) return;
         if (askedUnder === undefined && this.#leapsTooFar(shown)) {
-          this.#effects.push({ kind: "read-register" });
+          this.#state.effects.push({ kind: "read-register" });
           return;
         }
         return this.#adopt(shown);
@@ -282,7 +221,7 @@ export class ReplicaCore {
       case "old":
         return;
       case "foreign":
-        this.#effects.push({ kind: "read-register" });
+        this.#state.effects.push({ kind: "read-register" });
         return;
       case "restored":
         return this.#freeze(shown);
@@ -291,47 +230,47 @@ export class ReplicaCore {
 
   /** A peer may be behind the tracker, and may be hostile: ask the tracker. */
   #leapsTooFar(shown: GroupRegister): boolean {
-    const ours = this.#register?.epoch ?? shown.epoch;
+    const ours = this.#state.register?.epoch ?? shown.epoch;
     return shown.epoch - ours > PEER_EPOCH_LEAP_MAX;
   }
 
   #freeze(shown: GroupRegister): void {
-    if (this.#frozen !== undefined) return;
-    this.#frozen = `the tracker's store was restored: it is at epoch ` +
+    if (this.#state.frozen !== undefined) return;
+    this.#state.frozen = `the tracker's store was restored: it is at epoch ` +
       `${shown.epoch} of ${shown.gen}, this node at ` +
-      `${this.#register?.epoch} of ${this.#register?.gen}`;
-    this.#effects.push({ kind: "alarm", why: this.#frozen });
-    this.#giveUp(SHARED_LEVELS, this.#frozen);
+      `${this.#state.register?.epoch} of ${this.#state.register?.gen}`;
+    this.#state.effects.push({ kind: "alarm", why: this.#state.frozen });
+    this.#state.giveUp(SHARED_LEVELS, this.#state.frozen);
   }
 
   #onConfirm(shown: GroupRegister): void {
-    if (shown.epoch <= (this.#register?.epoch ?? 0)) {
+    if (shown.epoch <= (this.#state.register?.epoch ?? 0)) {
       const why = "the confirmed epoch is not higher than ours: " +
         "declare a node in sync with `kedge group force` first";
-      this.#effects.push({ kind: "alarm", why });
+      this.#state.effects.push({ kind: "alarm", why });
       return;
     }
-    this.#frozen = undefined;
+    this.#state.frozen = undefined;
     this.#confirmedEpoch = shown.epoch;
     this.#adopt(shown);
   }
 
   #adopt(register: GroupRegister): void {
-    const was = this.#register;
-    this.#register = register;
-    this.#effects.push({ kind: "save-register", register });
-    this.#peers.adopt(register);
-    this.#requests.hurry();
-    this.#membership.adopted(register, was, this.#nowMs);
+    const was = this.#state.register;
+    this.#state.register = register;
+    this.#state.effects.push({ kind: "save-register", register });
+    this.#state.peers.adopt(register);
+    this.#state.requests.hurry();
+    this.#state.membership.adopted(register, was, this.#state.nowMs);
     const inSync = isInSync(register, this.node);
-    for (const peer of this.#peers.linked()) this.#tell(peer);
-    if (!inSync) this.#giveUp(SHARED_LEVELS, "this node is out of sync");
-    if (this.#rules.ownerAnswers) {
+    for (const peer of this.#state.peers.linked()) this.#state.tell(peer);
+    if (!inSync) this.#state.giveUp(SHARED_LEVELS, "this node is out of sync");
+    if (this.#state.rules.ownerAnswers) {
       const isOurs = (origin: NodeId) =>
         ownerOf(register, origin) === this.node;
-      this.#commits.ownershipMoved(isOurs, this.#effects);
+      this.#state.commits.ownershipMoved(isOurs, this.#state.effects);
     }
-    this.#settle();
+    this.#state.settle();
     this.#act();
   }
 
@@ -339,122 +278,25 @@ export class ReplicaCore {
     input: ReplicaInput & { readonly kind: "register-answer" },
   ): void {
     const { request, outcome, register } = input;
-    const asked = this.#requests.finish(request, outcome, this.#nowMs);
+    const asked = this.#state.requests.finish(
+      request,
+      outcome,
+      this.#state.nowMs,
+    );
     if (asked === undefined) return;
     if (register !== undefined) this.#onRegister(register, asked.epoch);
-    if (outcome === "unknown") this.#effects.push({ kind: "read-register" });
+    if (outcome === "unknown") {
+      this.#state.effects.push({ kind: "read-register" });
+    }
     this.#act();
   }
 
   // ----------------------------------------------------------------- links
 
   #onLinkInput(input: LinkInput): void {
-    if (input.kind === "linked") return this.#onLinked(input);
-    const peer = this.#peers.bySession(input.peer, input.session);
-    if (peer === undefined) return; // an older connection
-    const link = { peer: input.peer, session: input.session };
-    switch (input.kind) {
-      case "unlinked":
-        this.#peers.unlink(peer, this.#nowMs);
-        this.#membership.linkLost(input.peer, this.#register, this.#nowMs);
-        break;
-      case "acked":
-        this.#peers.moved(peer, input, this.#nowMs);
-        break;
-      case "refused":
-        if (input.epoch > (this.#register?.epoch ?? 0)) {
-          peer.refusedUs = true;
-          this.#effects.push({ kind: "read-register" });
-        } else this.#effects.push({ kind: "send", ...link });
-        return;
-      case "pushed":
-        return this.#onPushed(input);
-      case "applied":
-        this.#effects.push({
-          kind: "acknowledge",
-          ...link,
-          batch: input.batch,
-        });
-        return;
-      case "join-requested":
-        this.#peers.requestJoin(peer, input.epoch, this.#joinTerms());
-        break;
-      case "promised":
-        if (input.epoch === this.#register?.epoch) {
-          peer.promisedUs = input.epoch;
-        }
-        break;
-      default:
-        return input satisfies never;
-    }
-    this.#settle();
+    if (!takeLinkInput(this.#state, input)) return;
+    this.#state.settle();
     this.#act();
-  }
-
-  #onLinked(input: LinkInput & { readonly kind: "linked" }): void {
-    const peer = this.#peers.link(input, this.#nowMs);
-    const register = this.#register;
-    if (register !== undefined && !isMember(register, input.peer)) {
-      this.#drop(input, "not in the group");
-      return;
-    }
-    this.#tell(peer);
-    this.#effects.push({
-      kind: "send",
-      peer: input.peer,
-      session: input.session,
-    });
-    if (input.knowsMore) this.#onSuffixLost(input.peer);
-    this.#settle();
-    this.#act();
-  }
-
-  #onSuffixLost(peer: NodeId): void {
-    // After a start that may have lost records this is no surprise: the log has
-    // a new incarnation already and we join again.
-    if (this.#membership.isSuspect || this.#readOnly !== undefined) return;
-    const why = `node ${peer} has records of ours that we have lost`;
-    this.#readOnly = why;
-    this.#giveUp(ALL_LEVELS, why);
-    this.#effects.push({ kind: "alarm", why }, { kind: "restart-log", why });
-  }
-
-  #onPushed(input: LinkInput & { readonly kind: "pushed" }): void {
-    const { peer, session, batch } = input;
-    const register = this.#register;
-    const epoch = register?.epoch ?? 0;
-    if (register !== undefined && input.epoch < epoch) {
-      if (this.#rules.refuseLowerEpochs) {
-        this.#effects.push(
-          { kind: "tell-register", peer, session, register },
-          { kind: "reject", peer, session, batch, epoch },
-        );
-        return;
-      }
-    }
-    if (input.epoch > epoch) {
-      // Its register always comes before its records; this one did not help.
-      this.#effects.push({ kind: "read-register" });
-      this.#drop(input, "its epoch is not known here");
-      return;
-    }
-    if (this.#readOnly !== undefined) {
-      this.#drop(input, "this node cannot store records");
-      return;
-    }
-    this.#effects.push({ kind: "apply", peer, session, batch });
-  }
-
-  #drop(
-    link: { readonly peer: NodeId; readonly session: number },
-    why: string,
-  ) {
-    const { peer, session } = link;
-    this.#effects.push({ kind: "drop-link", peer, session, why });
-  }
-
-  #tell(peer: Parameters<PeerTable["tell"]>[0]): void {
-    this.#effects.push(...this.#peers.tell(peer));
   }
 
   // ---------------------------------------------------------------- acting
@@ -462,47 +304,54 @@ export class ReplicaCore {
   #onTick(nowMs: number): void {
     const stepMs = nowMs - (this.#lastTickMs ?? nowMs);
     this.#lastTickMs = nowMs;
-    this.#nowMs += Math.max(0, Math.min(stepMs, TICK_STEP_MS_MAX));
-    if (this.#peers.releaseSlowJoiners(this.#lateTerms())) this.#settle();
-    const beforeMs = this.#nowMs - this.#settings.giveUpMs;
-    this.#commits.giveUp(
+    this.#state.nowMs += Math.max(0, Math.min(stepMs, TICK_STEP_MS_MAX));
+    if (this.#state.peers.releaseSlowJoiners(this.#state.lateTerms())) {
+      this.#state.settle();
+    }
+    const beforeMs = this.#state.nowMs - this.#state.settings.giveUpMs;
+    this.#state.commits.giveUp(
       { beforeMs, levels: ALL_LEVELS },
       "not every node in sync answered in time",
-      this.#effects,
+      this.#state.effects,
     );
     this.#act();
   }
 
   /** Do whatever is due: one change of the register, one step of joining. */
   #act(): void {
-    const register = this.#register;
-    if (register === undefined || this.#frozen !== undefined) return;
+    const register = this.#state.register;
+    if (register === undefined || this.#state.frozen !== undefined) return;
     if (!isMember(register, this.node)) return;
-    this.#effects.push(...this.#peers.promises());
-    const canHold = this.#readOnly === undefined &&
-      this.#filesLost === undefined && !this.#storeDiffers(register);
-    this.#effects.push(...this.#membership.skips(register));
-    const step = this.#membership.step(register, this.#nowMs, canHold);
-    this.#effects.push(...step.effects);
-    if (!this.#requests.ready(this.#nowMs)) return;
+    this.#state.effects.push(...this.#state.peers.promises());
+    const canHold = this.#state.readOnly === undefined &&
+      this.#state.filesLost === undefined &&
+      !this.#state.storeDiffers(register);
+    this.#state.effects.push(...this.#state.membership.skips(register));
+    const step = this.#state.membership.step(
+      register,
+      this.#state.nowMs,
+      canHold,
+    );
+    this.#state.effects.push(...step.effects);
+    if (!this.#state.requests.ready(this.#state.nowMs)) return;
     if (step.grows) {
-      this.#membership.grows(register.epoch);
+      this.#state.membership.grows(register.epoch);
       return this.#request(register, { kind: "grow", node: this.node });
     }
     const change = wantedChange({
       register,
       node: this.node,
       store: this.store,
-      suspicion: this.#membership.suspicion,
-      cannotStore: this.#readOnly !== undefined,
-      filesLost: this.#filesLost !== undefined,
-      another: this.#peers.hasAnother(),
+      suspicion: this.#state.membership.suspicion,
+      cannotStore: this.#state.readOnly !== undefined,
+      filesLost: this.#state.filesLost !== undefined,
+      another: this.#state.peers.hasAnother(),
       // Who may be out of date itself takes nobody out.
-      late: this.#membership.mayBeOld
+      late: this.#state.membership.mayBeOld
         ? undefined
-        : this.#peers.late(this.#lateTerms()),
-      nowMs: this.#nowMs,
-      rules: this.#rules,
+        : this.#state.peers.late(this.#state.lateTerms()),
+      nowMs: this.#state.nowMs,
+      rules: this.#state.rules,
     });
     if (change !== undefined) this.#request(register, change);
   }
@@ -511,9 +360,9 @@ export class ReplicaCore {
     register: GroupRegister,
     change: Parameters<RegisterRequests["begin"]>[1],
   ): void {
-    const { request } = this.#requests.begin(register.epoch, change);
+    const { request } = this.#state.requests.begin(register.epoch, change);
     const { gen, epoch } = register;
-    this.#effects.push({
+    this.#state.effects.push({
       kind: "change-register",
       request,
       gen,
@@ -521,56 +370,4 @@ export class ReplicaCore {
       change,
     });
   }
-
-  #lateTerms(): LateTerms {
-    return {
-      nowMs: this.#nowMs,
-      settings: this.#settings,
-      blockedSinceMs: this.#blockedSinceMs,
-    };
-  }
-
-  #settle(): void {
-    const register = this.#register;
-    const holders = this.#peers.holders;
-    if (register === undefined) return;
-    if (!isInSync(register, this.node)) {
-      return this.#commits.settleLocal(holders, this.#effects);
-    }
-    const late = this.#rules.shrinkBeforeAnswer
-      ? undefined
-      : this.#peers.late(this.#lateTerms());
-    this.#commits.settle(this.#peers.standing(late), this.#effects);
-  }
-
-  #giveUp(levels: readonly Level[], why: string): void {
-    this.#commits.giveUp({ beforeMs: Infinity, levels }, why, this.#effects);
-  }
-
-  #joinTerms() {
-    const register = this.#register;
-    const willing = register !== undefined && isInSync(register, this.node) &&
-      !this.#membership.isSuspect && !this.#membership.mayBeOld &&
-      this.#frozen === undefined;
-    return {
-      ...this.#lateTerms(),
-      willing,
-      head: this.#commits.head,
-      answered: this.#commits.answered,
-    };
-  }
-
-  #storeDiffers(register: GroupRegister): boolean {
-    if (!this.#rules.checkStores) return false;
-    return register.members.some((member) =>
-      member.node === this.node && member.store !== this.store
-    );
-  }
-}
-
-function refuse(
-  reason: "not-in-sync" | "read-only" | "frozen" | "busy",
-  why: string,
-): WriteVerdict {
-  return { ok: false, reason, why };
 }

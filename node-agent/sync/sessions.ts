@@ -8,8 +8,7 @@
  * @module
  */
 
-import type { GroupName, NodeId } from "@kedge/schema";
-import type { FileEntry } from "@kedge/schema/change";
+import type { NodeId } from "@kedge/schema";
 import { GroupRegister } from "@kedge/schema/register";
 import type { Frame, FrameKind } from "@kedge/schema/wire/frame";
 import {
@@ -18,8 +17,6 @@ import {
   decodeReject,
   encodeAck,
   encodeReject,
-  type RecordsBody,
-  type WireRecord,
 } from "@kedge/schema/wire/records";
 import {
   decodeText,
@@ -27,63 +24,21 @@ import {
   EpochBody,
   type LinkState,
 } from "@kedge/schema/wire/sync";
-import type { ChangeLog, ContentSource, Log, LogPlace } from "../ports.ts";
+import type { LogPlace } from "../ports.ts";
 import { LogSender } from "./log_sender.ts";
 import { OriginInbox } from "./origin_inbox.ts";
 import type { ControlLink } from "./peer_links.ts";
 import { isBehindCut } from "./positions_core.ts";
-import type { RecentRecords } from "./recent_records.ts";
-import type { LinkRef, ReplicaInput } from "./replica_messages.ts";
-
-/** A standing control connection. */
-export interface Session {
-  readonly control: ControlLink;
-  /** Epoch of the register that the peer was told last. */
-  toldEpoch: number;
-  /** Where its log begins, as it told. */
-  readonly cut: LogPlace | undefined;
-  sender: LogSender | undefined;
-  isAckDue: boolean;
-}
-
-/** A batch that the core has to judge. */
-interface PushedBatch {
-  readonly session: Session;
-  readonly body: RecordsBody;
-  readonly durable: boolean;
-  readonly bytes: number;
-}
-
-/** What {@linkcode Sessions} works with. */
-export interface SessionsOptions {
-  readonly group: GroupName;
-  readonly log: ChangeLog;
-  readonly recent: RecentRecords;
-  readonly logger: Log;
-  /** Tell the core. */
-  input(input: ReplicaInput): void;
-  /** Get the bytes of a record ready; may ask the peer for them. */
-  content(peer: NodeId, record: WireRecord): Promise<ContentSource>;
-  /** Get the bytes of states that were stored without, from the peer. */
-  missing(peer: NodeId, entries: readonly FileEntry[]): Promise<void>;
-  /** Wait until so many bytes of catching up may go to this peer. */
-  pace(peer: NodeId, bytes: number): Promise<void>;
-  /** A report or a request for one came; returns what is wrong with it. */
-  onReport(peer: NodeId, frame: Frame): string | undefined;
-  /** The store refused what a peer sent. */
-  storeFailed(peer: NodeId, why: string): void;
-}
+import { PushedBatches } from "./pushed_batches.ts";
+import type { LinkRef } from "./replica_messages.ts";
+import { refOf, type Session, type SessionsOptions } from "./session.ts";
 
 /** See the module comment. */
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #sessions = new Map<NodeId, Session>();
   readonly #inboxes = new Map<NodeId, OriginInbox>();
-  /** Batches that the core has not judged yet. */
-  readonly #batches = new Map<number, PushedBatch>();
-  /** Batches that are being applied, and who sent them. */
-  readonly #accepted = new Map<number, Session>();
-  #lastBatch = 0;
+  readonly #batches = new PushedBatches();
 
   /** No connection yet. */
   constructor(options: SessionsOptions) {
@@ -146,9 +101,7 @@ export class Sessions {
     const session = this.#sessions.get(control.peer);
     if (session?.control !== control) return;
     this.#sessions.delete(control.peer);
-    for (const [batch, pushed] of this.#batches) {
-      if (pushed.session === session) this.#batches.delete(batch);
-    }
+    this.#batches.unlinked(session);
     this.#inboxes.get(control.peer)?.unlinked();
     this.#options.input({ kind: "unlinked", ...refOf(session) });
   }
@@ -200,11 +153,9 @@ export class Sessions {
 
   /** The core takes a batch. */
   apply(ref: LinkRef, batch: number): void {
-    const pushed = this.#batches.get(batch);
+    const pushed = this.#batches.accept(batch);
     if (pushed === undefined) return;
     const { session, body, durable, bytes } = pushed;
-    this.#batches.delete(batch);
-    this.#accepted.set(batch, session);
     const inbox = this.#inbox(ref.peer);
     if (!inbox.apply(batch, body, { durable, bytes })) {
       this.#fault(session, "sent more than its window");
@@ -213,7 +164,7 @@ export class Sessions {
 
   /** The core refuses a batch because of its epoch. */
   reject(ref: LinkRef, batch: number, epoch: number): void {
-    this.#batches.delete(batch);
+    this.#batches.reject(batch);
     this.#inbox(ref.peer).reject();
     const session = this.#find(ref);
     if (session === undefined) return;
@@ -319,8 +270,7 @@ export class Sessions {
     const arrival = this.#inbox(session.control.peer).arrive(decoded.value);
     if (arrival.kind === "fault") return arrival.fault;
     if (arrival.kind === "rejected-before") return undefined;
-    const batch = ++this.#lastBatch;
-    this.#batches.set(batch, {
+    const batch = this.#batches.add({
       session,
       body: arrival.body,
       durable: frame.durable,
@@ -396,8 +346,7 @@ export class Sessions {
   }
 
   #applied(batch: number): void {
-    const session = this.#accepted.get(batch);
-    this.#accepted.delete(batch);
+    const session = this.#batches.applied(batch);
     if (session === undefined) return;
     this.#options.input({ kind: "applied", ...refOf(session), batch });
   }
@@ -410,9 +359,7 @@ export class Sessions {
 
   #inboxFailed(origin: NodeId, error: unknown): void {
     const why = error instanceof Error ? error.message : String(error);
-    for (const [batch, session] of this.#accepted) {
-      if (session.control.peer === origin) this.#accepted.delete(batch);
-    }
+    this.#batches.failed(origin);
     this.#options.storeFailed(origin, why);
     const session = this.#sessions.get(origin);
     if (session !== undefined) {
@@ -434,8 +381,4 @@ export class Sessions {
   #say(session: Session, kind: FrameKind, parts: Uint8Array[]): void {
     session.control.link.send({ kind, epoch: session.toldEpoch, parts });
   }
-}
-
-function refOf({ control }: Session): LinkRef {
-  return { peer: control.peer, session: control.session };
 }
