@@ -25,10 +25,8 @@ import { LogReader } from "./log_reader.ts";
 import type { StoredFiles, StoreParts } from "./local_files.ts";
 import { heldCount, type Step } from "./merge_core.ts";
 import { mustWait, type Prepared, Preparer } from "./preparer.ts";
+import { collectTombstones } from "./tombstone_sweep.ts";
 import type { Op, Opened, RememberedKey } from "./worker_messages.ts";
-
-/** Tombstones that are forgotten in one transaction. */
-const COLLECT_COUNT = 1000;
 
 /** What a log begins with. */
 export interface LogStart {
@@ -357,26 +355,8 @@ export class StoredLog implements ChangeLog {
   }
 
   /** @inheritdoc */
-  async collectTombstones(mark: number): Promise<number> {
-    const { index, pump } = this.#parts;
-    let collected = 0;
-    for (let after = 0;;) {
-      const rows = index.statements.tombstones
-        .all({ after, upTo: mark, limit: COLLECT_COUNT });
-      const last = rows.at(-1);
-      if (last === undefined) return collected;
-      const ids = rows.map(({ id }) => id);
-      // Before they are gone: the index could not object to a name any more.
-      const namesAfterS = this.#files.forgetNames(ids);
-      const stored = pump.store(
-        () => ({ kind: "collect", ids, upTo: mark, namesAfterS }),
-        [],
-        false,
-      );
-      index.rows.change(ids, stored);
-      collected += (await stored).collected;
-      after = last.stamp;
-    }
+  collectTombstones(mark: number): Promise<number> {
+    return collectTombstones(this.#parts, this.#files, mark);
   }
 
   /** @inheritdoc */
