@@ -9,7 +9,7 @@ import type { Log } from "./ports.ts";
 import { serveControl } from "./mirror/host/control_server.ts";
 import { HostDeviceNodes } from "./mirror/host/device_node.ts";
 import { MirrorHost } from "./mirror/host/mirror_host.ts";
-import type { VolumeRegisters } from "./register_ports.ts";
+import { type FencingOptions, openFencing } from "./mirror_fencing.ts";
 import { VERSION } from "./version.ts";
 
 /** What a daemon is given. */
@@ -21,8 +21,8 @@ export interface MirrorDaemonOptions {
   readonly signal: AbortSignal;
   /** Called when commands are taken. */
   readonly onReady: (ready: { readonly socket: string }) => void;
-  /** Who may be Primary is decided by these; missing: by the two nodes alone. */
-  readonly registers?: VolumeRegisters | undefined;
+  /** Trackers decide who may be Primary; missing: the two nodes alone do. */
+  readonly fencing?: FencingOptions | undefined;
 }
 
 /** Name of the control socket in the run folder. */
@@ -38,6 +38,7 @@ export async function runMirrorDaemon(
 ): Promise<void> {
   const { runDir, log, signal } = options;
   await Deno.mkdir(runDir, { recursive: true, mode: 0o700 });
+  const fencing = options.fencing && await openFencing(options.fencing, log);
   const deviceNodes = new HostDeviceNodes({ runDir, log });
   const host = new MirrorHost({
     runDir,
@@ -45,7 +46,7 @@ export async function runMirrorDaemon(
     workerEntry: new URL("./volume_worker.ts", import.meta.url),
     log,
     deviceNodes,
-    registers: options.registers,
+    registers: fencing?.registers,
   });
   const control = await serveControl(host, `${runDir}/${CONTROL_SOCKET}`);
   // Only now is it certain that no other daemon has this folder.
@@ -59,4 +60,5 @@ export async function runMirrorDaemon(
   await host.close();
   await deviceNodes.close();
   await control.close();
+  fencing?.close();
 }

@@ -11,6 +11,8 @@ import type { VolumeMember, VolumeMode } from "@kedge/schema/volume";
 export type RegisterWish =
   /** Go on without the peer: it leaves the in-sync set (R2). */
   | { readonly kind: "shrink" }
+  /** Our own disk is gone: only the peer's copy is good from now on. */
+  | { readonly kind: "leave" }
   /** The peer is equal and required from now on (R3). */
   | { readonly kind: "grow" }
   /** Become Primary (R4). */
@@ -64,4 +66,9 @@ export interface VolumeRegisters {
     wish: RegisterWish,
     parties: RegisterParties,
   ): Promise<RegisterAnswer>;
+  /**
+   * An operator wants the Primary of this resource here to go on although the
+   * KV is not the one that it knew. Nothing happens when it is.
+   */
+  confirm(resource: string): void;
 }

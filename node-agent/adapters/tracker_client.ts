@@ -55,7 +55,8 @@ export class TrackerRefusal extends Error {
   }
 }
 
-interface Call {
+/** One request. */
+export interface Call {
   readonly method: "GET" | "POST";
   readonly path: string;
   readonly body?: unknown;
@@ -159,7 +160,7 @@ function registerIn(body: unknown): GroupRegister | undefined {
 }
 
 /** Several trackers, of which the last good one is asked first. */
-class Trackers {
+export class Trackers {
   readonly #urls: readonly string[];
   readonly #authorization: string | undefined;
   readonly #timeoutMs: number;

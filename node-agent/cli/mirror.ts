@@ -10,10 +10,17 @@ import { MirrorClient } from "./mirror_client.ts";
 import { loadRunMirrorDaemon } from "./mirror_module.ts";
 import { ensureDaemon, stopDaemon } from "./mirror/daemon_process.ts";
 import { RUN_DIR, runDirOf } from "./mirror/run_dir.ts";
+import {
+  FENCING_OPTIONS,
+  fencingEnv,
+  fencingOf,
+  type FencingValues,
+} from "./mirror_fencing.ts";
 import { mirrorStatusLines } from "./mirror/status_text.ts";
 
 const OPTIONS = {
   ...RUN_DIR,
+  ...FENCING_OPTIONS,
   "log-format": {
     kind: "text",
     value: "FORMAT",
@@ -46,6 +53,10 @@ create".`,
     ["kedge mirror start", "start it, if it does not run"],
     ["kedge mirror status", "one line per volume"],
     ["kedge mirror run --run-dir /tmp/a", "a second one, for a try"],
+    [
+      "kedge mirror run --tracker https://t1:8080 --token-file join.token",
+      "roles are decided by the trackers",
+    ],
   ],
   exits: ["unreachable"],
   verbs: ["run", "start", "stop", "status"],
@@ -57,8 +68,10 @@ create".`,
     switch (verb) {
       case "run":
         return await runHere(runDir, values, context);
-      case "start":
-        return await start(runDir, values.json, context);
+      case "start": {
+        const env = { ...context.env, ...fencingEnv(values) };
+        return await start(runDir, values.json, { ...context, env });
+      }
       case "stop":
         return await stop(runDir, values.json, context);
       case "status":
@@ -71,12 +84,18 @@ create".`,
 
 async function runHere(
   runDir: string,
-  values: { readonly json: boolean; readonly "log-format": string },
+  values: FencingValues & {
+    readonly json: boolean;
+    readonly "log-format": string;
+  },
   context: CommandContext,
 ): Promise<number> {
+  const { env } = context;
+  const fencing = fencingOf(values, { env, hostname: Deno.hostname() });
   const runMirrorDaemon = await loadRunMirrorDaemon();
   await runMirrorDaemon({
     runDir,
+    fencing,
     log: context.openLog(values["log-format"] === "json" ? "json" : "text"),
     signal: context.signal,
     onReady({ socket }) {

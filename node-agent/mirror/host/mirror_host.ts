@@ -110,6 +110,9 @@ export class MirrorHost {
     const running = this.#running.get(name);
     if (running === undefined) return { code: 158 };
     const { command, volume } = request;
+    if (command.kind === "primary" && command.force) {
+      this.options.registers?.confirm(name);
+    }
     if (command.kind === "secondary") {
       const held = await this.#nodes.release(running);
       if (held !== undefined) return { code: -12, why: held };

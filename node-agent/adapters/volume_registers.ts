@@ -1,0 +1,372 @@
+/**
+ * The registers of mirrored volumes, asked through trackers.
+ *
+ * | what is heard                                     | answer                |
+ * | ------------------------------------------------- | --------------------- |
+ * | the register says so                              | done                  |
+ * | another node has the role, or this one lost it    | refused               |
+ * | nothing, or a KV that does not know               | unknown: asked again  |
+ * | a register that went back, vanished, is another's | unknown, and a person |
+ * |                                                   | is told what to do    |
+ *
+ * A request keeps its identity until it is answered, so asking again never does
+ * a thing twice. Roles are won by {@link TrackerVolumeRegisters.change} only: a
+ * process that did not win one may not shrink (R8).
+ *
+ * Source: promises.md §6.1, R2–R4, R13, R14.
+ *
+ * @module
+ */
+
+import {
+  type ChangeVolumeBody,
+  insyncWords,
+  isAlone,
+  type VolumeChange,
+  type VolumeMember,
+  type VolumeMode,
+  VolumeRegister,
+} from "@kedge/schema/volume";
+import type { Log } from "../ports.ts";
+import type {
+  RegisterAnswer,
+  RegisterIdentity,
+  RegisterOf,
+  RegisterParties,
+  RegisterWish,
+  VolumeRegisters,
+} from "../register_ports.ts";
+import { TrackerRefusal, type Trackers } from "./tracker_client.ts";
+import {
+  confirmHint,
+  nameOf,
+  noRegister,
+  notInSync,
+  wentBack,
+} from "./volume_register_words.ts";
+
+/** Times that one request is sent before the answer is "unknown". */
+const TRIES = 2;
+
+/** The register under which this process is Primary. */
+interface Held {
+  readonly gen: string;
+  readonly epoch: number;
+}
+
+/** What a Primary asked for. */
+interface Asked {
+  readonly of: RegisterOf;
+  readonly held: Held;
+  readonly member: VolumeMember;
+  readonly mode: VolumeMode;
+  /** Whether a register says that it is done. */
+  readonly isDone: (register: VolumeRegister) => boolean;
+}
+
+/** A request without an answer yet. */
+type Pending = ChangeVolumeBody & { readonly text: string };
+
+/** What a tracker answered. */
+type Heard =
+  | { readonly kind: "register"; readonly register: VolumeRegister }
+  | { readonly kind: "missing" }
+  | { readonly kind: "refused"; readonly register: VolumeRegister }
+  | { readonly kind: "silence"; readonly why: string };
+
+/** See the module comment. */
+export class TrackerVolumeRegisters implements VolumeRegisters {
+  readonly identity: RegisterIdentity;
+  readonly #trackers: Trackers;
+  readonly #log: Log;
+  readonly #held = new Map<string, Held>();
+  readonly #pending = new Map<string, Pending>();
+  readonly #said = new Map<string, string>();
+  /** Volumes whose register is not the one that this Primary knew. */
+  readonly #frozen = new Set<string>();
+  /** Those of them that an operator wants to go on here. */
+  readonly #confirmed = new Set<string>();
+
+  /** @param options The trackers know this node by its credential. */
+  constructor(options: {
+    readonly identity: RegisterIdentity;
+    readonly trackers: Trackers;
+    readonly log: Log;
+  }) {
+    this.identity = options.identity;
+    this.#trackers = options.trackers;
+    this.#log = options.log;
+  }
+
+  async change(
+    of: RegisterOf,
+    wish: RegisterWish,
+    parties: RegisterParties,
+  ): Promise<RegisterAnswer> {
+    switch (wish.kind) {
+      case "promote":
+        return await this.#promote(of, wish.force, parties);
+      case "shrink":
+        return await this.#shrink(of, parties);
+      case "grow":
+        return await this.#grow(of, parties);
+      case "demote":
+        return await this.#demote(of, parties);
+    }
+  }
+
+  confirm(resource: string): void {
+    for (const name of this.#frozen) {
+      if (name.slice(0, name.lastIndexOf("/")) === resource) {
+        this.#confirmed.add(name);
+      }
+    }
+  }
+
+  async #promote(
+    of: RegisterOf,
+    force: boolean,
+    parties: RegisterParties,
+  ): Promise<RegisterAnswer> {
+    const { member, mode, epoch, isUpToDate } = parties;
+    if (member === undefined) {
+      return refused(
+        epoch,
+        "There is no disk here that the register could name",
+      );
+    }
+    const known = await this.#read(of);
+    if (known.kind === "silence") return unknown(epoch, known.why);
+    const above = epoch;
+    if (known.kind === "missing") {
+      if (!force) return refused(epoch, noRegister(of, epoch));
+      const create = { kind: "create", member, mode, above } as const;
+      return this.#won(of, await this.#send(of, null, create), parties);
+    }
+    const { register } = known;
+    const isOld = register.epoch < epoch;
+    if (isOld && !force) return refused(epoch, wentBack(register, epoch));
+    if (!isOld && (isUpToDate || !force)) {
+      const change = { kind: "promote", member, mode } as const;
+      const heard = await this.#send(of, register, change);
+      if (heard.kind !== "refused" || !force) {
+        return this.#won(of, heard, parties);
+      }
+    }
+    const change = { kind: "force", member, mode, above } as const;
+    this.#log.warn(
+      `${nameOf(of)}: forced in the register; ` +
+        `in sync until now: ${insyncWords(register)}`,
+    );
+    return this.#won(of, await this.#send(of, register, change), parties);
+  }
+
+  /** What came of asking for the role. */
+  #won(of: RegisterOf, heard: Heard, parties: RegisterParties): RegisterAnswer {
+    const { epoch } = parties;
+    switch (heard.kind) {
+      case "register":
+        return this.#done(of, heard.register);
+      case "refused":
+        return refused(epoch, notInSync(of, heard.register, this.identity));
+      case "missing":
+        return unknown(epoch, noRegister(of, epoch));
+      case "silence":
+        return unknown(epoch, heard.why);
+    }
+  }
+
+  async #shrink(
+    of: RegisterOf,
+    { member, isUpToDate, epoch, mode }: RegisterParties,
+  ): Promise<RegisterAnswer> {
+    const held = this.#held.get(nameOf(of));
+    if (held === undefined) return refused(epoch, "The role was not won here");
+    if (member === undefined || !isUpToDate) {
+      return this.#wait(of, held, "Neither node has a good disk now");
+    }
+    const heard = await this.#send(of, held, { kind: "shrink", member });
+    const isDone = (register: VolumeRegister) =>
+      isAlone(register, member.node, member.disk);
+    return await this.#settle({ of, held, member, mode, isDone }, heard);
+  }
+
+  async #grow(
+    of: RegisterOf,
+    { member, peer, epoch, mode }: RegisterParties,
+  ): Promise<RegisterAnswer> {
+    const held = this.#held.get(nameOf(of));
+    if (held === undefined) return refused(epoch, "The role was not won here");
+    if (member === undefined || peer === undefined) {
+      return this.#wait(of, held, "A disk without an identity cannot be named");
+    }
+    const heard = await this.#send(of, held, { kind: "grow", member, peer });
+    const isDone = (register: VolumeRegister) =>
+      register.primary === member.node &&
+      [member, peer].every((each) => isIn(register, each));
+    return await this.#settle({ of, held, member, mode, isDone }, heard);
+  }
+
+  async #demote(
+    of: RegisterOf,
+    { member, epoch }: RegisterParties,
+  ): Promise<RegisterAnswer> {
+    const held = this.#held.get(nameOf(of));
+    if (held === undefined || member === undefined) return done(epoch);
+    this.#held.delete(nameOf(of));
+    const heard = await this.#send(of, held, { kind: "demote", member });
+    this.#pending.delete(nameOf(of));
+    if (heard.kind === "register") return done(heard.register.epoch);
+    // Nothing depends on it: whoever is in sync may take the role anyway.
+    return unknown(held.epoch, "The register still names this node Primary");
+  }
+
+  /** What came of a Primary's change under `held`. */
+  async #settle(asked: Asked, heard: Heard): Promise<RegisterAnswer> {
+    const { of, held, member } = asked;
+    switch (heard.kind) {
+      case "register":
+        return this.#done(of, heard.register);
+      case "silence":
+        return this.#wait(of, held, heard.why);
+      case "missing":
+        return await this.#freeze(asked, noRegister(of, held.epoch));
+      case "refused": {
+        const { register } = heard;
+        if (register.epoch < held.epoch) {
+          return await this.#freeze(asked, wentBack(register, held.epoch));
+        }
+        // An operator's word for us, or an answer that was lost.
+        if (asked.isDone(register)) return this.#done(of, register);
+        if (register.primary === member.node && isListed(register, member)) {
+          this.#held.set(nameOf(of), register);
+          return unknown(register.epoch, "The register was changed for us");
+        }
+        this.#held.delete(nameOf(of));
+        return refused(register.epoch, notInSync(of, register, this.identity));
+      }
+    }
+  }
+
+  /** The KV is not the one we knew: roles stay until a person decides (R13). */
+  async #freeze(asked: Asked, why: string): Promise<RegisterAnswer> {
+    const { of, held, member, mode } = asked;
+    const name = nameOf(of);
+    if (!this.#confirmed.delete(name)) {
+      this.#frozen.add(name);
+      return this.#wait(of, held, `${why}. ${confirmHint(of, held.epoch)}`);
+    }
+    const change = { kind: "force", member, mode, above: held.epoch } as const;
+    const heard = await this.#send(of, held, change);
+    if (heard.kind !== "register") {
+      this.#confirmed.add(name);
+      return this.#wait(of, held, "The operator's word was not heard yet");
+    }
+    this.#frozen.delete(name);
+    this.#log.warn(`${name}: an operator confirmed this Primary`);
+    const answer = this.#done(of, heard.register);
+    return asked.isDone(heard.register)
+      ? answer
+      : unknown(answer.epoch, "The register was made anew");
+  }
+
+  #done(of: RegisterOf, { gen, epoch }: VolumeRegister): RegisterAnswer {
+    this.#held.set(nameOf(of), { gen, epoch });
+    this.#frozen.delete(nameOf(of));
+    if (this.#said.delete(nameOf(of))) {
+      this.#log.info(`${nameOf(of)}: the register answers again`);
+    }
+    return done(epoch);
+  }
+
+  /** Nobody can tell: said once, asked again by the volume. */
+  #wait(of: RegisterOf, { epoch }: Held, why: string): RegisterAnswer {
+    if (this.#said.get(nameOf(of)) !== why) {
+      this.#said.set(nameOf(of), why);
+      this.#log.warn(`${nameOf(of)}: the register cannot be changed: ${why}`);
+    }
+    return unknown(epoch, why);
+  }
+
+  async #read(of: RegisterOf): Promise<Heard> {
+    const call = { method: "GET", path: pathOf(of) } as const;
+    return await this.#ask(() => this.#trackers.ask(call, VolumeRegister));
+  }
+
+  /** Send a change; one that is still without an answer keeps its identity. */
+  async #send(
+    of: RegisterOf,
+    under: Held | null,
+    change: VolumeChange,
+  ): Promise<Heard> {
+    const name = nameOf(of);
+    const held = under && { gen: under.gen, epoch: under.epoch };
+    const text = JSON.stringify({ under: held, change });
+    let pending = this.#pending.get(name);
+    if (pending?.text !== text) {
+      const request = crypto.randomUUID();
+      pending = { under: held, request, change, text };
+      this.#pending.set(name, pending);
+    }
+    const { text: _, ...body } = pending;
+    const call = { method: "POST", path: pathOf(of), body } as const;
+    let heard: Heard = { kind: "silence", why: "nobody was asked" };
+    for (let tries = 0; tries < TRIES && heard.kind === "silence"; tries++) {
+      heard = await this.#ask(() =>
+        this.#trackers.askOne(call, VolumeRegister)
+      );
+    }
+    if (heard.kind !== "silence") this.#pending.delete(name);
+    return heard;
+  }
+
+  async #ask(send: () => Promise<VolumeRegister>): Promise<Heard> {
+    try {
+      return { kind: "register", register: await send() };
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      if (!(error instanceof TrackerRefusal)) return { kind: "silence", why };
+      const register = registerIn(error.body);
+      if (error.status === 404) return { kind: "missing" };
+      return error.status === 409 && register !== undefined
+        ? { kind: "refused", register }
+        : { kind: "silence", why };
+    }
+  }
+}
+
+/** The register that a 409 carries, as a fact of the problem. */
+function registerIn(body: unknown): VolumeRegister | undefined {
+  if (typeof body !== "object" || body === null) return undefined;
+  return "register" in body
+    ? VolumeRegister.safeParse(body.register).data
+    : undefined;
+}
+
+function isListed(register: VolumeRegister, member: VolumeMember): boolean {
+  return register.insync.some(({ node, disk }) =>
+    node === member.node && disk === member.disk
+  );
+}
+
+function isIn(register: VolumeRegister, member: VolumeMember): boolean {
+  return register.insync.some(({ node, disk, boot }) =>
+    node === member.node && disk === member.disk && boot === member.boot
+  );
+}
+
+function pathOf({ resource, volume }: RegisterOf): string {
+  return `/v1/volumes/${encodeURIComponent(resource)}/${volume}/register`;
+}
+
+function done(epoch: number): RegisterAnswer {
+  return { outcome: "done", epoch };
+}
+
+function refused(epoch: number, why: string): RegisterAnswer {
+  return { outcome: "refused", epoch, why };
+}
+
+function unknown(epoch: number, why: string): RegisterAnswer {
+  return { outcome: "unknown", epoch, why };
+}
