@@ -24,6 +24,7 @@ import { AgentReport } from "./agent_report.ts";
 import { openStore, type Store } from "./files/store.ts";
 import { createAgentApp } from "./http/agent_app.ts";
 import { type Admission, admit } from "./join.ts";
+import { type Answer, Opening } from "./opening.ts";
 import type { Log } from "./ports.ts";
 import { ScrubSchedule } from "./scrub_schedule.ts";
 import { replicationReport } from "./sync/replication_report.ts";
@@ -211,13 +212,17 @@ class Life {
         confirm: () => replicator.confirm(),
       },
     });
-    this.#server = await this.#serve((request) => app.fetch(request));
+    const opening = new Opening();
+    this.#server = await this.#serve(
+      opening.door((request) => app.fetch(request)),
+    );
     replicator.start();
     scrubs.schedule();
     await Promise.race([
       replicator.untilVouched(VOUCH_PATIENCE_MS),
       this.untilEnd(this.#surroundings.signal),
     ]);
+    opening.open();
     this.#surroundings.onReady({ node, group, url: this.url });
   }
 
@@ -307,9 +312,7 @@ class Life {
     });
   }
 
-  async #serve(
-    fetch: (request: Request) => Response | Promise<Response>,
-  ): Promise<RunningServer> {
+  async #serve(fetch: Answer): Promise<RunningServer> {
     const { listen, tls } = this.#config;
     const certificate = tls === undefined ? {} : {
       cert: await Deno.readTextFile(tls.certFile),
