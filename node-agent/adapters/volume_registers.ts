@@ -58,7 +58,8 @@ interface Held {
 interface Asked {
   readonly of: RegisterOf;
   readonly held: Held;
-  readonly member: VolumeMember;
+  /** Our copy; undefined: it is gone. */
+  readonly member: VolumeMember | undefined;
   readonly mode: VolumeMode;
   /** Whether a register says that it is done. */
   readonly isDone: (register: VolumeRegister) => boolean;
@@ -108,6 +109,10 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
         return await this.#promote(of, wish.force, parties);
       case "shrink":
         return await this.#shrink(of, parties);
+      case "leave":
+        return await this.#leave(of, parties);
+      case "leave":
+        return await this.#leave(of, parties);
       case "grow":
         return await this.#grow(of, parties);
       case "demote":
@@ -191,6 +196,54 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
     return await this.#settle({ of, held, member, mode, isDone }, heard);
   }
 
+  /** Our disk is gone: the peer's copy alone is good from now on. */
+  async #leave(
+    of: RegisterOf,
+    { epoch }: RegisterParties,
+  ): Promise<RegisterAnswer> {
+    const held = this.#held.get(nameOf(of));
+    if (held === undefined) return refused(epoch, "The role was not won here");
+    const by = this.identity.node;
+    const heard = await this.#send(of, held, { kind: "leave", by });
+    switch (heard.kind) {
+      case "register":
+        return this.#done(of, heard.register);
+      case "silence":
+        return this.#wait(of, held, heard.why);
+      case "missing":
+        return this.#wait(of, held, noRegister(of, held.epoch));
+      case "refused": {
+        const { register } = heard;
+        if (register.primary !== by) {
+          this.#held.delete(nameOf(of));
+          return refused(
+            register.epoch,
+            notInSync(of, register, this.identity),
+          );
+        }
+        const isOut = register.insync.every(({ node }) => node !== by);
+        if (isOut) return this.#done(of, register);
+        this.#held.set(nameOf(of), register);
+        return unknown(register.epoch, "The register was changed for us");
+      }
+    }
+  }
+
+  async #leave(
+    of: RegisterOf,
+    { epoch, mode }: RegisterParties,
+  ): Promise<RegisterAnswer> {
+    const held = this.#held.get(nameOf(of));
+    if (held === undefined) return refused(epoch, "The role was not won here");
+    const by = this.identity.node;
+    const heard = await this.#send(of, held, { kind: "leave", by });
+    const isDone = (register: VolumeRegister) =>
+      register.primary === by &&
+      register.insync.every(({ node }) => node !== by);
+    const asked = { of, held, member: undefined, mode, isDone };
+    return await this.#settle(asked, heard);
+  }
+
   async #grow(
     of: RegisterOf,
     { member, peer, epoch, mode }: RegisterParties,
@@ -238,7 +291,9 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
         }
         // An operator's word for us, or an answer that was lost.
         if (asked.isDone(register)) return this.#done(of, register);
-        if (register.primary === member.node && isListed(register, member)) {
+        const isOurs = member !== undefined &&
+          register.primary === member.node && isListed(register, member);
+        if (isOurs) {
           this.#held.set(nameOf(of), register);
           return unknown(register.epoch, "The register was changed for us");
         }
@@ -252,7 +307,7 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
   async #freeze(asked: Asked, why: string): Promise<RegisterAnswer> {
     const { of, held, member, mode } = asked;
     const name = nameOf(of);
-    if (!this.#confirmed.delete(name)) {
+    if (member === undefined || !this.#confirmed.delete(name)) {
       this.#frozen.add(name);
       return this.#wait(of, held, `${why}. ${confirmHint(of, held.epoch)}`);
     }
