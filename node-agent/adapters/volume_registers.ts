@@ -111,8 +111,6 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
         return await this.#shrink(of, parties);
       case "leave":
         return await this.#leave(of, parties);
-      case "leave":
-        return await this.#leave(of, parties);
       case "grow":
         return await this.#grow(of, parties);
       case "demote":
@@ -199,38 +197,6 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
   /** Our disk is gone: the peer's copy alone is good from now on. */
   async #leave(
     of: RegisterOf,
-    { epoch }: RegisterParties,
-  ): Promise<RegisterAnswer> {
-    const held = this.#held.get(nameOf(of));
-    if (held === undefined) return refused(epoch, "The role was not won here");
-    const by = this.identity.node;
-    const heard = await this.#send(of, held, { kind: "leave", by });
-    switch (heard.kind) {
-      case "register":
-        return this.#done(of, heard.register);
-      case "silence":
-        return this.#wait(of, held, heard.why);
-      case "missing":
-        return this.#wait(of, held, noRegister(of, held.epoch));
-      case "refused": {
-        const { register } = heard;
-        if (register.primary !== by) {
-          this.#held.delete(nameOf(of));
-          return refused(
-            register.epoch,
-            notInSync(of, register, this.identity),
-          );
-        }
-        const isOut = register.insync.every(({ node }) => node !== by);
-        if (isOut) return this.#done(of, register);
-        this.#held.set(nameOf(of), register);
-        return unknown(register.epoch, "The register was changed for us");
-      }
-    }
-  }
-
-  async #leave(
-    of: RegisterOf,
     { epoch, mode }: RegisterParties,
   ): Promise<RegisterAnswer> {
     const held = this.#held.get(nameOf(of));
@@ -291,8 +257,9 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
         }
         // An operator's word for us, or an answer that was lost.
         if (asked.isDone(register)) return this.#done(of, register);
-        const isOurs = member !== undefined &&
-          register.primary === member.node && isListed(register, member);
+        const isOurs = register.epoch > held.epoch &&
+          register.primary === this.identity.node &&
+          (member === undefined || isListed(register, member));
         if (isOurs) {
           this.#held.set(nameOf(of), register);
           return unknown(register.epoch, "The register was changed for us");
