@@ -36,6 +36,8 @@ export interface PairOptions {
   readonly disks?: { readonly a?: string; readonly b?: string };
   /** Where each host is; loopback addresses when missing. */
   readonly hosts?: Readonly<Record<"a" | "b", PairHost>>;
+  /** More environment variables of the daemons. */
+  readonly env?: Readonly<Record<"a" | "b", Record<string, string>>>;
   /** Where each host dials to reach the other one, instead of its address. */
   readonly dials?: Readonly<Record<"a" | "b", string>>;
 }
@@ -77,7 +79,8 @@ export async function makePair(
     });
     const { prefix } = hosts[name];
     const runDir = `${dir}/${name}`;
-    const parts = { name, runDir, disk: disks[name], config, prefix };
+    const env = options.env?.[name];
+    const parts = { name, runDir, disk: disks[name], config, prefix, env };
     return new MirrorSide(scope, parts);
   };
   return { a: side("a"), b: side("b"), dir };

@@ -29,6 +29,8 @@ export interface SideParts {
   readonly config: ResourceConfig;
   /** Words before the command of the daemon, such as `ip netns exec`. */
   readonly prefix: readonly string[];
+  /** More environment variables of the daemon. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
 /** See the module comment. */
@@ -73,7 +75,10 @@ export class MirrorSide {
       ...[`${ROOT}tests/helpers/mirror_pair_daemon.ts`, this.parts.runDir],
     ];
     if (program === undefined) throw new Error("nothing to run");
-    const child = Child.start(this.scope, { command: [program, ...args], env });
+    const child = Child.start(this.scope, {
+      command: [program, ...args],
+      env: { ...this.parts.env, ...env },
+    });
     this.#child = child;
     const { socket } = JSON.parse(await child.line(/"socket"/, STATE_MS)) as {
       readonly socket: string;
