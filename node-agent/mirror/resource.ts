@@ -56,6 +56,7 @@ export class Resource {
       connected: (connection, facts) =>
         this.#running.get(facts.volume)?.volume.connected(connection, facts) ??
           false,
+      refused: (number, why) => this.#running.get(number)?.volume.refused(why),
       log: (level, text) => say({ type: "log", level, text }),
     });
     for (const volume of spec.volumes) this.#run(volume);

@@ -33,9 +33,25 @@ export class InBuffer {
     return this.#bytes.subarray(this.#have);
   }
 
+  /** Bytes that no frame was made of yet. */
+  get queuedBytes(): number {
+    return this.#have - this.#at;
+  }
+
   /** So many bytes were read into {@link room}. */
   filled(count: number): void {
     this.#have += count;
+  }
+
+  /**
+   * Whether a whole frame is there.
+   *
+   * @throws {MirrorFrameError} As {@link next}.
+   */
+  get isReady(): boolean {
+    if (this.#have - this.#at < MIRROR_HEADER_BYTES) return false;
+    const header = mirrorHeaderAt(this.#bytes, this.#view, this.#at);
+    return this.#have - this.#at >= MIRROR_HEADER_BYTES + header.bodyLength;
   }
 
   /**

@@ -16,6 +16,8 @@ import {
 
 /** Starting size; it grows with what is queued. */
 const INITIAL_BYTES = 256 * 1024;
+/** A buffer that grew beyond this in a burst is not kept. */
+const KEPT_BYTES_MAX = 4 * 1024 * 1024;
 
 /** See the module comment. */
 export class OutBuffer {
@@ -65,8 +67,7 @@ export class OutBuffer {
     this.#sending = used;
     this.write(full.subarray(0, used)).then(() => {
       this.#sending = 0;
-      // A buffer that grew in a burst is not kept.
-      if (full.length <= 4 * INITIAL_BYTES) this.#spare = full;
+      if (full.length <= KEPT_BYTES_MAX) this.#spare = full;
       this.flush();
       this.onDrain?.();
     }, () => {/* the reader of this socket sees its end, too */});

@@ -46,6 +46,11 @@ export interface ConnectionTimes {
   readonly pingTimeoutMs: number;
 }
 
+/** The other side has another secret, or none: no attempt will go better. */
+export class WrongSecretError extends Error {
+  override readonly name = "WrongSecretError";
+}
+
 /** A connection whose peer has proven who it is. */
 export class PeerConnection {
   readonly out: OutBuffer;
@@ -99,7 +104,7 @@ export class PeerConnection {
       const proof = parse(MirrorProof, await receive(conn, parts.in, "proof"));
       const other = role === "dialer" ? "acceptor" : "dialer";
       if (!isProvenMirror(proof, secret, other, hellos)) {
-        throw new Error(
+        throw new WrongSecretError(
           "The peer does not prove the shared secret: compare cram-hmac-alg " +
             "and shared-secret on both nodes",
         );
@@ -112,6 +117,34 @@ export class PeerConnection {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Tell the other side that this is the connection to use. */
+  choose(): void {
+    this.#ping(performance.now());
+  }
+
+  /**
+   * Wait until the other side has said something: it uses this connection.
+   *
+   * @returns False: it was closed, or nothing came in time.
+   */
+  async isChosen(timeoutMs: number): Promise<boolean> {
+    const timer = setTimeout(() => this.close("not chosen"), timeoutMs);
+    try {
+      while (!this.#in.isReady) {
+        const count = await this.conn.read(this.#in.room());
+        if (count === null) break;
+        this.#in.filled(count);
+      }
+      if (this.#in.isReady && !this.#isClosed) return true;
+    } catch {
+      /* it is of no use */
+    } finally {
+      clearTimeout(timer);
+    }
+    this.close("not chosen");
+    return false;
   }
 
   /** Handle what comes until the connection ends. Never rejects. */
@@ -149,9 +182,7 @@ export class PeerConnection {
     if (sent !== undefined && this.#lastHeardMs < sent) return;
     if (nowMs < this.#nextPingMs && !pingNow) return;
     this.#nextPingMs = nowMs + pingIntMs;
-    this.#pingSentMs = nowMs;
-    this.out.putRaw("ping", numberBytes(nowMs));
-    this.out.flush();
+    this.#ping(nowMs);
   }
 
   /** End it; what is queued is lost. */
@@ -160,6 +191,12 @@ export class PeerConnection {
     this.#isClosed = true;
     this.why = why;
     close(this.conn);
+  }
+
+  #ping(nowMs: number): void {
+    this.#pingSentMs = nowMs;
+    this.out.putRaw("ping", numberBytes(nowMs));
+    this.out.flush();
   }
 
   #handleAll(events: ConnectionEvents): void {
@@ -206,6 +243,9 @@ async function receive(
       return frame.body.slice();
     }
     const room = buffer.room();
+    if (buffer.queuedBytes > GREETING_BYTES_MAX) {
+      throw new MirrorFrameError("a greeting that is too long");
+    }
     const count = await conn.read(room.subarray(0, GREETING_BYTES_MAX));
     if (count === null) throw new Error("The peer closed the connection");
     buffer.filled(count);

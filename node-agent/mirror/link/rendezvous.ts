@@ -1,6 +1,8 @@
 /**
  * How two nodes find one another for the volumes of one resource: both listen,
- * both dial; the first connection that is greeted wins.
+ * both dial. Of the connections that are greeted, the node with the lower name
+ * takes the first one and says so by a ping; the other node takes the one that
+ * something comes over. So both take the same.
  *
  * A node listens only while one of its volumes looks for its peer, as DRBD
  * does: a StandAlone resource leaves its port free.
@@ -9,7 +11,11 @@
  */
 
 import type { MirrorHello, SharedSecret } from "@kedge/schema/wire/mirror";
-import { type ConnectionTimes, PeerConnection } from "./peer_connection.ts";
+import {
+  type ConnectionTimes,
+  PeerConnection,
+  WrongSecretError,
+} from "./peer_connection.ts";
 
 /** An address of TCP. */
 export interface TcpAddress {
@@ -33,11 +39,19 @@ export interface RendezvousOptions {
     connection: PeerConnection,
     facts: { readonly volume: number; readonly resolveConflicts: boolean },
   ) => boolean;
+  /** The peer that we dialed has another secret: leave it alone. */
+  readonly refused: (volume: number, why: string) => void;
   readonly log: (level: "info" | "warn", text: string) => void;
 }
 
 /** First pause between attempts to dial, in ms; it doubles. */
 const FIRST_PAUSE_MS = 200;
+/** The longest wait for the peer to take a call, in ms. */
+const DIAL_MS = 2_000;
+/** Pause after a call could not be taken, in ms. */
+const ACCEPT_PAUSE_MS = 100;
+/** The shortest time between two complaints about the same thing, in ms. */
+const COMPLAINT_MS = 1_000;
 /** Connections that may be in their greeting at a time. */
 const GREETINGS_MAX = 64;
 
@@ -46,7 +60,7 @@ export class Rendezvous {
   readonly #seeking = new Map<number, AbortController>();
   #listener: Deno.TcpListener | undefined;
   #greetings = 0;
-  #lastComplaint = "";
+  readonly #complaints = new Map<string, { text: string; atMs: number }>();
 
   constructor(readonly options: RendezvousOptions) {}
 
@@ -73,15 +87,19 @@ export class Rendezvous {
   #listen(): void {
     if (this.#listener !== undefined) return;
     const { local } = this.options;
+    const { hostname, port } = local;
     try {
-      this.#listener = Deno.listen({ ...local, transport: "tcp" });
+      this.#listener = Deno.listen({ hostname, port, transport: "tcp" });
     } catch (error) {
-      this.#complain(
-        `Cannot listen on ${local.hostname}:${local.port}: ${error}`,
-      );
-      return;
+      const why =
+        `Cannot listen on ${hostname}:${port} (${messageOf(error)}): ` +
+        "end what uses this address, or correct it. Trying again";
+      return this.#complain("listen", why);
     }
-    this.#accept(this.#listener).catch(() => {});
+    if (this.#complaints.delete("listen")) {
+      this.options.log("info", `Listening on ${hostname}:${port} now`);
+    }
+    this.#accept(this.#listener);
   }
 
   #unlisten(): void {
@@ -90,15 +108,23 @@ export class Rendezvous {
   }
 
   async #accept(listener: Deno.TcpListener): Promise<void> {
-    for (;;) {
-      const conn = await listener.accept();
+    while (this.#listener === listener) {
+      let conn: Deno.TcpConn;
+      try {
+        conn = await listener.accept();
+      } catch (error) {
+        if (this.#listener !== listener) return;
+        this.#complain("accept", messageOf(error)); // no descriptors left?
+        await new Promise((done) => setTimeout(done, ACCEPT_PAUSE_MS));
+        continue;
+      }
       if (this.#greetings >= GREETINGS_MAX) {
         conn.close();
         continue;
       }
       this.#greetings++;
       this.#greet(conn, "acceptor", 0)
-        .catch((error) => this.#complain(messageOf(error)))
+        .catch((error) => this.#complain("caller", messageOf(error)))
         .finally(() => this.#greetings--);
     }
   }
@@ -109,18 +135,27 @@ export class Rendezvous {
     // The lower address dials first; the other one gives it time to.
     if (addressOf(local) > addressOf(remote)) await pause(pauseMs * 2, signal);
     while (!signal.aborted) {
-      if (this.#listener === undefined) this.#listen();
-      try {
-        const conn = await Deno.connect({ ...remote, signal });
-        await this.#greet(conn, "dialer", volume);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.ConnectionRefused)) {
-          this.#complain(messageOf(error));
-        }
-      }
+      this.#listen();
+      await this.#call(volume, signal);
       const jitter = 0.75 + Math.random() / 2;
       await pause(pauseMs * jitter, signal);
       pauseMs = Math.min(pauseMs * 2, Math.min(connectIntMs, 1_000));
+    }
+  }
+
+  async #call(volume: number, signal: AbortSignal): Promise<void> {
+    const { hostname, port } = this.options.remote;
+    try {
+      const inTime = AbortSignal.any([signal, AbortSignal.timeout(DIAL_MS)]);
+      const conn = await Deno.connect({ hostname, port, signal: inTime });
+      await this.#greet(conn, "dialer", volume);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof WrongSecretError) {
+        this.options.refused(volume, error.message);
+      } else if (!isAbsent(error)) {
+        this.#complain("peer", messageOf(error));
+      }
     }
   }
 
@@ -138,12 +173,15 @@ export class Rendezvous {
       secret: () => secret,
       accept: (theirs) => this.#checked(theirs, hello),
     });
+    const chooses = node === peer.node ? nonce > peer.nonce : node < peer.node;
+    if (!chooses && !await connection.isChosen(times.greetingMs)) return;
     const taken = this.options.connected(connection, {
       volume: peer.volume,
       resolveConflicts: nonce > peer.nonce,
     });
-    if (!taken) connection.close("another connection was quicker");
-    else this.#lastComplaint = "";
+    if (!taken) return connection.close("another connection was quicker");
+    if (chooses) connection.choose();
+    this.#complaints.clear();
   }
 
   #checked(theirs: MirrorHello, ours: MirrorHello): MirrorHello {
@@ -160,11 +198,20 @@ export class Rendezvous {
   }
 
   /** Say a thing once, not with every attempt. */
-  #complain(text: string): void {
-    if (text === this.#lastComplaint) return;
-    this.#lastComplaint = text;
+  #complain(about: string, text: string): void {
+    const last = this.#complaints.get(about);
+    const atMs = performance.now();
+    if (last?.text === text) return;
+    if (last !== undefined && atMs - last.atMs < COMPLAINT_MS) return;
+    this.#complaints.set(about, { text, atMs });
     this.options.log("warn", text);
   }
+}
+
+/** Nobody is there yet: that is why we look for it. */
+function isAbsent(error: unknown): boolean {
+  return error instanceof Deno.errors.ConnectionRefused ||
+    error instanceof DOMException && error.name === "TimeoutError";
 }
 
 function addressOf({ hostname, port }: TcpAddress): string {

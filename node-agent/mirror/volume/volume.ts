@@ -8,7 +8,7 @@ import { createHash, randomBytes } from "node:crypto";
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "../decisions/mirror_state.ts";
 import { VolumeCore } from "../core/volume_core.ts";
-import type { VolumeMember } from "@kedge/schema/volume";
+import { VOLUME_EPOCH_MAX, type VolumeMember } from "@kedge/schema/volume";
 import type {
   RegisterIdentity,
   RegisterParties,
@@ -99,13 +99,21 @@ export class Volume {
     this.core.link.linkUp(facts);
     this.settle();
     connection.run({
-      frame: (frame) => this.#frame(frame),
+      frame: (frame, epoch) => this.#frame(frame, epoch),
       batchEnd: () => this.#batchEnd(),
       pinged: () => this.core.fence.promised(),
       ponged: (sentMs) => this.core.fence.leased(sentMs),
       drained: () => this.#drained(),
     }).then(() => this.#linkEnded(connection));
     return true;
+  }
+
+  /** The peer is there, but does not accept us: StandAlone, as DRBD does. */
+  refused(why: string): void {
+    if (this.core.state.connection !== "WFConnection") return;
+    this.around.log("error", `${why}. StandAlone until "drbdadm connect"`);
+    this.core.roles.disconnect(true, () => {});
+    this.settle();
   }
 
   /** The end of a batch of calls: submit and send what was gathered. */
@@ -144,13 +152,29 @@ export class Volume {
     this.#relieve();
   }
 
-  #frame(frame: MirrorFrame): void {
+  #frame(frame: MirrorFrame, epoch: number): void {
     if ("payload" in frame) {
       this.counters.receivedBytes += frame.payload.length;
     }
     if (frame.kind === "report") this.#peerMember = frame.report.member;
     this.core.nowMs = performance.now();
-    this.core.frame(frame);
+    if (this.#isCurrent(frame, epoch)) this.core.frame(frame);
+  }
+
+  /** A write of an older epoch is refused, a newer epoch is stored first (R1). */
+  #isCurrent(frame: MirrorFrame, epoch: number): boolean {
+    const { persistent, config, generations, link } = this.core;
+    if (!config.fencedByRegister || persistent === undefined) return true;
+    if (epoch > VOLUME_EPOCH_MAX) {
+      link.protocolError(`epoch ${epoch}`);
+      return false;
+    }
+    if (epoch > persistent.epoch) return generations.save({ epoch });
+    if (epoch === persistent.epoch || !OF_PRIMARY.has(frame.kind)) return true;
+    link.protocolError(
+      `a write of epoch ${epoch}, this node knows ${persistent.epoch}`,
+    );
+    return false;
   }
 
   /** Our copy as registers name it. */
@@ -312,6 +336,13 @@ export class Volume {
     });
   }
 }
+
+/** Frames that only a Primary sends. */
+const OF_PRIMARY: ReadonlySet<string> = new Set<MirrorFrame["kind"]>([
+  "data",
+  "zero",
+  "flush",
+]);
 
 /** Bytes queued to the peer after which no more requests are welcome. */
 const QUEUE_BYTES_MAX = 8 * 1024 * 1024;
