@@ -4,7 +4,13 @@ import { Uploaded } from "@kedge/schema";
 import { exactly, parse } from "./args.ts";
 import { apiError } from "./client/api_error.ts";
 import { CONNECTION } from "./client/connection.ts";
-import { filePath, openClient } from "./client/tracker_client.ts";
+import { afterFailure } from "./client/retry_core.ts";
+import {
+  filePath,
+  openClient,
+  type TrackerClient,
+} from "./client/tracker_client.ts";
+import { ATTEMPTS_MAX, failureOf } from "./client/uploader.ts";
 import type { Command } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { CliError, messageOf } from "./errors.ts";
@@ -29,8 +35,9 @@ export const append: Command = {
     `Appends the content of FILE in one piece. Concurrent appends are put one after
 the other; none is lost or mixed with another.
 
-An append is not repeated by itself: after a broken connection nobody knows
-whether it was done. Ask with "kedge info ID" and look at the size.`,
+After a broken connection it is sent again with the same Idempotency-Key, so
+that it is made once. A pipe cannot be sent twice: then nobody knows whether the
+append was done; ask with "kedge info ID" and look at the size.`,
   options: OPTIONS,
   examples: [
     ["kedge append ID today.log", "a file"],
@@ -41,27 +48,17 @@ whether it was done. Ask with "kedge info ID" and look at the size.`,
   async run(args, context) {
     const { values, words } = parse(args, OPTIONS);
     const [id = "", path = ""] = exactly(words, "ID", "FILE");
-    const client = await openClient(values, context);
-    const { body, sizeBytes } = await open(path, context);
-    const url = await client.locate(filePath(id, "/append"), {
-      method: "POST",
-    });
     const ifMatch = values["if-match"];
-    const response = await client.network.stream({
-      url,
-      method: "POST",
-      headers: ifMatch === undefined ? {} : { "if-match": ifMatch },
-      body,
-      sizeBytes,
-    }, context.signal).catch((error) => {
-      throw new CliError(
-        `The append may or may not have been done: ${messageOf(error)}`,
-        `kedge info ${id}`,
-        EXIT.unreachable,
-      );
-    });
-    if (!response.ok) throw await apiError(response);
-    const uploaded = Uploaded.parse(await response.json());
+    const append: Append = {
+      id,
+      path,
+      headers: {
+        "idempotency-key": crypto.randomUUID(),
+        ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
+      },
+    };
+    const client = await openClient(values, context);
+    const uploaded = await send(append, client, context);
     context.out.line(
       values.json
         ? JSON.stringify(uploaded)
@@ -70,6 +67,54 @@ whether it was done. Ask with "kedge info ID" and look at the size.`,
     return EXIT.ok;
   },
 };
+
+interface Append {
+  readonly id: string;
+  readonly path: string;
+  readonly headers: Record<string, string>;
+}
+
+async function send(
+  append: Append,
+  client: TrackerClient,
+  context: CommandContext,
+): Promise<Uploaded> {
+  const attemptsMax = append.path === "-" ? 1 : ATTEMPTS_MAX;
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await attemptOf(append, client, context);
+    } catch (error) {
+      context.signal.throwIfAborted();
+      const verdict = afterFailure(attempt, attemptsMax, failureOf(error));
+      if (verdict.kind === "give-up") throw finalError(error, append.id);
+      context.err.line(`${append.id}: ${messageOf(error)}; trying again`);
+      await context.sleep(verdict.delayMs, context.signal);
+    }
+  }
+}
+
+/** Another node may own the file by now: the tracker is asked each time. */
+async function attemptOf(
+  { id, path, headers }: Append,
+  client: TrackerClient,
+  context: CommandContext,
+): Promise<Uploaded> {
+  const url = await client.locate(filePath(id, "/append"), { method: "POST" });
+  const { body, sizeBytes } = await open(path, context);
+  const request = { url, method: "POST", headers, body, sizeBytes };
+  const response = await client.network.stream(request, context.signal);
+  if (!response.ok) throw await apiError(response);
+  return Uploaded.parse(await response.json());
+}
+
+function finalError(error: unknown, id: string): CliError {
+  if (error instanceof CliError) return error;
+  return new CliError(
+    `The append may or may not have been done: ${messageOf(error)}`,
+    `kedge info ${id}`,
+    EXIT.unreachable,
+  );
+}
 
 async function open(
   path: string,

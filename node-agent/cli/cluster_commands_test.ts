@@ -44,7 +44,7 @@ Deno.test("kedge status names what is not well and exits 1", async () => {
       { insync: false, lagChanges: 40 },
       /1 node catching up[^]*catching up +now +40/,
     ],
-    [{ mode: "draining" }, /draining/],
+    [{ mode: "draining" }, /NOT WELL: node 2 is draining/],
     [
       {
         report: {

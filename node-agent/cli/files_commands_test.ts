@@ -341,6 +341,30 @@ Deno.test("kedge append asks where first, then sends the bytes there", () =>
     assert.equal(asked?.body.length, 0, "the tracker gets no content");
   }));
 
+Deno.test("kedge append is sent again under one key, a pipe is not", () =>
+  scene(async ({ cluster, dir, kedge }) => {
+    cluster.put(ID, "one,");
+    let fails = 2;
+    cluster.intercept = ({ method, host }) => {
+      if (method !== "POST" || host !== "node-1.test" || fails-- <= 0) return;
+      if (fails === 1) throw new TypeError("connection reset");
+      return problem(503, "uncertain", "it may or may not be done");
+    };
+    const path = await write(dir, "more", "two");
+    const { code, err } = await kedge(["append", ID, path]);
+    assert.equal(code, 0, err);
+    const keys = cluster.arrived
+      .filter(({ method, host }) => method === "POST" && host === "node-1.test")
+      .map(({ headers }) => headers.get("idempotency-key"));
+    assert.equal(keys.length, 3);
+    assert(keys[0] !== null && new Set(keys).size === 1);
+
+    fails = 1;
+    const piped = await kedge(["append", ID, "-"], { stdin: "x" });
+    assert.equal(piped.code, 1);
+    assert.match(piped.err, /may or may not be done/);
+  }));
+
 Deno.test("kedge meta gets, sets and merges", () =>
   scene(async ({ cluster, kedge }) => {
     cluster.put(ID, "x");

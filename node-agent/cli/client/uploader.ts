@@ -252,7 +252,8 @@ function counted(
   );
 }
 
-function failureOf(error: unknown): Failure {
+/** How the retry policy sees what an attempt threw. */
+export function failureOf(error: unknown): Failure {
   if (error instanceof ApiError) return error.failure;
   // A wrong answer is not mended by asking again; a missing one may be.
   if (error instanceof CliError && error.exit !== EXIT.unreachable) {

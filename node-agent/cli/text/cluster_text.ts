@@ -127,6 +127,9 @@ export function verdictLine(groups: readonly GroupView[]): string {
   const nodes = groups.flatMap((group) => group.nodes);
   const down = nodes.filter((node) => !node.alive);
   const behind = nodes.filter((node) => node.alive && !node.insync);
+  const aside = nodes.filter((node) =>
+    node.alive && node.insync && node.mode !== "active"
+  );
   const shut = groups.filter((group) => !group.writable);
   const parts = [
     ...shut.map((group) => `${group.register.group} takes no uploads`),
@@ -135,6 +138,7 @@ export function verdictLine(groups: readonly GroupView[]): string {
       ? [`${countText(behind.length, "node")} catching up`]
       : []),
   ];
+  for (const { node, mode } of aside) parts.push(`node ${node} is ${mode}`);
   const alarms = nodes.reduce(
     (sum, { report }) => sum + (report?.alarms.length ?? 0),
     0,
