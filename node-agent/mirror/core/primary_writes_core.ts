@@ -27,7 +27,10 @@ import { type LoggedWrite, TransferLog } from "./transfer_log_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 
 /** Epochs are closed after so many bytes even without a flush. */
-const EPOCH_BYTES_MAX = 32 * 1024 * 1024;
+const EPOCH_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Epochs are closed after so long, in ms; as often as a journal commits. */
+const EPOCH_MS_MAX = 5_000;
 
 /** Bytes of held writes after which no more requests are welcome. */
 const HELD_BYTES_MAX = 8 * 1024 * 1024;
@@ -232,7 +235,7 @@ export class PrimaryWrites {
   /** Close an epoch that nobody flushed for a while, so that extents cool down. */
   tick(nowMs: number): void {
     if (this.transfers.unstableWrites === 0) this.#lastActivityMs = nowMs;
-    if (nowMs - this.#lastActivityMs < 1_000) return;
+    if (nowMs - this.#lastActivityMs < EPOCH_MS_MAX) return;
     this.#lastActivityMs = nowMs;
     this.#stabilise();
   }
