@@ -45,6 +45,8 @@ export class ActivityLog {
   #turn = 0;
   #inTransaction: SlotChange[] | undefined;
   readonly #wanted = new Set<number>();
+  /** What the longest waiter needs: two of them must not evict each other's. */
+  #promised: readonly [first: number, last: number] | undefined;
 
   /**
    * @param slots How many extents may be active (`al-extents`).
@@ -84,6 +86,7 @@ export class ActivityLog {
     }
     this.#slotOf.clear();
     this.#wanted.clear();
+    this.#promised = undefined;
     this.#inTransaction = undefined;
   }
 
@@ -109,7 +112,10 @@ export class ActivityLog {
       active = false;
       if (!this.#slotOf.has(extent)) this.#wanted.add(extent);
     }
-    if (!active) return false;
+    if (!active) {
+      this.#promised ??= [first, last];
+      return false;
+    }
     for (let extent = first; extent <= last; extent++) {
       const slot = this.#activeSlot(extent);
       if (slot === undefined) continue;
@@ -141,7 +147,7 @@ export class ActivityLog {
   nextTransaction(): readonly SlotChange[] {
     if (this.#inTransaction !== undefined) return [];
     const changes: SlotChange[] = [];
-    for (const extent of this.#wanted) {
+    for (const extent of this.#inOrder()) {
       if (changes.length === SLOT_CHANGES_MAX) break;
       const slot = this.#victim();
       if (slot === undefined) break;
@@ -169,6 +175,21 @@ export class ActivityLog {
       if (place !== undefined) place.active = true;
     }
     this.#inTransaction = undefined;
+    this.#promised = undefined;
+  }
+
+  /** What is wanted; the longest waiter's comes first. */
+  #inOrder(): readonly number[] {
+    const wanted = [...this.#wanted];
+    return [
+      ...wanted.filter((extent) => this.#isPromised(extent)),
+      ...wanted.filter((extent) => !this.#isPromised(extent)),
+    ];
+  }
+
+  #isPromised(extent: number): boolean {
+    const [first, last] = this.#promised ?? [1, 0];
+    return extent >= first && extent <= last;
   }
 
   #activeSlot(extent: number): Slot | undefined {
@@ -183,7 +204,8 @@ export class ActivityLog {
     let bestUse = Infinity;
     for (const [index, slot] of this.#slots.entries()) {
       if (slot.extent === FREE_EXTENT) return index;
-      const isFree = slot.active && slot.references === 0;
+      const isFree = slot.active && slot.references === 0 &&
+        !this.#isPromised(slot.extent);
       if (isFree && slot.lastUse < bestUse) {
         best = index;
         bestUse = slot.lastUse;

@@ -199,6 +199,7 @@ export class DiskKeeper {
   #lose(isClean = false): void {
     const { volume } = this;
     this.#tellWhatIsUnstable();
+    volume.fence.diskLost();
     if (volume.state.disk !== "Diskless") volume.change({ disk: "Failed" });
     volume.writes.diskLost();
     volume.replica.diskLost();

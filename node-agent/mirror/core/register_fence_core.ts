@@ -3,6 +3,8 @@
  *
  * - *Shrink before ack*: a Primary that lost its peer answers nothing until the
  *   register says that the peer is out of the in-sync set (R2).
+ * - *Leave before ack*: one that lost its own disk answers nothing until the
+ *   register says that only the peer's copy is good (B12).
  * - *Ack before grow*: an equal peer that already takes every write is put in
  *   again (R3).
  * - *Promote*: only a member of the in-sync set wins the role (R4).
@@ -33,6 +35,11 @@ export class RegisterFence {
   /** The peer is in the in-sync set, as far as we know. */
   #peerIsIn = true;
   #shrinking = false;
+  /** Our own disk is in the in-sync set, as far as we know. */
+  #weAreIn = true;
+  #leaving = false;
+  /** Counts times as Primary: an answer of an earlier one changes nothing. */
+  #reign = 0;
   #isGrowing = false;
   #mustGrow = false;
   #leaseUntilMs = 0;
@@ -48,12 +55,12 @@ export class RegisterFence {
 
   /** Whether new writes may start. */
   mayWrite(): boolean {
-    return !this.#shrinking;
+    return !this.#shrinking && !this.#leaving;
   }
 
   /** Whether answers may go out. */
   mayAnswer(): boolean {
-    return !this.#shrinking;
+    return !this.#shrinking && !this.#leaving;
   }
 
   /** Whether reads may be answered. */
@@ -88,14 +95,28 @@ export class RegisterFence {
     const { volume } = this;
     if (!volume.config.fencedByRegister) return;
     if (volume.state.role !== "Primary" || !this.#peerIsIn) return;
+    if (this.#leaving || !this.#weAreIn) return; // nobody has good data now
     this.#shrinking = true;
     this.#shrink();
+  }
+
+  /** Our own disk is about to be gone. */
+  diskLost(): void {
+    const { volume } = this;
+    if (!volume.config.fencedByRegister) return;
+    if (volume.state.role !== "Primary" || !this.#weAreIn) return;
+    if (this.#shrinking || !this.#peerIsIn) {
+      return this.#stepDown("the only disk that is in sync is gone");
+    }
+    this.#leaving = true;
+    this.#leave();
   }
 
   /** The peer is connected, UpToDate and takes every write. */
   peerEqual(): void {
     const { volume } = this;
-    if (!volume.config.fencedByRegister || this.#peerIsIn) return;
+    if (!volume.config.fencedByRegister) return;
+    if (this.#peerIsIn && this.#weAreIn) return;
     const { state } = volume;
     const isEqual = state.role === "Primary" &&
       state.connection === "Connected" && state.disk === "UpToDate" &&
@@ -104,6 +125,7 @@ export class RegisterFence {
     // From now on the peer *may* be in the set: reads need its lease, and
     // losing it needs a shrink, whatever becomes of the question.
     this.#peerIsIn = true;
+    this.#weAreIn = true;
     this.#grow();
   }
 
@@ -115,7 +137,7 @@ export class RegisterFence {
         this.#mustGrow = true;
         this.#retryAtMs = this.volume.nowMs + RETRY_MS;
       }
-      if (answer.outcome === "refused") this.#stepDown(answer);
+      if (answer.outcome === "refused") this.#stepDown(answer.why);
     });
   }
 
@@ -135,7 +157,7 @@ export class RegisterFence {
     }
     this.#ask({ kind: "promote", force }, (answer) => {
       if (answer.outcome === "done") {
-        this.#peerIsIn = false;
+        this.#begin();
         this.#keepEpoch(answer.epoch);
       }
       done(answer);
@@ -146,6 +168,7 @@ export class RegisterFence {
   /** The role was given up. */
   demoted(): void {
     if (!this.volume.config.fencedByRegister) return;
+    this.#end();
     this.#ask({ kind: "demote" }, () => {});
   }
 
@@ -167,6 +190,7 @@ export class RegisterFence {
     if (nowMs < this.#retryAtMs) return;
     this.#retryAtMs = Infinity;
     if (this.#shrinking) return this.#shrink();
+    if (this.#leaving) return this.#leave();
     const { connection, peerDisk } = this.volume.state;
     const isEqual = connection === "Connected" && peerDisk === "UpToDate";
     if (this.#mustGrow && !this.#isGrowing && isEqual) {
@@ -183,24 +207,56 @@ export class RegisterFence {
           this.#peerIsIn = false;
           this.volume.writes.retry();
           this.volume.reads.retry();
-          return;
+          return this.peerEqual(); // it may have come back meanwhile
         case "refused":
-          return this.#stepDown(answer);
+          return this.#stepDown(answer.why);
         case "unknown":
           this.#retryAtMs = this.volume.nowMs + RETRY_MS;
       }
     });
   }
 
+  #leave(): void {
+    this.#ask({ kind: "leave" }, (answer) => {
+      switch (answer.outcome) {
+        case "done":
+          this.#leaving = false;
+          this.#weAreIn = false;
+          this.volume.writes.retry();
+          this.volume.reads.retry();
+          return;
+        case "refused":
+          return this.#stepDown(answer.why);
+        case "unknown":
+          this.#retryAtMs = this.volume.nowMs + RETRY_MS;
+      }
+    });
+  }
+
+  /** The role was won: we are the only member. */
+  #begin(): void {
+    this.#end();
+    this.#peerIsIn = false;
+  }
+
+  /** The role is over; so are its questions. */
+  #end(): void {
+    this.#reign++;
+    this.#shrinking = this.#leaving = false;
+    this.#isGrowing = this.#mustGrow = false;
+    this.#peerIsIn = this.#weAreIn = true;
+    this.#retryAtMs = Infinity;
+  }
+
   /** Somebody else has the role: nothing of ours may be answered any more. */
-  #stepDown(answer: RegisterAnswer): void {
+  #stepDown(why = "the register has another one"): void {
     const { volume } = this;
-    volume.effects.log(
-      "error",
-      `No longer Primary: ${answer.why ?? "the register has another one"}`,
-    );
-    this.#shrinking = false;
-    volume.change({ role: "Secondary", disk: "Outdated" });
+    volume.effects.log("error", `No longer Primary: ${why}`);
+    this.#end();
+    volume.change({
+      role: "Secondary",
+      ...(volume.hasLocalDisk ? { disk: "Outdated" } : {}),
+    });
     volume.writes.failAll();
     volume.reads.retry();
   }
@@ -217,7 +273,11 @@ export class RegisterFence {
 
   #ask(change: RegisterWish, done: Answered): void {
     const id = ++this.#lastId;
-    this.#asked.set(id, done);
+    const reign = this.#reign;
+    this.#asked.set(id, (answer) => {
+      const isOld = change.kind !== "promote" && reign !== this.#reign;
+      if (!isOld) done(answer);
+    });
     this.volume.effects.changeRegister(change, id);
   }
 }

@@ -33,6 +33,13 @@ export class ResyncSource {
   #requests: ResyncRequestFrame[] = [];
   #answered: Answered[] = [];
   #lastId = 0;
+  /** What we had before the resync is stable on our own disk. */
+  #isStable = false;
+  #stableId = 0;
+  /** What the target said at its end, until we are stable, too. */
+  #ended: Partial<MirrorState> | undefined;
+  /** Counts resyncs. */
+  #run = 0;
 
   constructor(readonly volume: VolumeCore) {}
 
@@ -40,6 +47,7 @@ export class ResyncSource {
   begin(told: Partial<MirrorState>): void {
     this.stop();
     this.volume.generations.shared();
+    this.#stabilise();
     this.volume.change({
       ...told,
       connection: "SyncSource",
@@ -49,6 +57,10 @@ export class ResyncSource {
 
   /** The resync is over, or the link is down. */
   stop(): void {
+    this.#run++;
+    this.#isStable = false;
+    this.#stableId = 0;
+    this.#ended = undefined;
     this.#requests = [];
     this.#answered = [];
     this.#lastId = 0;
@@ -84,9 +96,28 @@ export class ResyncSource {
 
   /** The target has these on its disk for good. */
   stableUpTo(id: number): void {
+    this.#stableId = id;
+    if (this.#isStable) this.#clear();
+  }
+
+  /**
+   * A block is in sync when it is stable on **both** disks. Ours may hold
+   * writes of an earlier Primary that were never flushed.
+   */
+  #stabilise(): void {
+    const run = this.#run;
+    this.volume.flusher.request((stable) => {
+      if (run !== this.#run || !stable) return;
+      this.#isStable = true;
+      this.#clear();
+      if (this.#ended !== undefined) this.peerEnded(this.#ended);
+    });
+  }
+
+  #clear(): void {
     let count = 0;
     for (const each of this.#answered) {
-      if (each.id > id) break;
+      if (each.id > this.#stableId) break;
       this.volume.bitmap?.clear(each.offset, each.lengthBytes);
       count++;
     }
@@ -97,6 +128,10 @@ export class ResyncSource {
   peerEnded(told: Partial<MirrorState>): void {
     const { volume } = this;
     const isWhole = told.peerDisk === "UpToDate";
+    if (isWhole && !this.#isStable) {
+      this.#ended = told;
+      return;
+    }
     if (isWhole && volume.bitmap?.count !== 0) {
       const why = "the resync ended with blocks that are still out of sync";
       return volume.link.protocolError(why);

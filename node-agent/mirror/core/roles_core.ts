@@ -295,6 +295,8 @@ export class Roles {
     const { volume } = this;
     volume.fence.promote(force, (answer) => {
       if (answer.outcome !== "done") {
+        // The peer agreed, and believes that we are.
+        if (isConnected(volume.state.connection)) volume.link.tellState();
         return done({
           code: -10,
           why: answer.why ?? "The volume register could not be changed",

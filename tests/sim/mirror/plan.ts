@@ -130,7 +130,7 @@ export function drawPlan(seed: number): MirrorPlan {
     isFenced,
     blocks: rng.pick([8, 16, 33, 64]),
     extentBlocks: rng.pick([1, 2, 4]),
-    alExtents: rng.pick([2, 3, 7, 67]),
+    alExtents: rng.pick([3, 4, 7, 67]),
     maxEpochWrites: rng.pick([2, 8, 2048]),
     onNoData: rng.chance(0.3) ? "suspend-io" : "io-error",
     onIoError: "detach",

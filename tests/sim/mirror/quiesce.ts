@@ -44,7 +44,8 @@ function unwell(world: World): string | undefined {
     }
     if (core.bitmap?.count !== 0) return `${node.name} has marked blocks`;
     if (core.writes.pending + core.reads.pending > 0) {
-      return `${node.name} has not answered everything`;
+      return `${node.name} has not answered ${core.writes.pending} writes, ` +
+        `${core.reads.pending} reads`;
     }
     if (!core.replica.isDrained) return `${node.name} is not drained`;
   }

@@ -15,7 +15,7 @@ import { drawPlan, type MirrorPlan } from "./plan.ts";
 import { mustBecomeWell } from "./quiesce.ts";
 import { SimDisk } from "./sim_disk.ts";
 import { SimNode } from "./sim_node.ts";
-import { SimRegister } from "./sim_register.ts";
+import { memberOf, SimRegister } from "./sim_register.ts";
 import { mustCoverDifferences } from "./step_checks.ts";
 import { resetValues, startVolumeClients } from "./volume_clients.ts";
 import { VolumeHistory } from "./volume_history.ts";
@@ -148,10 +148,9 @@ function buildWorld(
     nodes.push(new SimNode(id, world, disk, new Prng(seed, 110 + id)));
   }
   if (!plan.startsNew) {
-    world.register.insync = nodes.map((node) => ({
-      id: node.id,
-      boot: node.bootName(0, 1),
-    }));
+    world.register.begin(
+      nodes.map((node) => memberOf(node.id, node.bootName(0, 1))),
+    );
   }
   return world;
 }

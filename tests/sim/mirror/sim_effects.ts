@@ -9,7 +9,8 @@ import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import type { VolumeEffects } from "../../../node-agent/mirror/core/volume_types.ts";
 import { Crash, type SimNode } from "./sim_node.ts";
 import { contentOf, overwrite } from "./watch_writes.ts";
-import { PIECE_BYTES } from "./world.ts";
+import { memberOf } from "./sim_register.ts";
+import { other, PIECE_BYTES } from "./world.ts";
 
 /** The effects of one process of a node. */
 export function effectsOf(node: SimNode): VolumeEffects {
@@ -102,6 +103,9 @@ export function effectsOf(node: SimNode): VolumeEffects {
       const { attachment } = node;
       const ok = !fails("meta");
       world.mark("log transaction");
+      if (world.trace !== undefined) {
+        node.trace(`log: ${JSON.stringify(changes)}`);
+      }
       if (changes.some(({ evicted }) => evicted !== 0xffff_ffff)) {
         world.mark("extent evicted");
       }
@@ -116,6 +120,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
         node.run((core) => {
           if (node.attachment !== attachment) return;
           if (!isEarly) step(commit);
+          node.trace(`log: ${ok}`);
           isCommitting = 0;
           core.logCommitted(ok);
         });
@@ -189,13 +194,12 @@ export function effectsOf(node: SimNode): VolumeEffects {
     },
     changeRegister: (change, id) => {
       const { process } = node;
-      const me = { id: node.id, boot: node.bootName() };
+      const me = memberOf(node.id, node.bootName());
       const { peerBoot } = node;
-      const peerId = node.id === 0 ? 1 as const : 0 as const;
-      const peer = peerBoot === undefined ? undefined : {
-        id: peerId,
-        boot: node.bootName(peerBoot.boot, peerBoot.process),
-      };
+      const peer = peerBoot === undefined ? undefined : memberOf(
+        other(node.id),
+        node.bootName(peerBoot.boot, peerBoot.process),
+      );
       node.trace(`register: ${change.kind}`);
       world.register.ask(me, peer, change, (answer) => {
         if (node.process !== process) return;

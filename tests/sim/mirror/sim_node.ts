@@ -274,7 +274,10 @@ export class SimNode {
         `${s.connection} ${s.role}/${s.peerRole} ${s.disk}/${s.peerDisk}`;
       this.trace(`${say(before)} -> ${say(after)}`);
     }
-    if (after.disk === "UpToDate") this.mayLose = false;
+    const isWhole = before.disk === "Inconsistent" && after.disk === "UpToDate";
+    const isJoined = before.connection === "WFReportParams" &&
+      after.connection === "Connected";
+    if (isWhole || isJoined) this.mayLose = false;
     const was = before.connection;
     if (was !== after.connection) this.world.mark(`is ${after.connection}`);
     if (before.role !== after.role) {
@@ -289,6 +292,12 @@ export class SimNode {
       const count = frame.payload.length / PIECE_BYTES;
       const first = frame.offset / PIECE_BYTES;
       this.received.set(contentOf(frame.payload, 0), { first, count });
+    }
+    if (frame.kind === "zero" && this.world.plan.protocol !== "C") {
+      const count = frame.lengthBytes / PIECE_BYTES;
+      const first = frame.offset / PIECE_BYTES;
+      const value = this.world.lineage.valueOf(first, 0) ?? 0;
+      this.received.set(value, { first, count });
     }
     core.frame(frame);
   }

@@ -1,32 +1,38 @@
 /**
- * The volume register in the KV: who is Primary and who has every answered
- * write. Calls may be slow, unanswered, or answered although nothing was done.
+ * The volume register in the KV, with the real rules of change. Calls may be
+ * slow, unanswered, or answered although nothing was done.
  *
  * @module
  */
 
+import {
+  changeVolumeRegister,
+  createVolumeRegister,
+  type VolumeChange,
+  type VolumeMember,
+  type VolumeRegister,
+} from "@kedge/schema/volume";
 import type {
   RegisterAnswer,
   RegisterWish,
-} from "../../../node-agent/mirror/core/volume_types.ts";
+} from "../../../node-agent/register_ports.ts";
 import type { Prng } from "../prng.ts";
 import type { Scheduler } from "../scheduler.ts";
+import { storeIdOf } from "../setup.ts";
 
-/** A node as the register knows it. */
-export interface Member {
-  readonly id: 0 | 1;
-  /** What it was booted as: it counts as in sync only while it is this. */
-  readonly boot: string;
+/** A copy of the volume as the register may know it. */
+export function memberOf(id: 0 | 1, boot: string): VolumeMember {
+  const name = id === 0 ? "A" : "B";
+  return { node: id + 1, name, disk: `000000000000000${id + 1}`, boot };
 }
 
 /** See the module comment. */
 export class SimRegister {
-  epoch = 1;
-  primary: 0 | 1 | undefined;
-  insync: Member[] = [];
+  register: VolumeRegister | undefined;
   /** How many faults keep everybody, or one node, away. */
   readonly unreachable = { all: 0, nodes: [0, 0] };
   isHealing = false;
+  #requests = 0;
 
   constructor(
     readonly scheduler: Scheduler,
@@ -34,16 +40,30 @@ export class SimRegister {
     readonly options: { readonly loss: number; readonly forgetsBoots: boolean },
   ) {}
 
+  /** Ids of the nodes in sync. */
+  get insync(): (0 | 1)[] {
+    const members = this.register?.insync ?? [];
+    return members.map(({ node }) => node === 1 ? 0 : 1);
+  }
+
+  /** Both are equal at the start. */
+  begin(members: VolumeMember[]): void {
+    const [first] = members;
+    if (first === undefined) return;
+    const register = this.#created("create", first, 0);
+    this.register = { ...register, primary: null, insync: members };
+  }
+
   /** Change it; `answered` comes later. */
   ask(
-    me: Member,
-    peer: Member | undefined,
+    me: VolumeMember,
+    peer: VolumeMember | undefined,
     wish: RegisterWish,
     answered: (answer: RegisterAnswer) => void,
   ): void {
     const { rng } = this;
     const isAway = this.unreachable.all > 0 ||
-      (this.unreachable.nodes[me.id] ?? 0) > 0;
+      (this.unreachable.nodes[me.node - 1] ?? 0) > 0;
     const isLost = isAway || (!this.isHealing && rng.chance(this.options.loss));
     const isDone = !isAway && (!isLost || rng.chance(0.5));
     const delayMs = rng.chance(0.1) ? rng.range(20, 600) : rng.range(1, 20);
@@ -54,65 +74,88 @@ export class SimRegister {
       });
     }
     if (isLost) {
+      const epoch = this.register?.epoch ?? 0;
+      const lateMs = rng.range(50, 400);
       this.scheduler.after(
-        rng.range(50, 400),
-        () => answered({ outcome: "unknown", epoch: this.epoch }),
+        lateMs,
+        () => answered({ outcome: "unknown", epoch }),
       );
     }
   }
 
   #apply(
-    me: Member,
-    peer: Member | undefined,
+    me: VolumeMember,
+    peer: VolumeMember | undefined,
     wish: RegisterWish,
   ): RegisterAnswer {
-    const why = this.#refusal(me, peer, wish);
-    if (why !== undefined) {
-      return { outcome: "refused", epoch: this.epoch, why };
+    const { register } = this;
+    if (register === undefined) return this.#create(me, wish);
+    const change = changeOf(me, peer, wish);
+    if (change === undefined) {
+      const why = "no peer to add";
+      return { outcome: "refused", epoch: register.epoch, why };
     }
-    switch (wish.kind) {
-      case "shrink":
-        this.insync = [me];
-        break;
-      case "grow":
-        this.insync = peer === undefined ? [me] : [me, peer];
-        break;
-      case "promote":
-        this.primary = me.id;
-        this.insync = [me];
-        if (wish.force) this.epoch += 1000;
-        break;
-      case "demote":
-        this.primary = undefined;
-        break;
+    const known = this.options.forgetsBoots
+      ? { ...register, insync: register.insync.map(withoutBoot) }
+      : register;
+    const result = changeVolumeRegister(known, change, this.#nextRequest());
+    if (!result.ok) {
+      const { epoch } = register;
+      return { outcome: "refused", epoch, why: result.refusal };
     }
-    this.epoch++;
-    return { outcome: "done", epoch: this.epoch };
+    this.register = result.register;
+    return { outcome: "done", epoch: result.register.epoch };
   }
 
-  #refusal(
-    me: Member,
-    peer: Member | undefined,
-    wish: RegisterWish,
-  ): string | undefined {
-    const isPrimary = this.primary === me.id;
-    switch (wish.kind) {
-      case "shrink":
-      case "demote":
-        return isPrimary ? undefined : "another node is Primary";
-      case "grow":
-        if (!isPrimary) return "another node is Primary";
-        return peer === undefined ? "no peer to add" : undefined;
-      case "promote":
-        if (wish.force || this.insync.length === 0) return undefined;
-        return this.#isIn(me) ? undefined : "not in sync";
-    }
+  #create(me: VolumeMember, wish: RegisterWish): RegisterAnswer {
+    if (wish.kind !== "promote") return { outcome: "refused", epoch: 0 };
+    this.register = this.#created("create", me, 0);
+    return { outcome: "done", epoch: this.register.epoch };
   }
 
-  #isIn(me: Member): boolean {
-    const mine = this.insync.find((member) => member.id === me.id);
-    if (mine === undefined) return false;
-    const isLastPrimary = this.primary === me.id;
-    return isLastPrimary || mine.boot === me.boot || this.options.forgetsBoots;
+  #created(kind: "create", member: VolumeMember, above: number) {
+    return createVolumeRegister(
+      {
+        resource: "r0",
+        volume: 0,
+        gen: storeIdOf(1),
+        request: this.#nextRequest(),
+      },
+      { kind, member, mode: MODE, above },
+    );
+  }
+
+  #nextRequest(): string {
+    return storeIdOf(++this.#requests);
+  }
+}
+
+/**
+ * A boot is the process with protocols A and B, and the machine with C: what C
+ * answered is in the page cache, and a loss of power takes that.
+ */
+const MODE = "B";
+
+function withoutBoot({ node, name, disk }: VolumeMember): VolumeMember {
+  return { node, name, disk };
+}
+
+function changeOf(
+  member: VolumeMember,
+  peer: VolumeMember | undefined,
+  wish: RegisterWish,
+): VolumeChange | undefined {
+  switch (wish.kind) {
+    case "promote":
+      return wish.force
+        ? { kind: "force", member, mode: MODE, above: 0 }
+        : { kind: "promote", member, mode: MODE };
+    case "shrink":
+    case "demote":
+      return { kind: wish.kind, member };
+    case "leave":
+      return { kind: "leave", by: member.node };
+    case "grow":
+      return peer === undefined ? undefined : { kind: "grow", member, peer };
   }
 }

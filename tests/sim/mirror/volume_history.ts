@@ -210,7 +210,7 @@ export class VolumeHistory {
   #mustBeSomewhere(write: OpenWrite, piece: number): void {
     const { world } = this;
     if (!world.plan.isFenced || world.plan.protocol === "A") return;
-    for (const { id } of world.register.insync) {
+    for (const id of world.register.insync) {
       const node = world.nodes[id];
       const held = world.lineage.valueOf(piece, node.disk.cache[piece] ?? 0);
       const isThere = held !== undefined &&
