@@ -215,6 +215,23 @@ export class PrimaryWrites {
     this.volume.reads.retry();
   }
 
+  /**
+   * Application I/O goes on after nobody had data: what no disk has is
+   * submitted again, in its order and before anything newer.
+   */
+  resend(): void {
+    const newer = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    for (const write of this.transfers.takeHomeless()) {
+      this.busy.remove(write.offset, write.lengthBytes);
+      if (write.isLogged) this.#log().release(write.offset, write.lengthBytes);
+      write.again?.();
+    }
+    for (const piece of newer) this.#offer(piece, true);
+    this.retry();
+  }
+
   /** Fail everything that waits: there is no data to work on any more. */
   failAll(): void {
     const held = this.#held;
@@ -278,11 +295,19 @@ export class PrimaryWrites {
       ordinal: ++this.#ordinal,
       isLocal,
       isLogged: volume.bitmap !== undefined,
+      again: this.#repeatable(piece),
       done: piece.done,
     };
     this.busy.add(offset, lengthBytes);
     this.transfers.add(write);
     if (this.#isAnswerable(write)) this.answerWhatIsDue();
+  }
+
+  /** With `on-no-data-accessible suspend-io` a write is kept until its answer. */
+  #repeatable(piece: Piece): (() => void) | undefined {
+    if (this.volume.config.onNoData !== "suspend-io") return undefined;
+    const kept = { ...piece, data: piece.data?.slice() };
+    return () => this.#hold(kept, true);
   }
 
   #sendPiece(piece: Piece, sequence: number): void {

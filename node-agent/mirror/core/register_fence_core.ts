@@ -41,6 +41,7 @@ export class RegisterFence {
   /** Counts times as Primary: an answer of an earlier one changes nothing. */
   #reign = 0;
   #isGrowing = false;
+  #isPromoting = false;
   #mustGrow = false;
   #leaseUntilMs = 0;
   #promisedUntilMs: number;
@@ -155,7 +156,14 @@ export class RegisterFence {
         why: `The peer may still read for ${leftMs} ms: try again then`,
       });
     }
+    if (this.#isPromoting) {
+      const epoch = volume.persistent?.epoch ?? 0;
+      const why = "Another promotion is under way";
+      return done({ outcome: "refused", epoch, why });
+    }
+    this.#isPromoting = true;
     this.#ask({ kind: "promote", force }, (answer) => {
+      this.#isPromoting = false;
       if (answer.outcome === "done") {
         this.#begin();
         this.#keepEpoch(answer.epoch);

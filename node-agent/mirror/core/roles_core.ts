@@ -197,6 +197,7 @@ export class Roles {
       suspendedNoData: false,
       suspendedFencing: false,
     });
+    volume.writes.resend();
     done({ code: 1 });
   }
 
@@ -229,6 +230,10 @@ export class Roles {
   stateChanged(before: MirrorState, after: MirrorState): void {
     const { volume } = this;
     const { handlers, fencing } = volume.config;
+    if (volume.state.suspendedNoData && volume.canReachData()) {
+      volume.change({ suspendedNoData: false });
+      volume.writes.resend();
+    }
     const lostPeer = after.role === "Primary" &&
       isConnected(before.connection) && !isConnected(after.connection) &&
       compareDisk(after.peerDisk, "Outdated") > 0;
@@ -308,6 +313,7 @@ export class Roles {
 
   #take(wanted: Partial<MirrorState>, done: CommandDone): void {
     const { volume } = this;
+    if (volume.state.role === "Primary") return done({ code: 1 });
     const code = volume.wish(wanted) ?? 1;
     if (code !== 1) return done({ code });
     if (!this.#begin(wanted.disk === "UpToDate")) return done({ code: 118 });

@@ -21,6 +21,8 @@ export interface LoggedWrite {
   isLocal: boolean;
   /** Whether its extents are held in the activity log. */
   isLogged: boolean;
+  /** Submits it again; kept while nobody may answer without data. */
+  readonly again: (() => void) | undefined;
   /** Answers the application; undefined once that is done. */
   done: ((ok: boolean) => void) | undefined;
 }
@@ -61,6 +63,19 @@ export class TransferLog {
       ready(this.#unanswered[count] as LoggedWrite)
     ) count++;
     return count === 0 ? [] : this.#unanswered.splice(0, count);
+  }
+
+  /** Take the unanswered writes that no disk has. */
+  takeHomeless(): LoggedWrite[] {
+    const isHomeless = (write: LoggedWrite) =>
+      !write.isLocal && write.sequence === 0 && write.done !== undefined &&
+      write.again !== undefined;
+    const homeless = this.#unanswered.filter(isHomeless);
+    if (homeless.length === 0) return [];
+    this.#unanswered = this.#unanswered.filter((each) => !isHomeless(each));
+    this.#unstable = this.#unstable.filter((each) => !isHomeless(each));
+    for (const write of homeless) this.#unstableBytes -= write.lengthBytes;
+    return homeless;
   }
 
   /** Take the oldest unstable writes as long as `stable` says so. */

@@ -102,7 +102,7 @@ export class Network {
     const bytes = bytesOf(item);
     side.queuedBytes += bytes;
     const atMs = Math.max(
-      side.lastArrivalMs,
+      side.lastArrivalMs + 0.001,
       this.scheduler.nowMs + this.#delayMs(),
     );
     side.lastArrivalMs = atMs;

@@ -30,7 +30,7 @@ export function overwrite(node: SimNode, piece: number, content: number): void {
   node.received.delete(value);
   disk.write(piece, content);
   if (old === value) return;
-  lineage.born(piece, value, old);
+  lineage.born(piece, value, predecessor(node, piece, old));
   const lost = lineage.lostBy(piece, old, value);
   if (lost.length === 0) return;
   const mine = lost.filter((each) => isProtected(node, piece, each));
@@ -44,6 +44,16 @@ export function overwrite(node: SimNode, piece: number, content: number): void {
     `${node.name} piece ${piece} (block ${piece >> 3}): answered ${mine} ` +
       `overwritten by ${value} over ${old}`,
   );
+}
+
+/** What a Primary overwrites: on a disk that is behind it is the peer's. */
+function predecessor(node: SimNode, piece: number, old: number): number {
+  const { world } = node;
+  if (node.core?.state.disk === "UpToDate") return old;
+  const peer = world.nodes[other(node.id)];
+  const theirs = world.lineage.valueOf(piece, peer.disk.cache[piece] ?? 0);
+  if (theirs === undefined) return old;
+  return world.lineage.descends(piece, old, theirs) ? old : theirs;
 }
 
 /** With protocol A only what both nodes have had is safe. */
