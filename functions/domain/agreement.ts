@@ -54,7 +54,10 @@ function toldBy(group: GroupState, member: MemberState): Told[] {
   if (report === undefined || root === undefined || !member.alive) return [];
   const isCurrent = [report.head, ...report.positions]
     .every((position) => isIn(root, position));
-  const isQuiet = isCurrent && member.insync && lagOf(group, member) === 0;
+  // A report from before it came into the set is about another state.
+  const isOfNow = report.epoch === group.register.epoch;
+  const isQuiet = isCurrent && isOfNow && member.insync &&
+    lagOf(group, member) === 0;
   return [{ member, root, isCurrent, isQuiet }];
 }
 

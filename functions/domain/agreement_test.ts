@@ -14,9 +14,12 @@ interface Given {
   readonly hashedAt?: number;
   readonly insync?: boolean;
   readonly alive?: boolean;
+  /** Of the report; that of the register when missing. */
+  readonly epoch?: number;
 }
 
 const HEAD = 10;
+const EPOCH = groupOf([]).register.epoch;
 const perS = {
   peers: [],
   catchUp: null,
@@ -40,6 +43,7 @@ function member(node: number, given: Given): MemberState {
       },
       positions: [position],
       replication: perS,
+      epoch: given.epoch ?? EPOCH,
       ...(hash === undefined ? {} : {
         root: { hash: hash.repeat(32), positions: hashed },
       }),
@@ -67,6 +71,8 @@ Deno.test("agreementOf(): another hash is no fault while something is under way"
   assert.deepEqual(verdicts({ hash: "a" }, stale), ["same", "behind"]);
   const joining = { hash: "b", insync: false };
   assert.deepEqual(verdicts({ hash: "a" }, joining), ["same", "behind"]);
+  const justJoined = { hash: "b", epoch: EPOCH - 1 };
+  assert.deepEqual(verdicts({ hash: "a" }, justJoined), ["same", "behind"]);
 });
 
 Deno.test("agreementOf(): another hash at the same place is a difference", () => {

@@ -74,7 +74,10 @@ export class ReplicatorParts {
     this.options = options;
     this.alarms = new Alarms(clock, logger);
     this.applied = new AppliedRate(clock);
-    this.roots = new RootHashes(log, clock, () => options.files.fileCount());
+    this.roots = new RootHashes(log, clock, () => ({
+      fileCount: options.files.fileCount(),
+      epoch: this.core.register?.epoch ?? 0,
+    }));
     this.recent = new RecentRecords(log.head());
     this.core = new ReplicaCore({
       node,

@@ -21,6 +21,14 @@ const AGE_MS_MAX = 5000;
 /** Hex digits that are told. */
 const HASH_LENGTH = 32;
 
+/** What a hash is about besides the positions. */
+export interface HashedState {
+  /** Present files. */
+  readonly fileCount: number;
+  /** Of the register that this node acts under. */
+  readonly epoch: number;
+}
+
 /** The part of the log that is looked at. */
 type HashedLog = Pick<
   ChangeLog,
@@ -31,23 +39,28 @@ type HashedLog = Pick<
 export class RootHashes {
   readonly #log: HashedLog;
   readonly #clock: Clock;
-  readonly #fileCount: () => number;
+  readonly #state: () => HashedState;
   #current: RootHash | undefined;
   #stamp = "";
+  #epoch = 0;
   #takenMs = -Infinity;
   #dueMs = -Infinity;
   #isAsking = false;
 
   /** Nothing is hashed before the first {@linkcode tick}. */
-  constructor(log: HashedLog, clock: Clock, fileCount: () => number) {
+  constructor(log: HashedLog, clock: Clock, state: () => HashedState) {
     this.#log = log;
-    this.#fileCount = fileCount;
+    this.#state = state;
     this.#clock = clock;
   }
 
-  /** The last hash; `undefined` while files are still counted. */
+  /**
+   * The last hash; `undefined` while files are still counted. None of an earlier
+   * epoch: a comparison may have brought files without moving a position, and
+   * the node is in sync only since.
+   */
   get current(): RootHash | undefined {
-    return this.#current;
+    return this.#epoch === this.#state().epoch ? this.#current : undefined;
   }
 
   /** Look whether it is time, and hash. Never throws. */
@@ -64,16 +77,18 @@ export class RootHashes {
   }
 
   async #take(positions: SyncPosition[], stamp: string): Promise<void> {
+    const { epoch } = this.#state();
     const digests = await this.#log.presentDigests();
     // Something was stored in between: it may be in the digests or not.
     if (this.#stampOf(newestPositions(this.#log)) !== stamp) return;
     this.#current = { hash: rootHashOf(digests), positions };
     this.#stamp = stamp;
+    this.#epoch = epoch;
     this.#takenMs = this.#clock.monotonicMs();
   }
 
   #stampOf(positions: readonly SyncPosition[]): string {
-    return JSON.stringify([this.#fileCount(), positions]);
+    return JSON.stringify([this.#state(), positions]);
   }
 }
 

@@ -39,6 +39,7 @@ Deno.test("newestPositions() has the last record of each origin", () => {
 Deno.test("a hash is told with the positions that it is of, or not at all", async () => {
   const positions: SyncPosition[] = [at(1, 1, 1)];
   let asked = 0;
+  let epoch = 1;
   let meanwhile = () => {};
   const roots = new RootHashes(
     {
@@ -52,7 +53,7 @@ Deno.test("a hash is told with the positions that it is of, or not at all", asyn
       },
     },
     { monotonicMs: () => 0, wallMs: () => 0 },
-    () => 0,
+    () => ({ fileCount: 0, epoch }),
   );
   const look = async (nowMs: number) => {
     roots.tick(nowMs);
@@ -69,4 +70,9 @@ Deno.test("a hash is told with the positions that it is of, or not at all", asyn
   assert.deepEqual(await look(3000), [at(1, 1, 3)]);
   await look(20_000);
   assert.equal(asked, 4, "now and then all the same");
+
+  epoch = 2;
+  assert.equal(roots.current, undefined, "of another epoch: not told");
+  assert.deepEqual(await look(20_900), undefined, "a second between looks");
+  assert.deepEqual(await look(21_000), [at(1, 1, 3)]);
 });
