@@ -12,7 +12,10 @@
  * @module
  */
 
-import type { ResyncRequestFrame } from "@kedge/schema/wire/mirror";
+import {
+  MIRROR_PAYLOAD_BYTES_MAX,
+  type ResyncRequestFrame,
+} from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "../decisions/mirror_state.ts";
 import type { VolumeCore } from "./volume_core.ts";
 
@@ -33,6 +36,8 @@ export class ResyncSource {
   #requests: ResyncRequestFrame[] = [];
   #answered: Answered[] = [];
   #lastId = 0;
+  /** For every answer: what is sent is copied at once. */
+  readonly #payload = new Uint8Array(MIRROR_PAYLOAD_BYTES_MAX);
   /** What we had before the resync is stable on our own disk. */
   #isStable = false;
   #stableId = 0;
@@ -148,7 +153,7 @@ export class ResyncSource {
   #answer(request: ResyncRequestFrame): void {
     const { volume } = this;
     const { id, offset, lengthBytes, digest } = request;
-    const payload = new Uint8Array(lengthBytes);
+    const payload = this.#payload.subarray(0, lengthBytes);
     const base = { kind: "resyncData", id, offset, lengthBytes } as const;
     const nothing = new Uint8Array(0);
     if (!volume.effects.readData(offset, payload)) {
