@@ -146,6 +146,14 @@ export async function connect(a: MirrorNode, b: MirrorNode): Promise<void> {
   }
 }
 
+/** Wait until the resync has begun. */
+export async function untilSyncing(a: MirrorNode): Promise<void> {
+  await eventually(async () => {
+    const { state } = await a.volume();
+    return state.connection === "SyncSource" || state.peerDisk === "UpToDate";
+  }, { what: "a resync", pauseMs: 5 });
+}
+
 /** Wait until both disks are UpToDate. */
 export async function untilEqual(a: MirrorNode): Promise<void> {
   await eventually(async () => {

@@ -7,7 +7,7 @@
 import { run } from "../helpers/child.ts";
 import { cpuUsOf } from "../helpers/proc.ts";
 import { Scope } from "../helpers/scope.ts";
-import { connect, startPair, untilEqual } from "./mirror_pair.ts";
+import { connect, startPair, untilEqual, untilSyncing } from "./mirror_pair.ts";
 
 /** What was found. */
 export interface ResyncFigures {
@@ -38,9 +38,10 @@ export async function measureResync(
   const { sizeBytes } = await pair.a.volume();
   const load = underLoad ? application(pair.uri) : undefined;
   if (underLoad) await new Promise((resolve) => setTimeout(resolve, 500));
+  await connect(pair.a, pair.b);
+  await untilSyncing(pair.a);
   const cpuUs = cpuUsOf(pair.pids);
   const beganMs = performance.now();
-  await connect(pair.a, pair.b);
   await untilEqual(pair.a);
   const seconds = (performance.now() - beganMs) / 1000;
   const usedUs = cpuUsOf(pair.pids) - cpuUs;
