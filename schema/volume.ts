@@ -30,6 +30,8 @@ import { EPOCH_REPORTED_MAX } from "./limits.ts";
 
 /** Most copies of a volume: the mirror runs between two nodes. */
 export const VOLUME_COPIES_MAX = 2;
+/** Highest epoch that a register can have: reports are bounded, steps added. */
+export const VOLUME_EPOCH_MAX: number = 2 * EPOCH_REPORTED_MAX;
 /** How far `force` moves the epoch, so that nobody mistakes it (R14). */
 export const VOLUME_FORCE_STEP = 1000;
 
@@ -77,7 +79,7 @@ export const VolumeRegister = z.object({
   volume: VolumeNumber,
   /** Made anew when the KV is created (R13). */
   gen: z.uuid().describe("Generation of the KV store"),
-  epoch: z.int().min(1).max(2 * EPOCH_REPORTED_MAX),
+  epoch: z.int().min(1).max(VOLUME_EPOCH_MAX),
   /** Who won the role last and has not given it back. */
   primary: NodeId.nullable(),
   /** Copies that hold everything that was acknowledged. */
@@ -134,7 +136,7 @@ export const ChangeVolumeBody = z.strictObject({
   /** What the caller decided under; `null`: there was no register. */
   under: z.object({
     gen: z.uuid(),
-    epoch: z.int().min(1).max(2 * EPOCH_REPORTED_MAX),
+    epoch: z.int().min(1).max(VOLUME_EPOCH_MAX),
   }).nullable(),
   /** Identity of this request; the same when it is sent again. */
   request: z.uuid(),

@@ -55,6 +55,7 @@ export class Volume {
   #lastLeasePingMs = 0;
   /** The run that takes writes: protocols A and B keep some in its memory. */
   readonly #boot = crypto.randomUUID();
+  #epoch = 0;
   /** The peer's copy, as it told on this connection. */
   #peerMember: VolumeMember | undefined;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -161,19 +162,27 @@ export class Volume {
     if (this.#isCurrent(frame, epoch)) this.core.frame(frame);
   }
 
+  /** The highest epoch that was known here; it outlives the loss of the disk. */
+  #epochNow(): number {
+    this.#epoch = Math.max(this.#epoch, this.core.persistent?.epoch ?? 0);
+    return this.#epoch;
+  }
+
   /** A write of an older epoch is refused, a newer epoch is stored first (R1). */
   #isCurrent(frame: MirrorFrame, epoch: number): boolean {
-    const { persistent, config, generations, link } = this.core;
-    if (!config.fencedByRegister || persistent === undefined) return true;
+    const { config, generations, link } = this.core;
+    if (!config.fencedByRegister) return true;
     if (epoch > VOLUME_EPOCH_MAX) {
       link.protocolError(`epoch ${epoch}`);
       return false;
     }
-    if (epoch > persistent.epoch) return generations.save({ epoch });
-    if (epoch === persistent.epoch || !OF_PRIMARY.has(frame.kind)) return true;
-    link.protocolError(
-      `a write of epoch ${epoch}, this node knows ${persistent.epoch}`,
-    );
+    const known = this.#epochNow();
+    if (epoch > known) {
+      this.#epoch = epoch;
+      return generations.save({ epoch });
+    }
+    if (epoch === known || !OF_PRIMARY.has(frame.kind)) return true;
+    link.protocolError(`a write of epoch ${epoch}, this node knows ${known}`);
     return false;
   }
 
@@ -186,12 +195,12 @@ export class Volume {
   }
 
   #parties(): RegisterParties {
-    const { state, persistent, config } = this.core;
+    const { state, config } = this.core;
     return {
       member: this.#member(),
       peer: this.#peerMember,
       isUpToDate: state.disk === "UpToDate",
-      epoch: persistent?.epoch ?? 0,
+      epoch: this.#epochNow(),
       mode: config.protocol,
     };
   }
@@ -300,7 +309,7 @@ export class Volume {
         if ("payload" in frame) counters.sentBytes += frame.payload.length;
         this.#connection?.out.put(
           this.#named(frame),
-          this.core.persistent?.epoch ?? 0,
+          this.#epochNow(),
         );
       },
       queuedBytes: () => this.#queued(),
