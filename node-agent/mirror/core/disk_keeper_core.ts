@@ -16,7 +16,10 @@ import {
   type DiskState,
   isConnected,
 } from "../decisions/mirror_state.ts";
-import { sameGeneration } from "../decisions/generations_core.ts";
+import {
+  EMPTY_GENERATION,
+  sameGeneration,
+} from "../decisions/generations_core.ts";
 import { OutOfSyncBitmap } from "./bitmap_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type {
@@ -198,6 +201,7 @@ export class DiskKeeper {
 
   #lose(isClean = false): void {
     const { volume } = this;
+    const hadUnstable = volume.writes.transfers.unstableWrites > 0;
     this.#tellWhatIsUnstable();
     volume.fence.diskLost();
     if (volume.state.disk !== "Diskless") volume.change({ disk: "Failed" });
@@ -208,7 +212,12 @@ export class DiskKeeper {
     volume.flusher.abandon();
     volume.log.reset();
     const { generations } = volume;
-    if (generations.set !== undefined) this.expose(generations.set.current);
+    // A disk that failed may lack what the application was told is there: the
+    // same disk must not come back under a Primary that has no peer.
+    const isWhole = isClean || !hadUnstable;
+    if (generations.set !== undefined) {
+      this.exposed = isWhole ? generations.set.current : EMPTY_GENERATION;
+    }
     volume.persistent = undefined;
     volume.bitmap = undefined;
     this.backingBytes = 0;

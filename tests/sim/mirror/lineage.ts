@@ -8,6 +8,7 @@
 interface Piece {
   readonly parents: Map<number, number>;
   readonly answered: Set<number>;
+  readonly excused: Set<number>;
   /** Answered values that no other answered value descends from. */
   tips: number[];
   /** The same, of all that were answered, excused or not. */
@@ -17,7 +18,6 @@ interface Piece {
 /** See the module comment. */
 export class Lineage {
   readonly #pieces: Piece[];
-  readonly #excused = new Set<number>();
   readonly #zeroes = new Map<number, number>();
 
   /** @param roots Values that were there before. */
@@ -25,6 +25,7 @@ export class Lineage {
     this.#pieces = Array.from({ length: pieces }, () => ({
       parents: new Map<number, number>(),
       answered: new Set<number>(),
+      excused: new Set<number>(),
       tips: [],
       heads: [],
     }));
@@ -75,7 +76,7 @@ export class Lineage {
     const place = this.#at(piece);
     place.answered.add(value);
     place.heads = this.#with(piece, place.heads, value);
-    if (this.#excused.has(value)) return;
+    if (place.excused.has(value)) return;
     place.tips = this.#with(piece, place.tips, value);
   }
 
@@ -106,11 +107,11 @@ export class Lineage {
 
   /** Answered values of `old`'s line that `value` does not contain. */
   lostBy(piece: number, old: number, value: number): number[] {
-    const { parents, answered } = this.#at(piece);
+    const { parents, answered, excused } = this.#at(piece);
     const lost: number[] = [];
     for (let at: number | undefined = old; at !== undefined;) {
       if (this.descends(piece, value, at)) break;
-      if (answered.has(at) && !this.#excused.has(at)) lost.push(at);
+      if (answered.has(at) && !excused.has(at)) lost.push(at);
       at = parents.get(at);
     }
     return lost;
@@ -119,13 +120,13 @@ export class Lineage {
   /** Nobody may rely on these any more. */
   excuse(piece: number, values: readonly number[]): void {
     const place = this.#at(piece);
-    for (const value of values) this.#excused.add(value);
+    for (const value of values) place.excused.add(value);
     const tips: number[] = [];
     for (const tip of place.tips) {
       let at: number | undefined = tip;
       while (
         at !== undefined &&
-        (this.#excused.has(at) || !place.answered.has(at))
+        (place.excused.has(at) || !place.answered.has(at))
       ) {
         at = place.parents.get(at);
       }

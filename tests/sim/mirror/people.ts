@@ -193,7 +193,13 @@ function keepPrimaryByRegister(world: World, node: SimNode): void {
     node.side !== undefined;
   if (serves || rng.chance(0.3)) return;
   const isNew = nodes.every((each) => each.core?.state.disk === "Inconsistent");
-  const force = isNew && scheduler.nowMs < 1_000 || world.isHealing && isNew;
+  // A person gives up when nobody was promoted for long after the faults.
+  const isStuck = world.isHealing &&
+    scheduler.nowMs > world.plan.workMs + 8_000 && rng.chance(0.2);
+  const force = isNew && (scheduler.nowMs < 1_000 || world.isHealing) ||
+    isStuck;
+  node.isForced = force;
+  if (force) peer.mayLose = true;
   say(
     node,
     force ? "primary --force" : "primary",

@@ -43,6 +43,8 @@ export interface MirrorRunOptions {
   readonly plan?: MirrorPlan;
   readonly sabotage?: Sabotage;
   readonly trace?: (line: string) => void;
+  /** A piece whose changes are traced. */
+  readonly watched?: number;
 }
 
 /** Run one seed. */
@@ -123,6 +125,7 @@ function buildWorld(
     network: new Network(scheduler, rng.net, plan.netMs),
     register: new SimRegister(scheduler, new Prng(seed, 107), {
       loss: plan.registerLoss,
+      isOnDisk: plan.protocol === "C",
       forgetsBoots: sabotage.forgetsBoots ?? false,
     }),
     lineage: new Lineage(plan.blocks * PIECES_PER_BLOCK, [1, 2]),
@@ -131,6 +134,7 @@ function buildWorld(
     trace: options.trace,
     isHealing: false,
     lastDrop: undefined,
+    watched: options.watched,
     mark: (name) => {
       marks.set(name, (marks.get(name) ?? 0) + 1);
     },

@@ -16,11 +16,11 @@ import type { SlotChange } from "../../../node-agent/mirror/core/activity_log_co
 import type { Prng } from "../prng.ts";
 import { PIECE_BYTES, PIECES_PER_BLOCK } from "./world.ts";
 
-/** Writes that a piece has lost, and what it is now. */
+/** Writes of a piece that a loss of power has taken, or may have taken. */
 export interface Loss {
   readonly piece: number;
-  readonly lost: readonly number[];
-  readonly kept: number;
+  readonly unflushed: readonly number[];
+  readonly isLost: boolean;
 }
 
 /** See the module comment. */
@@ -115,8 +115,9 @@ export class SimDisk {
       const at = rng.between(0, versions.length - 1);
       const kept = versions[at] ?? 0;
       this.cache[piece] = kept;
-      const lost = versions.slice(at + 1);
-      if (lost.length > 0) losses.push({ piece, lost, kept });
+      const [, ...unflushed] = versions;
+      const isLost = at + 1 < versions.length;
+      losses.push({ piece, unflushed, isLost });
     }
     this.dirty.clear();
     this.poisoned.clear();

@@ -53,6 +53,8 @@ export class SimNode {
   flushFactor = 1;
   /** A person gave up what only this node has. */
   mayLose = false;
+  /** A person promotes this node whatever it lacks. */
+  isForced = false;
   /** Counts attached disks: what an earlier one did is not for this one. */
   attachment = 0;
   /** Values on their way to the disk of a Secondary (protocol B). */
@@ -334,7 +336,9 @@ export class SimNode {
   #losePower(): void {
     this.boot++;
     const losses = this.disk.losePower(this.rng);
-    if (losses.length > 0) this.world.mark("power took writes");
+    if (losses.some(({ isLost }) => isLost)) {
+      this.world.mark("power took writes");
+    }
     this.world.history.lost(this, losses);
   }
 }

@@ -37,7 +37,11 @@ export class SimRegister {
   constructor(
     readonly scheduler: Scheduler,
     readonly rng: Prng,
-    readonly options: { readonly loss: number; readonly forgetsBoots: boolean },
+    readonly options: {
+      readonly loss: number;
+      readonly forgetsBoots: boolean;
+      readonly isOnDisk: boolean;
+    },
   ) {}
 
   /** Ids of the nodes in sync. */
@@ -95,7 +99,10 @@ export class SimRegister {
       const why = "no peer to add";
       return { outcome: "refused", epoch: register.epoch, why };
     }
-    const known = this.options.forgetsBoots
+    // What C answered and flushed is on the disk: when nobody else has more, a
+    // machine that lost its memory may go on.
+    const isOnly = this.options.isOnDisk && register.insync.length === 1;
+    const known = this.options.forgetsBoots || isOnly
       ? { ...register, insync: register.insync.map(withoutBoot) }
       : register;
     const result = changeVolumeRegister(known, change, this.#nextRequest());

@@ -12,7 +12,9 @@ if (import.meta.main) Deno.exitCode = mirrorMain(Deno.args);
 /** `[SECONDS [FIRST_SEED]] | --seed N`; returns the exit code. */
 export function mirrorMain(args: readonly string[]): number {
   const [first = "30", second] = args;
-  if (first === "--seed" && second !== undefined) return replay(Number(second));
+  if (first === "--seed" && second !== undefined) {
+    return replay(Number(second), args[2]);
+  }
   return soak(Number(first), second === undefined ? undefined : Number(second));
 }
 
@@ -54,11 +56,14 @@ function soak(seconds: number, from: number | undefined): number {
   return found.size === 0 ? 0 : 1;
 }
 
-function replay(seed: number): number {
+function replay(seed: number, watched?: string): number {
   const { faults, ...rest } = drawPlan(seed);
   print(JSON.stringify(rest));
   for (const fault of faults) print(`  ${JSON.stringify(fault)}`);
-  const result = runMirror(seed, { trace: print });
+  const result = runMirror(seed, {
+    trace: print,
+    ...(watched === undefined ? {} : { watched: Number(watched) }),
+  });
   print(result.violation?.message ?? `seed ${seed} keeps every promise`);
   return result.violation === undefined ? 0 : 1;
 }

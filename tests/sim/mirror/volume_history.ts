@@ -49,9 +49,12 @@ export class VolumeHistory {
     const peer = world.nodes[other(node.id)];
     const isContested = peer.core?.state.role === "Primary";
     const whole = view !== undefined && this.#isComplete(view, node);
-    const last = this.#branches.at(-1);
-    if (whole && last !== undefined && !isContested) {
-      this.#current[node.id] = last;
+    const mine = this.#current[node.id];
+    const theirs = this.#current[peer.id];
+    const last = mine ?? theirs;
+    const isOne = mine === undefined || theirs === undefined || mine === theirs;
+    if (whole && last !== undefined && isOne && !isContested) {
+      this.#current[0] = this.#current[1] = last;
       return;
     }
     if (last !== undefined) world.mark("new branch");
@@ -59,6 +62,7 @@ export class VolumeHistory {
     node.trace(`begins branch ${branch.number}`);
     this.#branches.push(branch);
     this.#current[node.id] = branch;
+    if (!isContested) this.#current[peer.id] = branch;
     if (isContested) world.mark("split brain made");
     const pieces = world.nodes[0].disk.cache.length;
     for (let piece = 0; piece < pieces; piece++) {
@@ -177,9 +181,9 @@ export class VolumeHistory {
   lost(node: SimNode, losses: readonly Loss[]): void {
     const { world } = this;
     const peer = world.nodes[other(node.id)];
-    for (const { piece, lost } of losses) {
+    for (const { piece, unflushed } of losses) {
       const theirs = world.lineage.valueOf(piece, peer.disk.cache[piece] ?? 0);
-      for (const content of lost) {
+      for (const content of unflushed) {
         const value = world.lineage.valueOf(piece, content);
         if (value === undefined) continue;
         const survives = theirs !== undefined &&
@@ -250,7 +254,9 @@ export class VolumeHistory {
       if (value === undefined) return false;
       if (world.plan.isFenced && world.plan.protocol !== "A") {
         const missing = world.lineage.missing(piece, value);
-        if (missing.length > 0) {
+        if (missing.length > 0 && node.isForced) {
+          world.lineage.excuse(piece, missing);
+        } else if (missing.length > 0) {
           world.fail(
             "I5",
             `${node.name} was promoted without ${missing} of piece ${piece}` +

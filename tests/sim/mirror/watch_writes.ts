@@ -28,6 +28,9 @@ export function overwrite(node: SimNode, piece: number, content: number): void {
     );
   }
   node.received.delete(value);
+  if (world.trace !== undefined && piece === world.watched) {
+    node.trace(`piece ${piece}: ${old} -> ${value}`);
+  }
   disk.write(piece, content);
   if (old === value) return;
   lineage.born(piece, value, predecessor(node, piece, old));

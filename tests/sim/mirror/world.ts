@@ -58,6 +58,8 @@ export interface World {
   readonly trace: ((line: string) => void) | undefined;
   /** Nothing goes wrong any more. */
   isHealing: boolean;
+  /** A piece whose changes are traced. */
+  readonly watched: number | undefined;
   /** When a handshake ended with StandAlone last, in ms. */
   lastDrop: number | undefined;
   mark(name: string): void;
