@@ -95,9 +95,10 @@ function expected(error: unknown, context: CommandContext): unknown {
     : error;
 }
 
-function optionOf({ description, fallback, isList }: AgentSetting): Option {
+function optionOf(setting: AgentSetting): Option {
+  const { description, fallback, isList, isToggle } = setting;
   return {
-    kind: isList ? "list" : "text",
+    kind: isToggle ? "flag" : isList ? "list" : "text",
     // The default is shown but not set here: the file and the environment
     // stand between the flag and the default.
     help: description +

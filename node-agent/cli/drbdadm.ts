@@ -58,7 +58,9 @@ change refused, 17 no good data, 20 other.`,
       "end a split brain: the peer's data stays",
     ],
   ],
-  verbs: ROWS.filter(({ help }) => help !== undefined).map(({ name }) => name),
+  verbs: ROWS.filter(({ listing }) => listing === "usual").map(({ name }) =>
+    name
+  ),
 
   async run(args, context) {
     try {

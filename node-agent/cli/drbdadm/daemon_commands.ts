@@ -8,7 +8,7 @@ import type { VolumeConfig } from "@kedge/schema/drbd-conf";
 import { isDone, refusalLines, setupExit } from "./replies.ts";
 import type { Session, Target } from "./session.ts";
 import { saidOptions } from "./said_options.ts";
-import { type OptionPairs, setupLine } from "./setup_lines.ts";
+import { metaLine, type OptionPairs, setupLine } from "./setup_lines.ts";
 import { FORCES } from "./table.ts";
 import { sizeOption } from "./values.ts";
 
@@ -94,7 +94,13 @@ export async function runFor(
   session: Session,
 ): Promise<number> {
   const lines = linesOf(name, target, session);
-  for (const line of lines) session.trace(line);
+  for (const [index, line] of lines.entries()) {
+    const volume = volumesOf(target)[index];
+    if (name === "attach" && volume?.disk !== undefined) {
+      session.trace(metaLine("apply-al", volume));
+    }
+    session.trace(line);
+  }
   if (session.isDry) return 0;
   const command = ROWS[name].make(session);
   const reply = await send(session, target, command);

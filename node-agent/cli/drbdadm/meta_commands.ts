@@ -1,50 +1,78 @@
 /** Commands for the metadata of disks that nobody uses. */
 
 import type { VolumeConfig } from "@kedge/schema/drbd-conf";
+import { generationText } from "@kedge/schema/disk/metadata-text";
 import { loadMetaTools, type MetaTools } from "../mirror_module.ts";
-import { volumesOf } from "./daemon_commands.ts";
+import { runFor, volumesOf } from "./daemon_commands.ts";
+import { liveGenerations } from "./live_generations.ts";
+import { SETUP_EXIT } from "./replies.ts";
+import { drawing, showGiText } from "./show_gi_text.ts";
 import { diskPaths } from "./offline.ts";
 import { confirm } from "./confirm.ts";
 import type { Session, Target } from "./session.ts";
-import { metaLine } from "./setup_lines.ts";
+import { metaLine, setupLine } from "./setup_lines.ts";
 
 /** A device that is in use, or cannot be opened: drbdmeta's exit code. */
 const EXIT_DEVICE = 20;
 
+/** No metadata where some is needed: drbdmeta's exit code and text. */
+const EXIT_NO_METADATA = 1;
+const NO_METADATA = "No valid meta data found";
+
+/** Metadata that was opened. */
+type Meta = ReturnType<MetaTools["createMetadata"]> extends infer Result
+  ? Result extends { readonly meta: infer Found } ? Found : never
+  : never;
+
+/** What a tool for metadata is given beside it. */
+interface OnMeta {
+  readonly session: Session;
+  readonly volume: VolumeConfig;
+  readonly tools: MetaTools;
+}
+
+/** A command of drbdmeta. */
+interface Tool {
+  readonly command: string;
+  readonly action: DiskAction;
+}
+
 /** What a tool does with the disk of one volume. */
-export type DiskAction = (
+type DiskAction = (
   session: Session,
   volume: VolumeConfig,
   tools: MetaTools,
 ) => Promise<number>;
 
 /** Run a tool for every volume with a disk. Returns the highest exit code. */
-export async function forEachDisk(
-  session: Session,
-  { command, action }: {
-    readonly command: string;
-    readonly action: DiskAction;
-  },
-): Promise<number> {
+async function forEachDisk(session: Session, how: Tool): Promise<number> {
   let exit = 0;
   for (const target of session.targets()) {
     for (const volume of volumesOf(target)) {
-      if (volume.disk === undefined) continue;
-      session.trace(metaLine(command, volume, extraOf(session)));
-      if (session.isDry) continue;
-      const code = await isAttached(session, target, volume)
-        ? inUse(session, target, { volume, command })
-        : await action(session, volume, await loadMetaTools());
-      if (code !== 0 && code !== 1) {
-        session.warn(
-          `Command '${metaLine(command, volume, extraOf(session))}' ` +
-            `terminated with exit code ${code}`,
-        );
-      }
-      exit = Math.max(exit, code);
+      exit = Math.max(exit, await onDisk(session, target, volume, how));
     }
   }
   return exit;
+}
+
+/** Run a tool for one volume; its failure is told as drbdadm does. */
+async function onDisk(
+  session: Session,
+  target: Target,
+  volume: VolumeConfig,
+  { command, action }: Tool,
+): Promise<number> {
+  if (volume.disk === undefined) return 0;
+  const line = metaLine(command, volume, extraOf(session));
+  session.trace(line);
+  if (session.isDry) return 0;
+  const code = await isAttached(session, target, volume)
+    ? inUse(session, target, { volume, command })
+    : await action(session, volume, await loadMetaTools());
+  if (code !== 0) {
+    session.warn(`Command '${line}' terminated with exit code ${code}`);
+  }
+  return code;
 }
 
 function extraOf(session: Session): [string, string][] {
@@ -113,8 +141,134 @@ const createMd: DiskAction = async (session, volume, tools) => {
   }
 };
 
+/** A tool that needs metadata, which is there. */
+function onMetadata(
+  act: (meta: Meta, given: OnMeta) => number | Promise<number>,
+): DiskAction {
+  return async (session, volume, tools) => {
+    const paths = diskPaths(volume);
+    if (paths === undefined) return 0;
+    const disk = tools.openDisk(paths);
+    if ("problem" in disk) {
+      session.warn(NO_METADATA);
+      session.warn(`  ${disk.problem.detail}`);
+      return EXIT_NO_METADATA;
+    }
+    try {
+      return await act(disk.meta, { session, volume, tools });
+    } finally {
+      disk.close();
+    }
+  };
+}
+
+const applyAl = onMetadata((meta, { session, tools }) => {
+  const result = tools.applyActivityLog(meta);
+  session.context.out.write(tools.applyText(result));
+  if (result.kind === "full-sync") {
+    session.warn(`full resync: ${result.reason}`);
+  }
+  return 0;
+});
+
+const dumpMd = onMetadata((meta, { session, volume, tools }) => {
+  if (meta.needsActivityLog) session.warn(tools.UNCLEAN_WARNING.trimEnd());
+  session.context.out.write(tools.dumpMetadata(meta, {
+    date: `${new Date().toISOString()}`,
+    command: `${session.given.identity.host}> ${metaLine("dump-md", volume)}`,
+  }));
+  return 0;
+});
+
+const getGi = onMetadata((meta, { session }) => {
+  session.say(generationText(meta.superblock));
+  return 0;
+});
+
+const showGi = onMetadata((meta, { session }) => {
+  session.context.out.write(showGiText(meta.superblock));
+  return 0;
+});
+
+const wipeMd = onMetadata(async (meta, { session, tools }) => {
+  if (!await confirm(session, [tools.WIPE_QUESTION], tools)) {
+    return tools.CREATE_CANCELLED;
+  }
+  tools.wipeMetadata(meta);
+  session.context.out.write(tools.WIPED_TEXT);
+  return 0;
+});
+
+const outdate = onMetadata((meta, { tools }) =>
+  tools.outdate(meta) ? 0 : SETUP_EXIT.lowerThanOutdated
+);
+
+const invalidate = onMetadata((meta, { tools }) => {
+  tools.invalidate(meta);
+  return 0;
+});
+
+/** A disk that the daemon has: ask it; else look at the metadata. */
+function liveOr(
+  command: "get-gi" | "show-gi",
+  offline: DiskAction,
+): (session: Session) => Promise<number> {
+  return async (session) => {
+    let exit = 0;
+    for (const target of session.targets()) {
+      const running = await session.running(target.config.name);
+      for (const volume of volumesOf(target)) {
+        session.trace(setupLine(command, target.config, { volume }));
+        const status = running?.volumes.find((each) =>
+          each.volume === volume.volume
+        );
+        if (status?.generations === undefined || session.isDry) {
+          const one = { config: target.config, volume: volume.volume };
+          const how = { command, action: offline };
+          exit = Math.max(exit, await onDisk(session, one, volume, how));
+          continue;
+        }
+        const text = liveGenerations(status);
+        if (command === "get-gi") session.say(text);
+        else session.context.out.write(drawing(text));
+      }
+    }
+    return exit;
+  };
+}
+
+/** On a running volume the daemon's command, otherwise the metadata tool. */
+function daemonOr(
+  command: "outdate" | "invalidate",
+  offline: DiskAction,
+): (session: Session) => Promise<number> {
+  return async (session) => {
+    let exit = 0;
+    for (const target of session.targets()) {
+      if (session.isDry || await session.running(target.config.name)) {
+        exit = Math.max(exit, await runFor(command, target, session));
+        if (!session.isDry) continue;
+      }
+      for (const volume of volumesOf(target)) {
+        const how = { command, action: offline };
+        exit = Math.max(exit, await onDisk(session, target, volume, how));
+      }
+    }
+    return exit;
+  };
+}
+
+const tool = (command: string, action: DiskAction) => (session: Session) =>
+  forEachDisk(session, { command, action });
+
 /** Actions by name. */
 export const COMMANDS = {
-  "create-md": (session: Session) =>
-    forEachDisk(session, { command: "create-md", action: createMd }),
+  "create-md": tool("create-md", createMd),
+  "dump-md": tool("dump-md", dumpMd),
+  "wipe-md": tool("wipe-md", wipeMd),
+  "apply-al": tool("apply-al", applyAl),
+  "get-gi": liveOr("get-gi", getGi),
+  "show-gi": liveOr("show-gi", showGi),
+  "outdate": daemonOr("outdate", outdate),
+  "invalidate": daemonOr("invalidate", invalidate),
 } as const;

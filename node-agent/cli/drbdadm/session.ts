@@ -29,6 +29,16 @@ export interface Target {
   readonly volume: number | undefined;
 }
 
+/** Commands that tell what is strange in the configuration; others are brief. */
+const TELLS_WARNINGS = [
+  "adjust",
+  "create-md",
+  "dump",
+  "dump-xml",
+  "sh-nop",
+  "up",
+];
+
 /** See the module comment. */
 export class Session implements Disposable {
   readonly #client: MirrorClient;
@@ -124,6 +134,11 @@ export class Session implements Disposable {
     return named.map((word) => this.#target(word, isAll));
   }
 
+  /** All resources of this host, whatever was named. */
+  allTargets(): Target[] {
+    return resourcesHere(this).map((name) => this.#target(name, true));
+  }
+
   /** What the daemon runs; nothing when there is no daemon. Asked once. */
   async status(): Promise<MirrorStatus> {
     if (this.#status !== undefined) return this.#status;
@@ -148,7 +163,9 @@ export class Session implements Disposable {
 
   #read(path: string, isStrict: boolean): DrbdConf {
     const conf = loadConf(path, isStrict);
-    for (const warning of conf.warnings) {
+    const tells = this.has("verbose") ||
+      TELLS_WARNINGS.includes(this.line.command ?? "");
+    for (const warning of tells ? conf.warnings : []) {
       this.warn(`${formatFinding(warning)} (warning)`);
     }
     return conf;
@@ -169,4 +186,9 @@ export class Session implements Disposable {
     }
     throw new NotDefinedError(word);
   }
+}
+
+/** Names of the resources that the configuration has for this host. */
+export function resourcesHere(session: Session): string[] {
+  return resourcesOn(session.conf(), session.given.identity);
 }

@@ -73,6 +73,7 @@ export function setupLine(
     case "disconnect":
       return `drbdsetup disconnect ${endsText(config)}` + end;
     case "down":
+    case "status":
     case "resource-options":
       return `drbdsetup ${command} ${config.name}` + end;
     case "net-options":

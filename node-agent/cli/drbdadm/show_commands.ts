@@ -35,7 +35,10 @@ async function show(
     const resource = await session.running(target.config.name);
     for (const volume of volumesOf(target)) {
       session.trace(setupLine(name, target.config, { volume }));
-      if (session.isDry) continue;
+      if (session.isDry) {
+        if (name === "dstate") session.trace(metaLine("dstate", volume));
+        continue;
+      }
       const status = resource?.volumes.find((each) =>
         each.volume === volume.volume
       );

@@ -9,7 +9,7 @@ import type { Session } from "./session.ts";
 
 /** What a command is given after its name. */
 export type Targets =
-  /** Nothing. */
+  /** Nothing, or words that it reads itself. */
   | "none"
   /** Resources, `RES/VOL` or `all`: at least one. */
   | "some"
@@ -19,12 +19,24 @@ export type Targets =
 /** Does a command. Returns the exit code. */
 export type Action = (session: Session) => Promise<number>;
 
+/** Where a command is listed. */
+export type Listing =
+  /** `drbdadm help`. */
+  | "usual"
+  /** `drbdadm hidden-commands`, for scripts. */
+  | "script"
+  /** The same, called by the mirror itself. */
+  | "handler"
+  /** The same, for experts. */
+  | "expert";
+
 /** One command of drbdadm. */
 export interface CommandRow {
   readonly name: string;
   readonly targets: Targets;
-  /** One line for the list; undefined: only in `hidden-commands`. */
-  readonly help: string | undefined;
+  readonly listing: Listing;
+  /** One line. */
+  readonly help: string;
   /** Options that it has, long names. */
   readonly options: readonly string[];
   load(): Promise<Action>;
@@ -33,53 +45,193 @@ export interface CommandRow {
 /** `primary` takes all spellings of force. */
 export const FORCES = ["force", "overwrite-data-of-peer"] as const;
 
-const daemon =
-  (name: keyof typeof import("./daemon_commands.ts").COMMANDS) => async () =>
-    (await import("./daemon_commands.ts")).COMMANDS[name];
-const meta =
-  (name: keyof typeof import("./meta_commands.ts").COMMANDS) => async () =>
-    (await import("./meta_commands.ts")).COMMANDS[name];
-const show =
-  (name: keyof typeof import("./show_commands.ts").COMMANDS) => async () =>
-    (await import("./show_commands.ts")).COMMANDS[name];
+/** Options of `wait-*`. */
+const WAITS = [
+  "wfc-timeout",
+  "degr-wfc-timeout",
+  "outdated-wfc-timeout",
+  "wait-after-sb",
+] as const;
 
-/** All commands. */
-export const ROWS: readonly CommandRow[] = [
-  some(
-    "up",
-    "attach and connect",
-    [],
-    async () => (await import("./up.ts")).up,
-  ),
-  some("down", "stop", [], async () => (await import("./up.ts")).down),
-  some("attach", "use the disk", [], daemon("attach")),
-  some("detach", "give the disk up", ["force"], daemon("detach")),
-  some("connect", "look for the peer", [
+/** Spellings of 8.3 that do not matter any more are taken all the same. */
+const RESETS = ["force", "reset-bitmap"] as const;
+
+/** Modules with a table of actions. */
+const MODULES = {
+  daemon: async () => (await import("./daemon_commands.ts")).COMMANDS,
+  meta: async () => (await import("./meta_commands.ts")).COMMANDS,
+  show: async () => (await import("./show_commands.ts")).COMMANDS,
+  status: async () => (await import("./status_commands.ts")).COMMANDS,
+  wait: async () => (await import("./wait_commands.ts")).COMMANDS,
+  sh: async () => (await import("./sh_commands.ts")).COMMANDS,
+  dump: async () => (await import("./dump_commands.ts")).COMMANDS,
+  list: async () => (await import("./list_commands.ts")).COMMANDS,
+  refused: async () => (await import("./refused_commands.ts")).COMMANDS,
+  up: async () => {
+    const { up, down } = await import("./up.ts");
+    const { adjust, changeOptions } = await import("./adjust.ts");
+    return {
+      up,
+      down,
+      adjust,
+      "adjust-with-progress": adjust,
+      "net-options": changeOptions,
+      "disk-options": changeOptions,
+      "resource-options": changeOptions,
+    };
+  },
+} as const satisfies Readonly<
+  Record<string, () => Promise<Readonly<Record<string, Action>>>>
+>;
+
+type Row = readonly [
+  name: string,
+  module: keyof typeof MODULES,
+  targets: Targets,
+  help: string,
+  options?: readonly string[],
+];
+
+const USUAL: readonly Row[] = [
+  ["up", "up", "some", "start: attach and connect"],
+  ["down", "up", "some", "stop: disconnect and detach"],
+  ["attach", "daemon", "some", "use the disk"],
+  ["detach", "daemon", "some", "give the disk up", ["force"]],
+  ["connect", "daemon", "some", "look for the peer", [
     "discard-my-data",
     "tentative",
-  ], daemon("connect")),
-  some("disconnect", "leave the peer", ["force"], daemon("disconnect")),
-  some("primary", "let people use the volume here", FORCES, daemon("primary")),
-  some("secondary", "the opposite", ["force"], daemon("secondary")),
-  some("invalidate", "copy everything from the peer", [
-    "force",
-    "reset-bitmap",
-  ], daemon("invalidate")),
-  some("invalidate-remote", "copy everything to the peer", [
-    "force",
-    "reset-bitmap",
-  ], daemon("invalidate-remote")),
-  some("outdate", "say that our data is old", [], daemon("outdate")),
-  some("create-md", "write metadata", [
+  ]],
+  ["disconnect", "daemon", "some", "leave the peer", ["force"]],
+  ["primary", "daemon", "some", "let people use the volume here", FORCES],
+  ["secondary", "daemon", "some", "no longer", ["force"]],
+  [
+    "invalidate",
+    "meta",
+    "some",
+    "our data is worth nothing: copy the peer's",
+    RESETS,
+  ],
+  [
+    "invalidate-remote",
+    "daemon",
+    "some",
+    "the peer's data is worth nothing: copy ours",
+    RESETS,
+  ],
+  ["outdate", "meta", "some", "our data is old: never promote it"],
+  ["resize", "daemon", "some", "use all of a disk that has grown", [
+    "assume-clean",
+    "assume-peer-has-space",
+    "size",
+  ]],
+  ["verify", "daemon", "some", "compare both copies, block by block", [
+    "start",
+    "stop",
+  ]],
+  ["pause-sync", "daemon", "some", "hold the resync"],
+  ["resume-sync", "daemon", "some", "let it go on"],
+  ["adjust", "up", "some", "bring what runs to the configuration"],
+  ["adjust-with-progress", "up", "some", "the same"],
+  ["net-options", "up", "some", "the same, as the file says"],
+  ["disk-options", "up", "some", "the same, as the file says"],
+  ["resource-options", "up", "some", "the same, as the file says"],
+  ["wait-connect", "wait", "some", "wait for the peer", WAITS],
+  ["wait-sync", "wait", "some", "wait for the end of a resync", WAITS],
+  ["wait-con-int", "wait", "any", "wait for all peers", WAITS],
+  ["role", "show", "any", "own and peer's role"],
+  ["cstate", "show", "any", "state of the connection"],
+  ["dstate", "show", "any", "own and peer's state of the data"],
+  ["status", "status", "any", "everything, as DRBD 9 shows it", [
+    "verbose",
+    "statistics",
+    "color",
+  ]],
+  ["events2", "status", "any", "every change, as it happens", [
+    "now",
+    "timestamps",
+    "statistics",
+    "full",
+    "diff",
+  ]],
+  ["dump", "dump", "any", "the configuration as it was understood"],
+  ["dump-xml", "dump", "any", "the same in XML"],
+  ["create-md", "meta", "some", "write metadata on the disk", [
     "force",
     "al-stripes",
     "al-stripe-size-kB",
     "peer-max-bio-size",
     "max-peers",
-  ], meta("create-md")),
-  any("role", "own and peer's role", [], show("role")),
-  any("cstate", "state of the connection", [], show("cstate")),
-  any("dstate", "own and peer's state of the data", [], show("dstate")),
+  ]],
+  ["show-gi", "meta", "some", "generation identifiers, explained"],
+  ["get-gi", "meta", "some", "generation identifiers"],
+  ["dump-md", "meta", "some", "metadata as text", ["force"]],
+  ["wipe-md", "meta", "some", "erase metadata", ["force"]],
+  ["apply-al", "meta", "some", "after a crash: activity log into the bitmap"],
+  ["help", "list", "none", "this list"],
+  ["hidden-commands", "list", "none", "more commands, for scripts"],
+];
+
+const SCRIPT: readonly Row[] = [
+  ["sh-nop", "sh", "none", "check the configuration, say nothing"],
+  ["sh-resources", "sh", "none", "names of all resources"],
+  ["sh-resource", "sh", "some", "name of the resource"],
+  ["sh-mod-parms", "sh", "none", "parameters of a module"],
+  ["sh-dev", "sh", "some", "device"],
+  ["sh-udev", "sh", "none", "what udev's rule asks for minor-N"],
+  ["sh-minor", "sh", "some", "minor number"],
+  ["sh-ll-dev", "sh", "some", "disk below"],
+  ["sh-md-dev", "sh", "some", "where the metadata is"],
+  ["sh-md-idx", "sh", "some", "how the metadata is placed"],
+  ["sh-ip", "sh", "some", "our address"],
+  ["sh-status", "sh", "any", "state as variables of a shell"],
+  ["sh-lr-of", "refused", "some", "lower resource"],
+  ["sh-b-pri", "refused", "some", "become Primary as configured"],
+  ["proxy-up", "refused", "some", "start DRBD Proxy"],
+  ["proxy-down", "refused", "some", "stop DRBD Proxy"],
+  ["new-resource", "refused", "some", "a part of up"],
+];
+
+const EXPERT: readonly Row[] = [
+  ["sh-new-minor", "refused", "some", "a part of up"],
+  ["new-minor", "refused", "some", "a part of up"],
+  ["suspend-io", "daemon", "some", "hold the application's requests"],
+  ["resume-io", "daemon", "some", "let them go on"],
+  ["set-gi", "refused", "some", "write generation identifiers"],
+  ["new-current-uuid", "daemon", "some", "begin a new generation", [
+    "clear-bitmap",
+  ]],
+  ["check-resize", "refused", "some", "look whether a disk has grown"],
+];
+
+/** Handlers that can be run by hand, with what calls them otherwise. */
+const HANDLERS: readonly (readonly [name: string, help: string])[] = [
+  ["before-resync-target", "a resync is about to overwrite our data"],
+  ["after-resync-target", "it is done"],
+  ["before-resync-source", "our data is about to be copied to the peer"],
+  ["pri-on-incon-degr", "Primary without good data"],
+  ["pri-lost-after-sb", "Primary, and the loser of a split brain"],
+  ["fence-peer", "the peer must not become Primary"],
+  ["unfence-peer", "it may again"],
+  ["local-io-error", "the disk failed"],
+  ["pri-lost", "Primary that should become the target of a resync"],
+  ["initial-split-brain", "a split brain was found"],
+  ["split-brain", "a split brain was found and not solved"],
+  ["out-of-sync", "verify found differences"],
+];
+
+/** All commands. */
+export const ROWS: readonly CommandRow[] = [
+  ...USUAL.map((row) => rowFrom(row, "usual")),
+  ...SCRIPT.map((row) => rowFrom(row, "script")),
+  ...HANDLERS.map(([name, help]): CommandRow => ({
+    name,
+    targets: "some",
+    listing: "handler",
+    help,
+    options: [],
+    load: async () => (await import("./handler_commands.ts")).handler(name),
+  })),
+  ...EXPERT.map((row) => rowFrom(row, "expert")),
 ];
 
 /** The row of a command. */
@@ -87,20 +239,22 @@ export function rowOf(name: string): CommandRow | undefined {
   return ROWS.find((row) => row.name === name);
 }
 
-function some(
-  name: string,
-  help: string,
-  options: readonly string[],
-  load: () => Promise<Action>,
+function rowFrom(
+  [name, module, targets, help, options = []]: Row,
+  listing: Listing,
 ): CommandRow {
-  return { name, targets: "some", help, options, load };
-}
-
-function any(
-  name: string,
-  help: string,
-  options: readonly string[],
-  load: () => Promise<Action>,
-): CommandRow {
-  return { name, targets: "any", help, options, load };
+  return {
+    name,
+    targets,
+    listing,
+    help,
+    options,
+    async load() {
+      const actions: Readonly<Record<string, Action>> = await MODULES
+        [module]();
+      const action = actions[name];
+      if (action === undefined) throw new Error(`No action for ${name}`);
+      return action;
+    },
+  };
 }

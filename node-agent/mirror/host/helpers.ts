@@ -8,7 +8,6 @@
  */
 
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
-import type { VolumeSpec } from "../worker_messages.ts";
 
 /** How long a handler may run, in ms; then it counts as broken. */
 const HANDLER_MS = 300_000;
@@ -20,6 +19,14 @@ const NOT_RUN = 127;
  * has better answers (it detaches, or freezes), so they need a clear yes.
  */
 const ENDS_HOST = /sysrq-trigger|\b(reboot|halt|poweroff|shutdown|kexec)\b/;
+
+/** What a handler is told of its volume. */
+export interface HandlerVolume {
+  readonly volume: number;
+  readonly minor: number;
+  /** Undefined: it has no disk here. */
+  readonly paths: { readonly disk: string } | undefined;
+}
 
 /** Whether a handler may restart or stop the host: `KEDGE_HOST_HANDLERS=yes`. */
 function mayEndHost(): boolean {
@@ -39,7 +46,7 @@ export function isHeldBack(line: string): boolean {
  */
 export async function runHandler(
   config: ResourceConfig,
-  volume: VolumeSpec,
+  volume: HandlerVolume,
   name: string,
 ): Promise<number> {
   const handlers: Readonly<Record<string, string | undefined>> =
@@ -65,7 +72,7 @@ export async function runHandler(
 /** DRBD's variables for a handler. */
 export function environmentOf(
   config: ResourceConfig,
-  volume: VolumeSpec,
+  volume: HandlerVolume,
 ): Record<string, string> {
   const [peer] = config.peers;
   const address = peer?.paths[0].remote;

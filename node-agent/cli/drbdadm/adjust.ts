@@ -1,0 +1,115 @@
+/** `drbdadm adjust`: bring what runs to the configuration. */
+
+import type { ResourceConfig } from "@kedge/schema/drbd-conf";
+import { adjustLines, type AdjustStep, adjustSteps } from "./adjust_core.ts";
+import { runFor, send } from "./daemon_commands.ts";
+import { LineError } from "./line.ts";
+import { SETUP_EXIT } from "./replies.ts";
+import { saidOptions } from "./said_options.ts";
+import type { Session, Target } from "./session.ts";
+import { create, downOne, startDaemon } from "./up.ts";
+
+/** Adjust every target. Returns the highest exit code. */
+export async function adjust(session: Session): Promise<number> {
+  let exit = 0;
+  for (const { config } of session.targets()) {
+    const target = { config, volume: undefined };
+    exit = Math.max(exit, await adjustOne(session, target));
+  }
+  return exit;
+}
+
+/** `net-options` and the like: what the file says now; nothing else. */
+export async function changeOptions(session: Session): Promise<number> {
+  const [given] = session.line.setup.keys();
+  if (given !== undefined) {
+    throw new LineError(
+      `drbdadm ${session.line.command}: --${given} cannot be set from the ` +
+        "command line: write it into the configuration of both hosts, then " +
+        '"drbdadm adjust"',
+    );
+  }
+  return await adjust(session);
+}
+
+async function adjustOne(session: Session, target: Target): Promise<number> {
+  const { config } = target;
+  const status = await session.running(config.name);
+  const running = status === undefined
+    ? undefined
+    // The daemon keeps what drbdadm resolved for it.
+    : await session.client.configOf(config.name) as ResourceConfig;
+  // What goes through JSON has no undefined fields.
+  const wanted = JSON.parse(JSON.stringify(config)) as ResourceConfig;
+  const input = { wanted, running, status };
+  const said = saidOptions(session.conf(), config, session.given.identity);
+  adjustLines({ ...input, said }).forEach((line) => session.trace(line));
+  if (session.isDry) return 0;
+  for (const step of adjustSteps(input)) {
+    const exit = await doStep(session, target, step);
+    if (exit !== 0) return exit;
+  }
+  return 0;
+}
+
+async function doStep(
+  session: Session,
+  target: Target,
+  step: AdjustStep,
+): Promise<number> {
+  switch (step.kind) {
+    case "up":
+      await startDaemon(session);
+      return await start(session, target);
+    case "attach":
+      return await runFor(
+        "attach",
+        { ...target, volume: step.volume },
+        session,
+      );
+    case "connect":
+      return await runFor("connect", target, session);
+    case "restart":
+      return await restart(session, target, step.why);
+  }
+}
+
+async function start(session: Session, target: Target): Promise<number> {
+  const created = await create(session, target);
+  if (created !== 0) return created;
+  const attached = await runFor("attach", target, session);
+  return Math.max(attached, await runFor("connect", target, session));
+}
+
+/** Stop and start it; a Primary is left alone. */
+async function restart(
+  session: Session,
+  target: Target,
+  why: readonly string[],
+): Promise<number> {
+  const { name } = target.config;
+  const status = await session.running(name);
+  const isPrimary = status?.volumes.some(({ state }) =>
+    state.role === "Primary"
+  );
+  if (isPrimary) {
+    session.warn(
+      `${name}: cannot take the new configuration while Primary:\n` +
+        why.map((each) => `  ${each}\n`).join("") +
+        `  demote it first ("drbdadm secondary ${name}"), then adjust again`,
+    );
+    return SETUP_EXIT.configuration;
+  }
+  session.warn(`${name}: restarted for the new configuration:`);
+  why.forEach((each) => session.warn(`  ${each}`));
+  const wasConnected = status?.volumes.some(({ state }) =>
+    state.connection !== "StandAlone"
+  );
+  const stopped = await downOne(session, target);
+  if (stopped !== 0) return stopped;
+  if (wasConnected) return await start(session, target);
+  const created = await create(session, target);
+  if (created !== 0) return created;
+  const { code } = await send(session, target, { kind: "attach" });
+  return code === 1 ? 0 : SETUP_EXIT.other;
+}

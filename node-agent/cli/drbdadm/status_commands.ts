@@ -1,0 +1,232 @@
+/** `status` and `events2`. */
+
+import { resolveResource, type ResourceConfig } from "@kedge/schema/drbd-conf";
+import type {
+  MirrorEvent,
+  MirrorStatus,
+  ResourceStatus,
+} from "@kedge/schema/mirror/control-api";
+import { NoDaemonError } from "../mirror_client.ts";
+import { thingsOf } from "./event_things.ts";
+import { appearLine, eventLines, type EventStyle } from "./events_text.ts";
+import { type NodeIds, nodeIdsOf } from "./node_ids.ts";
+import { resourcesHere, type Session } from "./session.ts";
+import { setupLine } from "./setup_lines.ts";
+import { statusJson } from "./status_json.ts";
+import { NOTHING_CONFIGURED, statusLines } from "./status_text.ts";
+
+/** Exit code for a resource that does not run. */
+const NO_SUCH_RESOURCE = 10;
+
+async function status(session: Session): Promise<number> {
+  if (session.isDry) {
+    for (const { config } of session.targets()) {
+      session.trace(setupLine("status", config));
+    }
+    return 0;
+  }
+  const { resources } = await session.status();
+  const names = wantedNames(session);
+  const missing = names.filter((name) =>
+    !resources.some(({ resource }) => resource === name)
+  );
+  const shown = names.length === 0
+    ? resources
+    : resources.filter(({ resource }) => names.includes(resource));
+  const ids = nodeIdsOf(knownConfigs(session));
+  if (session.has("json")) {
+    session.say(
+      JSON.stringify(shown.map((each) => statusJson(each, ids)), null, 4),
+    );
+  } else {
+    show(session, shown, ids, resources.length === 0);
+  }
+  for (const name of missing) {
+    if (resources.length > 0 || session.has("json")) {
+      session.warn(`${name}: No such resource`);
+    }
+  }
+  return missing.length === 0 ? 0 : NO_SUCH_RESOURCE;
+}
+
+function show(
+  session: Session,
+  resources: readonly ResourceStatus[],
+  ids: NodeIds,
+  isEmpty: boolean,
+): void {
+  if (isEmpty) return session.say(NOTHING_CONFIGURED);
+  const style = {
+    verbose: session.has("verbose") || session.asks("verbose"),
+    statistics: session.asks("statistics"),
+  };
+  for (const resource of resources) {
+    statusLines(resource, ids, style).forEach((line) => session.say(line));
+  }
+}
+
+/** Names on the command line; `RES/VOL` is about the resource. None: all. */
+function wantedNames(session: Session): string[] {
+  if (session.line.words.length === 0) return [];
+  return [...new Set(session.targets().map(({ config }) => config.name))];
+}
+
+/** The configuration is used for node numbers only: without one there are none. */
+function knownConfigs(session: Session): ResourceConfig[] {
+  try {
+    const conf = session.conf();
+    return resourcesHere(session).map((resourceName) =>
+      resolveResource(conf, { ...session.given.identity, resourceName })
+    );
+  } catch {
+    return [];
+  }
+}
+
+async function events2(session: Session): Promise<number> {
+  const names = wantedNames(session);
+  const printer = new EventPrinter(session, names);
+  const { signal } = session.context;
+  if (!await session.client.isRunning()) {
+    if (!session.asks("now")) throw new NoDaemonError(session.client.socket);
+    printer.ready();
+    return 0;
+  }
+  const stop = new AbortController();
+  signal.addEventListener("abort", () => stop.abort(), { once: true });
+  for await (const event of session.client.events(stop.signal)) {
+    if (event.kind === "ready") {
+      printer.begin(await session.client.status());
+      printer.ready();
+      if (session.asks("now")) break;
+    } else if (event.kind === "helper") {
+      printer.helper(event);
+    } else if (event.kind !== "exists") {
+      await printer.changed(event);
+    }
+  }
+  stop.abort();
+  return 0;
+}
+
+/** Keeps what was last told, and prints what is new. */
+class EventPrinter {
+  readonly #style: EventStyle;
+  readonly #ids: NodeIds;
+  #last: MirrorStatus = { version: "", pid: 0, resources: [] };
+
+  constructor(
+    readonly session: Session,
+    readonly names: readonly string[],
+  ) {
+    this.#style = {
+      statistics: session.asks("statistics"),
+      full: session.asks("full"),
+      diff: session.asks("diff"),
+    };
+    this.#ids = nodeIdsOf(knownConfigs(session));
+  }
+
+  begin(status: MirrorStatus): void {
+    this.#last = this.#wanted(status);
+    for (const thing of thingsOf(this.#last, this.#ids)) {
+      this.#say(appearLine("exists", thing, this.#style));
+    }
+  }
+
+  ready(): void {
+    this.#say("exists -");
+  }
+
+  helper({ resource, volume, helper }: MirrorEvent): void {
+    if (helper === undefined || !this.#isWanted(resource)) return;
+    const peer = this.#last.resources.find((each) => each.resource === resource)
+      ?.peerNode;
+    const { name, status } = helper;
+    this.#say(
+      `${status === undefined ? "call" : "response"} helper name:${resource} ` +
+        `peer-node-id:${this.#ids(resource).peer} conn-name:${peer ?? ""} ` +
+        `volume:${volume} helper:${name}` +
+        (status === undefined ? "" : ` status:${status}`),
+    );
+  }
+
+  /** A change of one volume keeps the others as they were told last. */
+  async changed(event: MirrorEvent): Promise<void> {
+    if (!this.#isWanted(event.resource)) return;
+    const now = this.#wanted(await this.session.client.status());
+    const { after } = event;
+    if (event.kind === "change" && after !== undefined) {
+      const step = withState(now, this.#last, event);
+      this.#print(step);
+      return;
+    }
+    this.#print(now);
+  }
+
+  #print(next: MirrorStatus): void {
+    const ids = this.#ids;
+    const lines = eventLines(
+      thingsOf(this.#last, ids),
+      thingsOf(next, ids),
+      this.#style,
+    );
+    this.#last = next;
+    lines.forEach((line) => this.#say(line));
+  }
+
+  #wanted(status: MirrorStatus): MirrorStatus {
+    const resources = status.resources.filter(({ resource }) =>
+      this.#isWanted(resource)
+    );
+    return { ...status, resources };
+  }
+
+  #isWanted(resource: string): boolean {
+    return this.names.length === 0 || this.names.includes(resource);
+  }
+
+  #say(line: string): void {
+    const at = this.session.asks("timestamps")
+      ? `${timestamp(new Date())} `
+      : "";
+    this.session.say(at + line);
+  }
+}
+
+/**
+ * The status as it was at an event: its volume in the state that the event
+ * tells, the others as they were told last. The counters are those of now.
+ */
+export function withState(
+  now: MirrorStatus,
+  last: MirrorStatus,
+  event: MirrorEvent,
+): MirrorStatus {
+  const told = (resource: string, volume: number) =>
+    last.resources.find((each) => each.resource === resource)
+      ?.volumes.find((each) => each.volume === volume)?.state;
+  const resources = now.resources.map((resource) => ({
+    ...resource,
+    volumes: resource.volumes.map((volume) => {
+      const isIt = event.resource === resource.resource &&
+        event.volume === volume.volume;
+      const state = isIt ? event.after : told(resource.resource, volume.volume);
+      return { ...volume, state: state ?? volume.state };
+    }),
+  }));
+  return { ...now, resources };
+}
+
+/** ISO 8601 with microseconds and the offset of the time zone. */
+export function timestamp(at: Date): string {
+  const offset = -at.getTimezoneOffset();
+  const local = new Date(at.getTime() + offset * 60_000).toISOString();
+  const two = (value: number) =>
+    String(Math.floor(Math.abs(value))).padStart(2, "0");
+  return local.replace("Z", "000") + (offset < 0 ? "-" : "+") +
+    `${two(offset / 60)}:${two(offset % 60)}`;
+}
+
+/** Actions by name. */
+export const COMMANDS = { status, events2 } as const;
