@@ -20,8 +20,8 @@ import { eventually } from "./eventually.ts";
 /** Slots of the activity log: so few that extents are evicted all the time. */
 const AL_EXTENTS = 3;
 
-/** Size of the data, in bytes: eight extents of the activity log. */
-export const LOCAL_BYTES: number = 32 * 1024 * 1024;
+/** Size of the data, in bytes: five extents of the activity log. */
+export const LOCAL_BYTES: number = 20 * 1024 * 1024;
 
 /** Generation of the data that both sides have. */
 const EQUAL = 0x1234_5678_9abc_def0n;

@@ -19,8 +19,10 @@ export interface Story {
   readonly steps: readonly Step[];
 }
 
-const EXTENT_BYTES = 4 * 1024 * 1024;
-const EXTENTS = 8;
+/** An extent of the activity log, in bytes. */
+export const EXTENT_BYTES = 4 * 1024 * 1024;
+/** Extents of the device. */
+export const EXTENTS = 5;
 
 /** The n-th write: another extent each time, bytes that say whose they are. */
 export function writeOf(number: number) {

@@ -77,36 +77,39 @@ async function killSource(life: MirrorLife): Promise<boolean> {
   return wasHit;
 }
 
-for (const victim of ["target", "source"] as const) {
-  Deno.test({
-    name: `S56 the ${victim} of a resync is killed at random times`,
-    async fn() {
-      await using scope = new Scope();
-      const life = await MirrorLife.start(scope, `S56 ${victim}`, SLOW);
-      const { a, b } = life.pair;
-      let hits = 0;
-      const rounds = KILLS / 2;
-      for (let round = 0; round < rounds; round++) {
-        const load = await life.load(a, { depth: 4 });
-        await untilSyncing(life);
-        await pause(life.random.between(0, KILL_MS));
-        if (victim === "target") {
-          if (await killTarget(life)) hits++;
-          await load.stop();
-        } else {
-          if (await killSource(life)) hits++;
-          await load.ended;
-        }
-        life.wasGood(load);
-      }
-      say(`S56 ${victim}: ${rounds} kills, ${hits} in the middle of a resync`);
-      ok(hits > rounds / 2);
-      await Promise.all([a.untilEqual(), b.untilEqual()]);
-      await life.nothingIsLost(a);
-      await life.disksAreEqual();
-    },
-  });
+/** Kill one side of a resync again and again. */
+async function killAgainAndAgain(victim: "target" | "source"): Promise<void> {
+  await using scope = new Scope();
+  const life = await MirrorLife.start(scope, `S56 ${victim}`, SLOW);
+  const { a, b } = life.pair;
+  let hits = 0;
+  const rounds = KILLS / 2;
+  for (let round = 0; round < rounds; round++) {
+    const load = await life.load(a, { depth: 4 });
+    await untilSyncing(life);
+    await pause(life.random.between(0, KILL_MS));
+    if (victim === "target") {
+      if (await killTarget(life)) hits++;
+      await load.stop();
+    } else {
+      if (await killSource(life)) hits++;
+      await load.ended;
+    }
+    life.wasGood(load);
+  }
+  say(`S56 ${victim}: ${rounds} kills, ${hits} in the middle of a resync`);
+  ok(hits > rounds / 2);
+  await Promise.all([a.untilEqual(), b.untilEqual()]);
+  await life.nothingIsLost(a);
+  await life.disksAreEqual();
 }
+
+Deno.test("S56 the target, and the source, of a resync are killed", async () => {
+  await Promise.all([
+    killAgainAndAgain("target"),
+    killAgainAndAgain("source"),
+  ]);
+});
 
 Deno.test({
   name: "S57 a resync runs against writes at full rate on the same blocks",
