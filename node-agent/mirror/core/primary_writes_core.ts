@@ -209,7 +209,7 @@ export class PrimaryWrites {
       this.busy.remove(write.offset, write.lengthBytes);
       const { done } = write;
       write.done = undefined;
-      done?.(write.isLocal || this.#hasPeerCopy(write));
+      done?.(this.#isOnGoodDisk(write));
     }
     this.#endFlush();
     this.volume.reads.retry();
@@ -223,7 +223,8 @@ export class PrimaryWrites {
     const newer = this.#held;
     this.#held = [];
     this.#heldBytes = 0;
-    for (const write of this.transfers.takeHomeless()) {
+    const isHomeless = (write: LoggedWrite) => !this.#isOnGoodDisk(write);
+    for (const write of this.transfers.takeHomeless(isHomeless)) {
       this.busy.remove(write.offset, write.lengthBytes);
       if (write.isLogged) this.#log().release(write.offset, write.lengthBytes);
       write.again?.();
@@ -334,6 +335,13 @@ export class PrimaryWrites {
 
   #hasPeerCopy(write: LoggedWrite): boolean {
     return write.sequence > 0 && write.sequence <= this.#peer.written;
+  }
+
+  /** A copy on a disk that is not UpToDate is no copy. */
+  #isOnGoodDisk(write: LoggedWrite): boolean {
+    const { disk, peerDisk } = this.volume.state;
+    if (write.isLocal && disk === "UpToDate") return true;
+    return write.sequence > 0 && peerDisk === "UpToDate";
   }
 
   #isPlausible(ack: { received: number; written: number; stable: number }) {

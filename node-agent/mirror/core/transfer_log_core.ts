@@ -65,11 +65,10 @@ export class TransferLog {
     return count === 0 ? [] : this.#unanswered.splice(0, count);
   }
 
-  /** Take the unanswered writes that no disk has. */
-  takeHomeless(): LoggedWrite[] {
+  /** Take the unanswered writes that no good disk has. */
+  takeHomeless(hasNoDisk: (write: LoggedWrite) => boolean): LoggedWrite[] {
     const isHomeless = (write: LoggedWrite) =>
-      !write.isLocal && write.sequence === 0 && write.done !== undefined &&
-      write.again !== undefined;
+      write.sequence === 0 && write.again !== undefined && hasNoDisk(write);
     const homeless = this.#unanswered.filter(isHomeless);
     if (homeless.length === 0) return [];
     this.#unanswered = this.#unanswered.filter((each) => !isHomeless(each));

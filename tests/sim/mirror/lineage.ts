@@ -88,8 +88,11 @@ export class Lineage {
   }
 
   /** History begins anew with what is here. */
-  forgetHeads(): void {
-    for (const place of this.#pieces) place.heads = [];
+  beginWith(view: (piece: number) => number | undefined): void {
+    this.#pieces.forEach((place, piece) => {
+      const value = view(piece);
+      place.heads = value === undefined ? [] : [value];
+    });
   }
 
   #with(piece: number, tips: number[], value: number): number[] {

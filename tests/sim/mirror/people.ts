@@ -113,6 +113,12 @@ function repair(world: World, node: SimNode): void {
   if (core === undefined) return;
   const { state } = core;
   const eager = isHealing || rng.chance(0.5);
+  const isStuck = isHealing && state.disk === "Diskless" &&
+    state.role === "Primary" && state.peerDisk !== "UpToDate";
+  if (isStuck) {
+    say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
+    say(node, "secondary", (c, done) => c.roles.secondary(done));
+  }
   if (state.disk === "Diskless" && !node.isAttached && eager) {
     return node.attach();
   }

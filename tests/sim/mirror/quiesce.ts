@@ -47,6 +47,7 @@ function unwell(world: World): string | undefined {
       return `${node.name} has not answered ${core.writes.pending} writes, ` +
         `${core.reads.pending} reads`;
     }
+    if (core.writes.unconfirmed > 0) return `${node.name} waits for its peer`;
     if (!core.replica.isDrained) return `${node.name} is not drained`;
   }
   const primary = primaryOf(world);

@@ -39,6 +39,8 @@ export class VolumeHistory {
   readonly #current: (Branch | undefined)[] = [undefined, undefined];
   /** Values that a flush promised, newest per piece. */
   readonly #promised = new Map<number, number>();
+  /** Values that were not flushed when a machine lost power: which. */
+  readonly #suspects = new Map<string, number>();
   /** The newest answered value per piece. */
   readonly #newest = new Map<number, number>();
 
@@ -69,7 +71,7 @@ export class VolumeHistory {
       const value = view?.(piece);
       if (value !== undefined) this.#noteFirst(branch, piece, value);
     }
-    world.lineage.forgetHeads();
+    world.lineage.beginWith((piece) => view?.(piece));
   }
 
   /** A client asks for a write. */
@@ -188,7 +190,11 @@ export class VolumeHistory {
         if (value === undefined) continue;
         const survives = theirs !== undefined &&
           world.lineage.descends(piece, theirs, value);
-        if (world.plan.isFenced && survives) continue;
+        const name = `${piece} ${value}`;
+        // Both machines lost it, or might have: B8 says old or new.
+        const wasSuspect = this.#suspects.get(name) === peer.id;
+        this.#suspects.set(name, node.id);
+        if (world.plan.isFenced && survives && !wasSuspect) continue;
         world.lineage.excuse(piece, [value]);
       }
     }
