@@ -117,7 +117,7 @@ export class Resource {
 
   #run(spec: VolumeSpec): void {
     const { volume: number } = spec;
-    const { say } = this;
+    const { say, spec: { undoDir } } = this;
     const volume = new Volume(spec.config, {
       seekPeer: (seek) => this.#rendezvous.seek(number, seek),
       runHelper: (name, id) =>
@@ -130,7 +130,9 @@ export class Resource {
         this.#running.get(number)?.speed.progressOf(volume.core);
         say({ type: "changed", volume: number, before, after });
       },
-      keepUndo: () => {},
+      undo: undoDir === undefined
+        ? undefined
+        : { dir: undoDir, resource: this.spec.resource, volume: number },
       log: (level, text) => say({ type: "log", level, text }),
     });
     this.#running.set(number, {

@@ -44,6 +44,8 @@ export interface ResourceSpec {
   readonly pingIntMs: number;
   readonly pingTimeoutMs: number;
   readonly volumes: readonly VolumeSpec[];
+  /** Folder for what a split brain throws away; missing: it is not kept. */
+  readonly undoDir?: string;
   /** Where the exports are offered. */
   readonly listen: readonly (
     | { readonly path: string }

@@ -82,7 +82,7 @@ export class LocalNode implements Disposable {
       config: { ...volume.config, alExtents: AL_EXTENTS },
     }));
     this.#resource = new Resource(
-      { ...spec, volumes },
+      { ...spec, volumes, undoDir: `${pair.dir}/undo-${name}` },
       (message) => this.#hear(message),
     );
     const [first] = this.#resource.volumes();

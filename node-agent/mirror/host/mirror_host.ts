@@ -26,6 +26,8 @@ import { type ExportPlace, specOf } from "./spec.ts";
 export interface MirrorHostOptions {
   /** Folder of sockets; only its owner may look into it. */
   readonly runDir: string;
+  /** Folder for what a split brain throws away. Default: `undo` in `runDir`. */
+  readonly undoDir?: string;
   readonly version: string;
   /** Module of the Worker. */
   readonly workerEntry: URL;
@@ -70,7 +72,11 @@ export class MirrorHost {
     let spec;
     try {
       const { registers } = this.options;
-      spec = specOf(config, { listen, identity: registers?.identity });
+      const undoDir = this.options.undoDir ?? `${this.options.runDir}/undo`;
+      spec = {
+        ...specOf(config, { listen, identity: registers?.identity }),
+        undoDir,
+      };
     } catch (error) {
       return { code: 162, why: messageOf(error) };
     }

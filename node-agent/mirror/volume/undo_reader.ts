@@ -54,6 +54,16 @@ export class UndoReader implements Disposable {
     return this.#endBytes;
   }
 
+  /** Whether the last record says that this is the end; reads nothing else. */
+  hasEnd(): boolean {
+    const size = this.#file.statSync().size;
+    if (size < UNDO_HEAD_BYTES + UNDO_RECORD_BYTES) return false;
+    const bytes = new Uint8Array(UNDO_RECORD_BYTES);
+    this.#file.seekSync(size - bytes.length, Deno.SeekMode.Start);
+    return fill(this.#file, bytes) &&
+      decodeUndoRecord(bytes, this.head.sizeBytes)?.lengthBytes === 0;
+  }
+
   /** Every piece whose checksum is right, in the order it was kept. */
   *pieces(): Generator<UndoPiece> {
     this.#endBytes = UNDO_HEAD_BYTES;

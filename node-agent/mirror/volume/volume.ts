@@ -22,6 +22,7 @@ import type {
 import type { PeerConnection } from "../link/peer_connection.ts";
 import { AttachError, BackingDisk, type BackingPaths } from "./backing_disk.ts";
 import { Counters } from "./counters.ts";
+import { UndoGuard, type UndoPlace } from "./undo_guard.ts";
 
 /** How often the core is told the time, in ms. */
 const TICK_MS = 100;
@@ -40,7 +41,8 @@ export interface VolumeSurroundings {
     parties: RegisterParties,
   ): void;
   stateChanged(before: MirrorState, after: MirrorState): void;
-  keepUndo(keep: boolean): void;
+  /** Where to keep what a split brain throws away; undefined: nowhere. */
+  readonly undo: UndoPlace | undefined;
   log(level: "info" | "warn" | "error", text: string): void;
 }
 
@@ -58,9 +60,16 @@ export class Volume {
   #epoch = 0;
   /** The peer's copy, as it told on this connection. */
   #peerMember: VolumeMember | undefined;
+  readonly #undo: UndoGuard;
   readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(config: VolumeConfig, readonly around: VolumeSurroundings) {
+    this.#undo = new UndoGuard({
+      place: around.undo,
+      core: () => this.core,
+      read: (offset, into) => this.#disk?.read(offset, into) ?? false,
+      log: (level, text) => around.log(level, text),
+    });
     this.core = new VolumeCore(config, this.#effects());
     this.core.tick(performance.now());
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
@@ -137,6 +146,7 @@ export class Volume {
   close(): void {
     clearInterval(this.#timer);
     this.#connection?.close("the volume is taken down");
+    this.#undo.close();
     this.#disk?.close(this.core.writes.isIdle);
     this.#disk = undefined;
   }
@@ -276,10 +286,12 @@ export class Volume {
       canPunch: false,
       writeData: (offset, data) => {
         counters.writtenBytes += data.length;
+        this.#undo.before(offset, data.length);
         return disk()?.write(offset, data) ?? false;
       },
       zeroData: (offset, lengthBytes) => {
         counters.writtenBytes += lengthBytes;
+        this.#undo.before(offset, lengthBytes);
         return disk()?.zero(offset, lengthBytes) ?? false;
       },
       readData: (offset, into) => {
@@ -302,6 +314,7 @@ export class Volume {
         return disk()?.saveBitmap(bytes, pages) ?? false;
       },
       detachDisk: (isClean) => {
+        this.#undo.close();
         disk()?.close(isClean);
         this.#disk = undefined;
       },
@@ -322,13 +335,21 @@ export class Volume {
       runHelper: (name, id) => around.runHelper(name, id),
       changeRegister: (change, id) =>
         around.changeRegister(change, id, this.#parties()),
-      stateChanged: (before, after) => around.stateChanged(before, after),
-      keepUndo: (keep) => around.keepUndo(keep),
+      stateChanged: (before, after) => {
+        if (before.connection !== after.connection) this.#watchResync(after);
+        around.stateChanged(before, after);
+      },
+      keepUndo: (keep) => this.#undo.keep(keep),
       digest: (algorithm, bytes) =>
         createHash(algorithm).update(bytes).digest(),
       random64: () => randomBytes(8).readBigUInt64BE(),
       log: (level, text) => around.log(level, text),
     };
+  }
+
+  #watchResync({ connection }: MirrorState): void {
+    if (connection === "WFBitMapT") this.#undo.noteGeneration();
+    if (connection === "SyncTarget") this.#undo.resume();
   }
 
   #flush(): void {
