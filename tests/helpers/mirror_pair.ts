@@ -23,6 +23,9 @@ export const RESOURCE = "mirror";
 /** Size of a backing file when a test does not say, in bytes. */
 export const DISK_BYTES: number = 32 * 1024 * 1024;
 
+/** A generation that both sides have. */
+const EQUAL = 0x1234_5678_9abc_def0n;
+
 /** What kind of pair. */
 export interface PairOptions {
   readonly protocol: "A" | "B" | "C";
@@ -34,6 +37,8 @@ export interface PairOptions {
   readonly options?: string;
   /** Disks that exist already, instead of new files: metadata is made there. */
   readonly disks?: { readonly a?: string; readonly b?: string };
+  /** What new metadata says; "kept": the disks have theirs. Default: nothing. */
+  readonly metadata?: "nothing" | "equal" | "kept";
   /** Where each host is; loopback addresses when missing. */
   readonly hosts?: Readonly<Record<"a" | "b", PairHost>>;
   /** More environment variables of the daemons. */
@@ -70,7 +75,11 @@ export async function makePair(
     a: options.disks?.a ?? await newDisk(`${dir}/a.disk`, options),
     b: options.disks?.b ?? await newDisk(`${dir}/b.disk`, options),
   };
-  for (const disk of Object.values(disks)) createMeta(disk);
+  const { metadata = "nothing" } = options;
+  if (metadata !== "kept") {
+    const isEqual = metadata === "equal";
+    for (const disk of Object.values(disks)) createMeta(disk, isEqual);
+  }
   const side = (name: "a" | "b") => {
     const text = confOf(name, { options, hosts, disks });
     const config = resolveResource(parseDrbdText(text), {
@@ -103,14 +112,25 @@ export async function startPair(
   return pair;
 }
 
-/** Fresh metadata at the end of a disk. */
-export function createMeta(disk: string): void {
+/**
+ * Fresh metadata at the end of a disk.
+ *
+ * @param isEqual It says that the peer has the same data: no first resync.
+ */
+export function createMeta(disk: string, isEqual = false): void {
   const placement = { kind: "internal" } as const;
   const devices = openDevices({ dataPath: disk, placement });
   if ("problem" in devices) throw new Error(devices.problem.text);
   const made = createMetadata(devices.source, { isConfirmed: true });
-  devices.close();
   if (made.kind !== "created") throw new Error(`create-md: ${made.kind}`);
+  if (isEqual) {
+    made.meta.writeSuperblock({
+      uuids: { current: EQUAL, bitmap: 0n, history: [0n, 0n] },
+      flags: new Set(["AlClean", "Consistent", "WasUpToDate"]),
+      laSizeSectors: made.meta.geometry.usableSectors,
+    });
+  }
+  devices.close();
 }
 
 /** A folder in memory where there is one: flushes cost nothing there. */

@@ -24,6 +24,9 @@ import type { Scope } from "./scope.ts";
 
 /** See the module comment. */
 export class MirrorLife {
+  /** Files with what is really on a disk, where that is not the disk itself. */
+  readonly stores: { a?: string; b?: string } = {};
+
   private constructor(
     readonly pair: MirrorPair,
     public model: BlockModel,
@@ -80,19 +83,19 @@ export class MirrorLife {
 
   /** Blocks that differ between both disks. */
   async difference(): Promise<number[]> {
-    const { a, b } = this.pair;
-    const { sizeBytes } = this.model;
-    const [left, right] = await Promise.all([
-      dataOf(a.disk, sizeBytes),
-      dataOf(b.disk, sizeBytes),
-    ]);
+    const [left, right] = await Promise.all([this.#data("a"), this.#data("b")]);
     return differingBlocks(left, right);
   }
 
   /** Both disks hold the same, and what was acknowledged. */
   async disksAreEqual(): Promise<void> {
     deepEqual((await this.difference()).slice(0, 5), []);
-    const data = await dataOf(this.pair.a.disk, this.model.sizeBytes);
+    const data = await this.#data("a");
     deepEqual(this.model.wrongIn(data).slice(0, 5), []);
+  }
+
+  #data(side: "a" | "b") {
+    const store = this.stores[side] ?? this.pair[side].disk;
+    return dataOf(store, this.model.sizeBytes);
   }
 }

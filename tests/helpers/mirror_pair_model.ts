@@ -92,6 +92,23 @@ export class BlockModel {
   }
 
   /**
+   * Pieces of `bytes`, the whole device, that are older than what the first
+   * `flushes` answered flushes made durable.
+   */
+  olderThan(bytes: Uint8Array, flushes: number): Wrong[] {
+    const wrong: Wrong[] = [];
+    this.#each(bytes, 0, (piece, found) => {
+      const history = this.#history[piece] ?? [];
+      const durable = history.findLastIndex(({ epoch, isAcknowledged }) =>
+        isAcknowledged && epoch < flushes
+      );
+      const allowed = history.slice(durable).map(({ id }) => id);
+      if (!allowed.includes(found)) wrong.push({ piece, found, allowed });
+    });
+    return wrong;
+  }
+
+  /**
    * Whether `bytes`, the whole device, are a prefix in the order of the
    * flushes: everything up to some flush, nothing behind the next one.
    *

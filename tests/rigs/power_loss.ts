@@ -15,8 +15,8 @@ import { Random } from "../helpers/random.ts";
 const SECTOR_BYTES = 512;
 const HEAD_BYTES = 17;
 
-/** One entry of the record. */
-interface Entry {
+/** One entry of a record. */
+export interface Entry {
   readonly isFlush: boolean;
   readonly offset: number;
   readonly bytes: Uint8Array;
@@ -138,7 +138,7 @@ export class RecordedDisk implements AsyncDisposable {
     options: { fromPosition: number; seed: number; into: string },
   ): AsyncGenerator<{ image: string; position: number }> {
     const random = new Random(options.seed);
-    const entries = await this.#entries();
+    const entries = await readRecord(this.log);
     const first = entries.findIndex(({ end }) => end > options.fromPosition);
     const cuts = Array.from(
       { length: count },
@@ -163,22 +163,6 @@ export class RecordedDisk implements AsyncDisposable {
     }
   }
 
-  async #entries(): Promise<Entry[]> {
-    const bytes = await Deno.readFile(this.log);
-    const view = new DataView(bytes.buffer);
-    const entries: Entry[] = [];
-    for (let at = 0; at + HEAD_BYTES <= bytes.length;) {
-      const isFlush = view.getUint8(at) === 2;
-      const offset = Number(view.getBigUint64(at + 1, true));
-      const length = Number(view.getBigUint64(at + 9, true));
-      at += HEAD_BYTES;
-      const content = bytes.subarray(at, at + length);
-      at += length;
-      entries.push({ isFlush, offset, bytes: content, end: at });
-    }
-    return entries;
-  }
-
   /** Unmount and stop everything. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const undo of this.#undo.reverse()) {
@@ -191,10 +175,27 @@ export class RecordedDisk implements AsyncDisposable {
   }
 }
 
+/** Read the record that `power_recorder.py` keeps. */
+export async function readRecord(log: string): Promise<Entry[]> {
+  const bytes = await Deno.readFile(log);
+  const view = new DataView(bytes.buffer);
+  const entries: Entry[] = [];
+  for (let at = 0; at + HEAD_BYTES <= bytes.length;) {
+    const isFlush = view.getUint8(at) === 2;
+    const offset = Number(view.getBigUint64(at + 1, true));
+    const length = Number(view.getBigUint64(at + 9, true));
+    at += HEAD_BYTES;
+    const content = bytes.subarray(at, at + length);
+    at += length;
+    entries.push({ isFlush, offset, bytes: content, end: at });
+  }
+  return entries;
+}
+
 const NOTHING = { bytes: new Uint8Array(0), offset: 0 };
 
 /** Write all of it, or only some of its sectors. */
-function tear(image: Uint8Array, entry: Entry, random: Random): void {
+export function tear(image: Uint8Array, entry: Entry, random: Random): void {
   const { bytes, offset } = entry;
   const isTorn = random.next() < 0.25;
   for (let at = 0; at < bytes.length; at += SECTOR_BYTES) {
