@@ -40,6 +40,13 @@ export class DiskKeeper {
 
   constructor(readonly volume: VolumeCore) {}
 
+  /** The disk holds what the application has last seen, as far as we know. */
+  get isExposedData(): boolean {
+    const current = this.volume.generations.set?.current;
+    return this.exposed === undefined || current === undefined ||
+      sameGeneration(this.exposed, current);
+  }
+
   /** Take a disk into use. */
   attach(disk: AttachedDisk, done: CommandDone): void {
     const { volume } = this;

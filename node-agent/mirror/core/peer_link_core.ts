@@ -169,7 +169,7 @@ export class PeerLink {
       case "resyncRequest":
         return volume.source.requested(frame);
       case "resyncData":
-        return volume.target.arrived(frame);
+        return volume.replica.receiveResync(frame);
       case "resyncStable":
         return volume.source.stableUpTo(frame.id);
       case "verifyRequest":

@@ -259,17 +259,15 @@ export class PrimaryWrites {
   }
 
   #offer(piece: Piece, isCopied: boolean): void {
-    if (this.#isHeldBack(piece)) return this.#hold(piece, isCopied);
-    const { state } = this.volume;
-    if (!this.volume.canReachData()) return piece.done(false);
-    if (state.role !== "Primary") return piece.done(false);
+    const { volume } = this;
+    if (!volume.mayWrite()) return this.#hold(piece, isCopied);
+    const isServing = volume.state.role === "Primary" && volume.canReachData();
+    if (!isServing) return piece.done(false);
+    // Last: what was acquired is released with the write.
+    const isLogged = volume.bitmap === undefined ||
+      this.#log().acquire(piece.offset, piece.lengthBytes);
+    if (!isLogged) return this.#hold(piece, isCopied);
     this.#submit(piece);
-  }
-
-  #isHeldBack(piece: Piece): boolean {
-    if (!this.volume.mayWrite()) return true;
-    return this.volume.bitmap !== undefined &&
-      !this.#log().acquire(piece.offset, piece.lengthBytes);
   }
 
   #hold(piece: Piece, isCopied: boolean): void {

@@ -96,7 +96,9 @@ export class RegisterFence {
     const { volume } = this;
     if (!volume.config.fencedByRegister) return;
     if (volume.state.role !== "Primary" || !this.#peerIsIn) return;
-    if (this.#leaving || !this.#weAreIn) return; // nobody has good data now
+    if (this.#leaving || !this.#weAreIn) {
+      return this.#stepDown("the only good copy cannot be reached");
+    }
     this.#shrinking = true;
     this.#shrink();
   }
@@ -260,12 +262,13 @@ export class RegisterFence {
   #stepDown(why = "the register has another one"): void {
     const { volume } = this;
     volume.effects.log("error", `No longer Primary: ${why}`);
+    // First: the change of state below answers whatever is still due.
+    volume.writes.failAll();
     this.#end();
     volume.change({
       role: "Secondary",
       ...(volume.hasLocalDisk ? { disk: "Outdated" } : {}),
     });
-    volume.writes.failAll();
     volume.reads.retry();
   }
 

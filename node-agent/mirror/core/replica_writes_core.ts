@@ -15,6 +15,7 @@
 import type {
   DataFrame,
   FlushFrame,
+  ResyncDataFrame,
   ZeroFrame,
 } from "@kedge/schema/wire/mirror";
 import { compareDisk, isConnected } from "../decisions/mirror_state.ts";
@@ -28,8 +29,13 @@ type StreamFrame = WriteFrame | FlushFrame;
 
 /** A frame, and the connection that it came on. */
 interface Arrival {
-  readonly frame: StreamFrame;
+  readonly frame: StreamFrame | ResyncDataFrame;
   readonly session: number;
+}
+
+/** A frame that is acknowledged by its number. */
+interface Numbered extends Arrival {
+  readonly frame: StreamFrame;
 }
 
 /** See the module comment. */
@@ -90,11 +96,24 @@ export class ReplicaWrites {
     if (!volume.hasLocalDisk) return this.#refuse(frame);
     const session = this.#session;
     if (this.isDrained) return this.#apply({ frame, session });
-    const kept = frame.kind === "data"
+    this.#wait({ frame, session });
+  }
+
+  /**
+   * A resync answer. It keeps its place among the writes: what waits in front
+   * of it is older than what the source has read, what follows is newer.
+   */
+  receiveResync(frame: ResyncDataFrame): void {
+    if (this.isDrained) return this.volume.target.arrived(frame);
+    this.#wait({ frame, session: this.#session });
+  }
+
+  #wait({ frame, session }: Arrival): void {
+    const kept = "payload" in frame
       ? { ...frame, payload: frame.payload.slice() }
       : frame;
     this.#waiting.push({ frame: kept, session });
-    if (frame.kind === "data") this.#waitingBytes += frame.payload.length;
+    if ("payload" in kept) this.#waitingBytes += kept.payload.length;
   }
 
   /** The end of a batch: acknowledge in one frame. */
@@ -112,8 +131,12 @@ export class ReplicaWrites {
     this.volume.effects.send({ kind: "ack", ...now });
   }
 
-  #apply(arrival: Arrival): void {
-    const { frame } = arrival;
+  #apply({ frame, session }: Arrival): void {
+    if (frame.kind === "resyncData") {
+      if (session === this.#session) this.volume.target.arrived(frame);
+      return;
+    }
+    const arrival = { frame, session };
     if (frame.kind === "flush") return this.#flush(arrival);
     const { volume } = this;
     const { offset } = frame;
@@ -145,11 +168,11 @@ export class ReplicaWrites {
     return volume.saveBitmapOf(offset, lengthBytes);
   }
 
-  #isWritten({ frame, session }: Arrival): void {
+  #isWritten({ frame, session }: Numbered): void {
     if (session === this.#session) this.#written = frame.sequence;
   }
 
-  #flush(arrival: Arrival): void {
+  #flush(arrival: Numbered): void {
     const { frame, session } = arrival;
     const isBarrier = frame.kind === "flush" && frame.barrier;
     if (isBarrier) this.#isFlushing = true;
@@ -171,7 +194,7 @@ export class ReplicaWrites {
       const arrival = this.#waiting.shift();
       if (arrival === undefined) return;
       const { frame } = arrival;
-      if (frame.kind === "data") this.#waitingBytes -= frame.payload.length;
+      if ("payload" in frame) this.#waitingBytes -= frame.payload.length;
       this.#apply(arrival);
     }
   }

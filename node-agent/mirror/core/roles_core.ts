@@ -320,15 +320,10 @@ export class Roles {
     done({ code: 1 });
   }
 
-  /** A fresh log, the agreed size, and a name for data declared good. */
+  /** The agreed size, and a name for data declared good. */
   #begin(isForced: boolean): boolean {
     const { volume } = this;
     if (volume.persistent === undefined) return true;
-    volume.log.reset();
-    if (!volume.effects.resetLog()) {
-      volume.diskFailed("activity log");
-      return false;
-    }
     if (!volume.disk.resizeTo(volume.sizeBytes)) return false;
     if (!isForced) return true;
     volume.effects.log("warn", "Forced to consider local data as UpToDate!");

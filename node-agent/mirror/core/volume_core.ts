@@ -245,9 +245,9 @@ export class VolumeCore {
         isOpen: this.roles.isOpen,
         stateSent: this.state.connection === "WFReportParams",
         resourcePeerRole: this.state.peerRole,
-        ...(this.disk.atAttach === undefined
-          ? {}
-          : { atAttach: this.disk.atAttach }),
+        ...(this.disk.isExposedData && this.disk.atAttach !== undefined
+          ? { atAttach: this.disk.atAttach }
+          : {}),
       },
     };
   }

@@ -154,7 +154,7 @@ function repair(world: World, node: SimNode): void {
       );
       return;
     }
-    if (isHealing && bothAlone && isSplit && state.role === "Primary") {
+    if (isHealing && isSplit && state.role === "Primary" && rng.chance(0.5)) {
       return say(node, "secondary", (c, done) => c.roles.secondary(done));
     }
     say(
@@ -174,6 +174,8 @@ function keepPrimary(world: World, node: SimNode): void {
   if (core === undefined || core.state.role === "Primary") return;
   if (peer.core?.state.role === "Primary") return;
   if (!world.isHealing && rng.chance(0.4)) return;
+  const isJoined = core.state.connection === "Connected";
+  if (world.isHealing && !isJoined && rng.chance(0.95)) return;
   const isNew = nodes.every((each) =>
     each.core?.state.disk === "Inconsistent" || !each.isAlive
   );

@@ -44,10 +44,10 @@ export class SimRegister {
     },
   ) {}
 
-  /** Ids of the nodes in sync. */
-  get insync(): (0 | 1)[] {
+  /** The nodes in sync, and as what they were booted. */
+  get insync(): { id: 0 | 1; boot: string | undefined }[] {
     const members = this.register?.insync ?? [];
-    return members.map(({ node }) => node === 1 ? 0 : 1);
+    return members.map(({ node, boot }) => ({ id: node === 1 ? 0 : 1, boot }));
   }
 
   /** Both are equal at the start. */

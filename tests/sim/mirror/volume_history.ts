@@ -57,7 +57,7 @@ export class VolumeHistory {
     const isOne = mine === undefined || theirs === undefined || mine === theirs;
     if (whole && last !== undefined && isOne && !isContested) {
       this.#current[0] = this.#current[1] = last;
-      return;
+      return this.#noteLeftovers(last, node, view);
     }
     if (last !== undefined) world.mark("new branch");
     const branch = { number: this.#branches.length, pieces: new Map() };
@@ -220,8 +220,10 @@ export class VolumeHistory {
   #mustBeSomewhere(write: OpenWrite, piece: number): void {
     const { world } = this;
     if (!world.plan.isFenced || world.plan.protocol === "A") return;
-    for (const id of world.register.insync) {
+    for (const { id, boot } of world.register.insync) {
       const node = world.nodes[id];
+      // One that was started anew is promoted no more.
+      if (boot !== node.bootName() && id !== write.node.id) continue;
       const held = world.lineage.valueOf(piece, node.disk.cache[piece] ?? 0);
       const isThere = held !== undefined &&
         world.lineage.descends(piece, held, write.value);
@@ -273,6 +275,26 @@ export class VolumeHistory {
       isWhole &&= world.lineage.isComplete(piece, value);
     }
     return isWhole;
+  }
+
+  /** Writes that nobody answered may have taken effect. */
+  #noteLeftovers(
+    branch: Branch,
+    node: SimNode,
+    view: (piece: number) => number | undefined,
+  ): void {
+    for (let piece = 0; piece < node.disk.cache.length; piece++) {
+      const value = view(piece);
+      const values = this.#pieceOf(branch, piece);
+      if (value === undefined || values.has(value)) continue;
+      values.set(value, {
+        value,
+        writeStart: ++this.#moment,
+        writeEnd: Infinity,
+        firstReadEnd: Infinity,
+        lastReadStart: -Infinity,
+      });
+    }
   }
 
   #noteFirst(branch: Branch, piece: number, value: number): void {
