@@ -24,6 +24,7 @@ import type { MetaDevice, MetaRefusal } from "../meta/meta_device.ts";
 import { type OpenDisk, openDisk } from "../meta/open_disk.ts";
 import { applyActivityLog } from "../meta/recover.ts";
 import type { RawDevice } from "../raw_device.ts";
+import { HolePuncher } from "./hole_puncher.ts";
 
 const SECTOR_BYTES = 512;
 const ZEROES = new Uint8Array(1024 * 1024);
@@ -48,19 +49,24 @@ export class AttachError extends Error {
 
 /** See the module comment. */
 export class BackingDisk {
-  readonly canPunch = false;
   readonly #devices: OpenDisk;
   readonly #data: RawDevice;
   readonly #meta: MetaDevice;
   readonly #flusher: Deno.FsFile;
+  #puncher: HolePuncher | undefined;
   #log: ActivityLogFile | undefined;
   #isClosed = false;
 
-  private constructor(devices: OpenDisk, flusher: Deno.FsFile) {
+  private constructor(
+    devices: OpenDisk,
+    flusher: Deno.FsFile,
+    puncher: HolePuncher | undefined,
+  ) {
     this.#devices = devices;
     this.#data = devices.data;
     this.#meta = devices.meta;
     this.#flusher = flusher;
+    this.#puncher = puncher;
   }
 
   /**
@@ -90,7 +96,8 @@ export class BackingDisk {
         meta.writeSuperblock({ deviceUuid: randomIdentity() });
       }
       const flusher = Deno.openSync(paths.disk, { read: true, write: true });
-      return new BackingDisk(devices, flusher);
+      const puncher = HolePuncher.open(paths.disk);
+      return new BackingDisk(devices, flusher, puncher);
     } catch (error) {
       devices.close();
       if (error instanceof AttachError) throw error;
@@ -122,8 +129,15 @@ export class BackingDisk {
     return this.#attempt(() => this.#data.writeAt(data, offset));
   }
 
-  /** Write zeroes. */
-  zero(offset: number, lengthBytes: number): boolean {
+  /** Whether zeroes can be holes; false for ever once the disk refused one. */
+  get canPunch(): boolean {
+    return this.#puncher !== undefined;
+  }
+
+  /** Let a range read as zeroes: a hole where that is wanted and possible. */
+  zero(offset: number, lengthBytes: number, mayPunch = false): boolean {
+    if (mayPunch && this.#puncher?.punch(offset, lengthBytes)) return true;
+    if (mayPunch) this.#stopPunching();
     return this.#attempt(() => {
       for (let at = 0; at < lengthBytes; at += ZEROES.length) {
         const count = Math.min(ZEROES.length, lengthBytes - at);
@@ -209,7 +223,13 @@ export class BackingDisk {
       });
     }
     this.#flusher.close();
+    this.#stopPunching();
     this.#devices.close();
+  }
+
+  #stopPunching(): void {
+    this.#puncher?.close();
+    this.#puncher = undefined;
   }
 
   #attempt(work: () => void): boolean {

@@ -283,16 +283,18 @@ export class Volume {
     const disk = () => this.#disk;
     const { around, counters } = this;
     return {
-      canPunch: false,
+      get canPunch() {
+        return disk()?.canPunch ?? false;
+      },
       writeData: (offset, data) => {
         counters.writtenBytes += data.length;
         this.#undo.before(offset, data.length);
         return disk()?.write(offset, data) ?? false;
       },
-      zeroData: (offset, lengthBytes) => {
+      zeroData: (offset, lengthBytes, mayPunch) => {
         counters.writtenBytes += lengthBytes;
         this.#undo.before(offset, lengthBytes);
-        return disk()?.zero(offset, lengthBytes) ?? false;
+        return disk()?.zero(offset, lengthBytes, mayPunch) ?? false;
       },
       readData: (offset, into) => {
         counters.readBytes += into.length;
