@@ -60,6 +60,11 @@ export class GenerationKeeper {
     this.#isMissing = true;
   }
 
+  /** Whoever believed in those writes has been told: another node's data counts. */
+  nobodyBelieves(): void {
+    this.#isMissing = false;
+  }
+
   /** Before anybody is answered: the name for what only we have. */
   beforeAnswer(): boolean {
     if (!this.#isMissing) return true;

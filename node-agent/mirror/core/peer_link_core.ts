@@ -83,9 +83,13 @@ export class PeerLink {
     this.drained();
   }
 
-  /** What came on an earlier link is on the disk: our report is true. */
+  /**
+   * What came on an earlier link is on the disk, and our role is certain: our
+   * report is true.
+   */
   drained(): void {
-    if (!this.#awaitsDrain || !this.volume.replica.isDrained) return;
+    const { replica, fence } = this.volume;
+    if (!this.#awaitsDrain || !replica.isDrained || fence.isUnheard) return;
     this.#awaitsDrain = false;
     this.sendReport(false);
   }

@@ -38,6 +38,8 @@ export class RegisterFence {
   /** Our own disk is in the in-sync set, as far as we know. */
   #weAreIn = true;
   #leaving = false;
+  /** The peer went and the register has not said anything about it yet. */
+  #isUnheard = false;
   /** Counts times as Primary: an answer of an earlier one changes nothing. */
   #reign = 0;
   #isGrowing = false;
@@ -52,6 +54,14 @@ export class RegisterFence {
   constructor(readonly volume: VolumeCore) {
     // A node that was restarted has forgotten what it promised (R7).
     this.#promisedUntilMs = LEASE_MS * (1 + DRIFT);
+  }
+
+  /**
+   * Whether this node does not know yet if it is still Primary: it tells the
+   * peer nothing of itself until it does.
+   */
+  get isUnheard(): boolean {
+    return this.#isUnheard;
   }
 
   /** Whether new writes may start. */
@@ -100,6 +110,7 @@ export class RegisterFence {
       return this.#stepDown("the only good copy cannot be reached");
     }
     this.#shrinking = true;
+    this.#isUnheard = true;
     this.#shrink();
   }
 
@@ -188,6 +199,7 @@ export class RegisterFence {
     this.#asked.delete(id);
     if (answer.outcome === "done") this.#keepEpoch(answer.epoch);
     done?.(answer);
+    this.volume.link.drained();
   }
 
   /** A change of state may make the peer equal. */
@@ -211,6 +223,7 @@ export class RegisterFence {
 
   #shrink(): void {
     this.#ask({ kind: "shrink" }, (answer) => {
+      this.#isUnheard = false;
       switch (answer.outcome) {
         case "done":
           this.#shrinking = false;
@@ -252,7 +265,7 @@ export class RegisterFence {
   /** The role is over; so are its questions. */
   #end(): void {
     this.#reign++;
-    this.#shrinking = this.#leaving = false;
+    this.#shrinking = this.#leaving = this.#isUnheard = false;
     this.#isGrowing = this.#mustGrow = false;
     this.#peerIsIn = this.#weAreIn = true;
     this.#retryAtMs = Infinity;
@@ -264,6 +277,7 @@ export class RegisterFence {
     volume.effects.log("error", `No longer Primary: ${why}`);
     // First: the change of state below answers whatever is still due.
     volume.writes.failAll();
+    volume.generations.nobodyBelieves();
     this.#end();
     volume.change({
       role: "Secondary",

@@ -14,6 +14,7 @@ import { VolumeCore } from "./volume_core.ts";
 import type {
   AttachedDisk,
   PersistentState,
+  RegisterAnswer,
   VolumeConfig,
   VolumeEffects,
 } from "./volume_types.ts";
@@ -62,6 +63,8 @@ export class TestNode {
   bitmap: Uint8Array = new Uint8Array(4096);
   readonly sent: MirrorFrame[] = [];
   readonly lines: string[] = [];
+  /** What the register was asked and has not answered. */
+  readonly wishes: { readonly kind: string; readonly id: number }[] = [];
   seeks = false;
   isLinkClosed = false;
   failsWrites = false;
@@ -82,6 +85,14 @@ export class TestNode {
       bitmap: this.bitmap.slice(),
       bitmapLost: false,
     };
+  }
+
+  /** Let the register answer its oldest question. */
+  answer(outcome: RegisterAnswer["outcome"], epoch: number): void {
+    const asked = this.wishes.shift();
+    if (asked === undefined) throw new Error("The register was not asked");
+    this.core.fence.registerChanged(asked.id, { outcome, epoch });
+    this.core.settle();
   }
 
   /** Do what was asked for asynchronously. False: there was nothing. */
@@ -126,7 +137,7 @@ export class TestNode {
       closeLink: () => this.isLinkClosed = true,
       seekPeer: (seek) => this.seeks = seek,
       runHelper: (name) => this.lines.push(`helper ${name}`),
-      changeRegister: () => {},
+      changeRegister: ({ kind }, id) => this.wishes.push({ kind, id }),
       stateChanged: () => {},
       keepUndo: () => {},
       digest: (_algorithm, bytes) => bytes.slice(),

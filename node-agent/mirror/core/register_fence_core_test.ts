@@ -1,0 +1,75 @@
+import { deepEqual, equal } from "node:assert/strict";
+import { Pair } from "./volume_fixture.ts";
+
+const SIZE_BYTES = 4 * 1024 * 1024;
+
+/** Two equal nodes, `a` is Primary by the register. */
+function fencedPair(): Pair {
+  const pair = new Pair(SIZE_BYTES, { fencedByRegister: true });
+  const { a } = pair;
+  pair.up();
+  a.core.roles.primary(true, ({ code }) => equal(code, 1));
+  pair.run(1);
+  a.answer("done", 1); // promote
+  pair.run();
+  a.answer("done", 1); // grow
+  pair.run(1);
+  equal(a.core.state.peerDisk, "UpToDate");
+  deepEqual(a.wishes, []);
+  return pair;
+}
+
+/** A write that reached `a`'s disk and was not confirmed by the peer. */
+function writeUnconfirmed({ a }: Pair): { answer: boolean | undefined } {
+  const result: { answer: boolean | undefined } = { answer: undefined };
+  a.core.writes.write(0, new Uint8Array(4096).fill(7), (ok) => {
+    result.answer = ok;
+  });
+  a.core.settle();
+  a.work(); // the activity log
+  a.work();
+  return result;
+}
+
+Deno.test("a write without the peer is answered after the shrink", () => {
+  const pair = fencedPair();
+  const write = writeUnconfirmed(pair);
+  pair.cut();
+  deepEqual(pair.a.wishes.map(({ kind }) => kind), ["shrink"]);
+  equal(write.answer, undefined);
+  pair.a.answer("unknown", 1);
+  pair.run(10);
+  equal(write.answer, undefined);
+  pair.a.answer("done", 2);
+  pair.run(1);
+  equal(write.answer, true);
+});
+
+Deno.test("a write without the peer fails when the role is gone", () => {
+  const pair = fencedPair();
+  const write = writeUnconfirmed(pair);
+  pair.cut();
+  const before = pair.a.core.generations.set?.current;
+  pair.a.answer("refused", 2);
+  pair.run(1);
+  equal(write.answer, false);
+  equal(pair.a.core.state.role, "Secondary");
+  equal(pair.a.core.state.disk, "Outdated");
+  // Nobody believes in the write: no generation of its own, no split brain.
+  equal(pair.a.core.generations.set?.current, before);
+});
+
+Deno.test("a node that may have lost the role says nothing of itself", () => {
+  const pair = fencedPair();
+  pair.cut();
+  const { a, b } = pair;
+  a.core.fence.tick(pair.nowMs);
+  b.core.roles.primary(false, ({ code }) => equal(code, 1));
+  b.answer("done", 2);
+  pair.mend();
+  equal(a.core.state.connection, "WFReportParams");
+  a.answer("refused", 2);
+  pair.run();
+  equal(a.core.state.role, "Secondary");
+  equal(a.core.state.connection, "Connected");
+});
