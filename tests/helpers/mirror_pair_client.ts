@@ -19,6 +19,9 @@ const WRITE = 1;
 const FLUSH = 3;
 const CHUNK_BYTES = 1024 * 1024;
 
+/** Longest wait for a load to come so far, in milliseconds. */
+const LOAD_MS = 30_000;
+
 /** What a load does. */
 export interface LoadOptions {
   readonly model: BlockModel;
@@ -29,6 +32,8 @@ export interface LoadOptions {
   readonly piecesMax?: number;
   /** A flush, alone, after so many writes; 0: never. */
   readonly flushEvery?: number;
+  /** Called after every answer. */
+  readonly onAnswer?: () => void;
   /** Share of reads, 0 to 1. */
   readonly reads?: number;
   /** Only this part of the device, in pieces. */
@@ -74,16 +79,23 @@ export class MirrorLoad {
   }
 
   /** Wait until so many writes were acknowledged. */
-  async until(acknowledged: number, deadlineMs = 30_000): Promise<void> {
+  until(acknowledged: number): Promise<void> {
+    const what = `${acknowledged} acknowledged writes`;
+    return this.#untilMore(what, () => this.acknowledged >= acknowledged);
+  }
+
+  /** Wait until the model knows of so many answered flushes. */
+  untilFlushes(flushes: number): Promise<void> {
+    const what = `${flushes} answered flushes`;
+    return this.#untilMore(what, () => this.options.model.epoch >= flushes);
+  }
+
+  async #untilMore(what: string, isSo: () => boolean): Promise<void> {
     await eventually(() => {
-      if (this.acknowledged >= acknowledged) return true;
+      if (isSo()) return true;
       if (this.#isStopping) throw new Error("the load has ended");
       return undefined;
-    }, {
-      what: `${acknowledged} acknowledged writes`,
-      deadlineMs,
-      pauseMs: 5,
-    });
+    }, { what, deadlineMs: LOAD_MS, pauseMs: 5 });
   }
 
   /** Send nothing more, take what is under way. */
@@ -131,6 +143,7 @@ export class MirrorLoad {
         const data = await this.client.take(length);
         this.#requests.delete(cookie);
         request.answered(error, data);
+        this.options.onAnswer?.();
         this.#wake.resolve();
       } catch (error) {
         if (this.#requests.size === 0 && isLate(error)) continue;

@@ -20,7 +20,9 @@ async function startLife(scope: Scope, name: string, side: "a" | "b") {
   const dir = await memoryDir(scope);
   const disk = await FaultDisk.make(scope, `${dir}/faulty`, DISK_BYTES);
   const disks = { [side]: disk.path };
-  const life = await MirrorLife.start(scope, name, { protocol: "C", disks });
+  // Equal from the start: what was never read is in no cache.
+  const options = { protocol: "C", disks, metadata: "equal" } as const;
+  const life = await MirrorLife.start(scope, name, options);
   life.stores[side] = disk.image;
   return { life, disk };
 }
