@@ -51,7 +51,7 @@ export class RegisterTracker {
     this.#child = Child.start(this.scope, {
       command: [Deno.execPath(), ...command],
       env: {
-        KEDGE_KV: `${this.dir}/kv.sqlite3`,
+        KEDGE_KV: this.#store,
         KEDGE_ADMIN_KEY: this.#adminKey,
         KEDGE_REQUEST_LOG: "off",
       },
@@ -62,6 +62,23 @@ export class RegisterTracker {
   /** End it in order: its store is a whole file afterwards. */
   async stop(): Promise<void> {
     await this.#child?.stop();
+  }
+
+  /** Copy its store aside. */
+  async backUp(): Promise<void> {
+    await this.stop();
+    await Deno.copyFile(this.#store, `${this.dir}/backup`);
+    await this.start();
+  }
+
+  /** Put the copy of {@link backUp} back. */
+  async restore(): Promise<void> {
+    await this.stop();
+    for (const suffix of ["-wal", "-shm"]) {
+      await Deno.remove(this.#store + suffix).catch(() => {});
+    }
+    await Deno.copyFile(`${this.dir}/backup`, this.#store);
+    await this.start();
   }
 
   /** It neither answers nor closes connections. */
@@ -118,6 +135,10 @@ export class RegisterTracker {
       b: await this.environment("b"),
     };
     return { ...options, env };
+  }
+
+  get #store(): string {
+    return `${this.dir}/kv.sqlite3`;
   }
 
   async #ask(method: string, path: string, body?: unknown): Promise<unknown> {

@@ -1,0 +1,329 @@
+/**
+ * Roles are decided by the volume register in the KV: real daemons, a real
+ * tracker, clients that remember what they were told.
+ *
+ * Scenarios S13, S31 and S60 for block volumes; the table of promises.md §6.2.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { eventually } from "../helpers/eventually.ts";
+import { namesOf, RegisterTracker } from "../helpers/mirror_fenced.ts";
+import { Cable } from "../helpers/mirror_pair_cable.ts";
+import type { PairOptions } from "../helpers/mirror_pair.ts";
+import { MirrorLife } from "../helpers/mirror_pair_life.ts";
+import type { MirrorSide } from "../helpers/mirror_pair_side.ts";
+import { say } from "../helpers/say.ts";
+import { Scope } from "../helpers/scope.ts";
+
+/** Requests of a load under way at a time. */
+const DEPTH = 16;
+/** How long "nothing is acknowledged" is watched, in ms. */
+const WATCH_MS = 1_500;
+
+const whole = ({ model }: MirrorLife) => ({ first: 0, count: model.pieces });
+
+async function fenced(
+  scope: Scope,
+  name: string,
+  options: Partial<PairOptions> = {},
+) {
+  const tracker = await RegisterTracker.start(scope);
+  const life = await MirrorLife.start(
+    scope,
+    name,
+    await tracker.decides({ protocol: "C", net: "ping-int 1;", ...options }),
+  );
+  await bothInSync(tracker);
+  return { tracker, life, ...life.pair };
+}
+
+function bothInSync(tracker: RegisterTracker) {
+  return tracker.until("both in sync", ({ insync }) => insync.length === 2);
+}
+
+async function namesInSync(tracker: RegisterTracker): Promise<string[]> {
+  const register = await tracker.register();
+  return register === undefined ? [] : namesOf(register);
+}
+
+/** Why a promotion is refused, once no read lease stands in its way. */
+async function refusalOf(side: MirrorSide): Promise<string> {
+  return await eventually(async () => {
+    const reply = await side.command({ kind: "primary", force: false });
+    equal(reply.code, -10);
+    return reply.why?.includes("may still read") ? undefined : reply.why;
+  }, { what: "a refusal by the register", deadlineMs: 10_000 });
+}
+
+/** That a load acknowledges nothing for a while. */
+async function nothingIsAcknowledged(
+  load: { readonly acknowledged: number },
+): Promise<void> {
+  const before = load.acknowledged;
+  await new Promise((resolve) => setTimeout(resolve, WATCH_MS));
+  equal(load.acknowledged, before, "a write was acknowledged");
+}
+
+function untilAlone(side: MirrorSide) {
+  return side.until(
+    "no peer",
+    ({ state }) => state.connection === "WFConnection",
+  );
+}
+
+Deno.test("a peer that dies is shrunk out, then writes go on", async () => {
+  await using scope = new Scope();
+  const { tracker, life, a, b } = await fenced(scope, "shrink");
+  equal((await tracker.register())?.epoch, 1);
+  const load = await life.load(a);
+  await load.until(200);
+  await b.kill();
+  const began = performance.now();
+  await load.until(load.acknowledged + 100);
+  say(`writes went on after ${Math.round(performance.now() - began)} ms`);
+  deepEqual(await namesInSync(tracker), ["a"]);
+  equal((await tracker.register())?.epoch, 2);
+
+  await b.up();
+  await Promise.all([a.untilEqual(), b.untilEqual()]);
+  await bothInSync(tracker);
+  await load.stop();
+  life.wasGood(load);
+  await life.nothingIsLost(a);
+  await life.disksAreEqual();
+});
+
+Deno.test("a node that is not in sync may not become Primary", async () => {
+  await using scope = new Scope();
+  const { tracker, life, a, b } = await fenced(scope, "promote");
+  await b.kill();
+  await life.write(a, 50);
+  deepEqual(await namesInSync(tracker), ["a"]);
+  await a.kill();
+  await b.up();
+  match(await refusalOf(b), /in sync by the register .*: node \d+ "a"/);
+
+  await a.up();
+  await a.promote();
+  await Promise.all([a.untilEqual(), b.untilEqual()]);
+  await life.nothingIsLost(a);
+  await bothInSync(tracker);
+});
+
+Deno.test("roles change hands, and the register with them", async () => {
+  await using scope = new Scope();
+  const { tracker, life, a, b } = await fenced(scope, "switch");
+  await life.write(a, 100);
+  await a.demote();
+  await tracker.until("nobody is Primary", ({ primary }) => primary === null);
+  deepEqual(await namesInSync(tracker), ["a", "b"]);
+  await b.promote();
+  const now = await bothInSync(tracker);
+  equal(now.insync.find(({ name }) => name === "b")?.node, now.primary);
+  await life.nothingIsLost(b);
+});
+
+for (const part of ["apart", "together"] as const) {
+  Deno.test(`S60: a frozen Primary finds itself replaced (${part})`, async () => {
+    await using scope = new Scope();
+    const { tracker, life, a, b } = await fenced(scope, `S60 ${part}`);
+    // Apart, nobody overwrites what the old Primary acknowledges late, so it is
+    // seen whether it is there; together, stale reads are seen.
+    const half = Math.floor(life.model.pieces / 2);
+    const regions = part === "apart"
+      ? [{ first: 0, count: half }, { first: half, count: half }]
+      : [whole(life), whole(life)];
+    const [region = whole(life), other = whole(life)] = regions;
+    const old = await life.load(a, { depth: DEPTH, region });
+    await old.until(200);
+    a.child.signal("SIGSTOP");
+    const began = performance.now();
+    await b.promote();
+    say(`taken over after ${Math.round(performance.now() - began)} ms`);
+    const acknowledged = old.acknowledged;
+    await life.write(b, 200, { region: other });
+    deepEqual(await namesInSync(tracker), ["b"]);
+
+    a.child.signal("SIGCONT");
+    match(await old.ended, /failed|an answer/);
+    // What the peer confirmed before it took over may still be answered: it is
+    // there. Nothing that was sent later, and no stale read.
+    const late = old.acknowledged - acknowledged;
+    ok(late <= DEPTH, `${late} writes were acknowledged after the fact`);
+    deepEqual(old.wrong, []);
+    await a.until(
+      "the old Primary to give up",
+      ({ state }) => state.role === "Secondary",
+    );
+    await Promise.all([a.untilEqual(), b.untilEqual()]);
+    await bothInSync(tracker);
+    await life.nothingIsLost(b);
+    await life.disksAreEqual();
+  });
+}
+
+Deno.test("S13: of two nodes without a cable one goes on", async () => {
+  await using scope = new Scope();
+  const cable = Cable.lay(scope);
+  const { hosts, dials } = cable;
+  const { tracker, life, a, b } = await fenced(scope, "S13", { hosts, dials });
+  const load = await life.load(a);
+  await load.until(200);
+  cable.cut();
+  await load.until(load.acknowledged + 100);
+  deepEqual(await namesInSync(tracker), ["a"]);
+  match(await refusalOf(b), /may not be Primary/);
+  await load.stop();
+  life.wasGood(load);
+  cable.heal();
+  await Promise.all([a.untilEqual(), b.untilEqual()]);
+  await bothInSync(tracker);
+  await life.nothingIsLost(a);
+  await life.disksAreEqual();
+});
+
+Deno.test("S13: an idle Primary without a cable may lose the role", async () => {
+  await using scope = new Scope();
+  const cable = Cable.lay(scope);
+  const { hosts, dials } = cable;
+  const { tracker, life, a, b } = await fenced(scope, "S13", { hosts, dials });
+  await life.write(a, 100);
+  // Whoever asks first wins; here the old Primary cannot ask.
+  a.child.signal("SIGSTOP");
+  cable.cut();
+  await b.promote();
+  a.child.signal("SIGCONT");
+  await a.until(
+    "the old Primary to give up",
+    ({ state }) => state.role === "Secondary",
+  );
+  await life.write(b, 100);
+  deepEqual(await namesInSync(tracker), ["b"]);
+  cable.heal();
+  await Promise.all([a.untilEqual(), b.untilEqual()]);
+  await life.nothingIsLost(b);
+  await life.disksAreEqual();
+});
+
+Deno.test("without the KV writes go on, until the peer dies, too", async () => {
+  await using scope = new Scope();
+  const { tracker, life, a, b } = await fenced(scope, "KV down");
+  const load = await life.load(a);
+  await load.until(100);
+  await tracker.stop();
+  await load.until(load.acknowledged + 300);
+
+  await b.kill();
+  await untilAlone(a);
+  await nothingIsAcknowledged(load);
+  equal((await a.volume()).state.role, "Primary");
+
+  await tracker.start();
+  await load.until(load.acknowledged + 100);
+  deepEqual(await namesInSync(tracker), ["a"]);
+  await b.up();
+  await Promise.all([a.untilEqual(), b.untilEqual()]);
+  await bothInSync(tracker);
+  await load.stop();
+  life.wasGood(load);
+  await life.nothingIsLost(a);
+  await life.disksAreEqual();
+});
+
+Deno.test("a tracker that hangs is no answer: writes wait for one", async () => {
+  await using scope = new Scope();
+  const { tracker, life, a, b } = await fenced(scope, "KV hangs");
+  const load = await life.load(a);
+  await load.until(100);
+  tracker.freeze();
+  await b.kill();
+  await untilAlone(a);
+  await nothingIsAcknowledged(load);
+  tracker.thaw();
+  await load.until(load.acknowledged + 100);
+  // The request that hung and the one that was repeated are one change.
+  equal((await tracker.register())?.epoch, 2);
+  await load.stop();
+  life.wasGood(load);
+  await life.nothingIsLost(a);
+});
+
+Deno.test("S31: a KV that went back freezes roles until a person decides", async () => {
+  await using scope = new Scope();
+  const { tracker, life, a, b } = await fenced(scope, "S31");
+  const load = await life.load(a);
+  await load.until(50);
+  await tracker.backUp();
+  await b.kill();
+  await load.until(load.acknowledged + 50);
+  await b.up();
+  await Promise.all([a.untilEqual(), b.untilEqual()]);
+  await bothInSync(tracker);
+  await load.until(load.acknowledged + 50);
+  const { epoch } = await bothInSync(tracker);
+  await tracker.restore();
+  equal((await tracker.register())?.epoch, 1);
+
+  await load.until(load.acknowledged + 50); // the peer is enough
+  await b.kill();
+  await untilAlone(a);
+  await nothingIsAcknowledged(load);
+  await a.child.line(
+    /the register of .* went back|The register of .* went back/,
+  );
+  await b.up();
+  await b.must({ kind: "disconnect", force: true });
+  match(await refusalOf(b), /went back: it is at epoch 1/);
+
+  await a.must({ kind: "primary", force: true });
+  await load.until(load.acknowledged + 50);
+  const confirmed = await tracker.register();
+  equal(confirmed?.epoch, epoch + 1000);
+  equal(confirmed?.note, "forced, lossy");
+  await load.stop();
+  life.wasGood(load);
+  await b.connect();
+  await Promise.all([a.untilEqual(), b.untilEqual()]);
+  await life.nothingIsLost(a);
+  await life.disksAreEqual();
+});
+
+for (const protocol of ["A", "B"] as const) {
+  const name =
+    `protocol ${protocol}: a Secondary that was restarted is out of sync`;
+  Deno.test(name, async () => {
+    await using scope = new Scope();
+    const { tracker, life, a, b } = await fenced(scope, name, { protocol });
+    const load = await life.load(a);
+    await load.until(200);
+    await Promise.all([a.kill(), b.kill()]);
+    await load.ended;
+    life.wasGood(load);
+    deepEqual(await namesInSync(tracker), ["a", "b"]);
+    await b.up();
+    match(await refusalOf(b), /may not be Primary/);
+    await a.up();
+    await a.promote(); // it wrote everything itself
+    await Promise.all([a.untilEqual(), b.untilEqual()]);
+    await life.nothingIsLost(a);
+    await life.disksAreEqual();
+  });
+}
+
+Deno.test("nodes that disagree about fencing do not connect", async () => {
+  await using scope = new Scope();
+  const { life, a, b } = await fenced(scope, "disagree");
+  await life.write(a, 20);
+  await b.kill();
+  await b.start({ KEDGE_MIRROR_FENCING: "off" });
+  await b.create();
+  await b.must({ kind: "attach" });
+  await b.connect();
+  await a.child.line(/disagree about fencing/);
+  await b.until(
+    "no connection",
+    ({ state }) => state.connection === "StandAlone",
+  );
+});
