@@ -102,7 +102,7 @@ function optionOf(setting: AgentSetting): Option {
     // The default is shown but not set here: the file and the environment
     // stand between the flag and the default.
     help: description +
-      (fallback === undefined ? "" : ` (default ${fallback})`),
+      (fallback === undefined || isToggle ? "" : ` (default ${fallback})`),
   };
 }
 
@@ -113,7 +113,8 @@ async function settingsFrom(
   const flags: Record<string, unknown> = {};
   for (const { name, flag } of SETTINGS) {
     const value = values[flag?.replace(/^--/, "") ?? ""];
-    const isMissing = value === undefined ||
+    // A switch that is not given says nothing: the environment may.
+    const isMissing = value === undefined || value === false ||
       (Array.isArray(value) && value.length === 0);
     if (!isMissing) flags[name] = value;
   }

@@ -78,6 +78,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   ),
   entry(
     "volumes",
+    "drbd-overview",
+    "one line per volume, with what is mounted on it",
+    async () => (await import("./drbd_overview.ts")).drbdOverview,
+  ),
+  entry(
+    "volumes",
     "proc-drbd",
     "the text of /proc/drbd",
     async () => (await import("./proc_drbd.ts")).procDrbd,

@@ -8,7 +8,13 @@ import type { CommandContext } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { hintLines } from "./start/hints.ts";
-import { type Layout, layoutOf, makeFolders } from "./start/layout.ts";
+import { clientConf, fastdfsPlace } from "./start/fastdfs_core.ts";
+import {
+  type Layout,
+  layoutOf,
+  makeFolders,
+  writeWhole,
+} from "./start/layout.ts";
 import { LocalCluster, PortTakenError } from "./start/local_cluster.ts";
 import { lockData } from "./start/lock.ts";
 import { Operator } from "./start/operator.ts";
@@ -56,6 +62,7 @@ the operator's key is shown once and kept in DATA/admin.key.`,
         "kedge start --data /tmp/try --listen 127.0.0.1:0 --json",
         "any free ports, for scripts",
       ],
+      ["kedge start --fastdfs", "for FastDFS's clients too"],
       ["kedge start --rebuild-kv", "after DATA/tracker was lost"],
     ],
 
@@ -90,14 +97,14 @@ async function open(settled: Settled, given: {
   readonly entries: ProgramContext["entries"];
   readonly context: CommandContext;
 }): Promise<LocalCluster> {
-  const { plan, tls, access, key } = settled;
+  const { plan, tls, access, key, fastdfs } = settled;
   const { layout, entries, context } = given;
   const caPem = tls?.caFile === undefined
     ? undefined
     : await Deno.readTextFile(tls.caFile);
   const { fetch } = context.network(caPem);
   return new LocalCluster(
-    { plan, layout, tls, access, env: context.env, entries },
+    { plan, layout, tls, access, fastdfs, env: context.env, entries },
     new Operator(fetch, plan.tracker, key),
     {
       say: sayer(context),
@@ -120,7 +127,9 @@ async function keepRunning(
     say(`starting in ${values.data} …`);
     const isComplete = values.replicas !== undefined;
     await cluster.start(values.level, isComplete, values["rebuild-kv"]);
+    const conf = await writeClientConf(settled, values);
     tellReady(context, cluster, { settled, values });
+    if (conf !== undefined && !values.json) context.out.line(conf);
     await untilAborted(signal);
   } catch (error) {
     // Ctrl-C while starting is a wish, not a failure.
@@ -169,6 +178,24 @@ function tellReady(
       `The operator's key, shown once (kept in ${values.data}/admin.key):\n  ${key}`,
     );
   }
+}
+
+/** For FastDFS's clients; what is told about it. */
+async function writeClientConf(
+  { plan, fastdfs }: Settled,
+  values: StartValues,
+): Promise<string | undefined> {
+  if (fastdfs === undefined) return undefined;
+  const layout = layoutOf(resolve(values.data));
+  const trackers = plan.agents.flatMap(({ index }) =>
+    fastdfsPlace(fastdfs, index)?.tracker ?? []
+  );
+  const conf = clientConf(trackers, layout.data);
+  await writeWhole(layout.fastdfsConf, conf, 0o644);
+  const told = conf.split("\n").map((line) => `  ${line}`.trimEnd());
+  return `FastDFS's clients find the cluster with ${layout.fastdfsConf}:\n${
+    told.join("\n")
+  }`;
 }
 
 function sayer(context: CommandContext): (line: string) => void {

@@ -1,7 +1,7 @@
 /** `drbdadm adjust`: bring what runs to the configuration. */
 
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
-import { adjustLines, type AdjustStep, adjustSteps } from "./adjust_core.ts";
+import { adjustLines, adjustTo, type RunStep } from "./adjust_core.ts";
 import { runFor, send } from "./daemon_commands.ts";
 import { LineError } from "./line.ts";
 import { SETUP_EXIT } from "./replies.ts";
@@ -45,7 +45,7 @@ async function adjustOne(session: Session, target: Target): Promise<number> {
   const said = saidOptions(session.conf(), config, session.given.identity);
   adjustLines({ ...input, said }).forEach((line) => session.trace(line));
   if (session.isDry) return 0;
-  for (const step of adjustSteps(input)) {
+  for (const step of adjustTo(input)) {
     const exit = await doStep(session, target, step);
     if (exit !== 0) return exit;
   }
@@ -55,7 +55,7 @@ async function adjustOne(session: Session, target: Target): Promise<number> {
 async function doStep(
   session: Session,
   target: Target,
-  step: AdjustStep,
+  step: RunStep,
 ): Promise<number> {
   switch (step.kind) {
     case "up":

@@ -6,7 +6,12 @@
  * @module
  */
 
-import type { ResourceConfig, VolumeConfig } from "@kedge/schema/drbd-conf";
+import {
+  type AdjustStep as ConfigStep,
+  adjustSteps as configSteps,
+  type ResourceConfig,
+  type VolumeConfig,
+} from "@kedge/schema/drbd-conf";
 import type { ResourceStatus } from "@kedge/schema/mirror/control-api";
 import {
   metaLine,
@@ -16,7 +21,7 @@ import {
 } from "./setup_lines.ts";
 
 /** One step. */
-export type AdjustStep =
+export type RunStep =
   /** The resource does not run at all. */
   | { readonly kind: "up" }
   | { readonly kind: "attach"; readonly volume: number }
@@ -36,7 +41,7 @@ export interface AdjustInput {
 }
 
 /** The steps, in order; none: everything is as it should be. */
-export function adjustSteps(input: AdjustInput): AdjustStep[] {
+export function adjustTo(input: AdjustInput): RunStep[] {
   const { wanted, running, status } = input;
   if (running === undefined || status === undefined) return [{ kind: "up" }];
   const why = differences(running, wanted);
@@ -92,116 +97,99 @@ export function adjustLines(
   input: AdjustInput & { readonly said?: SaidOptions },
 ): string[] {
   const { wanted, running, said = NOTHING_SAID } = input;
-  const steps = adjustSteps(input);
-  if (running === undefined || steps.some(({ kind }) => kind === "up")) {
-    return upLines(wanted, said);
+  const lines = new ChangeLines(wanted, running, said);
+  const [first, ...more] = adjustTo(input);
+  if (first?.kind === "up") return lines.up();
+  if (first?.kind === "restart") {
+    const changes = configSteps(running, wanted);
+    return [...new Set(changes.flatMap((step) => lines.change(step)))];
   }
-  const [first] = steps;
-  if (first?.kind !== "restart") return steps.flatMap((step) => lineOf(step));
-  return changeLines(running, wanted, said);
+  const steps = first === undefined ? [] : [first, ...more];
+  return steps.flatMap((step) =>
+    step.kind === "attach"
+      ? lines.attach(step.volume)
+      : [setupLine("connect", wanted, { said })]
+  );
+}
 
-  function lineOf(step: AdjustStep): string[] {
-    if (step.kind === "connect") {
-      return [setupLine("connect", wanted, { said })];
+const SET_DEFAULTS = ["set-defaults", ""] as const;
+
+/** Writes single changes as commands. */
+class ChangeLines {
+  constructor(
+    readonly wanted: ResourceConfig,
+    readonly running: ResourceConfig | undefined,
+    readonly said: SaidOptions,
+  ) {}
+
+  up(): string[] {
+    const { wanted, said } = this;
+    return [
+      setupLine("new-resource", wanted, { said }),
+      ...wanted.volumes.map((volume) =>
+        setupLine("new-minor", wanted, { volume, said })
+      ),
+      ...wanted.volumes.flatMap(({ volume }) => this.attach(volume)),
+      setupLine("connect", wanted, { said }),
+    ];
+  }
+
+  attach(number: number): string[] {
+    const { wanted, said } = this;
+    const volume = wanted.volumes.find((each) => each.volume === number);
+    if (volume?.disk === undefined) return [];
+    return [
+      metaLine("apply-al", volume),
+      setupLine("attach", wanted, { volume, said }),
+    ];
+  }
+
+  change(step: ConfigStep): string[] {
+    const { wanted, running = wanted, said } = this;
+    switch (step.kind) {
+      case "disconnect":
+        return [setupLine("disconnect", running)];
+      case "connect":
+        return [setupLine("connect", wanted, { said })];
+      case "resource-options":
+        return [setupLine(step.kind, wanted, {
+          extra: [SET_DEFAULTS, ...said.options],
+        })];
+      case "net-options":
+        return [setupLine(step.kind, wanted, {
+          extra: [SET_DEFAULTS, ...said.net],
+        })];
+      case "detach":
+        return this.#ofVolume(running, step.volume, (volume) => [
+          setupLine("detach", running, { volume }),
+        ]);
+      case "attach":
+        return [...this.#newMinor(step.volume), ...this.attach(step.volume)];
+      case "disk-options":
+      case "resync-options":
+        return this.#ofVolume(wanted, step.volume, (volume) => [
+          setupLine("disk-options", wanted, {
+            volume,
+            extra: [SET_DEFAULTS, ...said.disk.get(volume.volume) ?? []],
+          }),
+        ]);
     }
-    if (step.kind !== "attach") return [];
-    const volume = wanted.volumes.find((each) => each.volume === step.volume);
-    return volume === undefined ? [] : attachLines(wanted, volume, said);
   }
-}
 
-function upLines(wanted: ResourceConfig, said: SaidOptions): string[] {
-  return [
-    setupLine("new-resource", wanted, { said }),
-    ...wanted.volumes.map((volume) =>
-      setupLine("new-minor", wanted, { volume, said })
-    ),
-    ...wanted.volumes.flatMap((volume) => attachLines(wanted, volume, said)),
-    setupLine("connect", wanted, { said }),
-  ];
-}
-
-function attachLines(
-  wanted: ResourceConfig,
-  volume: VolumeConfig,
-  said: SaidOptions,
-): string[] {
-  if (volume.disk === undefined) return [];
-  return [
-    metaLine("apply-al", volume),
-    setupLine("attach", wanted, { volume, said }),
-  ];
-}
-
-function changeLines(
-  running: ResourceConfig,
-  wanted: ResourceConfig,
-  said: SaidOptions,
-): string[] {
-  const isSame = (a: unknown, b: unknown) =>
-    JSON.stringify(a) === JSON.stringify(b);
-  const [oldPeer, peer] = [running.peers[0], wanted.peers[0]];
-  const hasMoved = !isSame(oldPeer?.paths, peer?.paths);
-  const defaults = [["set-defaults", ""]] as const;
-  return [
-    ...(isSame(running.options, wanted.options) ? [] : [
-      setupLine("resource-options", wanted, {
-        extra: [...defaults, ...said.options],
-      }),
-    ]),
-    ...(hasMoved ? [setupLine("disconnect", running)] : []),
-    ...wanted.volumes.flatMap((volume) => {
-      const old = running.volumes.find((each) => each.volume === volume.volume);
-      const [rates, oldRates] = [peer, oldPeer].map((each) =>
-        each?.volumes.find((one) => one.volume === volume.volume)?.resync
-      );
-      return volumeLines(wanted, {
-        old,
-        volume,
-        said,
-        isSame: isSame(rates, oldRates),
-      });
-    }),
-    ...running.volumes.filter(({ volume }) =>
-      !wanted.volumes.some((each) => each.volume === volume)
-    ).flatMap((volume) => [
-      setupLine("detach", running, { volume }),
-      setupLine("del-minor", running, { volume }),
-    ]),
-    ...(hasMoved
-      ? [setupLine("connect", wanted, { said })]
-      : isSame(oldPeer?.net, peer?.net)
-      ? []
-      : [
-        setupLine("net-options", wanted, { extra: [...defaults, ...said.net] }),
-      ]),
-  ];
-}
-
-function volumeLines(
-  wanted: ResourceConfig,
-  { old, volume, said, isSame }: {
-    readonly old: VolumeConfig | undefined;
-    readonly volume: VolumeConfig;
-    readonly said: SaidOptions;
-    readonly isSame: boolean;
-  },
-): string[] {
-  const attach = attachLines(wanted, volume, said);
-  if (old === undefined) {
-    return [setupLine("new-minor", wanted, { volume, said }), ...attach];
+  #newMinor(number: number): string[] {
+    const { wanted, running, said } = this;
+    if (running?.volumes.some(({ volume }) => volume === number)) return [];
+    return this.#ofVolume(wanted, number, (volume) => [
+      setupLine("new-minor", wanted, { volume, said }),
+    ]);
   }
-  const place = ({ disk, metaDisk }: VolumeConfig) =>
-    JSON.stringify([disk, metaDisk]);
-  if (place(old) !== place(volume)) {
-    return [setupLine("detach", wanted, { volume: old }), ...attach];
+
+  #ofVolume(
+    config: ResourceConfig,
+    number: number,
+    make: (volume: VolumeConfig) => string[],
+  ): string[] {
+    const volume = config.volumes.find((each) => each.volume === number);
+    return volume === undefined ? [] : make(volume);
   }
-  if (
-    isSame && JSON.stringify(old.options) === JSON.stringify(volume.options)
-  ) {
-    return [];
-  }
-  const options = said.disk.get(volume.volume) ?? [];
-  const extra = [["set-defaults", ""] as const, ...options];
-  return [setupLine("disk-options", wanted, { volume, extra })];
 }

@@ -1,25 +1,35 @@
 /** Reads drbd.conf from disk, and says which host we are. */
 
-import { globSync } from "node:fs";
-import { dirname, isAbsolute, join } from "node:path";
 import {
-  type ConfFile,
   type DrbdConf,
+  includeReader,
   parseDrbdConf,
-  type ReadFiles,
 } from "@kedge/schema/drbd-conf";
 
 /** Where drbdadm looks. */
 export const DEFAULT_CONFIG = "/etc/drbd.conf";
 
-/** A file on disk. Reads at most what a parser would take. */
-const readFiles: ReadFiles = (pattern, from) => {
-  const path = isAbsolute(pattern) || from === undefined
-    ? pattern
-    : join(dirname(from), pattern);
-  const paths = /[*?[]/.test(path) ? globSync(path).sort() : [path];
-  return paths.flatMap((each) => readFile(each));
-};
+/** The file system of this host. A byte order mark is kept: it is refused. */
+const readFiles = includeReader({
+  readText(path) {
+    try {
+      return new TextDecoder("utf-8", { ignoreBOM: true })
+        .decode(Deno.readFileSync(path));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  },
+  list(folder) {
+    try {
+      return [...Deno.readDirSync(folder === "" ? "." : folder)]
+        .map(({ name }) => name);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    }
+  },
+});
 
 /**
  * Parse a configuration with everything that it includes.
@@ -47,16 +57,4 @@ export function identityOf(
     host: named === undefined || named === "" ? Deno.hostname() : named,
     addresses: Deno.networkInterfaces().map(({ address }) => address),
   };
-}
-
-function readFile(path: string): ConfFile[] {
-  try {
-    // A byte order mark is kept: the parser refuses it.
-    const text = new TextDecoder("utf-8", { ignoreBOM: true })
-      .decode(Deno.readFileSync(path));
-    return [{ path, text }];
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
 }

@@ -26,14 +26,27 @@ export function dumpXml(
   const resources = conf.resources.filter(({ name }) =>
     names?.includes(name) ?? true
   );
-  return [
-    `<config file="${escape(conf.file)}">`,
+  return element("config", ` file="${escape(conf.file)}"`, [
+    ...globalLines(conf.global ?? []),
     ...(conf.common === undefined
       ? []
       : element("common", "", sectionLines(conf.common))),
     ...resources.flatMap((each) => resourceLines(each)),
-    "</config>",
-  ];
+  ]);
+}
+
+/** Options of `global` that 8.4 prints, with the attribute of each. */
+const GLOBAL_ATTRIBUTES = [
+  ["minor-count", "count"],
+  ["dialog-refresh", "refresh"],
+] as const;
+
+function globalLines(settings: readonly Setting[]): string[] {
+  const inner = GLOBAL_ATTRIBUTES.flatMap(([name, attribute]) => {
+    const value = settings.find((each) => each.name === name)?.values[0];
+    return value === undefined ? [] : [`<${name} ${attribute}="${value}"/>`];
+  });
+  return inner.length === 0 ? [] : element("global", "", inner);
 }
 
 function resourceLines(resource: ResourceSection): string[] {
@@ -74,9 +87,7 @@ function volumeLines(volume: VolumeSection): string[] {
   return element("volume", ` vnr="${volume.volume}"`, [
     ...(device === undefined ? [] : [
       `<device minor="${device.value.minor}">` +
-      `${
-        escape(device.value.path ?? `/dev/drbd${device.value.minor}`)
-      }</device>`,
+      `${escape(device.value.path ?? "")}</device>`,
     ]),
     ...(disk === undefined ? [] : [`<disk>${escape(disk.value)}</disk>`]),
     ...(meta === undefined

@@ -65,9 +65,15 @@ export function refusalLines(
       : `${name}: Failure: ${why ?? "the daemon could not do it"}`,
     ...(info === undefined ? [] : ["additional info from kernel:", info]),
     ...(code === 119 ? noMetadata(name) : []),
-    ...(why === undefined || code >= 0 && code <= 100 ? [] : [`  ${why}`]),
+    ...(isOnlyText(reply) ? [] : [`  ${why}`]),
     `Command '${options.setup}' terminated with exit code ${exit}`,
   ];
+}
+
+/** Whether our own sentence says no more than DRBD's text. */
+function isOnlyText({ code, why }: CommandReply): boolean {
+  return why === undefined || code >= 0 && code <= 100 ||
+    why === refusalText(code);
 }
 
 function noMetadata(name: string): string[] {

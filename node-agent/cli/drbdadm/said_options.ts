@@ -37,7 +37,10 @@ export function saidOptions(
           resource.sections.disk,
           of(resource.volumes),
           of(self?.volumes ?? []),
-        ]),
+        ]).flatMap(([name, value]) => {
+          const said = name === "resync-after" ? minorOf(conf, value) : value;
+          return said === undefined ? [] : [[name, said] as const];
+        }),
       ];
     })),
   };
@@ -50,6 +53,20 @@ function connectionTo(resource: ResourceSection, { peers }: ResourceConfig) {
       .some(({ host }) => host === peer)
   );
   return (named ?? resource.meshes[0])?.sections;
+}
+
+/** `resync-after` names a resource, the command a minor; none: it is left out. */
+function minorOf({ resources }: DrbdConf, value: string): string | undefined {
+  const [, name = value, number = "0"] = /^(.+)\/(\d+)$/.exec(value) ?? [];
+  const resource = resources.find((each) => each.name === name);
+  const volumes = [
+    ...resource?.volumes ?? [],
+    ...resource?.hosts.flatMap(({ volumes }) => volumes) ?? [],
+  ];
+  const minor = volumes.find(({ volume, device }) =>
+    volume === Number(number) && device !== undefined
+  )?.device?.value.minor;
+  return minor === undefined ? undefined : String(minor);
 }
 
 /** Later levels replace values, and keep the place of the first. */

@@ -39,6 +39,9 @@ const TELLS_WARNINGS = [
   "up",
 ];
 
+/** Commands that refuse what only the running system would refuse. */
+const REFUSES_LATE = ["adjust", "attach", "connect", "up"];
+
 /** See the module comment. */
 export class Session implements Disposable {
   readonly #client: MirrorClient;
@@ -173,12 +176,17 @@ export class Session implements Disposable {
 
   #target(word: string, isAll: boolean): Target {
     const conf = this.conf();
+    const { command } = this.line;
     const { identity } = this.given;
     const slash = isAll || conf.resources.some(({ name }) => name === word)
       ? -1
       : word.lastIndexOf("/");
     const resourceName = slash < 0 ? word : word.slice(0, slash);
-    const config = resolveResource(conf, { ...identity, resourceName });
+    // What only the running system refuses is refused where something runs.
+    const checked = this.isDry || !REFUSES_LATE.includes(command ?? "")
+      ? { ...conf, warnings: [] }
+      : conf;
+    const config = resolveResource(checked, { ...identity, resourceName });
     if (slash < 0) return { config, volume: undefined };
     const volume = Number(word.slice(slash + 1));
     if (config.volumes.some((each) => each.volume === volume)) {

@@ -31,9 +31,11 @@ export const NOTHING_SAID: SaidOptions = {
 };
 
 /** `ipv4:A:PORT ipv4:B:PORT`. */
-export function endsText({ peers }: ResourceConfig): string {
+export function endsText({ self, peers }: ResourceConfig): string {
   const [path] = peers[0]?.paths ?? [];
-  if (path === undefined) return "N/A N/A";
+  if (path === undefined) {
+    return `${self.address === undefined ? "N/A" : endText(self.address)} N/A`;
+  }
   return `${endText(path.local)} ${endText(path.remote)}`;
 }
 

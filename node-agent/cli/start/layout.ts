@@ -6,6 +6,7 @@
  * DATA/start.lock        locked while it runs; holds the process number
  * DATA/running.json      process numbers now; gone after a clean stop
  * DATA/admin.key         key with the role operator (0600)
+ * DATA/fastdfs-client.conf  for FastDFS's clients, with --fastdfs
  * DATA/tls/              local authority and server certificate, with --tls
  * DATA/tracker/kv.db     the shared KV store
  * DATA/node-N/           one agent: identity, database, store/
@@ -24,6 +25,7 @@ export interface Layout {
   readonly lock: string;
   readonly running: string;
   readonly adminKey: string;
+  readonly fastdfsConf: string;
   readonly tls: string;
   readonly tracker: string;
   readonly kv: string;
@@ -42,6 +44,7 @@ export function layoutOf(data: string): Layout {
     lock: join(data, "start.lock"),
     running: join(data, "running.json"),
     adminKey: join(data, "admin.key"),
+    fastdfsConf: join(data, "fastdfs-client.conf"),
     tls: join(data, "tls"),
     tracker: join(data, "tracker"),
     kv: join(data, "tracker", "kv.db"),

@@ -43,6 +43,16 @@ export const START_OPTIONS = {
   tls: { kind: "flag", help: "HTTPS, with a local authority made in DATA/tls" },
   "tls-cert": { kind: "text", value: "FILE", help: "HTTPS with this chain" },
   "tls-key": { kind: "text", value: "FILE", help: "private key of --tls-cert" },
+  fastdfs: {
+    kind: "flag",
+    help: "speak FastDFS's protocol as well, and print a client.conf",
+  },
+  "fastdfs-listen": {
+    kind: "text",
+    value: "IP",
+    help:
+      "address of its tracker (port 22122); agents take the next ones, port 23000 (default 127.0.10.1)",
+  },
   "rebuild-kv": {
     kind: "flag",
     help:

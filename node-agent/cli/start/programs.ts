@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { hostPortText, urlOf } from "@kedge/schema/config/units";
+import { fastdfsPlace } from "./fastdfs_core.ts";
 import type { Layout } from "./layout.ts";
 import type { ClusterPlan, PlannedAgent } from "./plan_core.ts";
 import type { ProgramSpec } from "./program.ts";
@@ -44,6 +45,8 @@ export interface ProgramContext {
   readonly layout: Layout;
   readonly tls: TlsFiles | undefined;
   readonly access: "open" | "key";
+  /** FastDFS's protocol: address of its tracker side; off when missing. */
+  readonly fastdfs?: string | undefined;
   /** Programs to run; ours when missing. Tests pass others. */
   readonly entries:
     | { readonly tracker: string; readonly agent: string }
@@ -86,6 +89,9 @@ export function agentSpec(
   const { plan, layout, tls, env } = context;
   const data = layout.node(agent.index);
   const { port, peerPort } = agent;
+  const place = context.fastdfs === undefined
+    ? undefined
+    : fastdfsPlace(context.fastdfs, agent.index);
   const flags: Record<string, string | undefined> = {
     data,
     tracker: plan.tracker,
@@ -99,10 +105,13 @@ export function agentSpec(
     "tls-cert": tls?.certFile,
     "tls-key": tls?.keyFile,
     ca: tls?.caFile,
+    "fastdfs-listen": place?.storage,
+    "fastdfs-tracker-listen": place?.tracker,
   };
   const words = Object.entries(flags).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, value]
   );
+  if (place !== undefined) words.push("--fastdfs");
   return {
     name: `node-${agent.index}`,
     args: denoArgs(
@@ -164,6 +173,10 @@ const NOT_OURS: ReadonlySet<string> = new Set([
   "KEDGE_API_KEY",
   "KEDGE_CA",
   "KEDGE_DATA",
+  "KEDGE_FASTDFS",
+  "KEDGE_FASTDFS_ADVERTISE",
+  "KEDGE_FASTDFS_LISTEN",
+  "KEDGE_FASTDFS_TRACKER_LISTEN",
   "KEDGE_GROUP",
   "KEDGE_JOIN_TOKEN",
   "KEDGE_KEY_FILE",

@@ -11,6 +11,7 @@ import { wholeNumber } from "../args.ts";
 import { CliError, messageOf, UsageError } from "../errors.ts";
 import { EXIT } from "../exit_codes.ts";
 import { adminKey } from "./admin_key.ts";
+import { FASTDFS_LISTEN, fastdfsPlace } from "./fastdfs_core.ts";
 import { type Layout, writeWhole } from "./layout.ts";
 import type { StartValues } from "./options.ts";
 import { ClusterPlan, draftPlan } from "./plan_core.ts";
@@ -25,6 +26,8 @@ export interface Settled {
   /** The operator's key, and whether it was made just now. */
   readonly key: string;
   readonly isNewKey: boolean;
+  /** FastDFS's protocol: address of its tracker side. */
+  readonly fastdfs?: string | undefined;
 }
 
 /**
@@ -42,9 +45,10 @@ export async function settle(
 ): Promise<Settled> {
   const { plan, tls } = await planOf(layout, values);
   const access = accessOf(values.access, plan.hostname);
+  const fastdfs = fastdfsOf(values, plan);
   const { key, isNew } = await adminKey(layout.adminKey);
   await writeWhole(layout.cluster, JSON.stringify(plan, null, 2), 0o644);
-  return { plan, tls, access, key, isNewKey: isNew };
+  return { plan, tls, access, key, isNewKey: isNew, fastdfs };
 }
 
 async function planOf(
@@ -84,6 +88,21 @@ async function planOf(
   const tls = plan.tls ? await tlsFiles(layout, values, plan) : undefined;
   const address = { hostname: plan.advertise, port: plan.port };
   return { plan: { ...plan, tracker: urlOf(address, plan.tls) }, tls };
+}
+
+/** Every agent must have its address. */
+function fastdfsOf(
+  values: StartValues,
+  { agents }: ClusterPlan,
+): string | undefined {
+  const wanted = values["fastdfs-listen"];
+  if (!values.fastdfs && wanted === undefined) return undefined;
+  const base = wanted ?? FASTDFS_LISTEN;
+  const last = Math.max(...agents.map(({ index }) => index));
+  if (fastdfsPlace(base, last) !== undefined) return base;
+  throw new UsageError(
+    `--fastdfs-listen must be an IPv4 address with ${last} more behind it, got "${base}"`,
+  );
 }
 
 /** Open is for this machine only; the tracker would refuse it too. */
