@@ -56,6 +56,10 @@ export class Resource {
       connected: (connection, facts) =>
         this.#running.get(facts.volume)?.volume.connected(connection, facts) ??
           false,
+      pulse: {
+        add: (session) => say({ type: "pulse", session }),
+        remove: (session) => say({ type: "pulseEnd", session }),
+      },
       refused: (number, why) => this.#running.get(number)?.volume.refused(why),
       log: (level, text) => say({ type: "log", level, text }),
     });

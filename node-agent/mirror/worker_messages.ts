@@ -5,6 +5,7 @@
  */
 
 import type { MirrorCommand } from "@kedge/schema/mirror/control-api";
+import type { PulseSession } from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "./decisions/mirror_state.ts";
 import type {
   CommandResult,
@@ -119,6 +120,9 @@ export type ToWorker =
 
 /** From the Worker. */
 export type FromWorker =
+  /** Answer pulses for a connection, in this thread; and no more. */
+  | { readonly type: "pulse"; readonly session: PulseSession }
+  | { readonly type: "pulseEnd"; readonly session: string }
   | { readonly type: "ready" }
   | { readonly type: "failed"; readonly why: string }
   | {

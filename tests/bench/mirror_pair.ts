@@ -37,6 +37,8 @@ export interface PairOptions {
   readonly net?: string;
   /** Flags of the daemons' `deno run`, for a profile. */
   readonly denoFlags?: readonly string[];
+  /** A disk that exists already, instead of a new image. */
+  readonly disks?: Partial<Record<"a" | "b", string>>;
   /** Do not connect: the Primary runs alone. */
   readonly isAlone?: boolean;
 }
@@ -168,7 +170,8 @@ async function startNode(
   runDir: string,
   options: PairOptions,
 ): Promise<MirrorNode> {
-  const image = await writtenFile(scope, options.dir, options.imageBytes);
+  const image = options.disks?.[name] ??
+    await writtenFile(scope, options.dir, options.imageBytes);
   createMeta(image);
   const child = Child.start(scope, {
     command: [

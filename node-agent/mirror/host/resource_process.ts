@@ -6,6 +6,7 @@
 
 import type { MirrorCommand } from "@kedge/schema/mirror/control-api";
 import type { CommandResult } from "../core/volume_types.ts";
+import { PulseResponder } from "../link/pulse_sockets.ts";
 import type {
   FromWorker,
   ResourceSpec,
@@ -30,6 +31,8 @@ export class ResourceProcess {
   readonly #waiting = new Map<number, (message: FromWorker) => void>();
   readonly #started = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<string>();
+  /** Here and not in the Worker, which waits for its disk at times. */
+  readonly #responder: PulseResponder;
   #lastId = 0;
 
   constructor(readonly spec: ResourceSpec, spoken: Spoken, entry: URL) {
@@ -37,6 +40,10 @@ export class ResourceProcess {
       type: "module",
       name: `mirror-${spec.resource}`,
     });
+    this.#responder = new PulseResponder(
+      spec.local,
+      (text) => spoken({ type: "log", level: "warn", text }),
+    );
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       this.#hear(data, spoken);
     };
@@ -92,6 +99,7 @@ export class ResourceProcess {
     await Promise.race([stopped.catch(() => {}), timer.promise]);
     clearTimeout(alarm);
     this.#worker.terminate();
+    this.#responder.close();
   }
 
   #hear(message: FromWorker, spoken: Spoken): void {
@@ -107,12 +115,17 @@ export class ResourceProcess {
         this.#waiting.delete(message.id);
         return done?.(message);
       }
+      case "pulse":
+        return this.#responder.add(message.session);
+      case "pulseEnd":
+        return this.#responder.remove(message.session);
       default:
         spoken(message);
     }
   }
 
   #fail(why: string): void {
+    this.#responder.close();
     this.#started.reject(new Error(why));
     this.#started.promise.catch(() => {});
     this.#ended.resolve(why);

@@ -1,8 +1,9 @@
 /**
  * One connection to the peer's volume: greeting, frames both ways, heartbeats.
  *
- * A slow disk does not stop the heartbeats: flushes run beside the event loop,
- * and a pong is queued as soon as its ping is read.
+ * A slow disk does not end it: flushes run beside the event loop, a pong is
+ * queued as soon as its ping is read, and while the disk holds everything up
+ * another thread answers (`pulse_sockets.ts`).
  *
  * @module
  */
@@ -20,10 +21,14 @@ import {
   MirrorProof,
   parse,
   proveMirror,
+  type PulseSession,
+  pulseSessionOf,
   type SharedSecret,
 } from "@kedge/schema/wire/mirror";
 import { InBuffer } from "./in_buffer.ts";
+import { Liveness } from "./liveness_core.ts";
 import { OutBuffer } from "./out_buffer.ts";
+import type { PulseAsker } from "./pulse_sockets.ts";
 
 /** Who hears what comes over a connection. */
 export interface ConnectionEvents {
@@ -55,10 +60,12 @@ export class WrongSecretError extends Error {
 export class PeerConnection {
   readonly out: OutBuffer;
   readonly #in: InBuffer;
-  #lastHeardMs = performance.now();
-  #pingSentMs: number | undefined;
-  #nextPingMs: number;
+  readonly #live: Liveness;
   #isClosed = false;
+  /** Asks for a sign of life beside the connection. */
+  asker: PulseAsker | undefined;
+  /** Called once when it has ended. */
+  onClose: (() => void) | undefined;
   /** Why it ended, for people. */
   why = "the peer closed the connection";
 
@@ -66,10 +73,12 @@ export class PeerConnection {
     readonly conn: Deno.TcpConn,
     readonly times: ConnectionTimes,
     parts: { in: InBuffer; out: OutBuffer },
+    /** How both ends name this connection in pulses. */
+    readonly session: PulseSession,
   ) {
     this.#in = parts.in;
     this.out = parts.out;
-    this.#nextPingMs = performance.now() + times.pingIntMs;
+    this.#live = new Liveness(times, performance.now());
   }
 
   /**
@@ -109,7 +118,13 @@ export class PeerConnection {
             "and shared-secret on both nodes",
         );
       }
-      const connection = new PeerConnection(conn, options.times, parts);
+      const session = pulseSessionOf(secret, hellos);
+      const connection = new PeerConnection(
+        conn,
+        options.times,
+        parts,
+        session,
+      );
       return { connection, peer };
     } catch (error) {
       close(conn);
@@ -121,7 +136,9 @@ export class PeerConnection {
 
   /** Tell the other side that this is the connection to use. */
   choose(): void {
-    this.#ping(performance.now());
+    const nowMs = performance.now();
+    this.#live.pinged(nowMs);
+    this.#ping(nowMs);
   }
 
   /**
@@ -159,7 +176,7 @@ export class PeerConnection {
         if (this.#isClosed) return;
         const count = await this.conn.read(this.#in.room());
         if (count === null) return;
-        this.#lastHeardMs = performance.now();
+        this.#live.heard(performance.now());
         this.#in.filled(count);
       }
     } catch (error) {
@@ -170,19 +187,24 @@ export class PeerConnection {
     }
   }
 
+  /** The peer lives, although it may not answer pings. */
+  pulsed(): void {
+    this.#live.pulsed(performance.now());
+  }
+
   /** Send a ping if it is time, or now. Ends a connection that is silent. */
   tick(nowMs: number, pingNow = false): void {
-    const { pingTimeoutMs, pingIntMs } = this.times;
-    const sent = this.#pingSentMs;
-    const isSilent = sent !== undefined && nowMs - sent > pingTimeoutMs &&
-      this.#lastHeardMs < sent;
-    if (isSilent) {
-      return this.close(`no answer to a ping for ${pingTimeoutMs} ms`);
+    if (this.#isClosed) return;
+    switch (this.#live.tick(nowMs, pingNow)) {
+      case "silent": {
+        const { pingTimeoutMs } = this.times;
+        return this.close(`no answer to a ping for ${pingTimeoutMs} ms`);
+      }
+      case "ask":
+        return this.asker?.ask();
+      case "ping":
+        return this.#ping(nowMs);
     }
-    if (sent !== undefined && this.#lastHeardMs < sent) return;
-    if (nowMs < this.#nextPingMs && !pingNow) return;
-    this.#nextPingMs = nowMs + pingIntMs;
-    this.#ping(nowMs);
   }
 
   /** End it; what is queued is lost. */
@@ -191,10 +213,11 @@ export class PeerConnection {
     this.#isClosed = true;
     this.why = why;
     close(this.conn);
+    this.asker?.close();
+    this.onClose?.();
   }
 
   #ping(nowMs: number): void {
-    this.#pingSentMs = nowMs;
     this.out.putRaw("ping", numberBytes(nowMs));
     this.out.flush();
   }

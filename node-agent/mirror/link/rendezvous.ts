@@ -10,12 +10,17 @@
  * @module
  */
 
-import type { MirrorHello, SharedSecret } from "@kedge/schema/wire/mirror";
+import type {
+  MirrorHello,
+  PulseSession,
+  SharedSecret,
+} from "@kedge/schema/wire/mirror";
 import {
   type ConnectionTimes,
   PeerConnection,
   WrongSecretError,
 } from "./peer_connection.ts";
+import { PulseAsker } from "./pulse_sockets.ts";
 
 /** An address of TCP. */
 export interface TcpAddress {
@@ -39,6 +44,11 @@ export interface RendezvousOptions {
     connection: PeerConnection,
     facts: { readonly volume: number; readonly resolveConflicts: boolean },
   ) => boolean;
+  /** Who answers pulses beside this thread; undefined: nobody does. */
+  readonly pulse?: {
+    add(session: PulseSession): void;
+    remove(session: string): void;
+  };
   /** The peer that we dialed has another secret: leave it alone. */
   readonly refused: (volume: number, why: string) => void;
   readonly log: (level: "info" | "warn", text: string) => void;
@@ -180,8 +190,23 @@ export class Rendezvous {
       resolveConflicts: nonce > peer.nonce,
     });
     if (!taken) return connection.close("another connection was quicker");
+    this.#watch(connection);
     if (chooses) connection.choose();
     this.#complaints.clear();
+  }
+
+  /** Both ends answer pulses as long as they use this connection. */
+  #watch(connection: PeerConnection): void {
+    const { pulse, remote } = this.options;
+    const { session } = connection;
+    if (pulse === undefined) return;
+    connection.asker = new PulseAsker(
+      session,
+      remote,
+      () => connection.pulsed(),
+    );
+    connection.onClose = () => pulse.remove(session.session);
+    pulse.add(session);
   }
 
   #checked(theirs: MirrorHello, ours: MirrorHello): MirrorHello {

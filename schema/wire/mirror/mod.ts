@@ -9,3 +9,4 @@ export * from "./control.ts";
 export * from "./frames.ts";
 export * from "./greeting.ts";
 export * from "./header.ts";
+export * from "./pulse.ts";
