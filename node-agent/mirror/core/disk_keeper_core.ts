@@ -15,6 +15,7 @@ import {
   compareDisk,
   type DiskState,
   isConnected,
+  type MirrorState,
 } from "../decisions/mirror_state.ts";
 import {
   EMPTY_GENERATION,
@@ -37,6 +38,8 @@ export class DiskKeeper {
   /** Usable size of the backing device; 0 without one. */
   backingBytes = 0;
   #isFailing = false;
+  #wasInSync = false;
+  #isLosing = false;
 
   constructor(readonly volume: VolumeCore) {}
 
@@ -59,11 +62,29 @@ export class DiskKeeper {
     this.backingBytes = disk.sizeBytes;
     volume.sizeBytes ||= persistent.agreedBytes || disk.sizeBytes;
     volume.persistent = persistent;
+    this.#wasInSync = false;
     volume.generations.shared();
     this.#loadBitmap(disk);
     if (!this.#recover(persistent.flags)) return done({ code: 118 });
     this.#settleState(persistent.flags);
     done({ code: volume.hasLocalDisk || this.#isNegotiating() ? 1 : 118 });
+  }
+
+  /** We were in sync since the disk came, so every answered write is here. */
+  get stayedUp(): boolean {
+    return this.#wasInSync && this.volume.config.protocol !== "A";
+  }
+
+  /** What follows from a change of state for the disk. */
+  stateChanged(after: MirrorState): void {
+    const isInSync = after.connection === "Connected" &&
+      after.disk === "UpToDate" && after.peerDisk === "UpToDate";
+    if (isInSync) this.#wasInSync = true;
+    // The connection ended while the disk was being negotiated: it is not what
+    // the application saw, and is let go.
+    const isDropped = after.disk === "Diskless" && !this.#isLosing &&
+      this.volume.persistent !== undefined;
+    if (isDropped) this.#lose();
   }
 
   /** Let the disk go on request. */
@@ -208,6 +229,7 @@ export class DiskKeeper {
 
   #lose(isClean = false): void {
     const { volume } = this;
+    this.#isLosing = true;
     const hadUnstable = volume.writes.transfers.unstableWrites > 0;
     this.#tellWhatIsUnstable();
     volume.fence.diskLost();
@@ -233,6 +255,7 @@ export class DiskKeeper {
     if (compareDisk(volume.state.disk, "Diskless") > 0) {
       volume.change({ disk: "Diskless" });
     }
+    this.#isLosing = false;
     if (!volume.canReachData() && !volume.state.suspendedNoData) {
       volume.writes.failAll();
     }

@@ -212,6 +212,7 @@ export class Negotiation {
       role: state.role,
       disk: volume.disk.atAttach?.disk ?? state.disk,
       crashedPrimary: persistent?.flags.crashedPrimary ?? false,
+      stayedUp: volume.disk.stayedUp,
       discardMyData: volume.link.discardMyData,
     };
   }
@@ -279,6 +280,7 @@ function peerSide(report: MirrorReport): HandshakeSide {
     role: roleOf(report.state.role),
     disk: realDisk(report),
     crashedPrimary: report.crashedPrimary,
+    stayedUp: report.stayedUp ?? false,
     discardMyData: report.discardMyData,
   };
 }

@@ -277,6 +277,7 @@ export class PeerLink {
       agreedBytes: persistent?.agreedBytes ?? 0,
       protocol: config.protocol,
       discardMyData: this.discardMyData,
+      stayedUp: volume.disk.stayedUp,
       crashedPrimary: persistent?.flags.crashedPrimary ?? false,
       willBeInconsistent: compareDisk(alone, "Inconsistent") <= 0,
       afterSplitBrain0: config.splitBrain.afterSb0pri,

@@ -216,6 +216,7 @@ export class VolumeCore {
       this.writes.peerLost();
       this.fence.peerLost();
     }
+    this.disk.stateChanged(after);
     this.link.stateChanged(before, after);
     this.roles.stateChanged(before, after);
     this.fence.stateChanged(before, after);

@@ -112,11 +112,16 @@ function directionOfTie(judged: Judged): Direction | undefined {
   const { self, peer, comparison, hardenings } = judged;
   const isTie = comparison.rule === 40 || comparison.rule === 41;
   const suggested = VERDICT_CODES[comparison.verdict];
-  const sign = Math.sign(compareDisk(self.disk, peer.disk));
-  return hardenings.betterDiskBreaksTies && isTie &&
-      Math.abs(suggested) === 1 && sign !== 0
-    ? { sign, full: false }
-    : undefined;
+  if (!isTie || Math.abs(suggested) !== 1) return undefined;
+  const sign = [
+    hardenings.betterDiskBreaksTies
+      ? Math.sign(compareDisk(self.disk, peer.disk))
+      : 0,
+    hardenings.survivorBreaksTies
+      ? Number(self.stayedUp ?? false) - Number(peer.stayedUp ?? false)
+      : 0,
+  ].find((each) => each !== 0);
+  return sign === undefined ? undefined : { sign, full: false };
 }
 
 function directionByVerdict(judged: Judged): Direction | undefined {

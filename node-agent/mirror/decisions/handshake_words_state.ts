@@ -21,6 +21,11 @@ export interface HandshakeSide {
   readonly disk: DiskState;
   /** It was Primary when it stopped without demoting. */
   readonly crashedPrimary: boolean;
+  /**
+   * It was in sync and has not stopped since, and everything that the other one
+   * answered is on its disk (protocols B and C). Missing: nobody knows.
+   */
+  readonly stayedUp?: boolean;
   /** Connected with `--discard-my-data`. */
   readonly discardMyData: boolean;
 }

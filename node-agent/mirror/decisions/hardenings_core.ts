@@ -26,6 +26,12 @@ export interface Hardenings {
    */
   readonly betterDiskBreaksTies: boolean;
   /**
+   * Equal generations after a crash: the node that was in sync and stayed up is
+   * source. 8.4 takes the crashed Primary, whose page cache may be gone with
+   * writes that were answered and that the other one still has.
+   */
+  readonly survivorBreaksTies: boolean;
+  /**
    * `--discard-my-data` on exactly one node decides before any policy. In 8.4 a
    * policy goes first, and both nodes may decide to be source.
    */
@@ -60,6 +66,7 @@ export const HARDENED: Hardenings = {
   mutualMatchIsSplitBrain: true,
   neverDropBits: true,
   betterDiskBreaksTies: true,
+  survivorBreaksTies: true,
   discardGoesFirst: true,
   fullSyncWithoutCommonBase: true,
   countFromPeer: true,
@@ -72,6 +79,7 @@ export const AS_DRBD_84: Hardenings = {
   mutualMatchIsSplitBrain: false,
   neverDropBits: false,
   betterDiskBreaksTies: false,
+  survivorBreaksTies: false,
   discardGoesFirst: false,
   fullSyncWithoutCommonBase: false,
   countFromPeer: false,

@@ -43,6 +43,8 @@ export const MirrorReport = z.object({
   agreedBytes: z.int().min(0),
   protocol: z.enum(["A", "B", "C"]),
   discardMyData: z.boolean(),
+  /** The sender was in sync and has not stopped since. */
+  stayedUp: z.boolean().optional(),
   crashedPrimary: z.boolean(),
   /** The sender's data becomes Inconsistent whatever happens. */
   willBeInconsistent: z.boolean(),
