@@ -12,6 +12,7 @@ import type { Route } from "./http/route.ts";
 import { createRouter, type Fetch } from "./http/router.ts";
 import { type Clock, type LogLine, systemClock } from "./ports.ts";
 import { aboutRoutes } from "./routes/about.ts";
+import { fastdfsRoutes } from "./routes/fastdfs.ts";
 import { fileRoutes } from "./routes/files.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
@@ -69,6 +70,7 @@ export async function createTracker(deps: TrackerDeps): Promise<Tracker> {
     ...fileRoutes(services),
     ...groupRoutes(services),
     ...nodeRoutes(services),
+    ...fastdfsRoutes(services),
     ...tokenRoutes(services),
     ...volumeRoutes(services),
   ];

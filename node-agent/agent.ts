@@ -13,6 +13,7 @@
 
 import { GroupSettings, type HeartbeatReply } from "@kedge/schema";
 import type { AgentConfig } from "@kedge/schema/config/agent";
+import type { HostPort } from "@kedge/schema/config/units";
 import { systemClock } from "./adapters/clock.ts";
 import { type RunningServer, serve } from "./adapters/http_server.ts";
 import { ReplyCache } from "./adapters/reply_cache.ts";
@@ -21,14 +22,17 @@ import { TcpTransport } from "./adapters/tcp_transport.ts";
 import { TrackerClock } from "./adapters/tracker_clock.ts";
 import { TrackerClient } from "./adapters/tracker_client.ts";
 import { AgentReport } from "./agent_report.ts";
+import { FastdfsGateway } from "./fastdfs/gateway.ts";
 import { openStore, type Store } from "./files/store.ts";
 import { createAgentApp } from "./http/agent_app.ts";
 import { type Admission, admit } from "./join.ts";
 import { type Answer, Opening } from "./opening.ts";
+import type { FileOperations } from "./operation_ports.ts";
 import type { Log } from "./ports.ts";
 import { ScrubSchedule } from "./scrub_schedule.ts";
 import { replicationReport } from "./sync/replication_report.ts";
 import { GroupReplicator } from "./sync/replicator.ts";
+import { VERSION } from "./version.ts";
 
 /** What an agent says when it is ready to serve. */
 export interface AgentReady {
@@ -125,6 +129,13 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
+/** Where FastDFS's clients will find this node. */
+function plannedAddress({ fastdfs }: AgentConfig): HostPort | undefined {
+  if (fastdfs === undefined) return undefined;
+  const { advertise, listen } = fastdfs;
+  return advertise ?? (listen.port === 0 ? undefined : listen);
+}
+
 /** The running parts of one life. */
 class Life {
   readonly #config: AgentConfig;
@@ -139,6 +150,8 @@ class Life {
   #replicator: GroupReplicator | undefined;
   #scrubs: ScrubSchedule | undefined;
   #server: RunningServer | undefined;
+  #gateway: FastdfsGateway | undefined;
+  #peerClient: Deno.HttpClient | undefined;
 
   constructor(
     config: AgentConfig,
@@ -175,6 +188,8 @@ class Life {
       load: () => app.load(),
       url: () => this.url,
       peerPort: () => this.#replicator?.address.port,
+      // Told from the first report on; if it cannot be had, we do not start.
+      fastdfs: () => this.#gateway?.address ?? plannedAddress(this.#config),
     });
     const cachedReply = await this.#cache.load();
     const replicator = this.#replicate({
@@ -199,6 +214,7 @@ class Life {
       replicator,
       clock: this.#clock,
       log,
+      fetchPeer: (url, init) => this.#fetchPeer(url, init),
       admin: {
         status: () => {
           const status = replicator.status();
@@ -223,6 +239,7 @@ class Life {
       this.untilEnd(this.#surroundings.signal),
     ]);
     opening.open();
+    this.#gateway = this.#openGateway(app.operations, this.#tracker);
     this.#surroundings.onReady({ node, group, url: this.url });
   }
 
@@ -238,10 +255,36 @@ class Life {
   /** Stop what runs, in the order that loses nothing. */
   async end(): Promise<void> {
     await this.#scrubs?.stop();
+    await this.#gateway?.close();
     await this.#server?.close();
+    this.#peerClient?.close();
     await this.#replicator?.stop();
     this.#tracker?.close();
     await this.#cache.settled();
+  }
+
+  #openGateway(
+    operations: FileOperations,
+    cluster: TrackerClient,
+  ): FastdfsGateway | undefined {
+    const { fastdfs, storePaths, subdirCountPerPath } = this.#config;
+    if (fastdfs === undefined) return undefined;
+    return new FastdfsGateway(fastdfs, {
+      group: this.#admission.identity.group,
+      operations,
+      cluster,
+      clock: systemClock,
+      log: this.#surroundings.log,
+      version: VERSION,
+      pathCount: () => storePaths.length,
+      subdirCount: subdirCountPerPath,
+    });
+  }
+
+  async #fetchPeer(url: string, init: RequestInit): Promise<Response> {
+    const caCerts = [...this.#admission.caCerts ?? []];
+    this.#peerClient ??= Deno.createHttpClient({ caCerts });
+    return await fetch(url, { ...init, client: this.#peerClient });
   }
 
   /** Under which clients reach this agent. */

@@ -8,6 +8,7 @@
 import type {
   Heartbeat,
   NodeId,
+  PeerAddress,
   ReplicationReport,
   RootHash,
 } from "@kedge/schema";
@@ -26,6 +27,8 @@ export interface ReportSources {
   url(): string;
   /** Port that peers connect to, once it listens. */
   peerPort(): number | undefined;
+  /** Where FastDFS's clients reach this node, if they may. */
+  fastdfs?(): PeerAddress | undefined;
 }
 
 /** The facts that the replicator does not know. */
@@ -45,9 +48,11 @@ export class AgentReport {
     const { peerAdvertise, peerListen, uploadPriority } = this.#config;
     const peerAddress = peerAdvertise ??
       { hostname: peerListen.hostname, port: peerPort() ?? peerListen.port };
+    const fastdfs = this.#sources.fastdfs?.();
     return {
       url: url(),
       peerAddress,
+      ...(fastdfs === undefined ? {} : { fastdfs }),
       storePaths: files.storePaths(),
       load: load(),
       fileCount: files.fileCount(),

@@ -129,6 +129,8 @@ export const Heartbeat = z.object({
   url: z.url({ protocol: /^https?$/ }),
   /** Where peers connect. */
   peerAddress: PeerAddress,
+  /** Where its FastDFS gateway listens, if it has one. */
+  fastdfs: PeerAddress.optional(),
   /** Its disks. */
   storePaths: z.array(StorePathReport).max(STORE_PATHS_MAX),
   /** Its own log: the last record that it has. */

@@ -16,6 +16,7 @@ import {
   type NodeId,
   type RegisterChange,
 } from "@kedge/schema";
+import { FastdfsView } from "@kedge/schema/fastdfs-view";
 import type { z } from "zod";
 import type { RegisterAnswer, TrackerPort } from "../ports.ts";
 
@@ -89,6 +90,12 @@ export class TrackerClient implements TrackerPort {
   register(): Promise<GroupRegister> {
     const call: Call = { method: "GET", path: this.#registerPath };
     return this.#trackers.ask(call, GroupRegister);
+  }
+
+  /** The cluster, for a FastDFS gateway. */
+  fastdfsView(): Promise<FastdfsView> {
+    const call: Call = { method: "GET", path: "/v1/fastdfs" };
+    return this.#trackers.ask(call, FastdfsView);
   }
 
   changeRegister(

@@ -5,6 +5,7 @@
  */
 
 import { Problem } from "@kedge/schema";
+import type { FileOperations } from "../operation_ports.ts";
 import { answerTo } from "./answers.ts";
 import { authorize, capabilityText, isForOther } from "./authorize.ts";
 import type { AgentHttpDeps } from "./deps.ts";
@@ -22,6 +23,8 @@ export interface AgentApp {
   fetch(request: Request): Response | Promise<Response>;
   /** Requests whose answer has not begun. For the heartbeat. */
   load(): number;
+  /** The same operations for doors other than this one. */
+  readonly operations: FileOperations;
   /** Every route with its policy, for documents and tests. */
   readonly routes: readonly Route[];
 }
@@ -38,6 +41,7 @@ export function createAgentApp(deps: AgentHttpDeps): AgentApp {
   return {
     fetch: (request) => door.fetch(request),
     load: () => door.load,
+    operations: services.operations,
     routes: rows,
   };
 }

@@ -24,6 +24,7 @@ import type {
 import { BodyGuard } from "./write/body_guard.ts";
 import { KeyedLock } from "./write/keyed_lock.ts";
 import { Mutations } from "./write/mutations.ts";
+import { Operations } from "./write/operations.ts";
 import { Owners } from "./write/owners.ts";
 import { Receiver } from "./write/receive.ts";
 import { Uploads } from "./write/upload.ts";
@@ -33,6 +34,8 @@ import type { WriteTools } from "./write/upload.ts";
 export interface AgentServices {
   readonly downloads: Downloads;
   readonly owners: Owners;
+  /** The same for doors other than this one. */
+  readonly operations: Operations;
 }
 
 const PUBLIC = { kind: "public" } as const;
@@ -47,11 +50,18 @@ export function agentRoutes(
   deps: AgentHttpDeps,
 ): { rows: Route[]; services: AgentServices } {
   const finder = new Finder(deps);
+  const tools = writeTools(deps, finder);
+  const downloads = new Downloads(deps.files, finder);
   const services = {
-    downloads: new Downloads(deps.files, finder),
+    downloads,
     owners: new Owners(deps, finder),
+    operations: new Operations(deps, tools, downloads),
   };
-  const rows = [...readRoutes(deps, finder), ...writeRoutes(deps, finder)];
+  const rows = [
+    ...readRoutes(deps, finder),
+    ...uploadRoutes(deps, tools),
+    ...mutationRoutes(deps, tools),
+  ];
   return { rows: [...rows, ...operatorRoutes(deps)], services };
 }
 
@@ -69,17 +79,16 @@ function readRoutes(deps: AgentHttpDeps, finder: Finder): Route[] {
   ];
 }
 
-function writeRoutes(deps: AgentHttpDeps, finder: Finder): Route[] {
+function writeTools(deps: AgentHttpDeps, finder: Finder): WriteTools {
   const limits = limitsOf(deps);
   const { files, replicator } = deps;
   const guard = new BodyGuard(limits, deps.clock);
-  const tools: WriteTools = {
+  return {
     finder,
     receiver: new Receiver({ files, replicator, guard }),
     keys: new KeyedLock(limits.lockWaitersMax),
     files: new KeyedLock(limits.lockWaitersMax),
   };
-  return [...uploadRoutes(deps, tools), ...mutationRoutes(deps, tools)];
 }
 
 function uploadRoutes(deps: AgentHttpDeps, tools: WriteTools): Route[] {

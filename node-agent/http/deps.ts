@@ -53,6 +53,10 @@ export interface AgentHttpDeps {
   readonly log: Log;
   /** What operators ask. */
   readonly admin: AgentAdmin;
+  /** Ask another agent's HTTP door, for clients that cannot be sent on. */
+  readonly fetchPeer?:
+    | ((url: string, init: RequestInit) => Promise<Response>)
+    | undefined;
   /** Other limits than the defaults. */
   readonly limits?: Partial<HttpLimits> | undefined;
 }

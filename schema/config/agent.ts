@@ -13,6 +13,13 @@ import { z } from "zod";
 import { GroupName } from "../group.ts";
 import { STORE_PATHS_MAX } from "../limits.ts";
 import {
+  FASTDFS_SETTINGS,
+  type FastdfsConfig,
+  fastdfsConfig,
+  fastdfsContradictions,
+} from "./fastdfs.ts";
+import { list, number, parsed } from "./fields.ts";
+import {
   type HostPort,
   parseDuration,
   parseHostPort,
@@ -95,6 +102,7 @@ export const AgentSettings = z.strictObject({
     .describe("More certificate authorities (PEM) to trust towards trackers."),
   log_format: z.enum(["text", "json"]).default("text")
     .describe("How log lines look on standard error."),
+  ...FASTDFS_SETTINGS,
 });
 
 /** Complete, typed settings of an agent. */
@@ -158,6 +166,8 @@ export interface AgentConfig {
   readonly caFile: string | undefined;
   /** How log lines look. */
   readonly logFormat: "text" | "json";
+  /** FastDFS's protocol; `undefined` is off. */
+  readonly fastdfs?: FastdfsConfig | undefined;
 }
 
 /** Where settings come from; each wins over the ones after it. */
@@ -184,12 +194,20 @@ export interface AgentSetting {
   readonly description: string;
   /** Whether it may be given several times (or separated by commas). */
   readonly isList: boolean;
+  /** Whether the flag alone is enough. */
+  readonly isToggle: boolean;
 }
 
 /** Settings that must not stand on a command line. */
 const SECRET: ReadonlySet<string> = new Set(["join_token"]);
 
-const LISTS: ReadonlySet<string> = new Set(["tracker", "store_paths"]);
+const LISTS: ReadonlySet<string> = new Set([
+  "tracker",
+  "store_paths",
+  "fastdfs_allow_hosts",
+]);
+
+const TOGGLES: ReadonlySet<string> = new Set(["fastdfs", "fastdfs_read_only"]);
 
 function flagOf(name: string): string | undefined {
   if (SECRET.has(name)) return undefined;
@@ -211,6 +229,7 @@ export function agentSettings(): AgentSetting[] {
       fallback: fallback === "" ? undefined : fallback,
       description: field.description ?? "",
       isList: LISTS.has(name),
+      isToggle: TOGGLES.has(name),
     };
   });
 }
@@ -262,7 +281,7 @@ export function readAgentConfig(sources: AgentSources): AgentConfig {
 }
 
 function contradictions(settings: z.infer<typeof AgentSettings>): string[] {
-  const found: string[] = [];
+  const found = fastdfsContradictions(settings);
   if ((settings.tls_cert === undefined) !== (settings.tls_key === undefined)) {
     found.push("tls_cert, tls_key: give both or neither");
   }
@@ -321,6 +340,7 @@ function toConfig(settings: z.infer<typeof AgentSettings>): AgentConfig {
       : undefined,
     caFile: settings.ca,
     logFormat: settings.log_format,
+    fastdfs: fastdfsConfig(settings),
   };
 }
 
@@ -333,40 +353,4 @@ function fromEnv(
     if (value !== undefined && value !== "") found[name] = value;
   }
   return found;
-}
-
-/** Text that a parser of `units.ts` must understand. */
-function parsed<Value>(
-  parse: (text: string) => Value | undefined,
-  wanted: string,
-) {
-  return z.string().transform((text, context): Value => {
-    const value = parse(text);
-    if (value !== undefined) return value;
-    context.addIssue({
-      code: "custom",
-      message: `"${text}" is not ${wanted}`,
-    });
-    return z.NEVER;
-  });
-}
-
-/** A list, or text with commas. */
-function list<Item extends z.ZodType>(item: Item) {
-  return z.preprocess(
-    (value) =>
-      typeof value === "string"
-        ? value.split(",").map((part) => part.trim()).filter(Boolean)
-        : value,
-    z.array(item).min(1),
-  );
-}
-
-function number(min: number, max: number) {
-  return z.preprocess(
-    (value) =>
-      typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value,
-    z.int({ error: `must be a whole number, ${min} to ${max}` }).min(min)
-      .max(max),
-  );
 }

@@ -78,7 +78,7 @@ export class Downloads {
   }
 
   async #serveWhole(entry: FileEntry, headers: Pairs): Promise<Response> {
-    const content = await this.#read(entry);
+    const content = await this.read(entry);
     headers.push(["content-length", String(entry.sizeBytes)]);
     return new Response(content, { headers });
   }
@@ -100,7 +100,7 @@ export class Downloads {
     }
     const [first, ...more] = answer.spans;
     if (first === undefined) return await this.#serveWhole(entry, headers);
-    const content = await this.#read(entry, first);
+    const content = await this.read(entry, first);
     if (more.length > 0) {
       return this.#sendRanges(entry, answer.spans, { headers, content });
     }
@@ -130,7 +130,7 @@ export class Downloads {
   }
 
   /** Read, and once more from a repaired copy when ours is damaged. */
-  async #read(entry: FileEntry, span?: ByteSpan): Promise<SpanContent> {
+  async read(entry: FileEntry, span?: ByteSpan): Promise<SpanContent> {
     try {
       return await this.#files.read(entry, span);
     } catch (error) {

@@ -8,7 +8,6 @@
  * @module
  */
 
-import { Problem } from "@kedge/schema";
 import type { Level } from "@kedge/schema";
 import type { ChangeBody, FileEntry } from "@kedge/schema/change";
 import type { Commitment, ContentEdit } from "../../ports.ts";
@@ -22,12 +21,20 @@ import {
   checkMayWrite,
   checkSha256,
   commitReceived,
-  nextVersion,
   sizeBytesMax,
   uploaded,
 } from "./changes.ts";
+import {
+  baseOf,
+  checkOffset,
+  checkSize,
+  editedEntry,
+  mustBeAppender,
+  nextEntry,
+  ownedEntry,
+  presentEntry,
+} from "./edits.ts";
 import { confirm, isRepeated } from "./keys.ts";
-import { tooLarge } from "./receive.ts";
 import type { Received } from "./received.ts";
 import type { WriteTools } from "./upload.ts";
 import { levelGiven, sha256Given } from "./upload_facts.ts";
@@ -61,9 +68,9 @@ export class Mutations {
     const key = keyOf(call);
     await this.#checkAppender(call, key);
     return await this.#once(call, { key, level }, async (entry) => {
-      this.#checkSize(sizeBytes);
+      checkSize(this.#deps, sizeBytes);
       const edit: ContentEdit = { kind: "truncate", sizeBytes };
-      const next = await this.#edited(entry, edit);
+      const next = await this.#edited({ entry, edit });
       const body = { kind: "truncate", ...baseOf(entry) } as const;
       const { replicator } = this.#deps;
       const change = { entry: next, body };
@@ -90,7 +97,7 @@ export class Mutations {
     return await this.#tools.files.run(call.id, async () => {
       const entry = this.#owned(call);
       const wanted = how === "merge" ? merged(entry.meta, given) : given;
-      const next = this.#next(entry, { meta: checkedMeta(wanted) });
+      const next = nextEntry(this.#deps, entry, { meta: checkedMeta(wanted) });
       const { level: reached, holders } = await this.#commit(next, level);
       const { id, version, meta } = next;
       return json({ id, version, meta, level: reached, holders });
@@ -109,7 +116,7 @@ export class Mutations {
     await this.#tools.finder.find(call.id);
     return await this.#tools.files.run(call.id, async () => {
       const entry = this.#present(call);
-      const next = this.#next(entry, {
+      const next = nextEntry(this.#deps, entry, {
         state: "tombstone",
         name: null,
         type: null,
@@ -165,9 +172,9 @@ export class Mutations {
   ): Promise<Response> {
     const { received, at, level, key: idempotencyKey } = part;
     const { staged } = received;
-    this.#checkSize(at + staged.sizeBytes);
+    checkSize(this.#deps, at + staged.sizeBytes);
     const edit: ContentEdit = { kind: "range", offset: at, staged };
-    const next = await this.#edited(entry, edit);
+    const next = await this.#edited({ entry, edit });
     const body: ChangeBody = {
       kind: "range",
       offset: at,
@@ -199,54 +206,22 @@ export class Mutations {
 
   /** The file under the lock, if this node still owns it. */
   #owned(call: AllowedCall, retry?: "a retry"): FileEntry {
-    const entry = this.#present(call, retry);
-    const owner = this.#deps.replicator.ownerOf(entry.origin);
-    if (owner === this.#deps.node) return entry;
-    throw new Problem("wrong-node", "The owner of the file has changed", {
-      node: owner,
-    });
+    this.#present(call, retry);
+    return ownedEntry(this.#deps, call.id);
   }
 
   #present({ id, request }: AllowedCall, retry?: "a retry"): FileEntry {
-    const entry = this.#deps.files.lookup(id);
-    if (entry?.state !== "present") {
-      throw new Problem("file-not-found", "The file was deleted", { id });
-    }
+    const entry = presentEntry(this.#deps, id);
     // The first try has moved the version on.
     if (retry !== undefined) return entry;
     checkIfMatch(request.headers.get("if-match"), entry);
     return entry;
   }
 
-  /** The entry after a change of content: no hash any more, but a CRC. */
-  async #edited(entry: FileEntry, edit: ContentEdit): Promise<FileEntry> {
-    const { sizeBytes, crc32 } = await this.#foresee(entry, edit);
-    return this.#next(entry, { sizeBytes, crc32, sha256: null });
-  }
-
-  async #foresee(
-    entry: FileEntry,
-    edit: ContentEdit,
-  ): Promise<{ readonly sizeBytes: number; readonly crc32: number }> {
-    const { files } = this.#deps;
-    try {
-      return await files.foresee(entry, edit);
-    } catch (error) {
-      if (!(error instanceof Problem) || error.slug !== "damaged") throw error;
-    }
-    const repaired = await this.#tools.finder.repair(entry.id);
-    if (validatorsOf(repaired).etag !== validatorsOf(entry).etag) {
-      throw new Problem(
-        "unavailable",
-        "The file changed while it was repaired",
-      );
-    }
-    return await files.foresee(repaired, edit);
-  }
-
-  #next(entry: FileEntry, change: Partial<FileEntry>): FileEntry {
-    const { epoch } = this.#deps.replicator.register();
-    return { ...nextVersion(entry, epoch), ...change };
+  #edited(
+    change: { readonly entry: FileEntry; readonly edit: ContentEdit },
+  ): Promise<FileEntry> {
+    return editedEntry(this.#deps, this.#tools.finder, change);
   }
 
   #commit(entry: FileEntry, level: Level): Promise<Commitment> {
@@ -258,11 +233,6 @@ export class Mutations {
     const given = [request.headers.get("x-kedge-level"), query.get("level")];
     const level = levelGiven(given, claims);
     return atLeastB(level ?? this.#deps.replicator.settings().level);
-  }
-
-  #checkSize(sizeBytes: number): void {
-    const { fileBytesMax } = this.#deps.replicator.settings();
-    if (sizeBytes > fileBytesMax) throw tooLarge(fileBytesMax);
   }
 
   #changed(entry: FileEntry, done: Commitment): Response {
@@ -279,25 +249,6 @@ interface Keyed {
 
 function keyOf({ request }: AllowedCall): string | undefined {
   return idempotencyKey(request.headers.get("idempotency-key"));
-}
-
-function baseOf({ epoch, version }: FileEntry) {
-  return { baseEpoch: epoch, baseVersion: version };
-}
-
-function mustBeAppender({ id, appender }: FileEntry): void {
-  if (appender) return;
-  throw new Problem("not-an-appender", "This file is immutable", { id });
-}
-
-function checkOffset(offset: number | undefined, entry: FileEntry): void {
-  if (offset === undefined || offset <= entry.sizeBytes) return;
-  const { sizeBytes } = entry;
-  throw new Problem(
-    "range-not-satisfiable",
-    `offset lies behind the end of the file, which has ${sizeBytes} bytes`,
-    { sizeBytes },
-  );
 }
 
 function wholeNumber(query: URLSearchParams, name: string): number {

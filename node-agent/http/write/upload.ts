@@ -4,12 +4,10 @@
  * @module
  */
 
-import { Problem } from "@kedge/schema";
 import type { Level, Uploaded } from "@kedge/schema";
 import type { CapabilityClaims } from "@kedge/schema/capability";
 import type { FileEntry } from "@kedge/schema/change";
 import { derivedFileId, parseFileId } from "@kedge/schema/file-id";
-import type { Staged } from "../../ports.ts";
 import type { AgentHttpDeps } from "../deps.ts";
 import type { Finder } from "../read/finder.ts";
 import {
@@ -23,6 +21,7 @@ import {
 import type { KeyedLock } from "./keyed_lock.ts";
 import type { Receiver } from "./receive.ts";
 import type { Received } from "./received.ts";
+import { checkFree, checkOwner, newEntry } from "./new_entry.ts";
 import { confirm, conflict } from "./keys.ts";
 import { extensionFor, uploadFacts, withForm } from "./upload_facts.ts";
 import type { UploadFacts } from "./upload_facts.ts";
@@ -96,7 +95,7 @@ export class Uploads {
     }
     const facts = uploadFacts({ ...call, headers: request.headers });
     if (facts.appender) throw invalid("appender", "is not for derived files");
-    if (facts.idempotencyKey === undefined) this.#checkFree(id);
+    if (facts.idempotencyKey === undefined) checkFree(this.#deps, id);
     return await this.#receive(call, facts, { id, master });
   }
 
@@ -162,8 +161,8 @@ export class Uploads {
       return await this.#commit(received, facts, { id });
     }
     return await this.#tools.files.run(derived.id, async () => {
-      this.#checkFree(derived.id);
-      this.#checkOwner(derived.master);
+      checkFree(this.#deps, derived.id);
+      checkOwner(this.#deps, derived.master);
       return await this.#commit(received, facts, derived);
     });
   }
@@ -190,60 +189,6 @@ export class Uploads {
     const level = facts.level ?? this.#deps.replicator.settings().level;
     return derived === undefined ? level : atLeastB(level);
   }
-
-  #checkFree(id: string): void {
-    const entry = this.#deps.files.lookup(id);
-    if (entry === undefined) return;
-    const how = entry.state === "present"
-      ? "exists"
-      : "existed and was deleted";
-    throw new Problem("already-exists", `This derived file ${how}`, { id });
-  }
-
-  /** The body may have taken long: ask again who the owner is. */
-  #checkOwner(master: FileEntry): void {
-    const owner = this.#deps.replicator.ownerOf(master.origin);
-    if (owner === this.#deps.node) return;
-    throw new Problem("wrong-node", "The owner of the master has changed", {
-      node: owner,
-    });
-  }
-}
-
-interface NewEntry {
-  readonly id: string;
-  readonly staged: Staged;
-  readonly facts: UploadFacts;
-  /** Master of a derived file, which has its master's owner. */
-  readonly master?: FileEntry | undefined;
-}
-
-/** The first state of a new file. */
-function newEntry(
-  deps: AgentHttpDeps,
-  { id, staged, facts, master }: NewEntry,
-): FileEntry {
-  return {
-    id,
-    state: "present",
-    epoch: deps.replicator.register().epoch,
-    version: 1,
-    origin: master?.origin ?? deps.node,
-    sizeBytes: staged.sizeBytes,
-    crc32: staged.crc32,
-    sha256: staged.sha256,
-    type: facts.type,
-    name: facts.name,
-    meta: facts.meta,
-    createdS: createdS(deps, master === undefined ? id : ""),
-    appender: facts.appender,
-    master: master?.id ?? null,
-  };
-}
-
-/** As the ID says it, so that an index rebuilt from IDs says the same. */
-function createdS(deps: AgentHttpDeps, id: string): number {
-  return parseFileId(id)?.createdS ?? Math.floor(deps.clock.wallMs() / 1000);
 }
 
 /** `201` with the file's place. */

@@ -1,0 +1,190 @@
+/**
+ * One connection of a FastDFS client: exact reads, whole writes, and a watch on
+ * clients that send or take too slowly.
+ *
+ * Only the time spent waiting for the client counts, as for bodies over HTTP.
+ * What is read at once is bounded by whoever reads; the connection itself has one
+ * small buffer.
+ *
+ * @module
+ */
+
+import type { Clock } from "../ports.ts";
+
+const BUFFER_BYTES = 16 * 1024;
+
+/** How patient a connection is. */
+export interface WirePatience {
+  /** Between two requests, in ms. */
+  readonly idleMs: number;
+  /** How long bytes may be waited for before their rate counts, in ms. */
+  readonly windowMs: number;
+  /** Slowest client, in bytes per second of waiting for it. */
+  readonly bytesPerSecondMin: number;
+}
+
+/** The client is gone, or was too slow; there is nobody to answer. */
+export class WireEnd extends Error {}
+
+/** See the module comment. */
+export class WireConnection {
+  readonly #conn: Deno.TcpConn;
+  readonly #clock: Clock;
+  readonly #patience: WirePatience;
+  #buffer: Uint8Array<ArrayBuffer> | undefined;
+  #from = 0;
+  #to = 0;
+  #waitingSinceMs: number | undefined;
+  #waitedMs = 0;
+  #windowBytes = 0;
+  #isIdle = true;
+  #isClosed = false;
+
+  /** Take charge of a connection. */
+  constructor(conn: Deno.TcpConn, clock: Clock, patience: WirePatience) {
+    this.#conn = conn;
+    this.#clock = clock;
+    this.#patience = patience;
+  }
+
+  /** Since when it waits for another request; `undefined` while it works. */
+  get idleSinceMs(): number | undefined {
+    return this.#isIdle ? this.#waitingSinceMs : undefined;
+  }
+
+  /** Whether nothing can be read or written any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /**
+   * The first bytes of the next request.
+   *
+   * @returns `undefined` when the client ends between two requests.
+   */
+  async begin(lengthBytes: number): Promise<Uint8Array | undefined> {
+    this.#isIdle = this.#from === this.#to;
+    try {
+      if (this.#isIdle && !await this.#refill()) return undefined;
+    } finally {
+      this.#isIdle = false;
+    }
+    this.#waitedMs = 0;
+    this.#windowBytes = 0;
+    return await this.take(lengthBytes);
+  }
+
+  /**
+   * Read exactly so many bytes; they belong to the caller.
+   *
+   * @throws {WireEnd}
+   */
+  async take(lengthBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(lengthBytes);
+    let at = this.#fromBuffer(bytes);
+    while (at < lengthBytes) {
+      // Short pieces come through the buffer, with what follows them.
+      if (lengthBytes - at < BUFFER_BYTES) {
+        if (!await this.#refill()) throw new WireEnd("the client is gone");
+        at += this.#fromBuffer(bytes.subarray(at));
+      } else {
+        const count = await this.#read(bytes.subarray(at));
+        if (count === null) throw new WireEnd("the client is gone");
+        at += count;
+      }
+    }
+    return bytes;
+  }
+
+  /**
+   * Write everything.
+   *
+   * @throws {WireEnd}
+   */
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      at += await this.#waitFor(() => this.#conn.write(bytes.subarray(at))) ??
+        0;
+    }
+  }
+
+  /** Say that nothing more comes, and let go of what still arrives. */
+  async end(bytesMax: number): Promise<void> {
+    await this.#conn.closeWrite().catch(() => {});
+    for (let left = bytesMax; left > 0;) {
+      this.#from = this.#to;
+      if (!await this.#refill().catch(() => false)) return;
+      left -= this.#to;
+    }
+  }
+
+  /** Called now and then: ends a connection that is too slow, or idle. */
+  check(): void {
+    const sinceMs = this.#waitingSinceMs;
+    if (sinceMs === undefined) return;
+    const nowMs = this.#clock.monotonicMs();
+    const { idleMs, windowMs, bytesPerSecondMin } = this.#patience;
+    if (this.#isIdle) {
+      if (nowMs - sinceMs > idleMs) this.close();
+      return;
+    }
+    if (this.#waitedMs + nowMs - sinceMs < windowMs) return;
+    if (this.#windowBytes < bytesPerSecondMin * windowMs / 1000) {
+      this.close();
+      return;
+    }
+    this.#waitedMs = 0;
+    this.#windowBytes = 0;
+    this.#waitingSinceMs = nowMs;
+  }
+
+  /** End both directions at once. May be called again. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    try {
+      this.#conn.close();
+    } catch {
+      // It was closed by the other side.
+    }
+  }
+
+  #fromBuffer(into: Uint8Array): number {
+    const count = Math.min(this.#to - this.#from, into.length);
+    if (count === 0 || this.#buffer === undefined) return 0;
+    into.set(this.#buffer.subarray(this.#from, this.#from + count));
+    this.#from += count;
+    return count;
+  }
+
+  /** Read into the empty buffer; whether anything came. */
+  async #refill(): Promise<boolean> {
+    this.#buffer ??= new Uint8Array(BUFFER_BYTES);
+    const count = await this.#read(this.#buffer);
+    this.#from = 0;
+    this.#to = count ?? 0;
+    return count !== null;
+  }
+
+  #read(into: Uint8Array): Promise<number | null> {
+    return this.#waitFor(() => this.#conn.read(into));
+  }
+
+  async #waitFor<Count extends number | null>(
+    work: () => Promise<Count>,
+  ): Promise<Count> {
+    if (this.#isClosed) throw new WireEnd("the connection is closed");
+    this.#waitingSinceMs = this.#clock.monotonicMs();
+    try {
+      const count = await work();
+      this.#windowBytes += count ?? 0;
+      return count;
+    } catch (error) {
+      this.close();
+      throw new WireEnd(error instanceof Error ? error.message : "broken");
+    } finally {
+      this.#waitedMs += this.#clock.monotonicMs() - this.#waitingSinceMs;
+      this.#waitingSinceMs = undefined;
+    }
+  }
+}

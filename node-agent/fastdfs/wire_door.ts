@@ -1,0 +1,136 @@
+/**
+ * A door for FastDFS's clients: takes connections from those who may come, as
+ * many as there may be, and watches them.
+ *
+ * @module
+ */
+
+import type { AllowedHosts } from "@kedge/schema/config/allow-hosts";
+import type { HostPort } from "@kedge/schema/config/units";
+import type { Clock, Log } from "../ports.ts";
+import { WireConnection, type WirePatience } from "./wire_connection.ts";
+import type { Handler } from "./wire_request.ts";
+import { serveWire } from "./wire_server.ts";
+
+const SWEEP_MS = 500;
+
+/** What a door needs. */
+export interface WireDoorOptions {
+  readonly listen: HostPort;
+  readonly hosts: AllowedHosts;
+  readonly connectionsMax: number;
+  readonly patience: WirePatience;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly handle: Handler;
+}
+
+/** See the module comment. */
+export class WireDoor {
+  readonly #options: WireDoorOptions;
+  readonly #listener: Deno.TcpListener;
+  readonly #connections = new Map<WireConnection, Promise<void>>();
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #accepting: Promise<void>;
+  #refused = 0;
+
+  /**
+   * Open the door.
+   *
+   * @throws {Error} When the address cannot be listened on.
+   */
+  constructor(options: WireDoorOptions) {
+    this.#options = options;
+    this.#listener = Deno.listen({ ...options.listen });
+    this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#accepting = this.#accept();
+  }
+
+  /** Where it really listens. */
+  get address(): HostPort {
+    const { hostname, port } = this.#listener.addr;
+    return { hostname, port };
+  }
+
+  /** Connections there are. */
+  get count(): number {
+    return this.#connections.size;
+  }
+
+  /** Take no more connections, and end those that exist. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    try {
+      this.#listener.close();
+    } catch {
+      // It is closed already.
+    }
+    await this.#accepting;
+    for (const connection of this.#connections.keys()) connection.close();
+    await Promise.all(this.#connections.values());
+  }
+
+  async #accept(): Promise<void> {
+    for (;;) {
+      let conn: Deno.TcpConn;
+      try {
+        conn = await this.#listener.accept();
+      } catch (error) {
+        if (error instanceof Deno.errors.BadResource) return;
+        // Too many descriptors, or a client that left while it came.
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        if (error instanceof Deno.errors.Interrupted) return;
+        continue;
+      }
+      this.#admit(conn);
+    }
+  }
+
+  #admit(conn: Deno.TcpConn): void {
+    const { hosts, connectionsMax, clock, patience, log } = this.#options;
+    const { hostname } = conn.remoteAddr;
+    if (!hosts.allows(hostname)) {
+      conn.close();
+      if (this.#refused++ % 1000 === 0) {
+        log.warn(
+          "a caller that fastdfs_allow_hosts does not name was refused",
+          {
+            hostname,
+            refused: this.#refused,
+          },
+        );
+      }
+      return;
+    }
+    if (this.count >= connectionsMax && !this.#endIdle()) {
+      conn.close();
+      return;
+    }
+    conn.setNoDelay(true);
+    conn.setKeepAlive(true);
+    const connection = new WireConnection(conn, clock, patience);
+    const served = serveWire(connection, this.#options.handle, log)
+      .finally(() => this.#connections.delete(connection));
+    this.#connections.set(connection, served);
+  }
+
+  /** Make room: the connection that has been idle longest goes. */
+  #endIdle(): boolean {
+    let longest: WireConnection | undefined;
+    let sinceMs = Infinity;
+    for (const connection of this.#connections.keys()) {
+      if (connection.isClosed) continue;
+      const idleMs = connection.idleSinceMs;
+      if (idleMs === undefined || idleMs >= sinceMs) continue;
+      longest = connection;
+      sinceMs = idleMs;
+    }
+    longest?.close();
+    if (longest !== undefined) this.#connections.delete(longest);
+    return longest !== undefined;
+  }
+
+  #sweep(): void {
+    for (const connection of this.#connections.keys()) connection.check();
+  }
+}

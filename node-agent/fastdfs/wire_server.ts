@@ -1,0 +1,133 @@
+/**
+ * Requests of one connection, one after the other: header, handler, answer.
+ *
+ * @module
+ */
+
+import {
+  COMMAND,
+  encodeAnswer,
+  HEADER_BYTES,
+  readHeader,
+  STATUS,
+  writeHeader,
+} from "@kedge/schema/wire/fastdfs";
+import type { Log } from "../ports.ts";
+import { statusOf } from "./status_of.ts";
+import { type WireConnection, WireEnd } from "./wire_connection.ts";
+import { type Handler, type Reply, WireRequest } from "./wire_request.ts";
+
+/** An answer and the beginning of its content go out together, up to this. */
+const JOINED_BYTES_MAX = 64 * 1024;
+/** What still arrives after a refusal is read up to this, in bytes. */
+const LEFTOVER_BYTES_MAX = 1024 * 1024;
+
+/**
+ * Serve a connection until it ends. Never throws.
+ *
+ * @param handle Answers, or throws what {@linkcode statusOf} understands.
+ */
+export async function serveWire(
+  connection: WireConnection,
+  handle: Handler,
+  log: Log,
+): Promise<void> {
+  try {
+    while (await serveOne(connection, handle, log));
+  } catch (error) {
+    if (error instanceof WireEnd) return;
+    log.warn("a FastDFS connection failed", { why: String(error) });
+  } finally {
+    connection.close();
+  }
+}
+
+/** One request. Returns whether there may be another one. */
+async function serveOne(
+  connection: WireConnection,
+  handle: Handler,
+  log: Log,
+): Promise<boolean> {
+  const bytes = await connection.begin(HEADER_BYTES);
+  const header = bytes && readHeader(bytes);
+  // A negative length is no length: FastDFS closes without an answer too.
+  if (header === undefined) return false;
+  const request = new WireRequest(header, connection);
+  const reply = await answer(request, handle, log);
+  if (reply.end === "silently") return false;
+  await send(connection, reply);
+  await request.settled();
+  if (reply.end === undefined && request.leftBytes === 0) return true;
+  // Closed with unread bytes, a connection is reset: the client would lose the
+  // answer that it has not read yet.
+  await connection.end(LEFTOVER_BYTES_MAX);
+  return false;
+}
+
+async function answer(
+  request: WireRequest,
+  handle: Handler,
+  log: Log,
+): Promise<Reply> {
+  try {
+    return await handle(request);
+  } catch (error) {
+    if (error instanceof WireEnd) throw error;
+    return { status: statusOf(error, log) };
+  }
+}
+
+async function send(connection: WireConnection, reply: Reply): Promise<void> {
+  const { status, body, content } = reply;
+  if (content === undefined) {
+    await connection.write(encodeAnswer(status, body));
+    return;
+  }
+  const header = new Uint8Array(HEADER_BYTES);
+  const { response: command } = COMMAND;
+  const { lengthBytes: bodyBytes, bytes } = content;
+  writeHeader(header, { bodyBytes, command, status: STATUS.ok });
+  if (bytes instanceof Uint8Array) {
+    await writeBoth(connection, header, bytes);
+    return;
+  }
+  await sendStream(connection, header, { bodyBytes, stream: bytes });
+}
+
+async function sendStream(
+  connection: WireConnection,
+  header: Uint8Array,
+  { bodyBytes, stream }: {
+    readonly bodyBytes: number;
+    readonly stream: ReadableStream<Uint8Array>;
+  },
+): Promise<void> {
+  let first: Uint8Array | undefined = header;
+  let leftBytes = bodyBytes;
+  for await (const piece of stream) {
+    leftBytes -= piece.length;
+    if (leftBytes < 0) break;
+    if (first === undefined) await connection.write(piece);
+    else await writeBoth(connection, first, piece);
+    first = undefined;
+  }
+  if (first !== undefined && leftBytes === 0) await connection.write(first);
+  // The length was promised: only a broken connection says that it is wrong.
+  if (leftBytes !== 0) throw new WireEnd("the content has another length");
+}
+
+async function writeBoth(
+  connection: WireConnection,
+  header: Uint8Array,
+  bytes: Uint8Array,
+): Promise<void> {
+  if (bytes.length > JOINED_BYTES_MAX) {
+    await connection.write(header);
+    await connection.write(bytes);
+    return;
+  }
+  const both = new Uint8Array(header.length + bytes.length);
+  both.set(header);
+  both.set(bytes, header.length);
+  await connection.write(both);
+}

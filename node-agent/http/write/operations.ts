@@ -1,0 +1,309 @@
+/**
+ * The operations on files for doors other than HTTP, with the locks, the rules
+ * and the owners of the HTTP door.
+ *
+ * @module
+ */
+
+import { Problem } from "@kedge/schema";
+import type { Level, NodeId } from "@kedge/schema";
+import type { ChangeBody, FileEntry, FileMeta } from "@kedge/schema/change";
+import { derivedFileId, parseFileId } from "@kedge/schema/file-id";
+import type {
+  FileContent,
+  FileOperations,
+  IncomingBytes,
+  NewFile,
+} from "../../operation_ports.ts";
+import type { ByteSpan, ContentEdit } from "../../ports.ts";
+import type { AgentHttpDeps } from "../deps.ts";
+import type { Downloads } from "../read/download.ts";
+import { atLeastB, checkMayWrite, commitReceived } from "./changes.ts";
+import {
+  baseOf,
+  checkOffset,
+  checkSize,
+  editedEntry,
+  mustBeAppender,
+  nextEntry,
+  ownedEntry,
+  presentEntry,
+} from "./edits.ts";
+import { checkFree, checkOwner, newEntry } from "./new_entry.ts";
+import { askOwner, type OwnerRequest } from "./owner_door.ts";
+import { Received } from "./received.ts";
+import type { WriteTools } from "./upload.ts";
+import { checkedMeta, invalid } from "./user_text.ts";
+
+/** What a new file says about itself when nobody said anything. */
+const NO_FACTS = { type: null, name: null, meta: {} } as const;
+const NO_BYTES = { kind: "none" } as const;
+
+/** See {@linkcode FileOperations}. */
+export class Operations implements FileOperations {
+  readonly #deps: AgentHttpDeps;
+  readonly #tools: WriteTools;
+  readonly #downloads: Downloads;
+
+  /** Work with the tools of the HTTP door. */
+  constructor(deps: AgentHttpDeps, tools: WriteTools, downloads: Downloads) {
+    this.#deps = deps;
+    this.#tools = tools;
+    this.#downloads = downloads;
+  }
+
+  find(id: string): FileEntry | Promise<FileEntry> {
+    return this.#tools.finder.findForRead(id);
+  }
+
+  read(entry: FileEntry, span?: ByteSpan): Promise<FileContent> {
+    return this.#downloads.read(entry, span);
+  }
+
+  async create(bytes: IncomingBytes, file: NewFile): Promise<string> {
+    checkMayWrite(this.#deps);
+    const { extension, appender, pathIndex } = file;
+    const level = this.#level;
+    await using received = await this.#stage(bytes, { pathIndex, level });
+    const { staged } = received;
+    const id = this.#deps.files.newId({ staged, extension, appender });
+    const facts = { ...NO_FACTS, appender };
+    const entry = newEntry(this.#deps, { id, staged, facts });
+    await this.#commitWhole(received, entry, level);
+    return id;
+  }
+
+  async derive(
+    master: string,
+    bytes: IncomingBytes,
+    { prefix, extension }: { prefix: string; extension: string },
+  ): Promise<string> {
+    const found = await this.#tools.finder.find(master);
+    const id = derivedFileId(found.id, prefix, extension);
+    if (id === undefined) throw invalid("prefix", "makes no name of a file");
+    const query = new URLSearchParams({ prefix, ext: extension });
+    const isDone = await this.#atOwner(found, {
+      action: "derive",
+      method: "POST",
+      path: `/derived?${query}`,
+      bytes,
+    });
+    if (isDone) return id;
+    checkFree(this.#deps, id);
+    const level = atLeastB(this.#level);
+    const pathIndex = parseFileId(id)?.pathIndex;
+    await using received = await this.#stage(bytes, { pathIndex, level });
+    return await this.#tools.files.run(id, async () => {
+      checkFree(this.#deps, id);
+      checkOwner(this.#deps, found);
+      const facts = { ...NO_FACTS, appender: false };
+      const { staged } = received;
+      const entry = newEntry(this.#deps, { id, staged, facts, master: found });
+      await this.#commitWhole(received, entry, level);
+      return id;
+    });
+  }
+
+  async write(
+    id: string,
+    bytes: IncomingBytes,
+    offset?: number,
+  ): Promise<void> {
+    const early = await this.#tools.finder.find(id);
+    mustBeAppender(early);
+    const isAppend = offset === undefined;
+    const isDone = await this.#atOwner(early, {
+      action: isAppend ? "append" : "modify",
+      method: isAppend ? "POST" : "PUT",
+      path: isAppend ? "/append" : `/content?offset=${offset}`,
+      bytes,
+    });
+    if (isDone) return;
+    checkOffset(offset, early);
+    const level = atLeastB(this.#level);
+    await using received = await this.#stage(bytes, { level });
+    await this.#tools.files.run(id, async () => {
+      const entry = ownedEntry(this.#deps, id);
+      checkOffset(offset, entry);
+      await this.#commitPart(received, entry, { at: offset, level });
+    });
+  }
+
+  async truncate(id: string, sizeBytes: number): Promise<void> {
+    const early = await this.#tools.finder.find(id);
+    mustBeAppender(early);
+    const isDone = await this.#atOwner(early, {
+      action: "truncate",
+      method: "POST",
+      path: `/truncate?size=${sizeBytes}`,
+    });
+    if (isDone) return;
+    checkSize(this.#deps, sizeBytes);
+    await this.#tools.files.run(id, async () => {
+      const entry = ownedEntry(this.#deps, id);
+      if (entry.sizeBytes === sizeBytes) return;
+      const edit: ContentEdit = { kind: "truncate", sizeBytes };
+      const next = await this.#edited(entry, edit);
+      const body: ChangeBody = { kind: "truncate", ...baseOf(entry) };
+      await this.#commit(next, body, atLeastB(this.#level));
+    });
+  }
+
+  async setMeta(
+    id: string,
+    meta: FileMeta,
+    how: "overwrite" | "merge",
+  ): Promise<void> {
+    const given = checkedMeta(meta);
+    const early = await this.#tools.finder.find(id);
+    const isDone = await this.#atOwner(early, {
+      action: "set-meta",
+      method: how === "merge" ? "PATCH" : "PUT",
+      path: "/meta",
+      json: given,
+    });
+    if (isDone) return;
+    await this.#tools.files.run(id, async () => {
+      const entry = ownedEntry(this.#deps, id);
+      const wanted = how === "merge" ? { ...entry.meta, ...given } : given;
+      const next = nextEntry(this.#deps, entry, { meta: checkedMeta(wanted) });
+      await this.#commit(next, NO_BYTES, atLeastB(this.#level));
+    });
+  }
+
+  async remove(id: string): Promise<void> {
+    checkMayWrite(this.#deps);
+    await this.#tools.finder.find(id);
+    await this.#tools.files.run(id, () => {
+      return this.#bury(presentEntry(this.#deps, id));
+    });
+  }
+
+  async freeze(id: string): Promise<string> {
+    const early = await this.#tools.finder.find(id);
+    mustBeAppender(early);
+    const owner = this.#ownerOf(early);
+    if (owner !== this.#deps.node) {
+      throw new Problem("wrong-node", `Node ${owner} must do this`, {
+        node: owner,
+      });
+    }
+    return await this.#tools.files.run(id, async () => {
+      const entry = ownedEntry(this.#deps, id);
+      const level = atLeastB(this.#level);
+      const body = await this.read(entry);
+      const { sizeBytes } = entry;
+      const { pathIndex } = parseFileId(id) ?? {};
+      await using received = await this.#stage(
+        { body, sizeBytes },
+        { pathIndex, level },
+      );
+      const { staged } = received;
+      const extension = parseFileId(id)?.extension ?? "";
+      const name = { staged, extension, appender: false };
+      const newId = this.#deps.files.newId(name);
+      const facts = { ...entry, appender: false };
+      const next = newEntry(this.#deps, { id: newId, staged, facts });
+      await this.#commitWhole(received, next, level);
+      // Deleted only now: at every moment one of the two can be read.
+      await this.#bury(entry);
+      return newId;
+    });
+  }
+
+  get #level(): Level {
+    return this.#deps.replicator.settings().level;
+  }
+
+  #ownerOf(entry: FileEntry): NodeId {
+    const owner = this.#deps.replicator.ownerOf(entry.origin);
+    if (owner !== undefined) return owner;
+    throw new Problem("not-in-sync", "Nobody is in sync in this group now");
+  }
+
+  /** Whether the change was made, because somebody else owns the file. */
+  async #atOwner(
+    entry: FileEntry,
+    request: Omit<OwnerRequest, "owner" | "id">,
+  ): Promise<boolean> {
+    const owner = this.#ownerOf(entry);
+    if (owner === this.#deps.node) {
+      checkMayWrite(this.#deps);
+      return false;
+    }
+    await askOwner(this.#deps, { owner, id: entry.id, ...request });
+    return true;
+  }
+
+  async #stage(
+    { body, sizeBytes }: IncomingBytes,
+    { pathIndex, level }: {
+      readonly pathIndex?: number | undefined;
+      readonly level: Level;
+    },
+  ): Promise<Received> {
+    const { files, replicator } = this.#deps;
+    checkSize(this.#deps, sizeBytes);
+    const relay = body instanceof Uint8Array
+      ? undefined
+      : replicator.openRelay();
+    const staged = await files.stage({
+      body,
+      sizeBytes,
+      sizeBytesMax: sizeBytes,
+      pathIndex,
+      durable: level === "C",
+      relay,
+    });
+    const received = new Received(files, staged);
+    if (staged.sizeBytes === sizeBytes) return received;
+    await received[Symbol.asyncDispose]();
+    throw new Problem("incomplete-body", "The body broke off before its end");
+  }
+
+  async #commitWhole(
+    received: Received,
+    entry: FileEntry,
+    level: Level,
+  ): Promise<void> {
+    const change = { entry, body: { kind: "whole" } } as const;
+    await commitReceived(this.#deps, { received, change, level });
+  }
+
+  async #commitPart(
+    received: Received,
+    entry: FileEntry,
+    { at, level }: { readonly at: number | undefined; readonly level: Level },
+  ): Promise<void> {
+    const { staged } = received;
+    const offset = at ?? entry.sizeBytes;
+    // Nothing at the end changes nothing.
+    if (staged.sizeBytes === 0) return;
+    checkSize(this.#deps, offset + staged.sizeBytes);
+    const next = await this.#edited(entry, { kind: "range", offset, staged });
+    const lengthBytes = staged.sizeBytes;
+    const base = baseOf(entry);
+    const body: ChangeBody = { kind: "range", offset, lengthBytes, ...base };
+    const change = { entry: next, body };
+    await commitReceived(this.#deps, { received, change, level });
+  }
+
+  async #bury(entry: FileEntry): Promise<void> {
+    const dead = { name: null, type: null, meta: {} };
+    const next = nextEntry(this.#deps, entry, { state: "tombstone", ...dead });
+    // Durable everywhere: a power cut must not bring the file back (F4).
+    await this.#commit(next, NO_BYTES, "C");
+  }
+
+  #edited(entry: FileEntry, edit: ContentEdit): Promise<FileEntry> {
+    return editedEntry(this.#deps, this.#tools.finder, { entry, edit });
+  }
+
+  async #commit(
+    entry: FileEntry,
+    body: ChangeBody,
+    level: Level,
+  ): Promise<void> {
+    await this.#deps.replicator.commit({ entry, body }, NO_BYTES, level);
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * What doors other than HTTP do with files: the same operations, with the same
+ * promises, without requests and responses. Implemented by `http/`, which
+ * shares its locks and its knowledge of owners; `agent.ts` hands it on.
+ *
+ * @module
+ */
+
+import type { FileEntry, FileMeta } from "@kedge/schema/change";
+import type { FastdfsView } from "@kedge/schema/fastdfs-view";
+import type { ByteSpan } from "./ports.ts";
+
+/** Bytes that come from a client; their number is known. */
+export interface IncomingBytes {
+  /** A whole buffer when short; a stream is read once, and only to its end. */
+  readonly body: Uint8Array | ReadableStream<Uint8Array>;
+  readonly sizeBytes: number;
+}
+
+/** What a new file is to be. */
+export interface NewFile {
+  /** Store path; the store's policy when missing. */
+  readonly pathIndex?: number | undefined;
+  /** Without its dot; "" is none. */
+  readonly extension: string;
+  readonly appender: boolean;
+}
+
+/** The content of a file, or of a part of it. */
+export type FileContent =
+  | Uint8Array<ArrayBuffer>
+  | ReadableStream<Uint8Array<ArrayBuffer>>;
+
+/**
+ * Operations on files of this group. A change whose owner is another node is
+ * made there, through that node's HTTP door.
+ *
+ * Everything throws {@linkcode Problem}s; a promise that resolves is an
+ * acknowledgement at the level of the group, at least B for changes.
+ */
+export interface FileOperations {
+  /** A file to be read: `file-not-found` is proof. */
+  find(id: string): FileEntry | Promise<FileEntry>;
+  /** Its content, verified, from a repaired copy when ours is damaged. */
+  read(entry: FileEntry, span?: ByteSpan): Promise<FileContent>;
+  /** Make a file. Returns its ID. */
+  create(bytes: IncomingBytes, file: NewFile): Promise<string>;
+  /** Make a file derived from a master. Returns its ID. */
+  derive(
+    master: string,
+    bytes: IncomingBytes,
+    name: { readonly prefix: string; readonly extension: string },
+  ): Promise<string>;
+  /** Put bytes into an appender file; at its end when `offset` is missing. */
+  write(id: string, bytes: IncomingBytes, offset?: number): Promise<void>;
+  /** Cut an appender file, or extend it with zeros. */
+  truncate(id: string, sizeBytes: number): Promise<void>;
+  /** Change the user metadata. */
+  setMeta(
+    id: string,
+    meta: FileMeta,
+    how: "overwrite" | "merge",
+  ): Promise<void>;
+  /** Delete a file on every member. */
+  remove(id: string): Promise<void>;
+  /**
+   * Give an appender file the ID of a file that does not change any more. Both
+   * exist for a moment; the old one is deleted last. Returns the new ID.
+   */
+  freeze(id: string): Promise<string>;
+}
+
+/** The cluster as a FastDFS gateway needs it. */
+export interface FastdfsCluster {
+  /** Asks a tracker. @throws {Error} When none answered. */
+  fastdfsView(): Promise<FastdfsView>;
+}

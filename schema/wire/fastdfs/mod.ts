@@ -1,0 +1,12 @@
+/**
+ * FastDFS's wire protocol, as its clients speak it. Pure codecs.
+ *
+ * @module
+ */
+
+export * from "./answers.ts";
+export * from "./fields.ts";
+export * from "./header.ts";
+export * from "./metadata.ts";
+export * from "./records.ts";
+export * from "./requests.ts";
