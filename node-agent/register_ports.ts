@@ -44,6 +44,8 @@ export interface RegisterParties {
   readonly peer: VolumeMember | undefined;
   /** Whether our copy is good by its own word (DRBD's UpToDate). */
   readonly isUpToDate: boolean;
+  /** Whether the peer is connected and both copies are good. */
+  readonly isEqual: boolean;
   /** Highest epoch that our disk knows. */
   readonly epoch: number;
   readonly mode: VolumeMode;

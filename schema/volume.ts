@@ -60,8 +60,9 @@ export const VolumeMember = z.object({
   /** Which disk: another one, or one made anew, is another copy. */
   disk: DiskId,
   /**
-   * The run of the process that took the writes: with protocols A and B they
-   * may be in its memory only (R10). Missing: all of it is on the disk.
+   * The run that took the writes, as far as they may be in its memory only: of
+   * the process with protocols A and B, of the machine with C, where they are
+   * in the page cache at least (R10). Missing: all of it is on the disk.
    */
   boot: z.uuid().optional(),
 }).describe("A copy of a volume: whose, on which disk, of which run");
@@ -109,6 +110,8 @@ export const VolumeChange = z.discriminatedUnion("kind", [
     kind: z.literal("promote"),
     member: VolumeMember,
     mode: VolumeMode,
+    /** Connected and equal: together both hold whatever there is. */
+    peer: VolumeMember.optional(),
   }).describe("`member`, which is in sync, becomes Primary"),
   z.object({ kind: z.literal("shrink"), member: VolumeMember })
     .describe("The Primary goes on without its peer"),
@@ -242,8 +245,8 @@ export function changeVolumeRegister(
     case "create":
       return refuse("exists");
     case "promote": {
-      const { member, mode } = change;
-      const refusal = whyNotPromoted(register, member);
+      const { member, mode, peer } = change;
+      const refusal = whyNotPromoted(register, member, peer);
       if (refusal !== undefined) return refuse(refusal);
       return next({ epoch, primary: member.node, insync: [member], mode });
     }
@@ -307,14 +310,19 @@ export function insyncWords(register: VolumeRegister): string {
 function whyNotPromoted(
   register: VolumeRegister,
   member: VolumeMember,
+  peer: VolumeMember | undefined,
 ): VolumeRefusal | undefined {
   const known = register.insync.find(({ node }) => node === member.node);
   if (known === undefined) return "not-in-sync";
   if (known.disk !== member.disk) return "another-disk";
-  // What C acknowledged is on the disk, and so is what a Primary wrote itself.
-  const isOnDisk = register.mode === "C" || known.boot === undefined ||
-    isPrimary(register, member.node);
-  return isOnDisk || known.boot === member.boot ? undefined : "another-boot";
+  if (known.boot === undefined || known.boot === member.boot) return undefined;
+  // Another run: it may lack what it had in memory. Nobody has more when the
+  // other one is not in sync, or is here and equal; with A and B the last
+  // Primary had written everything itself.
+  const hasAll = register.insync.length === 1 ||
+    peer !== undefined && isListed(register, peer) ||
+    register.mode !== "C" && isPrimary(register, member.node);
+  return hasAll ? undefined : "another-boot";
 }
 
 /** Gives the role back; asking twice is no mistake. */

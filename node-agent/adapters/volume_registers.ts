@@ -19,13 +19,11 @@
  */
 
 import {
-  type ChangeVolumeBody,
   insyncWords,
   isAlone,
-  type VolumeChange,
   type VolumeMember,
   type VolumeMode,
-  VolumeRegister,
+  type VolumeRegister,
 } from "@kedge/schema/volume";
 import type { Log } from "../ports.ts";
 import type {
@@ -36,7 +34,12 @@ import type {
   RegisterWish,
   VolumeRegisters,
 } from "../register_ports.ts";
-import { TrackerRefusal, type Trackers } from "./tracker_client.ts";
+import type { Trackers } from "./tracker_client.ts";
+import {
+  type Heard,
+  type Held,
+  RegisterCalls,
+} from "./volume_register_calls.ts";
 import {
   confirmHint,
   nameOf,
@@ -44,15 +47,6 @@ import {
   notInSync,
   wentBack,
 } from "./volume_register_words.ts";
-
-/** Times that one request is sent before the answer is "unknown". */
-const TRIES = 2;
-
-/** The register under which this process is Primary. */
-interface Held {
-  readonly gen: string;
-  readonly epoch: number;
-}
 
 /** What a Primary asked for. */
 interface Asked {
@@ -65,23 +59,13 @@ interface Asked {
   readonly isDone: (register: VolumeRegister) => boolean;
 }
 
-/** A request without an answer yet. */
-type Pending = ChangeVolumeBody & { readonly text: string };
-
-/** What a tracker answered. */
-type Heard =
-  | { readonly kind: "register"; readonly register: VolumeRegister }
-  | { readonly kind: "missing" }
-  | { readonly kind: "refused"; readonly register: VolumeRegister }
-  | { readonly kind: "silence"; readonly why: string };
-
 /** See the module comment. */
 export class TrackerVolumeRegisters implements VolumeRegisters {
   readonly identity: RegisterIdentity;
-  readonly #trackers: Trackers;
+  readonly #calls: RegisterCalls;
   readonly #log: Log;
   readonly #held = new Map<string, Held>();
-  readonly #pending = new Map<string, Pending>();
+  readonly #last = new Map<string, Promise<unknown>>();
   readonly #said = new Map<string, string>();
   /** Volumes whose register is not the one that this Primary knew. */
   readonly #frozen = new Set<string>();
@@ -95,11 +79,23 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
     readonly log: Log;
   }) {
     this.identity = options.identity;
-    this.#trackers = options.trackers;
+    this.#calls = new RegisterCalls(options.trackers);
     this.#log = options.log;
   }
 
-  async change(
+  /** One question at a time per volume, in the order of asking. */
+  change(
+    of: RegisterOf,
+    wish: RegisterWish,
+    parties: RegisterParties,
+  ): Promise<RegisterAnswer> {
+    const before = this.#last.get(nameOf(of)) ?? Promise.resolve();
+    const answer = before.then(() => this.#change(of, wish, parties));
+    this.#last.set(nameOf(of), answer.catch(() => {}));
+    return answer;
+  }
+
+  async #change(
     of: RegisterOf,
     wish: RegisterWish,
     parties: RegisterParties,
@@ -138,20 +134,21 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
         "There is no disk here that the register could name",
       );
     }
-    const known = await this.#read(of);
+    const known = await this.#calls.read(of);
     if (known.kind === "silence") return unknown(epoch, known.why);
     const above = epoch;
     if (known.kind === "missing") {
       if (!force) return refused(epoch, noRegister(of, epoch));
       const create = { kind: "create", member, mode, above } as const;
-      return this.#won(of, await this.#send(of, null, create), parties);
+      return this.#won(of, await this.#calls.send(of, null, create), parties);
     }
     const { register } = known;
     const isOld = register.epoch < epoch;
     if (isOld && !force) return refused(epoch, wentBack(register, epoch));
     if (!isOld && (isUpToDate || !force)) {
-      const change = { kind: "promote", member, mode } as const;
-      const heard = await this.#send(of, register, change);
+      const peer = parties.isEqual ? parties.peer : undefined;
+      const change = { kind: "promote", member, mode, peer } as const;
+      const heard = await this.#calls.send(of, register, change);
       if (heard.kind !== "refused" || !force) {
         return this.#won(of, heard, parties);
       }
@@ -161,7 +158,7 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
       `${nameOf(of)}: forced in the register; ` +
         `in sync until now: ${insyncWords(register)}`,
     );
-    return this.#won(of, await this.#send(of, register, change), parties);
+    return this.#won(of, await this.#calls.send(of, register, change), parties);
   }
 
   /** What came of asking for the role. */
@@ -188,7 +185,7 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
     if (member === undefined || !isUpToDate) {
       return this.#wait(of, held, "Neither node has a good disk now");
     }
-    const heard = await this.#send(of, held, { kind: "shrink", member });
+    const heard = await this.#calls.send(of, held, { kind: "shrink", member });
     const isDone = (register: VolumeRegister) =>
       isAlone(register, member.node, member.disk);
     return await this.#settle({ of, held, member, mode, isDone }, heard);
@@ -202,7 +199,7 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
     const held = this.#held.get(nameOf(of));
     if (held === undefined) return refused(epoch, "The role was not won here");
     const by = this.identity.node;
-    const heard = await this.#send(of, held, { kind: "leave", by });
+    const heard = await this.#calls.send(of, held, { kind: "leave", by });
     const isDone = (register: VolumeRegister) =>
       register.primary === by &&
       register.insync.every(({ node }) => node !== by);
@@ -219,7 +216,11 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
     if (member === undefined || peer === undefined) {
       return this.#wait(of, held, "A disk without an identity cannot be named");
     }
-    const heard = await this.#send(of, held, { kind: "grow", member, peer });
+    const heard = await this.#calls.send(of, held, {
+      kind: "grow",
+      member,
+      peer,
+    });
     const isDone = (register: VolumeRegister) =>
       register.primary === member.node &&
       [member, peer].every((each) => isIn(register, each));
@@ -233,8 +234,8 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
     const held = this.#held.get(nameOf(of));
     if (held === undefined || member === undefined) return done(epoch);
     this.#held.delete(nameOf(of));
-    const heard = await this.#send(of, held, { kind: "demote", member });
-    this.#pending.delete(nameOf(of));
+    const heard = await this.#calls.send(of, held, { kind: "demote", member });
+    this.#calls.forget(of);
     if (heard.kind === "register") return done(heard.register.epoch);
     // Nothing depends on it: whoever is in sync may take the role anyway.
     return unknown(held.epoch, "The register still names this node Primary");
@@ -279,7 +280,7 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
       return this.#wait(of, held, `${why}. ${confirmHint(of, held.epoch)}`);
     }
     const change = { kind: "force", member, mode, above: held.epoch } as const;
-    const heard = await this.#send(of, held, change);
+    const heard = await this.#calls.send(of, held, change);
     if (heard.kind !== "register") {
       this.#confirmed.add(name);
       return this.#wait(of, held, "The operator's word was not heard yet");
@@ -309,60 +310,6 @@ export class TrackerVolumeRegisters implements VolumeRegisters {
     }
     return unknown(epoch, why);
   }
-
-  async #read(of: RegisterOf): Promise<Heard> {
-    const call = { method: "GET", path: pathOf(of) } as const;
-    return await this.#ask(() => this.#trackers.ask(call, VolumeRegister));
-  }
-
-  /** Send a change; one that is still without an answer keeps its identity. */
-  async #send(
-    of: RegisterOf,
-    under: Held | null,
-    change: VolumeChange,
-  ): Promise<Heard> {
-    const name = nameOf(of);
-    const held = under && { gen: under.gen, epoch: under.epoch };
-    const text = JSON.stringify({ under: held, change });
-    let pending = this.#pending.get(name);
-    if (pending?.text !== text) {
-      const request = crypto.randomUUID();
-      pending = { under: held, request, change, text };
-      this.#pending.set(name, pending);
-    }
-    const { text: _, ...body } = pending;
-    const call = { method: "POST", path: pathOf(of), body } as const;
-    let heard: Heard = { kind: "silence", why: "nobody was asked" };
-    for (let tries = 0; tries < TRIES && heard.kind === "silence"; tries++) {
-      heard = await this.#ask(() =>
-        this.#trackers.askOne(call, VolumeRegister)
-      );
-    }
-    if (heard.kind !== "silence") this.#pending.delete(name);
-    return heard;
-  }
-
-  async #ask(send: () => Promise<VolumeRegister>): Promise<Heard> {
-    try {
-      return { kind: "register", register: await send() };
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      if (!(error instanceof TrackerRefusal)) return { kind: "silence", why };
-      const register = registerIn(error.body);
-      if (error.status === 404) return { kind: "missing" };
-      return error.status === 409 && register !== undefined
-        ? { kind: "refused", register }
-        : { kind: "silence", why };
-    }
-  }
-}
-
-/** The register that a 409 carries, as a fact of the problem. */
-function registerIn(body: unknown): VolumeRegister | undefined {
-  if (typeof body !== "object" || body === null) return undefined;
-  return "register" in body
-    ? VolumeRegister.safeParse(body.register).data
-    : undefined;
 }
 
 function isListed(register: VolumeRegister, member: VolumeMember): boolean {
@@ -375,10 +322,6 @@ function isIn(register: VolumeRegister, member: VolumeMember): boolean {
   return register.insync.some(({ node, disk, boot }) =>
     node === member.node && disk === member.disk && boot === member.boot
   );
-}
-
-function pathOf({ resource, volume }: RegisterOf): string {
-  return `/v1/volumes/${encodeURIComponent(resource)}/${volume}/register`;
 }
 
 function done(epoch: number): RegisterAnswer {

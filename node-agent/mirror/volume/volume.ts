@@ -55,8 +55,8 @@ export class Volume {
   #closing: string | undefined;
   #pressure: PromiseWithResolvers<void> | undefined;
   #lastLeasePingMs = 0;
-  /** The run that takes writes: protocols A and B keep some in its memory. */
-  readonly #boot = crypto.randomUUID();
+  /** The run in whose memory writes may be that the peer relies on. */
+  readonly #boot: string;
   #epoch = 0;
   /** The peer's copy, as it told on this connection. */
   #peerMember: VolumeMember | undefined;
@@ -72,6 +72,7 @@ export class Volume {
     });
     this.core = new VolumeCore(config, this.#effects());
     this.core.tick(performance.now());
+    this.#boot = config.protocol === "C" ? machineRun() : crypto.randomUUID();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -210,6 +211,8 @@ export class Volume {
       member: this.#member(),
       peer: this.#peerMember,
       isUpToDate: state.disk === "UpToDate",
+      isEqual: state.connection === "Connected" &&
+        state.disk === "UpToDate" && state.peerDisk === "UpToDate",
       epoch: this.#epochNow(),
       mode: config.protocol,
     };
@@ -366,6 +369,15 @@ export class Volume {
       this.settle();
       this.#relieve();
     });
+  }
+}
+
+/** The run of this machine: its page cache survives the process. */
+function machineRun(): string {
+  try {
+    return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
+  } catch {
+    return crypto.randomUUID();
   }
 }
 
