@@ -163,21 +163,30 @@ export class PeerLink {
         volume.bitmap?.set(frame.offset, frame.lengthBytes);
         return;
       case "readRequest":
-        return volume.reads.requested(
-          frame.id,
-          frame.offset,
-          frame.lengthBytes,
+        return volume.replica.inOrder(
+          frame,
+          ({ id, offset, lengthBytes }) =>
+            volume.reads.requested(id, offset, lengthBytes),
         );
       case "readReply":
         return volume.reads.reply(frame.id, frame.payload);
       case "resyncRequest":
-        return volume.source.requested(frame);
+        return volume.replica.inOrder(
+          frame,
+          (request) => volume.source.requested(request),
+        );
       case "resyncData":
-        return volume.replica.receiveResync(frame);
+        return volume.replica.inOrder(
+          frame,
+          (answer) => volume.target.arrived(answer),
+        );
       case "resyncStable":
         return volume.source.stableUpTo(frame.id);
       case "verifyRequest":
-        return volume.verify.requested(frame);
+        return volume.replica.inOrder(
+          frame,
+          (request) => volume.verify.requested(request),
+        );
       case "verifyReply":
         return volume.verify.replied(frame.id, frame.digest);
       case "bitmap":
@@ -245,6 +254,9 @@ export class PeerLink {
   }
 
   #peerDiskFailed(): void {
+    const { peerDisk } = this.volume.state;
+    // It may have told before that its disk is gone.
+    if (compareDisk(peerDisk, "Inconsistent") < 0) return;
     this.volume.change({ peerDisk: "Failed" });
   }
 

@@ -25,6 +25,8 @@ import type { RegisterAnswer, RegisterWish } from "./volume_types.ts";
 export const LEASE_MS = 1_500;
 /** Bound of the clocks' rate error, both sides. */
 const DRIFT = 0.02;
+/** How long a node may say nothing of itself while nobody answers, in ms. */
+const UNHEARD_MS_MAX = 3_000;
 /** Wait before asking the register again. */
 const RETRY_MS = 250;
 
@@ -40,6 +42,9 @@ export class RegisterFence {
   #leaving = false;
   /** The peer went and the register has not said anything about it yet. */
   #isUnheard = false;
+  #unheardSinceMs = 0;
+  /** Counts losses of the peer: an answer about an earlier one is void. */
+  #loss = 0;
   /** Counts times as Primary: an answer of an earlier one changes nothing. */
   #reign = 0;
   #isGrowing = false;
@@ -111,6 +116,8 @@ export class RegisterFence {
     }
     this.#shrinking = true;
     this.#isUnheard = true;
+    this.#unheardSinceMs = volume.nowMs;
+    this.#loss++;
     this.#shrink();
   }
 
@@ -130,7 +137,7 @@ export class RegisterFence {
   peerEqual(): void {
     const { volume } = this;
     if (!volume.config.fencedByRegister) return;
-    if (this.#peerIsIn && this.#weAreIn) return;
+    if (this.#peerIsIn && this.#weAreIn && !this.#shrinking) return;
     const { state } = volume;
     const isEqual = state.role === "Primary" &&
       state.connection === "Connected" && state.disk === "UpToDate" &&
@@ -140,7 +147,12 @@ export class RegisterFence {
     // losing it needs a shrink, whatever becomes of the question.
     this.#peerIsIn = true;
     this.#weAreIn = true;
+    // Whether it was taken out meanwhile or not: both have every write again.
+    const wasFrozen = this.#shrinking;
+    this.#shrinking = false;
+    this.#loss++;
     this.#grow();
+    if (wasFrozen) volume.writes.retry();
   }
 
   #grow(): void {
@@ -168,6 +180,11 @@ export class RegisterFence {
         epoch: volume.persistent?.epoch ?? 0,
         why: `The peer may still read for ${leftMs} ms: try again then`,
       });
+    }
+    if (!force && volume.state.disk !== "UpToDate") {
+      const epoch = volume.persistent?.epoch ?? 0;
+      const why = "There is no good disk here that could be in sync";
+      return done({ outcome: "refused", epoch, why });
     }
     if (this.#isPromoting) {
       const epoch = volume.persistent?.epoch ?? 0;
@@ -209,6 +226,10 @@ export class RegisterFence {
 
   /** Ask again what nobody could answer. */
   tick(nowMs: number): void {
+    if (this.#isUnheard && nowMs - this.#unheardSinceMs > UNHEARD_MS_MAX) {
+      this.#isUnheard = false;
+      this.volume.link.drained();
+    }
     if (nowMs < this.#retryAtMs) return;
     this.#retryAtMs = Infinity;
     if (this.#shrinking) return this.#shrink();
@@ -222,7 +243,9 @@ export class RegisterFence {
   }
 
   #shrink(): void {
+    const loss = this.#loss;
     this.#ask({ kind: "shrink" }, (answer) => {
+      if (loss !== this.#loss) return;
       this.#isUnheard = false;
       switch (answer.outcome) {
         case "done":

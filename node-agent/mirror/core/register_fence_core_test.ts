@@ -73,3 +73,35 @@ Deno.test("a node that may have lost the role says nothing of itself", () => {
   equal(a.core.state.role, "Secondary");
   equal(a.core.state.connection, "Connected");
 });
+
+Deno.test("a peer that is back thaws writes although nobody answers", () => {
+  const pair = fencedPair();
+  const write = writeUnconfirmed(pair);
+  pair.cut();
+  const { a } = pair;
+  a.answer("unknown", 1);
+  pair.run(5);
+  equal(write.answer, undefined);
+  a.answer("unknown", 1);
+  pair.mend();
+  equal(a.core.state.connection, "Connected");
+  equal(write.answer, true);
+  // The register has to hear of the peer all the same.
+  equal(a.wishes.at(-1)?.kind, "grow");
+});
+
+Deno.test("an answer about an earlier loss of the peer is void", () => {
+  const pair = fencedPair();
+  const { a } = pair;
+  pair.cut();
+  a.answer("unknown", 1);
+  pair.run(5);
+  const late = a.wishes.shift(); // a second shrink, slow
+  pair.mend();
+  const write = writeUnconfirmed(pair);
+  pair.cut();
+  if (late === undefined) throw new Error("the register was not asked again");
+  a.core.fence.registerChanged(late.id, { outcome: "done", epoch: 2 });
+  pair.run(1);
+  equal(write.answer, undefined);
+});

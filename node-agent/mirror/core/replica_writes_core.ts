@@ -15,7 +15,7 @@
 import type {
   DataFrame,
   FlushFrame,
-  ResyncDataFrame,
+  MirrorFrame,
   ZeroFrame,
 } from "@kedge/schema/wire/mirror";
 import { compareDisk, isConnected } from "../decisions/mirror_state.ts";
@@ -29,18 +29,20 @@ type StreamFrame = WriteFrame | FlushFrame;
 
 /** A frame, and the connection that it came on. */
 interface Arrival {
-  readonly frame: StreamFrame | ResyncDataFrame;
+  readonly frame: StreamFrame;
   readonly session: number;
 }
 
-/** A frame that is acknowledged by its number. */
-interface Numbered extends Arrival {
-  readonly frame: StreamFrame;
+/** Something that has its place in the stream of writes. */
+interface InOrder {
+  readonly run: () => void;
+  readonly bytes: number;
+  readonly session: number;
 }
 
 /** See the module comment. */
 export class ReplicaWrites {
-  #waiting: Arrival[] = [];
+  #waiting: (Arrival | InOrder)[] = [];
   #waitingBytes = 0;
   #isFlushing = false;
   #received = 0;
@@ -96,24 +98,27 @@ export class ReplicaWrites {
     if (!volume.hasLocalDisk) return this.#refuse(frame);
     const session = this.#session;
     if (this.isDrained) return this.#apply({ frame, session });
-    this.#wait({ frame, session });
-  }
-
-  /**
-   * A resync answer. It keeps its place among the writes: what waits in front
-   * of it is older than what the source has read, what follows is newer.
-   */
-  receiveResync(frame: ResyncDataFrame): void {
-    if (this.isDrained) return this.volume.target.arrived(frame);
-    this.#wait({ frame, session: this.#session });
-  }
-
-  #wait({ frame, session }: Arrival): void {
     const kept = "payload" in frame
       ? { ...frame, payload: frame.payload.slice() }
       : frame;
     this.#waiting.push({ frame: kept, session });
-    if ("payload" in kept) this.#waitingBytes += kept.payload.length;
+    this.#waitingBytes += "payload" in kept ? kept.payload.length : 0;
+  }
+
+  /**
+   * Something that must see every write in front of it and none behind it: a
+   * read of the peer, a resync block, a digest. Dropped when the link is gone.
+   */
+  inOrder<F extends MirrorFrame>(frame: F, run: (frame: F) => void): void {
+    if (this.isDrained) return run(frame);
+    const hasPayload = "payload" in frame;
+    const kept = hasPayload
+      ? { ...frame, payload: frame.payload.slice() }
+      : frame;
+    const bytes = hasPayload ? frame.payload.length : 0;
+    const session = this.#session;
+    this.#waiting.push({ run: () => run(kept), bytes, session });
+    this.#waitingBytes += bytes;
   }
 
   /** The end of a batch: acknowledge in one frame. */
@@ -131,12 +136,8 @@ export class ReplicaWrites {
     this.volume.effects.send({ kind: "ack", ...now });
   }
 
-  #apply({ frame, session }: Arrival): void {
-    if (frame.kind === "resyncData") {
-      if (session === this.#session) this.volume.target.arrived(frame);
-      return;
-    }
-    const arrival = { frame, session };
+  #apply(arrival: Arrival): void {
+    const { frame } = arrival;
     if (frame.kind === "flush") return this.#flush(arrival);
     const { volume } = this;
     const { offset } = frame;
@@ -168,11 +169,11 @@ export class ReplicaWrites {
     return volume.saveBitmapOf(offset, lengthBytes);
   }
 
-  #isWritten({ frame, session }: Numbered): void {
+  #isWritten({ frame, session }: Arrival): void {
     if (session === this.#session) this.#written = frame.sequence;
   }
 
-  #flush(arrival: Numbered): void {
+  #flush(arrival: Arrival): void {
     const { frame, session } = arrival;
     const isBarrier = frame.kind === "flush" && frame.barrier;
     if (isBarrier) this.#isFlushing = true;
@@ -193,6 +194,11 @@ export class ReplicaWrites {
     while (!this.#isFlushing) {
       const arrival = this.#waiting.shift();
       if (arrival === undefined) return;
+      if ("run" in arrival) {
+        this.#waitingBytes -= arrival.bytes;
+        if (arrival.session === this.#session) arrival.run();
+        continue;
+      }
       const { frame } = arrival;
       if ("payload" in frame) this.#waitingBytes -= frame.payload.length;
       this.#apply(arrival);

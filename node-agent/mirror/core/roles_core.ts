@@ -307,6 +307,12 @@ export class Roles {
           why: answer.why ?? "The volume register could not be changed",
         });
       }
+      const isGood = (wanted.disk ?? volume.state.disk) === "UpToDate";
+      if (volume.config.fencedByRegister && !isGood) {
+        // The disk failed while the register was asked.
+        volume.fence.demoted();
+        return done({ code: -2 });
+      }
       this.#take(wanted, done);
     });
   }

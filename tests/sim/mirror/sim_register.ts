@@ -33,6 +33,8 @@ export class SimRegister {
   readonly unreachable = { all: 0, nodes: [0, 0] };
   isHealing = false;
   #requests = 0;
+  /** Epochs under which each node decides. */
+  readonly #held = [0, 0];
 
   constructor(
     readonly scheduler: Scheduler,
@@ -71,9 +73,12 @@ export class SimRegister {
     const isLost = isAway || (!this.isHealing && rng.chance(this.options.loss));
     const isDone = !isAway && (!isLost || rng.chance(0.5));
     const delayMs = rng.chance(0.1) ? rng.range(20, 600) : rng.range(1, 20);
+    // A promotion reads the register first; everything else is decided under
+    // what this node knew.
+    const under = wish.kind === "promote" ? undefined : this.#held[me.node - 1];
     if (isDone) {
       this.scheduler.after(delayMs / 2, () => {
-        const answer = this.#apply(me, peer, wish);
+        const answer = this.#apply(me, peer, wish, under);
         if (!isLost) this.scheduler.after(delayMs / 2, () => answered(answer));
       });
     }
@@ -91,9 +96,13 @@ export class SimRegister {
     me: VolumeMember,
     peer: VolumeMember | undefined,
     wish: RegisterWish,
+    under: number | undefined,
   ): RegisterAnswer {
     const { register } = this;
     if (register === undefined) return this.#create(me, wish);
+    if (under !== undefined && under !== register.epoch) {
+      return this.#changedMeanwhile(me, register);
+    }
     const change = changeOf(me, peer, wish);
     if (change === undefined) {
       const why = "no peer to add";
@@ -111,12 +120,24 @@ export class SimRegister {
       return { outcome: "refused", epoch, why: result.refusal };
     }
     this.register = result.register;
+    this.#held[me.node - 1] = result.register.epoch;
     return { outcome: "done", epoch: result.register.epoch };
+  }
+
+  /** A request whose answer was lost may have been carried out. */
+  #changedMeanwhile(me: VolumeMember, register: VolumeRegister) {
+    const { epoch } = register;
+    if (register.primary !== me.node) {
+      return { outcome: "refused", epoch, why: "another Primary" } as const;
+    }
+    this.#held[me.node - 1] = epoch;
+    return { outcome: "unknown", epoch } as const;
   }
 
   #create(me: VolumeMember, wish: RegisterWish): RegisterAnswer {
     if (wish.kind !== "promote") return { outcome: "refused", epoch: 0 };
     this.register = this.#created("create", me, 0);
+    this.#held[me.node - 1] = this.register.epoch;
     return { outcome: "done", epoch: this.register.epoch };
   }
 

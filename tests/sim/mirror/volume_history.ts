@@ -188,7 +188,7 @@ export class VolumeHistory {
       for (const content of unflushed) {
         const value = world.lineage.valueOf(piece, content);
         if (value === undefined) continue;
-        const survives = theirs !== undefined &&
+        const survives = this.#isMember(peer) && theirs !== undefined &&
           world.lineage.descends(piece, theirs, value);
         const name = `${piece} ${value}`;
         // Both machines lost it, or might have: B8 says old or new.
@@ -198,6 +198,11 @@ export class VolumeHistory {
         world.lineage.excuse(piece, [value]);
       }
     }
+  }
+
+  #isMember(node: SimNode): boolean {
+    const { register, plan } = this.world;
+    return !plan.isFenced || register.insync.some(({ id }) => id === node.id);
   }
 
   /** Every history at the end. */
