@@ -94,7 +94,8 @@ export class RecordedDisk implements AsyncDisposable {
       async () => (await Deno.stat(`${dir}/device`)).size === this.#sizeBytes,
       { what: "nbdfuse" },
     );
-    this.#undo.push(() => sh("fusermount3", "-u", `${dir}/device`));
+    // Lazily, as below: name spaces made meanwhile may still hold the mount.
+    this.#undo.push(() => sh("fusermount3", "-u", "-z", `${dir}/device`));
     const loop = await sh("losetup", "-f", "--show", `${dir}/device`);
     this.#undo.push(() => sh("losetup", "-d", loop));
     await sh("mkfs.ext4", "-q", "-E", "nodiscard", loop);
@@ -131,7 +132,9 @@ export class RecordedDisk implements AsyncDisposable {
    *
    * @param count How many.
    * @param fromPosition No cut before this moment.
-   * @returns The image file and the moment of its cut; the file is reused.
+   * @returns The image file and the moment of its cut. Each is a file of its
+   * own, removed afterwards: a mount that somebody's name space still holds must
+   * not write into the next image.
    */
   async *images(
     count: number,
@@ -146,7 +149,8 @@ export class RecordedDisk implements AsyncDisposable {
     ).sort((a, b) => a - b);
     const durable = new Uint8Array(this.#sizeBytes);
     let applied = 0;
-    for (const cut of cuts) {
+    for (const [number, cut] of cuts.entries()) {
+      const into = `${options.into}-${number}`;
       const before = entries.slice(0, cut);
       const flushed = before.findLastIndex(({ isFlush }) => isFlush) + 1;
       for (; applied < flushed; applied++) {
@@ -157,9 +161,13 @@ export class RecordedDisk implements AsyncDisposable {
       for (const entry of entries.slice(flushed, cut)) {
         if (random.next() < 0.5) tear(image, entry, random);
       }
-      await Deno.writeFile(options.into, image);
+      await Deno.writeFile(into, image);
       const position = entries[cut - 1]?.end ?? 0;
-      yield { image: options.into, position };
+      try {
+        yield { image: into, position };
+      } finally {
+        await Deno.remove(into);
+      }
     }
   }
 
