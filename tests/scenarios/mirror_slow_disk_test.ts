@@ -8,7 +8,7 @@
  */
 
 import assert from "node:assert/strict";
-import { startPair } from "../bench/mirror_pair.ts";
+import { type MirrorNode, startPair } from "../bench/mirror_pair.ts";
 import { Child, isInstalled, run } from "../helpers/child.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { say } from "../helpers/say.ts";
@@ -61,7 +61,7 @@ async function pausableDisk(scope: Scope) {
   return {
     path: at("disk"),
     pause: () => control("p"),
-    resume: () => control("r"),
+    resume: async () => await control("r"),
   };
 }
 
@@ -80,6 +80,8 @@ Deno.test({
       net: NET,
     });
     await disk.pause();
+    // Nobody can end a process that hangs in the disk.
+    await using _resumed = { [Symbol.asyncDispose]: disk.resume };
     const writes = run([
       "fio",
       ...["--name=w", "--ioengine=nbd", `--uri=${pair.uri}`, "--rw=randwrite"],
@@ -96,10 +98,11 @@ Deno.test({
     await disk.resume();
     const { code, stderr } = await writes;
     assert.equal(code, 0, stderr);
-    const { state } = await pair.a.volume();
-    assert.deepEqual([state.connection, state.peerDisk], [
-      "Connected",
-      "UpToDate",
-    ]);
+    assert.deepEqual(await states(pair.a), ["Connected", "UpToDate"]);
   },
 });
+
+async function states(node: MirrorNode): Promise<string[]> {
+  const { state } = await node.volume();
+  return [state.connection, state.peerDisk];
+}
