@@ -13,24 +13,32 @@
  * @module
  */
 
-import { z } from "zod";
 import type { Log } from "../../ports.ts";
 import {
   attachFuse,
   detachLoop,
   endFuse,
-  isAttached,
   standsOn,
 } from "./device_node_fuse.ts";
-import { blockOf, holderOf, numberOf } from "./device_node_holders.ts";
+import { holderOf } from "./device_node_holders.ts";
 import {
   attachKernel,
   detachKernel,
   hasKernelNbd,
   isConnected,
 } from "./device_node_kernel.ts";
-import { isThere, namesIn, runProgram, textAt } from "./device_node_tools.ts";
 import type { DeviceNodeOf, DeviceNodes } from "./device_node_keeper.ts";
+import {
+  bootId,
+  giveName,
+  isNamed,
+  type NodeRecord,
+  readRecord,
+  refuseStranger,
+  takeName,
+  writeRecord,
+} from "./device_node_name.ts";
+import { namesIn } from "./device_node_tools.ts";
 
 /** What nodes need. */
 export interface HostDeviceNodesOptions {
@@ -39,23 +47,22 @@ export interface HostDeviceNodesOptions {
   readonly log: Log;
 }
 
-/** A node as it is on record. */
-const Node = z.object({
-  /** The name that people use. */
-  device: z.string(),
-  /** The block device behind it. */
-  block: z.string(),
-  way: z.enum(["kernel", "fuse"]),
-  /** Of the system's start: after the next one the numbers mean nothing. */
-  bootId: z.string(),
-});
-type Node = z.infer<typeof Node>;
+/** A node that is there. */
+interface Live extends NodeRecord {
+  /** Its own folder. */
+  readonly folder: string;
+  /**
+   * The device, held open: the kernel frees a detached one at its last close,
+   * and the next one who asks gets its number.
+   */
+  pin: Deno.FsFile | undefined;
+}
 
 /** The nodes of this host: see the module comment. */
 export class HostDeviceNodes implements DeviceNodes {
   readonly #folder: string;
   readonly #log: Log;
-  readonly #nodes = new Map<number, Node>();
+  readonly #nodes = new Map<number, Live>();
   /** One change after the other: programs in between take their time. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -92,12 +99,12 @@ export class HostDeviceNodes implements DeviceNodes {
   cleanUp(): Promise<void> {
     return this.#inTurn(async () => {
       for (const name of namesIn(this.#folder)) {
-        const node = readRecord(`${this.#folder}/${name}`);
-        if (node !== undefined) this.#nodes.set(Number(name), node);
+        const folder = `${this.#folder}/${name}`;
+        const record = readRecord(folder);
         this.#log.warn("removing the device node of a daemon that was killed", {
-          device: node?.device ?? `minor ${name}`,
+          device: record?.device ?? name,
         });
-        await this.#abandon(Number(name));
+        await this.#drop(folder, record);
       }
     });
   }
@@ -117,37 +124,41 @@ export class HostDeviceNodes implements DeviceNodes {
       return device;
     }
     if (Deno.uid() !== 0) throw new Error("only root can make device nodes");
-    if (known !== undefined) await this.#abandon(minor);
+    await this.#abandon(minor);
     refuseStranger(device);
-    const attached = await this.#attach(volume);
-    const node: Node = { device, ...attached, bootId: bootId() };
-    this.#nodes.set(minor, node);
+    const folder = `${this.#folder}/${minor}-${crypto.randomUUID()}`;
+    const attached = await this.#attach(volume, folder);
+    const record = { device, ...attached, bootId: bootId() };
     try {
-      await writeRecord(this.#folderOf(minor), node);
-      await giveName(node);
+      await writeRecord(folder, record);
+      const pin = await Deno.open(record.block);
+      this.#nodes.set(minor, { ...record, folder, pin });
+      await giveName(record);
     } catch (error) {
-      await this.#abandon(minor);
+      this.#nodes.delete(minor);
+      await this.#drop(folder, record);
       throw error;
     }
     return device;
   }
 
-  async #attach(volume: DeviceNodeOf): Promise<Pick<Node, "block" | "way">> {
-    const { socket, exportName, minor } = volume;
+  async #attach(
+    { socket, exportName }: DeviceNodeOf,
+    folder: string,
+  ): Promise<Pick<NodeRecord, "block" | "way">> {
     if (hasKernelNbd()) {
       try {
         const { block } = await attachKernel({ socket, exportName });
         return { block, way: "kernel" };
       } catch (error) {
         this.#log.warn("the kernel's nbd driver is of no use, trying nbdfuse", {
-          error: error instanceof Error ? error.message : String(error),
+          error: messageOf(error),
         });
       }
     }
     const uri = `nbd+unix:///${encodeURIComponent(exportName)}?socket=${
       encodeURIComponent(socket)
     }`;
-    const folder = this.#folderOf(minor);
     return { block: (await attachFuse({ folder, uri })).block, way: "fuse" };
   }
 
@@ -156,35 +167,37 @@ export class HostDeviceNodes implements DeviceNodes {
     const node = this.#nodes.get(minor);
     if (node === undefined) return;
     await takeName(node);
-    const isGone = node.way === "kernel"
-      ? holderOf(node) === undefined && await detachKernel(node.block)
-      : await detachLoop(node.block);
-    if (!isGone) {
+    if (!await letGo(node)) {
       await giveName(node);
       throw new Error(holderOf(node) ?? `${node.device} is in use`);
     }
     this.#nodes.delete(minor);
-    await endFuse(this.#folderOf(minor));
+    await endFuse(node.folder);
   }
 
   /** Whatever is open: the node goes, and its holders get errors. */
   async #abandon(minor: number): Promise<void> {
-    const folder = this.#folderOf(minor);
     const node = this.#nodes.get(minor);
+    if (node === undefined) return;
     this.#nodes.delete(minor);
+    node.pin?.close();
+    await this.#drop(node.folder, node);
+  }
+
+  /** The device goes as soon as nobody has it open, all else at once. */
+  async #drop(folder: string, record: NodeRecord | undefined): Promise<void> {
     try {
-      if (node !== undefined) await release(node, folder);
+      if (record !== undefined) {
+        await takeName(record);
+        await detach(record, folder);
+      }
       await endFuse(folder);
     } catch (error) {
       this.#log.warn("a device node is left behind", {
-        device: node?.device ?? `minor ${minor}`,
-        error: error instanceof Error ? error.message : String(error),
+        device: record?.device ?? folder,
+        error: messageOf(error),
       });
     }
-  }
-
-  #folderOf(minor: number): string {
-    return `${this.#folder}/${minor}`;
   }
 
   #inTurn<T>(change: () => Promise<T>): Promise<T> {
@@ -194,69 +207,35 @@ export class HostDeviceNodes implements DeviceNodes {
   }
 }
 
-/** Without the name; without the device as soon as nobody has it open. */
-async function release(node: Node, folder: string): Promise<void> {
-  await takeName(node);
-  if (node.way === "kernel") await detachKernel(node.block);
-  else if (standsOn(node.block, folder)) await detachLoop(node.block);
-}
-
-function isLive({ way, block }: Node): boolean {
-  return way === "kernel" ? isConnected(block) : isAttached(block);
-}
-
-/** @throws {Error} When something that is not ours has the node's name. */
-function refuseStranger(device: string): void {
-  if (!device.startsWith("/dev/") || device.includes("/../")) {
-    throw new Error(`${device} is not below /dev`);
-  }
-  if (!isThere(device)) return;
-  const block = blockOf(device);
-  const isStale = block !== undefined && /^\/dev\/(loop|nbd)\d+$/.test(block) &&
-    !isAttached(block) && !isConnected(block);
-  if (isStale) return;
-  throw new Error(
-    `there is a ${device} of somebody else: remove it, or configure another ` +
-      "device",
-  );
-}
-
 /**
- * Give the device its name, in one step: as a node of its own, because `mount`
- * lists what a link leads to instead of the link.
+ * Free the device.
+ *
+ * @returns False: somebody else has it open, and it is as it was.
  */
-async function giveName({ device, block }: Node): Promise<void> {
-  const fresh = `${device}.new`;
-  await Deno.remove(fresh).catch(() => {});
-  const [major = "", minor = ""] = numberOf(block).split(":");
-  const made = await runProgram("mknod", "-m", "660", fresh, "b", major, minor);
-  // A container may open nodes, but not make them.
-  if (!made.ok) await Deno.symlink(block, fresh);
-  await Deno.rename(fresh, device);
+async function letGo(node: Live): Promise<boolean> {
+  if (node.way === "kernel" && holderOf(node) !== undefined) return false;
+  node.pin?.close();
+  node.pin = undefined;
+  if (await detach(node, node.folder)) return true;
+  node.pin = await Deno.open(node.block);
+  // Whoever had it may have closed it before this opened it.
+  if (isLive(node)) return false;
+  node.pin.close();
+  node.pin = undefined;
+  return true;
 }
 
-async function takeName(node: Node): Promise<void> {
-  if (isNamed(node)) await Deno.remove(node.device).catch(() => {});
+function detach(
+  { way, block }: NodeRecord,
+  folder: string,
+): Promise<boolean> {
+  return way === "kernel" ? detachKernel(block) : detachLoop(block, folder);
 }
 
-function isNamed({ device, block }: Node): boolean {
-  return blockOf(device) === block;
+function isLive({ way, block, folder }: Live): boolean {
+  return way === "kernel" ? isConnected(block) : standsOn(block, folder);
 }
 
-async function writeRecord(folder: string, node: Node): Promise<void> {
-  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-  await Deno.writeTextFile(`${folder}/node.json`, JSON.stringify(node));
-}
-
-function readRecord(folder: string): Node | undefined {
-  try {
-    const node = Node.parse(JSON.parse(textAt(`${folder}/node.json`)));
-    return node.bootId === bootId() ? node : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function bootId(): string {
-  return textAt("/proc/sys/kernel/random/boot_id").trim();
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -32,7 +32,7 @@ export interface Attached {
 
 /** Where and from what. */
 export interface FuseSource {
-  /** A folder for this device alone. */
+  /** A folder for this device alone; its name is used once. */
   readonly folder: string;
   /** NBD URI of the export. */
   readonly uri: string;
@@ -60,15 +60,17 @@ export async function attachFuse(source: FuseSource): Promise<Attached> {
 }
 
 /**
- * Take the loop device away.
+ * Take the loop device away. Whoever has it open keeps it until the last close.
  *
- * @returns Whether it is gone. When somebody has it open the kernel takes it
- *   away at the last close.
+ * @returns Whether it is gone.
  */
-export async function detachLoop(block: string): Promise<boolean> {
-  if (!isAttached(block)) return true;
+export async function detachLoop(
+  block: string,
+  folder: string,
+): Promise<boolean> {
+  if (!standsOn(block, folder)) return true;
   await runProgram("losetup", "--detach", block);
-  return await becomes(() => !isAttached(block), LOOP_MS);
+  return await becomes(() => !standsOn(block, folder), LOOP_MS);
 }
 
 /** Whether a loop device has a file. */
@@ -76,7 +78,7 @@ export function isAttached(block: string): boolean {
   return isThere(`${sysOf(block)}/loop/backing_file`);
 }
 
-/** Whether a loop device stands on the file in this folder. */
+/** Whether a loop device stands on the file in this folder, and no other's. */
 export function standsOn(block: string, folder: string): boolean {
   const file = textAt(`${sysOf(block)}/loop/backing_file`).trim();
   return file === diskIn(folder);

@@ -78,12 +78,16 @@ function swapOn({ block, device }: Held): string | undefined {
   return isSwap ? `${device} is swap space: swapoff first` : undefined;
 }
 
+/** In any process but this one, which holds it so that it stays. */
 function openFileOf({ block, device }: Held): string | undefined {
   for (const pid of processes()) {
+    if (pid === String(Deno.pid)) continue;
     const folder = `/proc/${pid}/fd`;
-    const isOpen = namesIn(folder)
-      .map((name) => linkTarget(`${folder}/${name}`))
-      .some((path) => path === block || path === device);
+    // Only what is called a device: others may hang when they are looked at.
+    const isOpen = namesIn(folder).map((name) => `${folder}/${name}`)
+      .some((file) =>
+        linkTarget(file)?.startsWith("/dev/") && blockOf(file) === block
+      );
     if (!isOpen) continue;
     const name = textAt(`/proc/${pid}/comm`).trim();
     return `${device} is open in process ${pid} (${name})`;
