@@ -127,6 +127,11 @@ export class Negotiation {
       peerDisk: realDisk(report),
       pausedByPeer: peer.paused,
     };
+    const areTwo = this.volume.state.role === "Primary" &&
+      told.peerRole === "Primary";
+    if (areTwo && this.volume.config.fencedByRegister) {
+      return this.#waitForRole();
+    }
     const isWhole = this.volume.persistent !== undefined &&
       compareDisk(told.peerDisk, "Attaching") > 0;
     if (isWhole) return this.#compare(report, told);
@@ -165,6 +170,11 @@ export class Negotiation {
       }
     }
     if (outcome.next === "drop") return this.#drop(whyDropped(outcome));
+    const areTwo = volume.state.role === "Primary" &&
+      told.peerRole === "Primary" && !outcome.demote;
+    if (areTwo && outcome.next === "Connected") {
+      return this.#drop("Multiple primaries not allowed by config");
+    }
     if (outcome.demote) volume.change({ role: "Secondary" });
     this.#enter(outcome, told);
   }
@@ -261,6 +271,14 @@ export class Negotiation {
     return volume.disk.resizeTo(agreed === 0 ? possible : agreed)
       ? undefined
       : "The size could not be saved";
+  }
+
+  /** The register names one Primary: the other one is about to hear of it. */
+  #waitForRole(): void {
+    const { volume } = this;
+    volume.effects.log("info", "Both nodes are Primary: the register decides");
+    volume.effects.closeLink("both nodes are Primary");
+    volume.link.linkDown();
   }
 
   #drop(why: string): void {

@@ -66,7 +66,8 @@ Deno.test("a node that may have lost the role says nothing of itself", () => {
   a.core.fence.tick(pair.nowMs);
   b.core.roles.primary(false, ({ code }) => equal(code, 1));
   b.answer("done", 2);
-  pair.mend();
+  pair.isCut = false;
+  pair.run(10);
   equal(a.core.state.connection, "WFReportParams");
   a.answer("refused", 2);
   pair.run();
@@ -104,4 +105,20 @@ Deno.test("an answer about an earlier loss of the peer is void", () => {
   a.core.fence.registerChanged(late.id, { outcome: "done", epoch: 2 });
   pair.run(1);
   equal(write.answer, undefined);
+});
+
+Deno.test("two Primaries do not connect, and do not give up", () => {
+  const pair = fencedPair();
+  pair.cut();
+  const { a, b } = pair;
+  b.core.roles.primary(false, ({ code }) => equal(code, 1));
+  b.answer("done", 2);
+  pair.nowMs += 4_000; // longer than anybody keeps silent
+  pair.isCut = false;
+  pair.run(1);
+  equal(a.core.state.peerRole, "Unknown");
+  a.answer("refused", 2);
+  pair.run();
+  equal(a.core.state.role, "Secondary");
+  equal(a.core.state.connection, "Connected");
 });

@@ -113,3 +113,17 @@ Deno.test("a failing disk of the Primary is not seen by the application", () => 
   assert.ok(isRead);
   assert.equal(into[0], 3);
 });
+
+Deno.test("two Primaries with the same data do not connect", () => {
+  const pair = new Pair(SIZE);
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, ({ code }) => assert.equal(code, 1));
+  pair.run();
+  pair.cut();
+  b.core.roles.primary(false, ({ code }) => assert.equal(code, 1));
+  pair.mend();
+  for (const { core } of [a, b]) {
+    assert.equal(core.state.connection, "StandAlone");
+  }
+});
