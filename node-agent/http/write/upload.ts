@@ -116,7 +116,10 @@ export class Uploads {
     const { form } = received;
     const facts = form === undefined ? early : withForm(early, form, claims);
     checkSha256(received.staged, facts.sha256);
-    return created(await this.#storeOnce(received, facts, derived));
+    return created(
+      await this.#storeOnce(received, facts, derived),
+      request.headers.has("origin"),
+    );
   }
 
   async #storeOnce(
@@ -191,15 +194,23 @@ export class Uploads {
   }
 }
 
-/** `201` with the file's place. */
-function created(body: Uploaded): Response {
+const FOR_PAGES: [string, string][] = [
+  ["access-control-allow-origin", "*"],
+  ["access-control-expose-headers", "Location"],
+];
+
+/**
+ * `201` with the file's place. What only browsers want is sent to them alone:
+ * `Deno.serve` sends an answer of up to 512 bytes with one system call, and this
+ * one has some 450 without (measured with strace, Deno 2.9.6).
+ */
+function created(body: Uploaded, isForPage: boolean): Response {
   return new Response(JSON.stringify(body), {
     status: 201,
     headers: [
       ["content-type", "application/json"],
       ["location", body.url],
-      ["access-control-allow-origin", "*"],
-      ["access-control-expose-headers", "Location"],
+      ...(isForPage ? FOR_PAGES : []),
     ],
   });
 }

@@ -53,6 +53,7 @@ Deno.test("an upload answers what was done", async () => {
     holders: [1, 2],
   });
   assert.equal(response.headers.get("location"), body.url);
+  assert(!response.headers.has("access-control-allow-origin"));
   const parsed = parseFileId(body.id);
   assert.equal(parsed?.extension, "txt");
   assert.equal(parsed?.origin, 1);
@@ -61,6 +62,17 @@ Deno.test("an upload answers what was done", async () => {
   assert.equal(entry.version, 1);
   assert.equal(entry.epoch, 3);
   assert.equal(entry.createdS, parsed?.createdS);
+});
+
+Deno.test("an upload from a page of another site may be read there", async () => {
+  const headers = { origin: "https://app.test" };
+  const door = new FakeDoor();
+  const response = await put(door, "/v1/files", { body: "hello", headers });
+  assert.equal(response.headers.get("access-control-allow-origin"), "*");
+  assert.equal(
+    response.headers.get("access-control-expose-headers"),
+    "Location",
+  );
 });
 
 Deno.test("a body without a length is streamed, with a relay to the peers", async () => {
