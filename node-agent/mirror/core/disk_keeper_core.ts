@@ -158,10 +158,12 @@ export class DiskKeeper {
     return this.volume.state.disk === "Negotiating";
   }
 
-  /** A Primary without a peer may only get back the very data it had. */
+  /** A Primary without a good peer may only get back the very data it had. */
   #isWhatWeLost(disk: AttachedDisk): boolean {
     const { state } = this.volume;
-    if (state.role !== "Primary" || isConnected(state.connection)) return true;
+    const hasPeer = isConnected(state.connection) &&
+      state.peerDisk === "UpToDate";
+    if (state.role !== "Primary" || hasPeer) return true;
     return this.exposed !== undefined &&
       sameGeneration(this.exposed, disk.persistent.generations.current);
   }

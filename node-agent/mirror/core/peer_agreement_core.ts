@@ -60,6 +60,9 @@ export class PeerAgreement {
   #judge(wish: StateWish): number {
     const { volume } = this;
     if (this.#asked !== undefined && volume.link.resolveConflicts) return -19;
+    const { disk, peerDisk } = volume.state;
+    const areGood = disk === "UpToDate" && peerDisk === "UpToDate";
+    if (wish.connection === "VerifyS" && !areGood) return -2;
     return volume.judge(mirrored(wish)).refused ?? 1;
   }
 

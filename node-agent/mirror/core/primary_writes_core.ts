@@ -287,6 +287,8 @@ export class PrimaryWrites {
     if (replicate) this.#sendPiece(piece, sequence);
     else volume.markUnseen(offset, lengthBytes);
     const isLocal = volume.writeLocally(offset, lengthBytes, piece);
+    // A disk that is being negotiated comes without it.
+    if (!isLocal) volume.bitmap?.set(offset, lengthBytes);
     const write: LoggedWrite = {
       offset,
       lengthBytes,

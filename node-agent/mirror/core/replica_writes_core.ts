@@ -96,6 +96,8 @@ export class ReplicaWrites {
     }
     this.#received = frame.sequence;
     if (!volume.hasLocalDisk) return this.#refuse(frame);
+    // Now, and not when it is applied: the peer's disk may come back meanwhile.
+    if (!this.#isNoted(frame)) return this.#refuse(frame);
     const session = this.#session;
     if (this.isDrained) return this.#apply({ frame, session });
     const kept = "payload" in frame
@@ -144,9 +146,6 @@ export class ReplicaWrites {
     const lengthBytes = frame.kind === "data"
       ? frame.payload.length
       : frame.lengthBytes;
-    if (compareDisk(volume.state.peerDisk, "Inconsistent") < 0) {
-      if (!this.#noteUnseen(offset, lengthBytes)) return this.#refuse(frame);
-    }
     const isWritten = volume.writeLocally(
       offset,
       lengthBytes,
@@ -162,8 +161,14 @@ export class ReplicaWrites {
    * Only we have this write: its name and its bits are durable first, since no
    * activity log covers it here.
    */
-  #noteUnseen(offset: number, lengthBytes: number): boolean {
+  #isNoted(frame: StreamFrame): boolean {
     const { volume } = this;
+    if (frame.kind === "flush") return true;
+    if (compareDisk(volume.state.peerDisk, "Inconsistent") >= 0) return true;
+    const { offset } = frame;
+    const lengthBytes = frame.kind === "data"
+      ? frame.payload.length
+      : frame.lengthBytes;
     if (!volume.generations.beforeUnseenWrite()) return false;
     volume.bitmap?.set(offset, lengthBytes);
     return volume.saveBitmapOf(offset, lengthBytes);

@@ -55,6 +55,11 @@ export class Verify {
     done: CommandDone,
   ): void {
     const { volume } = this;
+    const { disk, peerDisk } = volume.state;
+    // The state table would call both disks good: DRBD 8.4 does.
+    if (disk !== "UpToDate" || peerDisk !== "UpToDate") {
+      return done({ code: -2 });
+    }
     const refused = volume.judge({ connection: "VerifyS" }).refused;
     if (refused !== undefined) return done({ code: refused });
     volume.link.agreement.ask({ connection: "VerifyS" }, (code) => {

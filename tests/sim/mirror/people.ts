@@ -138,7 +138,7 @@ function repair(world: World, node: SimNode): void {
       world.scheduler.nowMs - world.lastDrop < 5_000;
     const discard = !world.plan.isFenced && bothAlone && isSplit &&
       state.role === "Secondary" && rng.chance(isHealing ? 0.7 : 0.3);
-    if (discard && !peer.mayLose) {
+    if (discard) {
       node.mayLose = true;
       say(
         node,
