@@ -10,6 +10,7 @@ import { formatGeneration } from "./decisions/generations_core.ts";
 import type { CommandDone, CommandResult } from "./core/volume_types.ts";
 import { Rendezvous } from "./link/rendezvous.ts";
 import { Speedometer } from "./speedometer.ts";
+import { isKnownDigest } from "./link/digest.ts";
 import { Volume } from "./volume/volume.ts";
 import type {
   FromWorker,
@@ -39,6 +40,7 @@ export class Resource {
     readonly spec: ResourceSpec,
     readonly say: (message: FromWorker) => void,
   ) {
+    refuseUnknownDigests(spec);
     this.#rendezvous = new Rendezvous({
       resource: spec.resource,
       node: spec.node,
@@ -53,6 +55,7 @@ export class Resource {
       secret: spec.secret === undefined || spec.secretAlgorithm === undefined
         ? undefined
         : { algorithm: spec.secretAlgorithm, secret: spec.secret },
+      integrity: spec.integrityAlgorithm,
       connected: (connection, facts) =>
         this.#running.get(facts.volume)?.volume.connected(connection, facts) ??
           false,
@@ -167,6 +170,24 @@ export class Resource {
     };
     if (wanted.length === 0) return done({ code: 127 });
     next(0, { code: 1 });
+  }
+}
+
+/** @throws {Error} For a digest that nobody could compute. */
+function refuseUnknownDigests(spec: ResourceSpec): void {
+  const used: [option: string, algorithm: string | undefined][] = [
+    ["cram-hmac-alg", spec.secretAlgorithm],
+    ["data-integrity-alg", spec.integrityAlgorithm],
+    ...spec.volumes.flatMap(({ config }): typeof used => [
+      ["verify-alg", config.verifyAlgorithm],
+      ["csums-alg", config.checksumAlgorithm],
+    ]),
+  ];
+  for (const [option, algorithm] of used) {
+    if (!algorithm || isKnownDigest(algorithm)) continue;
+    throw new Error(
+      `${option} "${algorithm}" is not available here: use sha256, sha1 or md5`,
+    );
   }
 }
 

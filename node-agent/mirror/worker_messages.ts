@@ -41,6 +41,8 @@ export interface ResourceSpec {
   readonly remote: TcpAddress;
   readonly secret: string | undefined;
   readonly secretAlgorithm: string | undefined;
+  /** A digest goes with each write to the peer; missing: only the frame's CRC. */
+  readonly integrityAlgorithm?: string;
   readonly connectIntMs: number;
   readonly pingIntMs: number;
   readonly pingTimeoutMs: number;

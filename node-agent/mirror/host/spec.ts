@@ -57,6 +57,9 @@ export function specOf(
     remote: { hostname: path.remote.ip, port: path.remote.port },
     secret: net.sharedSecret,
     secretAlgorithm: net.cramHmacAlg,
+    ...net.dataIntegrityAlg === undefined
+      ? {}
+      : { integrityAlgorithm: net.dataIntegrityAlg },
     connectIntMs: net.connectIntMs,
     pingIntMs: net.pingIntMs,
     pingTimeoutMs: net.pingTimeoutMs,

@@ -27,6 +27,7 @@ import {
 } from "@kedge/schema/wire/mirror";
 import { InBuffer } from "./in_buffer.ts";
 import { Liveness } from "./liveness_core.ts";
+import { signed, unsigned } from "./integrity.ts";
 import { OutBuffer } from "./out_buffer.ts";
 import type { PulseAsker } from "./pulse_sockets.ts";
 
@@ -61,6 +62,9 @@ export class PeerConnection {
   readonly out: OutBuffer;
   readonly #in: InBuffer;
   readonly #live: Liveness;
+  /** Digests behind the payload of writes, ours and theirs; "": none. */
+  #signs = "";
+  #theirSigns = "";
   #isClosed = false;
   /** Asks for a sign of life beside the connection. */
   asker: PulseAsker | undefined;
@@ -125,6 +129,8 @@ export class PeerConnection {
         parts,
         session,
       );
+      connection.#signs = ours.integrity;
+      connection.#theirSigns = peer.integrity;
       return { connection, peer };
     } catch (error) {
       close(conn);
@@ -132,6 +138,12 @@ export class PeerConnection {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Queue a frame; its payload is copied. */
+  send(frame: MirrorFrame, epoch: number): void {
+    const isSigned = this.#signs !== "" && frame.kind === "data";
+    this.out.put(isSigned ? signed(frame, this.#signs) : frame, epoch);
   }
 
   /** Tell the other side that this is the connection to use. */
@@ -217,6 +229,11 @@ export class PeerConnection {
     this.onClose?.();
   }
 
+  #checked(frame: MirrorFrame): MirrorFrame {
+    const isSigned = this.#theirSigns !== "" && frame.kind === "data";
+    return isSigned ? unsigned(frame, this.#theirSigns) : frame;
+  }
+
   #ping(nowMs: number): void {
     this.out.putRaw("ping", numberBytes(nowMs));
     this.out.flush();
@@ -241,7 +258,10 @@ export class PeerConnection {
         case "proof":
           throw new MirrorFrameError("a second greeting");
         default:
-          events.frame(mirrorFrameOf(header, body), header.epoch);
+          events.frame(
+            this.#checked(mirrorFrameOf(header, body)),
+            header.epoch,
+          );
       }
     }
   }

@@ -39,6 +39,8 @@ export interface RendezvousOptions {
   /** The longest pause between two attempts, in ms. */
   readonly connectIntMs: number;
   readonly secret: SharedSecret | undefined;
+  /** Digest that goes with each write (`data-integrity-alg`). */
+  readonly integrity?: string | undefined;
   /** A greeted connection. Returns whether it is taken. */
   readonly connected: (
     connection: PeerConnection,
@@ -176,7 +178,8 @@ export class Rendezvous {
   ): Promise<void> {
     const { resource, node, secret, times } = this.options;
     const nonce = crypto.randomUUID().replaceAll("-", "");
-    const hello = { resource, volume, node, nonce };
+    const integrity = this.options.integrity ?? "";
+    const hello = { resource, volume, node, integrity, nonce };
     const { connection, peer } = await PeerConnection.greet(conn, role, {
       hello,
       times,

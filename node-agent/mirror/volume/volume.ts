@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "../decisions/mirror_state.ts";
 import { VolumeCore } from "../core/volume_core.ts";
@@ -19,9 +19,11 @@ import type {
   VolumeConfig,
   VolumeEffects,
 } from "../core/volume_types.ts";
+import { digestOf } from "../link/digest.ts";
 import type { PeerConnection } from "../link/peer_connection.ts";
 import { AttachError, BackingDisk, type BackingPaths } from "./backing_disk.ts";
 import { Counters } from "./counters.ts";
+
 import { UndoGuard, type UndoPlace } from "./undo_guard.ts";
 
 /** How often the core is told the time, in ms. */
@@ -325,10 +327,7 @@ export class Volume {
       },
       send: (frame) => {
         if ("payload" in frame) counters.sentBytes += frame.payload.length;
-        this.#connection?.out.put(
-          this.#named(frame),
-          this.#epochNow(),
-        );
+        this.#connection?.send(this.#named(frame), this.#epochNow());
       },
       queuedBytes: () => this.#queued(),
       closeLink: (why) => {
@@ -345,8 +344,7 @@ export class Volume {
         around.stateChanged(before, after);
       },
       keepUndo: (keep) => this.#undo.keep(keep),
-      digest: (algorithm, bytes) =>
-        createHash(algorithm).update(bytes).digest(),
+      digest: digestOf,
       random64: () => randomBytes(8).readBigUInt64BE(),
       log: (level, text) => around.log(level, text),
     };

@@ -23,6 +23,8 @@ export const MirrorHello = z.object({
   volume: z.int().min(0).max(65_535),
   /** Name of the sending host. */
   node: z.string().min(1).max(255),
+  /** Digest behind the payload of each `data` frame of the sender; "": none. */
+  integrity: z.string().max(32).default(""),
   /** Fresh random bytes, hex. */
   nonce: z.string().regex(/^[0-9a-f]{32}$/),
 });
