@@ -138,6 +138,7 @@ export class Negotiation {
     if (this.#isOtherData(report)) {
       return this.#drop("The peer's data is not what the application had here");
     }
+    if (areTwo) return this.#drop("Multiple primaries not allowed by config");
     this.volume.change({ connection: "Connected", ...told });
     this.#afterConnect();
   }
@@ -262,13 +263,13 @@ export class Negotiation {
       volume.sizeBytes ||= report.agreedBytes || report.backingBytes;
       return undefined;
     }
-    const agreed = Math.max(
-      volume.persistent?.agreedBytes ?? 0,
-      report.agreedBytes,
-    );
+    const known = volume.persistent?.agreedBytes ?? 0;
+    const agreed = Math.max(known, report.agreedBytes);
     const possible = Math.min(own, report.backingBytes);
     if (possible < agreed) return "The peer's disk size is too small";
-    return volume.disk.resizeTo(agreed === 0 ? possible : agreed)
+    // Nobody counted behind the size that was known here: copy it.
+    const isNewDirty = known !== 0 && known < agreed;
+    return volume.disk.resizeTo(agreed === 0 ? possible : agreed, isNewDirty)
       ? undefined
       : "The size could not be saved";
   }
