@@ -80,7 +80,8 @@ export class GenerationKeeper {
   /** A new generation, unless we are already ahead of the peer. False: not saved. */
   #beginIfNew(): boolean {
     const { set, volume } = this;
-    if (set === undefined) return true;
+    // Data that are not good have no name of their own.
+    if (set === undefined || volume.state.disk !== "UpToDate") return true;
     const isNeeded = needsNewGeneration({
       set,
       event: "unreplicated-write",

@@ -188,7 +188,10 @@ export class PeerLink {
           (request) => volume.verify.requested(request),
         );
       case "verifyReply":
-        return volume.verify.replied(frame.id, frame.digest);
+        return volume.replica.inOrder(
+          frame,
+          ({ id, digest }) => volume.verify.replied(id, digest),
+        );
       case "bitmap":
         return this.bitmaps.piece(frame.atByte, frame.payload, frame.last);
       case "syncGeneration":

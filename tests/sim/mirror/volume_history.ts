@@ -188,7 +188,11 @@ export class VolumeHistory {
       for (const content of unflushed) {
         const value = world.lineage.valueOf(piece, content);
         if (value === undefined) continue;
-        const survives = this.#isMember(peer) && theirs !== undefined &&
+        // Two failures at once: what nobody flushed may be old or new (B8).
+        const isAlone = !peer.isAlive || !peer.isAttached;
+        const isPromised = this.#isPromised(piece, value);
+        const survives = (!isAlone || isPromised) && this.#isMember(peer) &&
+          theirs !== undefined &&
           world.lineage.descends(piece, theirs, value);
         const name = `${piece} ${value}`;
         // Both machines lost it, or might have: B8 says old or new.
@@ -198,6 +202,12 @@ export class VolumeHistory {
         world.lineage.excuse(piece, [value]);
       }
     }
+  }
+
+  #isPromised(piece: number, value: number): boolean {
+    const promised = this.#promised.get(piece);
+    return promised !== undefined &&
+      this.world.lineage.descends(piece, promised, value);
   }
 
   #isMember(node: SimNode): boolean {
