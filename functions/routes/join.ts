@@ -276,7 +276,8 @@ async function registerFor(
   }
   throw new Problem(
     "group-not-found",
-    `There is no group "${group}", and the token may not make it`,
+    `There is no group "${group}", and the token may not make it: make it ` +
+      `with \`kedge group create ${group}\`, or a token with --create-group`,
   );
 }
 

@@ -98,7 +98,9 @@ export async function rebuildIndex(
 async function readIdentity(dataDir: string) {
   try {
     const text = await Deno.readTextFile(`${dataDir}/agent.json`);
-    return IdentityFile.parse(JSON.parse(text)).identity;
+    const parsed = IdentityFile.safeParse(JSON.parse(text));
+    if (!parsed.success) throw new Error("it names no node; did it ever join?");
+    return parsed.data.identity;
   } catch (error) {
     throw new Problem(
       "invalid-request",
