@@ -16,6 +16,8 @@ import { VERSION } from "./version.ts";
 export interface MirrorDaemonOptions {
   /** Folder of the control socket and the export sockets. */
   readonly runDir: string;
+  /** Folder for what a split brain throws away; it must outlive restarts. */
+  readonly undoDir?: string;
   readonly log: Log;
   /** Stops the daemon in order. */
   readonly signal: AbortSignal;
@@ -42,6 +44,7 @@ export async function runMirrorDaemon(
   const deviceNodes = new HostDeviceNodes({ runDir, log });
   const host = new MirrorHost({
     runDir,
+    ...(options.undoDir === undefined ? {} : { undoDir: options.undoDir }),
     version: VERSION,
     workerEntry: new URL("./volume_worker.ts", import.meta.url),
     log,

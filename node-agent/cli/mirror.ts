@@ -9,7 +9,7 @@ import { EXIT } from "./exit_codes.ts";
 import { MirrorClient } from "./mirror_client.ts";
 import { loadRunMirrorDaemon } from "./mirror_module.ts";
 import { ensureDaemon, stopDaemon } from "./mirror/daemon_process.ts";
-import { RUN_DIR, runDirOf } from "./mirror/run_dir.ts";
+import { RUN_DIR, runDirOf, undoDirOf } from "./mirror/run_dir.ts";
 import {
   FENCING_OPTIONS,
   fencingEnv,
@@ -95,6 +95,7 @@ async function runHere(
   const runMirrorDaemon = await loadRunMirrorDaemon();
   await runMirrorDaemon({
     runDir,
+    undoDir: undoDirOf(runDir, env),
     fencing,
     log: context.openLog(values["log-format"] === "json" ? "json" : "text"),
     signal: context.signal,

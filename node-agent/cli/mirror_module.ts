@@ -35,3 +35,10 @@ export async function loadHandlers(): Promise<
 > {
   return await import("../mirror/host/helpers.ts");
 }
+
+/** Load what reads undo files. */
+export async function loadUndoTools(): Promise<
+  typeof import("../mirror/volume/undo_reader.ts")
+> {
+  return await import("../mirror/volume/undo_reader.ts");
+}

@@ -72,6 +72,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   ),
   entry(
     "volumes",
+    "volume",
+    "create, promote, watch and repair mirrored volumes",
+    async () => (await import("./volume.ts")).volume,
+  ),
+  entry(
+    "volumes",
     "drbdadm",
     "DRBD's command for mirrored volumes, as 8.4 has it",
     async () => (await import("./drbdadm.ts")).drbdadm,

@@ -55,6 +55,8 @@ export class DrbdHost {
     return this.place.scope.environment({
       KEDGE_HOST: this.name,
       KEDGE_RUN_DIR: this.place.runDir,
+      // Both hosts are on this machine: they cannot share /dev/drbd1.
+      KEDGE_DEVICE_NODES: "off",
       KEDGE_DENO: Deno.execPath(),
     });
   }
@@ -117,7 +119,7 @@ resource mysql {
 }
 
 /** A port that was free on both addresses a moment ago. */
-function freePort(): number {
+export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.2", port: 0 });
   return listener.addr.port;
 }

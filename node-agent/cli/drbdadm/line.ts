@@ -43,7 +43,7 @@ export const OWN_OPTIONS = {
   "config-file": {
     short: "c",
     value: "FILE",
-    help: "configuration to read (default /etc/drbd.conf)",
+    help: "configuration (KEDGE_DRBD_CONF, /etc/drbd.conf)",
   },
   "config-to-test": {
     short: "t",
@@ -74,9 +74,11 @@ export const OWN_OPTIONS = {
   "run-dir": { value: "DIR", help: "folder of the daemon's sockets" },
   export: {
     value: "HOST:PORT",
-    help: "up: offer the volumes over TCP as well",
+    help: "up: offer the volumes over TCP as well (KEDGE_EXPORT)",
   },
-  "no-device-node": { help: "up: make no /dev/drbdN on promotion" },
+  "no-device-node": {
+    help: "up: make no /dev/drbdN on promotion (KEDGE_DEVICE_NODES=off)",
+  },
   json: { help: "status: JSON, as drbdsetup prints it" },
 } as const satisfies Readonly<Record<string, OwnRow>>;
 

@@ -114,7 +114,9 @@ export class Session implements Disposable {
     const isStrict = this.has("strict");
     const tested = own.get("config-to-test");
     if (tested !== undefined) this.#read(tested, isStrict);
-    this.#conf = this.#read(own.get("config-file") ?? DEFAULT_CONFIG, isStrict);
+    const { KEDGE_DRBD_CONF } = this.context.env;
+    const path = own.get("config-file") ?? KEDGE_DRBD_CONF ?? DEFAULT_CONFIG;
+    this.#conf = this.#read(path, isStrict);
     return this.#conf;
   }
 

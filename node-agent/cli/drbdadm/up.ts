@@ -96,11 +96,13 @@ export async function create(
   target: Target,
 ): Promise<number> {
   const { config } = target;
-  const exportAddress = session.line.own.get("export") ??
-    session.context.env.KEDGE_EXPORT;
+  const { env } = session.context;
+  const exportAddress = session.line.own.get("export") ?? env.KEDGE_EXPORT;
+  const deviceNodes = !session.has("no-device-node") &&
+    env.KEDGE_DEVICE_NODES !== "off";
   const reply = await session.client.create(config.name, {
     config,
-    deviceNodes: !session.has("no-device-node"),
+    deviceNodes,
     ...(exportAddress === undefined ? {} : { exportAddress }),
   });
   if (reply.code === EXISTS) return 0;

@@ -37,3 +37,18 @@ export function controlSocket(runDir: string): string {
 export function daemonLog(runDir: string): string {
   return join(runDir, "mirror.log");
 }
+
+/**
+ * Where the losers of split brains keep what was overwritten: KEDGE_UNDO_DIR,
+ * else beside the sockets; for `/run/kedge`, which a restart empties, on disk.
+ */
+export function undoDirOf(
+  runDir: string,
+  env: Readonly<Record<string, string>>,
+): string {
+  const { KEDGE_UNDO_DIR } = env;
+  if (KEDGE_UNDO_DIR !== undefined && KEDGE_UNDO_DIR !== "") {
+    return KEDGE_UNDO_DIR;
+  }
+  return runDir === "/run/kedge" ? "/var/lib/kedge/undo" : join(runDir, "undo");
+}

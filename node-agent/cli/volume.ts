@@ -1,0 +1,246 @@
+/** `kedge volume`: mirrored volumes in our own words. */
+
+import { resolve } from "node:path";
+import { parseDuration } from "@kedge/schema/config/units";
+import { exactly, parse } from "./args.ts";
+import type { Command } from "./command.ts";
+import { CliError, messageOf, UsageError } from "./errors.ts";
+import { EXIT } from "./exit_codes.ts";
+import { MirrorClient } from "./mirror_client.ts";
+import { runDirOf } from "./mirror/run_dir.ts";
+import {
+  findResource,
+  request,
+  REQUESTS,
+  splitName,
+  type VolumeCall,
+} from "./volume/actions.ts";
+import { VOLUME_OPTIONS } from "./volume/options.ts";
+import { reportOf, resolveLines, SideReport } from "./volume/resolve_text.ts";
+import { healthOf } from "./volume/health.ts";
+import { listLines, statusLines } from "./volume/status_text.ts";
+
+/** See the module comment. */
+export const volume: Command = {
+  name: "volume",
+  summary: "create, promote, watch and repair mirrored volumes",
+  usage: [
+    "volume list|status [NAME]",
+    "volume create NAME --disk PATH [--size SIZE] --listen IP:PORT --peer HOST=IP:PORT",
+    "volume init|up|down|promote|demote|connect|disconnect|verify|pause|resume NAME",
+    "volume watch [NAME]",
+    "volume resolve NAME",
+    "volume undo NAME list | restore FILE",
+  ],
+  about:
+    `A volume is a disk that two hosts keep equal, block by block. One of them
+is Primary: there it can be opened, as /dev/drbdN and over NBD. The other one
+is Secondary and takes every write.
+
+create   writes drbd.d/NAME.res, makes the disk and its metadata, and starts
+         it; the other host gets the same file and says "init"
+init     the second half of create, for a file that is there already
+promote  make this host Primary; --force only for new data, or when the other
+         copy is lost
+connect  look for the peer; after a split brain see "resolve"
+verify   compare the two copies; differences are marked for the next resync
+watch    the state, live, with progress
+resolve  after a split brain: what each side wrote, and the commands to say
+undo     what the loser of a split brain held, and how to bring it back
+
+drbdadm does the same with DRBD's words; both read the same files.`,
+  options: VOLUME_OPTIONS,
+  examples: [
+    [
+      "kedge volume create db --disk /srv/db.img --size 10G --listen 10.0.0.1:7789 --peer b=10.0.0.2:7789",
+      "a new volume of 10 GiB, with host b",
+    ],
+    ["kedge volume promote db", "use it here"],
+    ["kedge volume watch", "all volumes, live"],
+    ["kedge volume resolve db", "a way out of a split brain"],
+    ["kedge volume status db --json", "for scripts; exit code 1: not well"],
+  ],
+  verbs: [
+    "list",
+    "status",
+    "create",
+    "init",
+    "up",
+    "down",
+    ...Object.keys(REQUESTS),
+    "watch",
+    "resolve",
+    "undo",
+  ],
+  exits: ["unreachable", "notFound"],
+
+  async run(args, context) {
+    const { values, words } = parse(args, VOLUME_OPTIONS);
+    const [verb, ...rest] = words;
+    if (verb === undefined) throw new UsageError("Missing what to do");
+    const runDir = resolve(runDirOf(values["run-dir"], context.env));
+    using client = new MirrorClient(runDir);
+    const call: VolumeCall = { client, values, context };
+    const make = REQUESTS[verb];
+    if (make !== undefined) {
+      const [word = ""] = exactly(rest, "NAME");
+      const exit = await request(word, make(values), call);
+      return verb === "verify" && values.watch
+        ? await watch(word, call, "verify")
+        : exit;
+    }
+    switch (verb) {
+      case "list":
+        exactly(rest);
+        return await list(call);
+      case "status":
+        return await status(rest, call);
+      case "watch":
+        if (rest.length > 1) throw new UsageError("Name one volume at most");
+        return await watch(rest[0], call, "for ever");
+      case "resolve":
+        return await resolveSplit(exactly(rest, "NAME")[0] ?? "", call);
+      case "undo": {
+        const { undo } = await import("./volume/undo.ts");
+        return await undo(rest, { ...call, runDir });
+      }
+      default:
+        return await byConfiguration(verb, rest, call);
+    }
+  },
+};
+
+async function byConfiguration(
+  verb: string,
+  rest: readonly string[],
+  call: VolumeCall,
+): Promise<number> {
+  const { createVolume, downVolume, initVolume, upVolume } = await import(
+    "./volume/create.ts"
+  );
+  const actions = {
+    create: createVolume,
+    init: initVolume,
+    up: upVolume,
+    down: downVolume,
+  };
+  const isKnown = (word: string): word is keyof typeof actions =>
+    Object.hasOwn(actions, word);
+  if (!isKnown(verb)) {
+    throw new UsageError(`There is no "${verb}"; see kedge volume --help`);
+  }
+  const [name = ""] = exactly(rest, "NAME");
+  const { values } = call;
+  const out = values.json
+    ? { ...call.context, out: call.context.err }
+    : call.context;
+  const exit = await actions[verb](name, { ...call, context: out });
+  if (values.json && exit === EXIT.ok && verb !== "down") {
+    const resource = await findResource(call.client, splitName(name).name);
+    call.context.out.line(JSON.stringify(resource));
+  }
+  return exit;
+}
+
+async function list({ client, values, context }: VolumeCall): Promise<number> {
+  const { resources } = await client.status();
+  context.out.line(
+    values.json
+      ? JSON.stringify(resources)
+      : resources.length === 0
+      ? 'no volumes run here; "kedge volume up NAME" starts one'
+      : listLines(resources, context.out.columns).join("\n"),
+  );
+  return EXIT.ok;
+}
+
+async function status(
+  words: readonly string[],
+  { client, values, context }: VolumeCall,
+): Promise<number> {
+  const resources = words.length === 0
+    ? (await client.status()).resources
+    : await Promise.all(
+      words.map((word) => findResource(client, splitName(word).name)),
+    );
+  const isWell = resources.every(({ volumes }) =>
+    volumes.every((each) => healthOf(each).isWell)
+  );
+  context.out.line(
+    values.json
+      ? JSON.stringify({ healthy: isWell, resources })
+      : resources.flatMap(statusLines).join("\n").trimEnd(),
+  );
+  return isWell ? EXIT.ok : EXIT.failed;
+}
+
+/** Look again and again; with "verify" until it has ended. */
+async function watch(
+  word: string | undefined,
+  { client, values, context }: VolumeCall,
+  until: "for ever" | "verify",
+): Promise<number> {
+  const pauseMs = parseDuration(values.interval);
+  if (pauseMs === undefined) {
+    throw new UsageError("--interval must be a duration such as 1s");
+  }
+  const { out, signal } = context;
+  while (!signal.aborted) {
+    const looked = await look(word, client);
+    if (values.json) out.line(JSON.stringify(looked));
+    else {
+      const lines = typeof looked === "string"
+        ? [`NO ANSWER: ${looked}`]
+        : looked.flatMap(statusLines);
+      out.write(
+        out.columns === undefined
+          ? `${lines.join("\n")}\n`
+          : `\x1b[H${lines.map((line) => `${line}\x1b[K\n`).join("")}\x1b[J`,
+      );
+    }
+    const isOver = until === "verify" && typeof looked !== "string" &&
+      !looked.some(({ volumes }) =>
+        volumes.some(({ state }) => state.connection.startsWith("Verify"))
+      );
+    if (isOver) break;
+    await context.sleep(pauseMs, signal).catch(() => {});
+  }
+  return EXIT.ok;
+}
+
+async function look(word: string | undefined, client: MirrorClient) {
+  try {
+    if (word === undefined) return (await client.status()).resources;
+    return [await findResource(client, splitName(word).name)];
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+async function resolveSplit(
+  word: string,
+  { client, values, context }: VolumeCall,
+): Promise<number> {
+  const resource = await findResource(client, splitName(word).name);
+  const here = reportOf(resource);
+  if (values.json) {
+    context.out.line(JSON.stringify(here));
+    return EXIT.ok;
+  }
+  const file = values["peer-status"];
+  const there = file === undefined ? undefined : await readReport(file);
+  resolveLines(here, resource.peerNode, there)
+    .forEach((line) => context.out.line(line));
+  return EXIT.ok;
+}
+
+async function readReport(path: string): Promise<SideReport> {
+  try {
+    return SideReport.parse(JSON.parse(await Deno.readTextFile(path)));
+  } catch (error) {
+    throw new CliError(
+      `cannot read the other side from "${path}": ${messageOf(error)}`,
+      'make it on the peer: "kedge volume resolve NAME --json > FILE"',
+    );
+  }
+}

@@ -1,0 +1,118 @@
+/** `kedge volume list`, `status` and `watch` as text. Pure. */
+
+import type {
+  ResourceStatus,
+  VolumeStatus,
+} from "@kedge/schema/mirror/control-api";
+import { permilleDone } from "../drbdadm/proc_drbd_text.ts";
+import { tableLines } from "../text/table.ts";
+import { durationText, rateText, sizeText } from "../text/units.ts";
+import { healthOf } from "./health.ts";
+
+/** Cells of the progress bar. */
+const BAR_CELLS = 30;
+/** So long after the start nobody expects a speed, in milliseconds. */
+const BEGINNING_MS = 5000;
+
+const HEAD = [
+  "VOLUME",
+  "ROLE",
+  "STATE",
+  "SIZE›",
+  "DIFFERS›",
+  "PEER",
+  "DEVICE",
+] as const;
+
+/** One line per volume. */
+export function listLines(
+  resources: readonly ResourceStatus[],
+  columns: number | undefined,
+): string[] {
+  const rows = resources.flatMap((resource) =>
+    resource.volumes.map((volume) => [
+      nameOf(resource, volume),
+      volume.state.role,
+      healthOf(volume).words,
+      sizeText(volume.sizeBytes),
+      volume.outOfSyncBytes === 0 ? "-" : sizeText(volume.outOfSyncBytes),
+      resource.peerNode,
+      volume.deviceNode ?? "-",
+    ])
+  );
+  return tableLines(HEAD, rows, columns);
+}
+
+/** Everything about one resource. */
+export function statusLines(resource: ResourceStatus): string[] {
+  return resource.volumes.flatMap((volume) => [
+    `${nameOf(resource, volume)}  ${volume.state.role}, ${
+      healthOf(volume).words
+    }`,
+    ...volumeLines(resource, volume),
+    "",
+  ]);
+}
+
+function volumeLines(resource: ResourceStatus, volume: VolumeStatus): string[] {
+  const { state, counters } = volume;
+  const facts: [string, string][] = [
+    [
+      "here",
+      `${resource.node}  ${resource.local}  ${state.disk}  ${
+        volume.backingDisk ?? "no disk"
+      }`,
+    ],
+    [
+      "peer",
+      `${resource.peerNode}  ${resource.remote}  ${state.peerDisk}  ${state.peerRole}  ${state.connection}`,
+    ],
+    ["size", `${sizeText(volume.sizeBytes)}, protocol ${volume.protocol}`],
+    ["device", volume.deviceNode ?? `${volume.device} (made on promotion)`],
+    ...resource.exports.map((uri): [string, string] => ["export", uri]),
+    [
+      "traffic",
+      `sent ${sizeText(counters.sentBytes)}, received ${
+        sizeText(counters.receivedBytes)
+      }, written ${sizeText(counters.writtenBytes)}`,
+    ],
+    [
+      "differs",
+      volume.outOfSyncBytes === 0
+        ? "nothing that is known"
+        : sizeText(volume.outOfSyncBytes),
+    ],
+    ...progressFacts(volume),
+  ];
+  return facts.map(([name, text]) => `  ${name.padEnd(8)} ${text}`);
+}
+
+function progressFacts(
+  { progress, state }: VolumeStatus,
+): [string, string][] {
+  if (progress === undefined) return [];
+  const permille = permilleDone(progress);
+  const full = Math.floor(permille * BAR_CELLS / 1000);
+  const bar = "█".repeat(full) + "·".repeat(BAR_CELLS - full);
+  const { totalBytes, leftBytes, bytesPerSecond, etaSeconds } = progress;
+  const left = etaSeconds === undefined
+    ? progress.elapsedMs < BEGINNING_MS ? "just begun" : "no progress now"
+    : `${durationText(etaSeconds * 1000)} left`;
+  const word = state.connection.startsWith("Paused") ? "paused" : progress.kind;
+  return [[
+    word,
+    `${bar} ${(permille / 10).toFixed(1)} %  ${
+      sizeText(totalBytes - leftBytes)
+    } of ${sizeText(totalBytes)}  ${rateText(bytesPerSecond)}  ${left}`,
+  ]];
+}
+
+/** `NAME`, or `NAME/VOLUME` where there is more than volume 0. */
+export function nameOf(
+  { resource, volumes }: ResourceStatus,
+  { volume }: VolumeStatus,
+): string {
+  return volumes.length === 1 && volume === 0
+    ? resource
+    : `${resource}/${volume}`;
+}

@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { parseDrbdText, resolveResource } from "@kedge/schema/drbd-conf";
+import {
+  resourceFixture,
+  syncingFixture,
+  volumeFixture,
+} from "../drbdadm/testdata/status_fixture.ts";
+import { healthOf } from "./health.ts";
+import { causeText, nextStep } from "./next_steps.ts";
+import { resText } from "./res_file.ts";
+import { reportOf, resolveLines, verdictOf } from "./resolve_text.ts";
+import { listLines, statusLines } from "./status_text.ts";
+
+type State = NonNullable<
+  NonNullable<Parameters<typeof volumeFixture>[0]>["state"]
+>;
+const words = (state: State) => healthOf(volumeFixture({ state })).words;
+
+Deno.test("how a volume is, in words", () => {
+  assert.deepEqual(healthOf(volumeFixture()), {
+    isWell: true,
+    words: "in sync",
+  });
+  assert.equal(words({ connection: "SyncTarget" }), "resync from the peer");
+  assert.equal(words({ connection: "WFConnection" }), "waiting for the peer");
+  assert.equal(words({ connection: "StandAlone" }), "alone, by command");
+  assert.match(words({ suspendedNoData: true }), /^FROZEN/);
+  assert.match(words({ disk: "Diskless" }), /no disk here/);
+  assert.equal(
+    words({ peerDisk: "Outdated" }),
+    "UpToDate here, Outdated there",
+  );
+  const split = volumeFixture({
+    generations: ["A1", "B0", "0000", "0000"],
+    state: { connection: "StandAlone" },
+  });
+  assert.equal(healthOf(split).words, "ALONE: perhaps a split brain");
+});
+
+Deno.test("kedge volume status and list as text", () => {
+  const resource = resourceFixture(syncingFixture());
+  assert.equal(
+    statusLines(resource).join("\n"),
+    `mysql  Secondary, resync from the peer
+  here     ha-node1  192.168.8.51:7789  Inconsistent  /dev/data/mysql
+  peer     ha-node2  192.168.8.52:7789  UpToDate  Primary  SyncTarget
+  size     2 GB, protocol C
+  device   /dev/drbd1 (made on promotion)
+  traffic  sent 1000 KB, received 2 KB, written 1000 KB
+  differs  979 MB
+  resync   ███████████████··············· 52.3 %  1 GB of 2 GB  26 MB/s  0:37 left
+`,
+  );
+  assert.equal(
+    listLines([resource], undefined).join("\n"),
+    `VOLUME  ROLE       STATE                 SIZE  DIFFERS  PEER      DEVICE
+mysql   Secondary  resync from the peer  2 GB   979 MB  ha-node2  -`,
+  );
+});
+
+const GENERATIONS = {
+  common: "00000000000000B0",
+  ours: "00000000000000A1",
+  theirs: "00000000000000C1",
+  none: "0000000000000000",
+};
+
+function side(generations: readonly string[], connection = "StandAlone") {
+  return reportOf(resourceFixture(volumeFixture({
+    generations: [...generations],
+    outOfSyncBytes: 102_400,
+    state: { connection },
+  })));
+}
+
+Deno.test("who has to give up: both wrote, one wrote, nobody wrote", () => {
+  const { common, ours, theirs, none } = GENERATIONS;
+  const here = side([ours, common, none, none]);
+  const split = side([theirs, common, none, none]);
+  assert.equal(verdictOf(here, split), "split");
+  assert.equal(verdictOf(here, side([common, none, none, none])), "one-sided");
+  assert.equal(
+    verdictOf(here, side(["00000000000000A0", common, none, none])),
+    "same",
+  );
+  assert.equal(verdictOf(here, undefined), "unknown");
+  assert.equal(
+    verdictOf(side([ours, common], "Connected"), split),
+    "connected",
+  );
+});
+
+Deno.test("a split brain is told with the two exact commands of each way out", () => {
+  const { common, ours, theirs, none } = GENERATIONS;
+  const there = { ...side([theirs, common, none, none]), host: "ha-node2" };
+  const text = resolveLines(
+    side([ours, common, none, none]),
+    "ha-node2",
+    there,
+  ).join("\n");
+  assert.match(text, /at most 100 KB \(25 blocks of 4 KiB\) of 2 GB/);
+  assert.match(text, /^SPLIT BRAIN: both sides wrote/m);
+  const choices = [
+    ["this host", "ha-node2", "ha-node1"],
+    ["ha-node2", "ha-node1", "ha-node2"],
+  ];
+  for (const [kept, loser, winner] of choices) {
+    const choice = `Keep the data of ${kept}:
+  on ${loser}:  drbdadm secondary mysql && drbdadm connect --discard-my-data mysql
+  on ${winner}:  drbdadm connect mysql`;
+    assert(text.includes(choice), text);
+  }
+});
+
+Deno.test("the file that create writes is what drbdadm reads", () => {
+  const text = resText({
+    name: "db",
+    minor: 3,
+    protocol: "B",
+    verifyAlg: "sha256",
+    sides: [
+      {
+        host: "a",
+        disk: "/srv/my disk",
+        address: { hostname: "10.0.0.1", port: 7789 },
+      },
+      {
+        host: "b",
+        disk: "/srv/b",
+        address: { hostname: "fd00::2", port: 7789 },
+      },
+    ],
+  });
+  const config = resolveResource(parseDrbdText(text, { strict: true }), {
+    host: "b",
+    resourceName: "db",
+  });
+  assert.equal(config.peers[0]?.net.protocol, "B");
+  assert.equal(config.volumes[0].disk, "/srv/b");
+  assert.equal(config.self.address?.ip, "fd00::2");
+});
+
+Deno.test("refusals name the cause and what to do", () => {
+  assert.equal(
+    causeText("db", { code: -12, why: "mounted on /mnt" }),
+    "db: Device is held open by someone [-12] (mounted on /mnt)",
+  );
+  assert.equal(
+    causeText("db", { code: 20, why: "no Worker" }),
+    "db: no Worker",
+  );
+  assert.match(nextStep("db", -1) ?? "", /"kedge volume demote db"/);
+});
