@@ -62,6 +62,12 @@ const CHANGES: readonly Change[] = [
   },
   {
     method: "POST",
+    suffix: "/regenerate",
+    action: "modify",
+    summary: "Give an appender file the ID of a file that stays as it is",
+  },
+  {
+    method: "POST",
     suffix: "/derived",
     action: "derive",
     summary: "Store a derived file (`?prefix=P&ext=E`)",

@@ -71,6 +71,7 @@ export class FastdfsGateway {
       upS: () => (clock.monotonicMs() - sinceMs) / 1000,
       nowS: () => clock.wallMs() / 1000,
       subdirCount: deps.subdirCount,
+      lists: config.lists,
     });
     const door = {
       hosts: allowedHosts(config.allowHosts),

@@ -11,6 +11,8 @@ import type { FastdfsGroup } from "@kedge/schema/fastdfs-view";
 import {
   COMMAND,
   encodeGroupRecord,
+  encodeOldGroupRecord,
+  encodeOldStorageRecord,
   encodeStorageRecord,
   encodeStorageStat,
   encodeTrackerStat,
@@ -38,6 +40,8 @@ export interface TrackerFacts {
   readonly nowS: () => number;
   /** Folders per level of a store path. */
   readonly subdirCount: number;
+  /** Layout of lists, by FastDFS's version. */
+  readonly lists: "5" | "6";
 }
 
 const MIB = 1024 * 1024;
@@ -72,9 +76,7 @@ function oneGroup(
   const name = readGroupAlone(body);
   if (name === undefined) return INVALID;
   const group = sight.group(name);
-  return group === undefined
-    ? NOT_FOUND
-    : ok(encodeGroupRecord(groupRecord(group, sight, facts)));
+  return group === undefined ? NOT_FOUND : ok(encodeGroup(group, sight, facts));
 }
 
 function allGroups(
@@ -84,9 +86,7 @@ function allGroups(
 ): Reply {
   if (body.length > 0) return INVALID;
   return ok(
-    ...sight.groups.map((group) =>
-      encodeGroupRecord(groupRecord(group, sight, facts))
-    ),
+    ...sight.groups.map((group) => encodeGroup(group, sight, facts)),
   );
 }
 
@@ -100,9 +100,7 @@ function storages(
   const found = membersOf(sight, asked);
   if (found === undefined) return NOT_FOUND;
   return ok(
-    ...found.map((member) =>
-      encodeStorageRecord(storageRecord(member, facts), sight.ipBytes)
-    ),
+    ...found.map((member) => encodeStorage(member, sight, facts)),
   );
 }
 
@@ -244,6 +242,28 @@ function storageIds(body: Uint8Array, sight: Sight): Reply {
   head.writeUInt32BE(lines.length, 0);
   head.writeUInt32BE(shown.length, 4);
   return ok(head, Buffer.from(shown.join("")));
+}
+
+function encodeGroup(
+  group: FastdfsGroup,
+  sight: Sight,
+  facts: TrackerFacts,
+): Uint8Array {
+  const record = groupRecord(group, sight, facts);
+  return facts.lists === "5"
+    ? encodeOldGroupRecord(record)
+    : encodeGroupRecord(record);
+}
+
+function encodeStorage(
+  member: Reachable,
+  sight: Sight,
+  facts: TrackerFacts,
+): Uint8Array {
+  const record = storageRecord(member, facts);
+  return facts.lists === "5"
+    ? encodeOldStorageRecord(record)
+    : encodeStorageRecord(record, sight.ipBytes);
 }
 
 function groupRecord(

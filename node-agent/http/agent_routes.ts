@@ -61,6 +61,7 @@ export function agentRoutes(
     ...readRoutes(deps, finder),
     ...uploadRoutes(deps, tools),
     ...mutationRoutes(deps, tools),
+    regenerateRoute(services.operations),
   ];
   return { rows: [...rows, ...operatorRoutes(deps)], services };
 }
@@ -124,6 +125,13 @@ function mutationRoutes(deps: AgentHttpDeps, tools: WriteTools): Route[] {
     }),
     guarded("DELETE /v1/files/ID", "delete", (call) => mutations.remove(call)),
   ];
+}
+
+/** An appender file that does not change any more gets a final name. */
+function regenerateRoute(operations: Operations): Route {
+  return atOwner("POST /v1/files/ID/regenerate", "modify", async ({ id }) => {
+    return json(await operations.freezeHere(id), { status: 201 });
+  });
 }
 
 function operatorRoutes({ files, admin }: AgentHttpDeps): Route[] {

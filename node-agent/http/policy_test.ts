@@ -53,6 +53,7 @@ Deno.test("the table is the agent's column of docs/protocols.md", async () => {
     "POST /v1/files upload",
     "POST /v1/files/ID/append append",
     "POST /v1/files/ID/derived derive",
+    "POST /v1/files/ID/regenerate modify",
     "POST /v1/files/ID/truncate truncate",
     "POST /v1/files/NAME upload",
     "POST /v1/node/confirm operate",

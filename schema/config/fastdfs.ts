@@ -32,6 +32,9 @@ export const FASTDFS_SETTINGS = {
   ),
   fastdfs_read_only: toggle().default(false)
     .describe("FastDFS's clients may read and nothing else."),
+  fastdfs_lists: z.enum(["6", "5"]).default("6").describe(
+    "Layout of lists of groups and storages: `5` for clients that know no newer one.",
+  ),
   fastdfs_connections_max: number(1, 100_000).default(1024)
     .describe("Most connections of FastDFS's clients (`max_connections`)."),
 };
@@ -49,6 +52,8 @@ export interface FastdfsConfig {
   readonly allowHosts: readonly string[];
   readonly isReadOnly: boolean;
   readonly connectionsMax: number;
+  /** Layout of lists, by FastDFS's version. */
+  readonly lists: "5" | "6";
 }
 
 /** The settings of a gateway; `undefined` when it is off. */
@@ -63,6 +68,7 @@ export function fastdfsConfig(
     allowHosts: settings.fastdfs_allow_hosts,
     isReadOnly: settings.fastdfs_read_only,
     connectionsMax: settings.fastdfs_connections_max,
+    lists: settings.fastdfs_lists,
   };
 }
 

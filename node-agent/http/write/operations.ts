@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Problem } from "@kedge/schema";
+import { Problem, Uploaded } from "@kedge/schema";
 import type { Level, NodeId } from "@kedge/schema";
 import type { ChangeBody, FileEntry, FileMeta } from "@kedge/schema/change";
 import { derivedFileId, parseFileId } from "@kedge/schema/file-id";
@@ -15,10 +15,15 @@ import type {
   IncomingBytes,
   NewFile,
 } from "../../operation_ports.ts";
-import type { ByteSpan, ContentEdit } from "../../ports.ts";
+import type { ByteSpan, Commitment, ContentEdit } from "../../ports.ts";
 import type { AgentHttpDeps } from "../deps.ts";
 import type { Downloads } from "../read/download.ts";
-import { atLeastB, checkMayWrite, commitReceived } from "./changes.ts";
+import {
+  atLeastB,
+  checkMayWrite,
+  commitReceived,
+  uploaded,
+} from "./changes.ts";
 import {
   baseOf,
   checkOffset,
@@ -184,30 +189,45 @@ export class Operations implements FileOperations {
     mustBeAppender(early);
     const owner = this.#ownerOf(early);
     if (owner !== this.#deps.node) {
-      throw new Problem("wrong-node", `Node ${owner} must do this`, {
-        node: owner,
+      const answer = await askOwner(this.#deps, {
+        owner,
+        id,
+        action: "modify",
+        method: "POST",
+        path: "/regenerate",
       });
+      return Uploaded.parse(answer).id;
     }
+    return (await this.freezeHere(id)).id;
+  }
+
+  /**
+   * The same at the owner.
+   *
+   * @returns The new file, and what the group made of it.
+   */
+  async freezeHere(id: string): Promise<Uploaded> {
+    checkMayWrite(this.#deps);
     return await this.#tools.files.run(id, async () => {
       const entry = ownedEntry(this.#deps, id);
+      mustBeAppender(entry);
       const level = atLeastB(this.#level);
-      const body = await this.read(entry);
+      const { pathIndex, extension = "" } = parseFileId(id) ?? {};
       const { sizeBytes } = entry;
-      const { pathIndex } = parseFileId(id) ?? {};
-      await using received = await this.#stage(
-        { body, sizeBytes },
-        { pathIndex, level },
-      );
+      const bytes = { body: await this.read(entry), sizeBytes };
+      await using received = await this.#stage(bytes, { pathIndex, level });
       const { staged } = received;
-      const extension = parseFileId(id)?.extension ?? "";
       const name = { staged, extension, appender: false };
-      const newId = this.#deps.files.newId(name);
       const facts = { ...entry, appender: false };
-      const next = newEntry(this.#deps, { id: newId, staged, facts });
-      await this.#commitWhole(received, next, level);
+      const next = newEntry(this.#deps, {
+        id: this.#deps.files.newId(name),
+        staged,
+        facts,
+      });
+      const done = await this.#commitWhole(received, next, level);
       // Deleted only now: at every moment one of the two can be read.
       await this.#bury(entry);
-      return newId;
+      return uploaded(this.#deps, next, done);
     });
   }
 
@@ -265,9 +285,9 @@ export class Operations implements FileOperations {
     received: Received,
     entry: FileEntry,
     level: Level,
-  ): Promise<void> {
+  ): Promise<Commitment> {
     const change = { entry, body: { kind: "whole" } } as const;
-    await commitReceived(this.#deps, { received, change, level });
+    return await commitReceived(this.#deps, { received, change, level });
   }
 
   async #commitPart(

@@ -9,4 +9,5 @@ export * from "./fields.ts";
 export * from "./header.ts";
 export * from "./metadata.ts";
 export * from "./records.ts";
+export * from "./records_v5.ts";
 export * from "./requests.ts";
