@@ -87,7 +87,9 @@ export class RegisterCalls {
       return { kind: "register", register: await send() };
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      if (!(error instanceof TrackerRefusal)) return { kind: "silence", why };
+      if (!(error instanceof TrackerRefusal)) {
+        return { kind: "silence", why: silenceWords(why) };
+      }
       const register = registerIn(error.body);
       if (error.status === 404) return { kind: "missing" };
       return error.status === 409 && register !== undefined
@@ -103,6 +105,10 @@ function registerIn(body: unknown): VolumeRegister | undefined {
   return "register" in body
     ? VolumeRegister.safeParse(body.register).data
     : undefined;
+}
+
+function silenceWords(why: string): string {
+  return `no tracker answers (${why}): roles stay as they are until one does`;
 }
 
 function pathOf({ resource, volume }: RegisterOf): string {

@@ -232,6 +232,29 @@ Deno.test("without the KV writes go on, until the peer dies, too", async () => {
   await life.disksAreEqual();
 });
 
+Deno.test("without KV and cable both freeze; the cable alone heals", async () => {
+  await using scope = new Scope();
+  const cable = Cable.lay(scope);
+  const { hosts, dials } = cable;
+  const { tracker, life, a, b } = await fenced(scope, "both", { hosts, dials });
+  const load = await life.load(a);
+  await load.until(100);
+  await tracker.stop();
+  cable.cut();
+  await untilAlone(a);
+  await nothingIsAcknowledged(load);
+  match(await refusalOf(b), /no tracker answers/);
+
+  cable.heal();
+  await load.until(load.acknowledged + 100);
+  await tracker.start();
+  await bothInSync(tracker);
+  await load.stop();
+  life.wasGood(load);
+  await life.nothingIsLost(a);
+  await life.disksAreEqual();
+});
+
 Deno.test("a tracker that hangs is no answer: writes wait for one", async () => {
   await using scope = new Scope();
   const { tracker, life, a, b } = await fenced(scope, "KV hangs");

@@ -8,7 +8,8 @@ import { randomBytes } from "node:crypto";
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "../decisions/mirror_state.ts";
 import { VolumeCore } from "../core/volume_core.ts";
-import { VOLUME_EPOCH_MAX, type VolumeMember } from "@kedge/schema/volume";
+import { EPOCH_REPORTED_MAX } from "@kedge/schema";
+import type { VolumeMember } from "@kedge/schema/volume";
 import type {
   RegisterIdentity,
   RegisterParties,
@@ -19,7 +20,7 @@ import type {
   VolumeConfig,
   VolumeEffects,
 } from "../core/volume_types.ts";
-import { digestOf } from "../link/digest.ts";
+import { digestOf, isKnownDigest } from "../link/digest.ts";
 import type { PeerConnection } from "../link/peer_connection.ts";
 import { AttachError, BackingDisk, type BackingPaths } from "./backing_disk.ts";
 import { Counters } from "./counters.ts";
@@ -185,7 +186,7 @@ export class Volume {
   #isCurrent(frame: MirrorFrame, epoch: number): boolean {
     const { config, generations, link } = this.core;
     if (!config.fencedByRegister) return true;
-    if (epoch > VOLUME_EPOCH_MAX) {
+    if (epoch > EPOCH_REPORTED_MAX) {
       link.protocolError(`epoch ${epoch}`);
       return false;
     }
@@ -344,7 +345,11 @@ export class Volume {
         around.stateChanged(before, after);
       },
       keepUndo: (keep) => this.#undo.keep(keep),
-      digest: digestOf,
+      // A peer may ask for one although none is configured: it gets nothing.
+      digest: (algorithm, bytes) =>
+        isKnownDigest(algorithm)
+          ? digestOf(algorithm, bytes)
+          : new Uint8Array(0),
       random64: () => randomBytes(8).readBigUInt64BE(),
       log: (level, text) => around.log(level, text),
     };
