@@ -40,8 +40,10 @@ export interface MirrorHostOptions {
   readonly name: string;
   /** Its address and the length of the network's prefix. */
   readonly address: string;
-  /** Bytes of its disk, which `/dev/data/mysql` is. */
+  /** Bytes of its disk. */
   readonly diskBytes: number;
+  /** What its disk is called; `/dev/data/mysql` when missing. */
+  readonly diskPath?: string;
   /** Files of its own: path to content. */
   readonly files: Readonly<Record<string, string>>;
 }
@@ -72,7 +74,7 @@ export class MirrorHost {
     const holder = Child.start(scope, {
       command: [
         ...["unshare", "--fork", "--kill-child", ...namespaces] as const,
-        ...["bash", "-c", SETUP, "host", dir, options.name, disk.trim()],
+        ...["bash", "-c", SETUP, "host", dir, options.name],
       ],
     } as { command: [string, ...string[]] });
     await holder.line(/^ready$/);
@@ -80,6 +82,10 @@ export class MirrorHost {
     assert(pid !== undefined);
     const host = new MirrorHost(scope, options, pid, image);
     scope.defer(() => host.#leave());
+    const { diskPath = "/dev/data/mysql" } = options;
+    await host.must(
+      `mkdir -p $(dirname ${diskPath}) && ln -s ${disk.trim()} ${diskPath}`,
+    );
     for (const [path, content] of Object.entries(options.files)) {
       await host.must(`mkdir -p $(dirname ${path}) && cat >${path}`, content);
     }
@@ -182,7 +188,7 @@ async function must(
 }
 
 /**
- * Arguments: a folder for the host, its name, the block device of its disk.
+ * Arguments: a folder for the host, and its name.
  * Handlers of a configuration may want to restart the host: under one kernel
  * that would be everybody's, so the ways to do it lead nowhere.
  */
@@ -196,9 +202,8 @@ for node in null zero full random urandom tty fuse loop-control; do
   cp -a "/dev/$node" "$dir/dev/"
 done
 for n in $(seq 0 127); do mknod "$dir/dev/loop$n" b 7 "$n"; done
-mkdir "$dir/dev/data" "$dir/dev/pts" "$dir/dev/shm"
+mkdir "$dir/dev/pts" "$dir/dev/shm"
 ln -s /proc/self/fd "$dir/dev/fd"
-ln -s "$3" "$dir/dev/data/mysql"
 cp -a /etc "$dir/etc"
 rm -rf "$dir/etc/drbd.conf" "$dir/etc/drbd.d"
 mount --bind "$dir/etc" /etc
