@@ -44,7 +44,7 @@ interface Plan {
 
 const FULL: Plan = {
   rounds: 3,
-  durationMs: 700,
+  durationMs: 500,
   imageBytes: 256 * MIB,
   resyncBytes: 1024 * MIB,
 };

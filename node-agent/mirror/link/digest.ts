@@ -9,10 +9,11 @@ import { crc32cDrbd } from "@kedge/schema/disk/crc32c";
 
 /** Digests that can be configured, beside those of OpenSSL. */
 const CRC32C = "crc32c";
+const KNOWN: ReadonlySet<string> = new Set([CRC32C, ...getHashes()]);
 
 /** Whether {@link digestOf} knows it. */
 export function isKnownDigest(algorithm: string): boolean {
-  return algorithm === CRC32C || getHashes().includes(algorithm);
+  return KNOWN.has(algorithm);
 }
 
 /**

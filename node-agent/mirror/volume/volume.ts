@@ -173,7 +173,7 @@ export class Volume {
     }
     if (frame.kind === "report") this.#peerMember = frame.report.member;
     this.core.nowMs = performance.now();
-    if (this.#isCurrent(frame, epoch)) this.core.frame(frame);
+    if (this.#isCurrent(frame, epoch)) this.core.frame(frame, epoch);
   }
 
   /** The highest epoch that was known here; it outlives the loss of the disk. */
