@@ -132,6 +132,9 @@ export class Negotiation {
     if (areTwo && this.volume.config.fencedByRegister) {
       return this.#waitForRole();
     }
+    const { current } = generationsOf(peer.generations);
+    const shows = !this.volume.hasLocalDisk && told.peerDisk === "UpToDate" &&
+      this.volume.state.disk !== "Negotiating";
     const isWhole = this.volume.persistent !== undefined &&
       compareDisk(told.peerDisk, "Attaching") > 0;
     if (isWhole) return this.#compare(report, told);
@@ -139,6 +142,8 @@ export class Negotiation {
       return this.#drop("The peer's data is not what the application had here");
     }
     if (areTwo) return this.#drop("Multiple primaries not allowed by config");
+    // Through this connection the application sees the peer's data.
+    if (shows) this.volume.disk.expose(current);
     this.volume.change({ connection: "Connected", ...told });
     this.#afterConnect();
   }

@@ -17,6 +17,7 @@
  * @module
  */
 
+import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import { isConnected, type MirrorState } from "../decisions/mirror_state.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { RegisterAnswer, RegisterWish } from "./volume_types.ts";
@@ -137,7 +138,9 @@ export class RegisterFence {
   peerEqual(): void {
     const { volume } = this;
     if (!volume.config.fencedByRegister) return;
-    if (this.#peerIsIn && this.#weAreIn && !this.#shrinking) return;
+    const isWhole = this.#peerIsIn && this.#weAreIn && !this.#shrinking;
+    if (this.#isGrowing || isWhole && !this.#mustGrow) return;
+    if (isWhole && volume.nowMs < this.#retryAtMs) return;
     const { state } = volume;
     const isEqual = state.role === "Primary" &&
       state.connection === "Connected" && state.disk === "UpToDate" &&
@@ -157,6 +160,7 @@ export class RegisterFence {
 
   #grow(): void {
     this.#isGrowing = true;
+    this.#mustGrow = false;
     this.#ask({ kind: "grow" }, (answer) => {
       this.#isGrowing = false;
       if (answer.outcome === "unknown") {
@@ -234,12 +238,29 @@ export class RegisterFence {
     this.#retryAtMs = Infinity;
     if (this.#shrinking) return this.#shrink();
     if (this.#leaving) return this.#leave();
-    const { connection, peerDisk } = this.volume.state;
-    const isEqual = connection === "Connected" && peerDisk === "UpToDate";
-    if (this.#mustGrow && !this.#isGrowing && isEqual) {
-      this.#mustGrow = false;
-      this.#grow();
+    this.peerEqual();
+  }
+
+  /**
+   * A frame of the peer carries this epoch (R1). A higher one is stored before
+   * anything is done with the frame; a Primary that hears of one from another
+   * Primary was replaced.
+   *
+   * @returns False: the frame is of a Primary that was replaced; refuse it.
+   */
+  heard(frame: MirrorFrame, epoch: number): boolean {
+    const { volume } = this;
+    if (!volume.config.fencedByRegister || epoch === 0) return true;
+    const known = volume.persistent?.epoch ?? 0;
+    if (epoch < known) {
+      return frame.kind !== "data" && frame.kind !== "zero" &&
+        frame.kind !== "flush";
     }
+    const isReplaced = epoch > known && volume.state.role === "Primary" &&
+      frame.kind === "report" && frame.report.state.role === "Primary";
+    this.#keepEpoch(epoch);
+    if (isReplaced) this.#stepDown("the peer was promoted later");
+    return true;
   }
 
   #shrink(): void {

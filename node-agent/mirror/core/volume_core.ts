@@ -86,8 +86,15 @@ export class VolumeCore {
 
   // --- what happens -------------------------------------------------------
 
-  /** A frame of the peer. */
-  frame(frame: MirrorFrame): void {
+  /**
+   * A frame of the peer.
+   *
+   * @param epoch Epoch of the register that its sender knows; 0: none.
+   */
+  frame(frame: MirrorFrame, epoch = 0): void {
+    if (!this.fence.heard(frame, epoch)) {
+      return this.link.protocolError("a Primary that was replaced");
+    }
     this.link.frame(frame);
   }
 

@@ -55,6 +55,7 @@ export function decideHandshake(
     {
       resolveConflicts: options.resolveConflicts,
       mutualMatchIsSplitBrain: hardenings.mutualMatchIsSplitBrain,
+      relatedIsSplitBrain: hardenings.relatedIsSplitBrain,
     },
   );
   const judged = { self, peer, options, hardenings, comparison };

@@ -42,6 +42,12 @@ export interface Hardenings {
    */
   readonly fullSyncWithoutCommonBase: boolean;
   /**
+   * One node's bitmap counts from a past of the other: a split brain, which a
+   * discard resolves. 8.4 calls the data unrelated when a resync was
+   * interrupted before both went on.
+   */
+  readonly relatedIsSplitBrain: boolean;
+  /**
    * A full resync: the bitmap counts from the peer's generation on, since all
    * of it is marked. Otherwise it goes on counting from an older one, and a
    * resync that is interrupted twice ends as a needless split brain.
@@ -69,6 +75,7 @@ export const HARDENED: Hardenings = {
   survivorBreaksTies: true,
   discardGoesFirst: true,
   fullSyncWithoutCommonBase: true,
+  relatedIsSplitBrain: true,
   countFromPeer: true,
   newGenerationAtFirstWrite: true,
   newGenerationDuringResync: true,
@@ -82,6 +89,7 @@ export const AS_DRBD_84: Hardenings = {
   survivorBreaksTies: false,
   discardGoesFirst: false,
   fullSyncWithoutCommonBase: false,
+  relatedIsSplitBrain: false,
   countFromPeer: false,
   newGenerationAtFirstWrite: false,
   newGenerationDuringResync: false,

@@ -13,6 +13,7 @@
 import type { GenerationSet } from "./generations_core.ts";
 import {
   type ComparedSide,
+  isRelatedOnly,
   pointsBothWays,
   UUID_RULES,
   type Verdict,
@@ -30,6 +31,8 @@ export interface CompareOptions {
   readonly resolveConflicts: boolean;
   /** Hardening, see the module comment. Off: exactly as DRBD 8.4. */
   readonly mutualMatchIsSplitBrain: boolean;
+  /** Hardening: one's bitmap counts from a past of the other: split brain. */
+  readonly relatedIsSplitBrain?: boolean;
 }
 
 /** The answer of {@link compareGenerations}. */
@@ -56,6 +59,9 @@ export function compareGenerations(
   const found = UUID_RULES.find((rule) => rule.when(pair));
   if (found === undefined) throw new Error("The last rule matches always");
   if (options.mutualMatchIsSplitBrain && pointsBothWays(pair)) {
+    return { verdict: "splitBrain", rule: found.rule, self: s, peer: p };
+  }
+  if (options.relatedIsSplitBrain && isRelatedOnly(pair, found)) {
     return { verdict: "splitBrain", rule: found.rule, self: s, peer: p };
   }
   return {

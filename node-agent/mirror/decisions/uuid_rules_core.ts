@@ -240,3 +240,15 @@ function undoSyncStart(set: GenerationSet): GenerationSet {
     history: [set.history[1], set.history[1]],
   };
 }
+
+/**
+ * The table calls the pair unrelated, but the bitmap of one counts from a past
+ * of the other: a resync was interrupted, and both went on by themselves.
+ */
+export function isRelatedOnly({ s, p }: Pair, found: UuidRule): boolean {
+  if (found.verdict !== "unrelated") return false;
+  const countsFromPast = (one: GenerationSet, other: GenerationSet) =>
+    one.bitmap !== EMPTY_GENERATION &&
+    other.history.some((past) => sameGeneration(past, one.bitmap));
+  return countsFromPast(s, p) || countsFromPast(p, s);
+}

@@ -199,6 +199,7 @@ export class SimNode {
     this.attachment++;
     this.crashIn = undefined;
     this.disk.processDied();
+    world.history.died(this);
     for (const [value, { first, count }] of this.received) {
       for (let at = 0; at < count; at++) {
         world.lineage.excuse(first + at, [value]);
@@ -250,7 +251,9 @@ export class SimNode {
         case "pong":
           return core.fence.leased(item.sentMs);
         case "frames":
-          for (const frame of item.frames) this.#frame(core, frame);
+          for (const frame of item.frames) {
+            this.#frame(core, frame, item.epoch);
+          }
       }
     });
   }
@@ -288,7 +291,7 @@ export class SimNode {
     }
   }
 
-  #frame(core: VolumeCore, frame: MirrorFrame): void {
+  #frame(core: VolumeCore, frame: MirrorFrame, epoch: number): void {
     if (this.world.trace !== undefined) this.trace(`< ${brief(frame)}`);
     if (frame.kind === "data" && this.world.plan.protocol !== "C") {
       const count = frame.payload.length / PIECE_BYTES;
@@ -301,7 +304,7 @@ export class SimNode {
       const value = this.world.lineage.valueOf(first, 0) ?? 0;
       this.received.set(value, { first, count });
     }
-    core.frame(frame);
+    core.frame(frame, epoch);
   }
 
   #ended(core: VolumeCore, side: Side): void {

@@ -75,7 +75,9 @@ export class SimRegister {
     const delayMs = rng.chance(0.1) ? rng.range(20, 600) : rng.range(1, 20);
     // A promotion reads the register first; everything else is decided under
     // what this node knew.
-    const under = wish.kind === "promote" ? undefined : this.#held[me.node - 1];
+    const under = wish.kind === "promote"
+      ? this.register?.epoch ?? 0
+      : this.#held[me.node - 1];
     if (isDone) {
       this.scheduler.after(delayMs / 2, () => {
         const answer = this.#apply(me, peer, wish, under);
@@ -100,6 +102,16 @@ export class SimRegister {
   ): RegisterAnswer {
     const { register } = this;
     if (register === undefined) return this.#create(me, wish);
+    const mine = register.insync.find(({ node }) => node === me.node);
+    const isRebooted = mine?.boot !== undefined &&
+      machineOf(mine.boot) !== machineOf(me.boot);
+    const isCautious = wish.kind === "promote" && !wish.force &&
+      !this.options.forgetsBoots && register.insync.length > 1;
+    if (isCautious && isRebooted) {
+      // Its page cache is gone, and the other one may still have more: also
+      // when it was the last Primary.
+      return { outcome: "refused", epoch: register.epoch, why: "rebooted" };
+    }
     if (under !== undefined && under !== register.epoch) {
       return this.#changedMeanwhile(me, register);
     }
@@ -163,6 +175,11 @@ export class SimRegister {
  * answered is in the page cache, and a loss of power takes that.
  */
 const MODE = "B";
+
+/** The part of a boot that names the machine's. */
+function machineOf(boot = ""): string {
+  return boot.split(".")[0] ?? "";
+}
 
 function withoutBoot({ node, name, disk }: VolumeMember): VolumeMember {
   return { node, name, disk };

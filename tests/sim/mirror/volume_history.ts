@@ -215,6 +215,19 @@ export class VolumeHistory {
     return !plan.isFenced || register.insync.some(({ id }) => id === node.id);
   }
 
+  /**
+   * A process died. What a loss of power took from the peer, and the page cache
+   * of this node has, may be overwritten when both come back.
+   */
+  died(node: SimNode): void {
+    for (const [name, lostBy] of this.#suspects) {
+      if (lostBy === node.id) continue;
+      const [piece = 0, value = 0] = name.split(" ").map(Number);
+      if (this.#isPromised(piece, value)) continue;
+      this.world.lineage.excuse(piece, [value]);
+    }
+  }
+
   /** Every history at the end. */
   check(): void {
     for (const branch of this.#branches) {
