@@ -31,7 +31,7 @@ al bm  writes of activity log, bitmap     lo pe ua ap  requests under way
 ep     write epochs    wo  how write order is kept: f is by flushes
 oos    KiB out of sync
 
-Where no daemon runs it says "drbd not loaded", as drbd-overview does.`,
+Where no daemon runs there is no text: exit code 4.`,
   options: OPTIONS,
   examples: [
     ["kedge proc-drbd", "once"],

@@ -47,7 +47,12 @@ export class DrbdHost {
 
   /** A program of `infra/bin`, to its end. */
   run(program: string, ...args: string[]): Promise<Finished> {
-    return run([join(BIN, program), ...args], { env: this.env });
+    return run([this.path(program), ...args], { env: this.env });
+  }
+
+  /** Path of a program of `infra/bin`. */
+  path(program: string): string {
+    return join(BIN, program);
   }
 
   /** What every command of this host gets. */

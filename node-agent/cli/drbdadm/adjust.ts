@@ -2,7 +2,7 @@
 
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
 import { adjustLines, adjustTo, type RunStep } from "./adjust_core.ts";
-import { runFor, send } from "./daemon_commands.ts";
+import { runFor } from "./daemon_commands.ts";
 import { LineError } from "./line.ts";
 import { SETUP_EXIT } from "./replies.ts";
 import { saidOptions } from "./said_options.ts";
@@ -102,14 +102,6 @@ async function restart(
   }
   session.warn(`${name}: restarted for the new configuration:`);
   why.forEach((each) => session.warn(`  ${each}`));
-  const wasConnected = status?.volumes.some(({ state }) =>
-    state.connection !== "StandAlone"
-  );
   const stopped = await downOne(session, target);
-  if (stopped !== 0) return stopped;
-  if (wasConnected) return await start(session, target);
-  const created = await create(session, target);
-  if (created !== 0) return created;
-  const { code } = await send(session, target, { kind: "attach" });
-  return code === 1 ? 0 : SETUP_EXIT.other;
+  return stopped === 0 ? await start(session, target) : stopped;
 }

@@ -60,7 +60,7 @@ export const OWN_OPTIONS = {
     value: "NAME",
     help: "sh-* commands print NAME=VALUE",
   },
-  stacked: { short: "S", help: "stacked resources only" },
+  stacked: { short: "S", help: "taken; stacked resources are not available" },
   "setup-option": {
     short: "W",
     value: "OPTION",

@@ -133,8 +133,11 @@ const createMd: DiskAction = async (session, volume, tools) => {
       err.write(result.refusal.stderr);
       return result.refusal.exitCode;
     }
+    // In this order on a terminal: log, bitmap, superblock.
+    const [first = "", ...rest] = result.stdout.split(/(?<=\n)/);
+    out.write(first);
     err.write(result.stderr);
-    out.write(result.stdout);
+    out.write(rest.join(""));
     return 0;
   } finally {
     devices.close();

@@ -1,0 +1,146 @@
+/**
+ * The commands beyond the tutorial, with real processes: status, events,
+ * waits, adjust, metadata, refusals, and the daemon's own commands.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Child } from "../helpers/child.ts";
+import { type DrbdHost, drbdPair } from "../helpers/drbdadm_hosts.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { Scope } from "../helpers/scope.ts";
+
+const MIB = 1024 * 1024;
+
+async function syncedPair(
+  scope: Scope,
+  statements = "",
+): Promise<[DrbdHost, DrbdHost]> {
+  const pair = await drbdPair(scope, { diskBytes: 8 * MIB, statements });
+  const [one, two] = pair;
+  for (const host of pair) {
+    await host.ok("create-md", "mysql");
+    await host.ok("up", "mysql");
+  }
+  await one.ok("--", "--overwrite-data-of-peer", "primary", "mysql");
+  await two.ok("wait-sync", "mysql");
+  await one.until("dstate", "UpToDate/UpToDate");
+  return pair;
+}
+
+// 25 s
+Deno.test("drbdadm: status, events2, generations, refusals, adjust", async () => {
+  await using scope = new Scope();
+  const [one, two] = await syncedPair(scope, "net { allow-two-primaries; }");
+
+  assert.equal(
+    await one.ok("status", "mysql"),
+    `mysql role:Primary
+  disk:UpToDate open:no
+  ha-node2 role:Secondary
+    peer-disk:UpToDate`,
+  );
+  const [json] = JSON.parse(await two.ok("status", "--json"));
+  assert.equal(json.connections[0]["peer-role"], "Primary");
+  assert.match(
+    await one.ok("get-gi", "mysql"),
+    /^[0-9A-F]{16}:0{16}:[0-9A-F]{16}:[0-9A-F]{16}:1:1:1:1:0:0:0$/,
+  );
+  const inUse = await one.drbdadm("wipe-md", "--force", "mysql");
+  assert.equal(inUse.code, 20);
+  assert.match(inUse.stderr, /^Device '1' is configured!/);
+
+  const second = await two.drbdadm("primary", "mysql");
+  assert.equal(second.code, 11);
+  assert.match(second.stderr, /dual-primary is not available yet/);
+
+  const events = Child.start(scope, {
+    command: [
+      one.path("drbdadm"),
+      ...["-c", one.place.config, "events2", "--timestamps"],
+    ],
+    env: one.env,
+  });
+  await events.line(/exists -$/);
+  await one.ok("secondary", "mysql");
+  await events.line(
+    /^\d{4}-\d\d-\d\dT\S+ change resource name:mysql role:Secondary may_promote:yes promotion_score:10102$/,
+  );
+  await two.ok("disconnect", "mysql");
+  await events.line(/change connection .* connection:Connecting/);
+  await one.ok("down", "mysql");
+  await events.line(/destroy resource name:mysql$/);
+  await events.stop("SIGINT");
+
+  assert.equal(await one.ok("dstate", "mysql"), "Consistent/DUnknown");
+  await one.ok("outdate", "mysql");
+  assert.equal(await one.ok("dstate", "mysql"), "Outdated/DUnknown");
+  await one.ok("up", "mysql");
+  const outdated = await one.drbdadm("primary", "mysql");
+  assert.equal(outdated.code, 17);
+  const waited = await one.drbdadm("wait-connect", "--wfc-timeout=1", "mysql");
+  assert.equal(waited.code, 5);
+  await two.ok("adjust", "mysql");
+  await one.ok("wait-connect", "mysql");
+  await one.until("dstate", "UpToDate/UpToDate");
+});
+
+// 15 s
+Deno.test("drbdadm adjust takes a new configuration, but not on a Primary", async () => {
+  await using scope = new Scope();
+  const [one, two] = await syncedPair(scope);
+  const { config } = one.place;
+  const text = await Deno.readTextFile(config);
+  await Deno.writeTextFile(config, text.replace("sha1", "md5"));
+  const refused = await one.drbdadm("adjust", "mysql");
+  assert.equal(refused.code, 10);
+  assert.match(refused.stderr, /peers\.0\.net\.verifyAlg: sha1 -> md5/);
+  assert.match(refused.stderr, /drbdadm secondary mysql/);
+  assert.match(
+    await one.ok("-d", "adjust", "mysql"),
+    /^drbdsetup net-options ipv4:\S+ ipv4:\S+ --set-defaults .*--verify-alg=md5/,
+  );
+  await two.ok("adjust", "mysql");
+  await one.ok("secondary", "mysql");
+  await one.ok("adjust", "mysql");
+  // Two that disagreed may have parted meanwhile: adjust connects again.
+  await two.ok("adjust", "mysql");
+  assert.equal(await one.ok("-d", "adjust", "mysql"), "");
+  await two.until("cstate", "Connected");
+  await one.ok("primary", "mysql");
+});
+
+// 8 s
+Deno.test("kedge mirror: two starts are one daemon; up without metadata says what to do", async () => {
+  await using scope = new Scope();
+  const [one] = await drbdPair(scope, { diskBytes: 8 * MIB });
+  const start = () => one.run("kedge", "mirror", "start", "--json");
+  const started = (await Promise.all([start(), start()])).map(({ stdout }) =>
+    JSON.parse(stdout)
+  );
+  assert.equal(started[0].pid, started[1].pid);
+  assert.deepEqual(started.map((each) => each.started).sort(), [false, true]);
+
+  const up = await one.drbdadm("up", "mysql");
+  assert.equal(up.code, 10);
+  assert.match(
+    up.stderr,
+    /\(119\) No valid meta-data signature found\.\n\n\t==> Use 'drbdadm create-md mysql'/,
+  );
+  assert.equal(await one.ok("cstate", "mysql"), "WFConnection");
+  const stopped = await one.run("kedge", "mirror", "stop", "--json");
+  assert.deepEqual(JSON.parse(stopped.stdout), { stopped: true });
+  const again = await one.run("kedge", "mirror", "status");
+  assert.equal(again.code, 4);
+  assert.match(again.stderr, /kedge mirror start/);
+  await eventually(
+    () =>
+      Deno.stat(join(one.place.runDir, "mirror.sock")).then(
+        () => false,
+        () => true,
+      ),
+    { what: "the socket to go" },
+  );
+});
