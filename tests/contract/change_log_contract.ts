@@ -6,66 +6,22 @@
  */
 
 import assert from "node:assert/strict";
-import type { Change, ChangeBody, FileEntry } from "@kedge/schema/change";
-import { encodeFileId, encodeFileName } from "@kedge/schema/file-id";
+import type { ChangeBody, FileEntry } from "@kedge/schema/change";
 import type {
-  ChangeLog,
   ContentSource,
-  LocalFiles,
   LogRecordWithContent,
 } from "../../node-agent/ports.ts";
+import { factsOf, someBytes } from "../../node-agent/files/store_fixture.ts";
 import {
-  factsOf,
-  newEntry,
-  someBytes,
-} from "../../node-agent/files/store_fixture.ts";
-
-/** A fresh store of node 1 in `group1`. */
-export interface Subject extends AsyncDisposable {
-  readonly files: LocalFiles;
-  readonly log: ChangeLog;
-  /** Finish on the disk what was stored; nothing when there is no disk. */
-  settle(): Promise<void>;
-}
-
-const WHOLE: ChangeBody = { kind: "whole" };
-const NONE: ContentSource = { kind: "none" };
-const LIMIT = { records: 100, bytes: 1e9 };
-
-function entryOf(bytes: Uint8Array, origin = 2, random = 1): FileEntry {
-  const facts = factsOf(bytes);
-  const name = encodeFileName({
-    ...facts,
-    origin,
-    random,
-    createdS: 1_790_000_000,
-    appender: true,
-    digits: 0,
-    extension: "bin",
-  });
-  const place = { group: "group1", pathIndex: 0, high: 0, low: random % 256 };
-  return newEntry(encodeFileId(place, name), facts);
-}
-
-function inline(bytes: Uint8Array): ContentSource {
-  return { kind: "inline", bytes };
-}
-
-function record(
-  sequence: number,
-  change: Change,
-  content: ContentSource,
-): LogRecordWithContent {
-  return { sequence, change, content };
-}
-
-async function bytesOf(
-  { files }: Subject,
-  entry: FileEntry,
-): Promise<Uint8Array> {
-  const body = await files.read(entry);
-  return body instanceof Uint8Array ? body : await new Response(body).bytes();
-}
+  bytesOf,
+  entryOf,
+  inline,
+  LIMIT,
+  NONE,
+  record,
+  type Subject,
+  WHOLE,
+} from "./change_log_subject.ts";
 
 /** Declare the tests of one implementation. */
 export function changeLogContract(

@@ -9,8 +9,9 @@ import type { CapabilityClaims } from "@kedge/schema/capability";
 import { createAgentApp } from "../../node-agent/http/agent_app.ts";
 import type { AgentApp } from "../../node-agent/http/agent_app.ts";
 import type { HttpLimits } from "../../node-agent/http/deps.ts";
-import { FakeNode, GROUP } from "./fake_ports.ts";
-import type { FakeGroupOptions } from "./fake_ports.ts";
+import { GROUP } from "./fake_files.ts";
+import { FakeNode } from "./fake_ports.ts";
+import type { FakeGroupOptions } from "./fake_replicator.ts";
 
 /** Base URL of the door. */
 export const BASE = "http://node1.test";

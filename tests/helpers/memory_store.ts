@@ -5,7 +5,6 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import {
@@ -16,7 +15,6 @@ import {
   type SyncPosition,
 } from "@kedge/schema";
 import { compareEntries, type FileEntry } from "@kedge/schema/change";
-import { encodeFileName } from "@kedge/schema/file-id";
 import type {
   Adoption,
   Applied,
@@ -31,29 +29,18 @@ import type {
   StageRequest,
   UsedKey,
 } from "../../node-agent/ports.ts";
-
-const BUCKETS = 4096;
-const INLINE_BYTES_MAX = 64 * 1024;
-
-interface Held {
-  entry: FileEntry;
-  /** `undefined`: the index knows the file, the bytes are missing. */
-  bytes: Uint8Array | undefined;
-  /** Order in which states were stored. */
-  stamp: number;
-}
-
-/** What a test may make go wrong. */
-export interface MemoryStoreFaults {
-  /** Thrown by every write from now on. */
-  write?: Error | undefined;
-  /** State of the only store path. */
-  path?: StorePathReport["state"] | undefined;
-  /** Asked before bytes are taken in. */
-  stage?: (() => Promise<void>) | undefined;
-  /** Every write waits for this first. */
-  delay?: (() => Promise<void>) | undefined;
-}
+import {
+  bucketOf,
+  collect,
+  contentAfter,
+  digestsOf,
+  type Held,
+  idOf,
+  INLINE_BYTES_MAX,
+  type MemoryStoreFaults,
+  recordNow,
+  small,
+} from "./memory_states.ts";
 
 /** See the module comment. */
 export class MemoryStore implements LocalFiles, ChangeLog {
@@ -121,17 +108,7 @@ export class MemoryStore implements LocalFiles, ChangeLog {
       appender: boolean;
     },
   ): string {
-    const name = encodeFileName({
-      origin: this.node,
-      createdS: 1_790_000_000,
-      sizeBytes: staged.sizeBytes,
-      crc32: staged.crc32,
-      appender,
-      random: ++this.#random & 0x7f_ffff,
-      digits: 0,
-      extension,
-    });
-    return `group1/M00/00/00/${name}`;
+    return idOf(this.node, ++this.#random, { staged, extension, appender });
   }
 
   foresee(entry: FileEntry): Promise<{ sizeBytes: number; crc32: number }> {
@@ -271,24 +248,11 @@ export class MemoryStore implements LocalFiles, ChangeLog {
       return Promise.reject(new Error(`record ${place} is forgotten`));
     }
     const found = log.slice(sequence, sequence + limit.records);
-    return Promise.resolve(found.map((record) => this.#asNow(record)));
-  }
-
-  /** What the record's file is now. */
-  #asNow(record: LogRecordWithContent): LogRecordWithContent {
-    const { sequence, change } = record;
-    const entry = this.#files.get(change.entry.id)?.entry;
-    if (entry?.state === "present") return record;
-    const none = { body: { kind: "none" }, content: { kind: "none" } } as const;
-    const { body, content } = none;
-    return entry === undefined
-      ? {
-        sequence,
-        change: { entry: change.entry, body },
-        content,
-        isHole: true,
-      }
-      : { sequence, change: { ...change, entry, body }, content };
+    return Promise.resolve(
+      found.map((record) =>
+        recordNow(record, this.lookup(record.change.entry.id))
+      ),
+    );
   }
 
   incarnations(): { incarnation: number; lastSequence: number }[] {
@@ -342,23 +306,12 @@ export class MemoryStore implements LocalFiles, ChangeLog {
   }
 
   digests(): Promise<Uint32Array> {
-    return this.#digestsOf(() => true);
+    return Promise.resolve(digestsOf(this.list()));
   }
 
   presentDigests(): Promise<Uint32Array> {
-    return this.#digestsOf(({ state }) => state === "present");
-  }
-
-  #digestsOf(isMeant: (entry: FileEntry) => boolean): Promise<Uint32Array> {
-    const digests = new Uint32Array(BUCKETS);
-    for (const { entry } of this.#files.values()) {
-      if (!isMeant(entry)) continue;
-      const { id, state, epoch, version } = entry;
-      const line = `${id} ${state} ${epoch} ${version}`;
-      const bucket = bucketOf(id);
-      digests[bucket] = (digests[bucket] ?? 0) ^ crc32(line);
-    }
-    return Promise.resolve(digests);
+    const present = this.list().filter(({ state }) => state === "present");
+    return Promise.resolve(digestsOf(present));
   }
 
   bucket(index: number): Promise<FileEntry[]> {
@@ -427,27 +380,9 @@ export class MemoryStore implements LocalFiles, ChangeLog {
       this.#files.set(entry.id, { entry, bytes: undefined, stamp });
       return "applied";
     }
-    const next = this.#contentAfter(held, body, { entry, bytes });
+    const next = contentAfter(held, body, { entry, bytes });
     this.#files.set(entry.id, { entry, bytes: next, stamp: ++this.#stamp });
     return next === undefined ? "needs-content" : "applied";
-  }
-
-  #contentAfter(
-    held: Held | undefined,
-    body: LogRecordWithContent["change"]["body"],
-    { entry, bytes }: { entry: FileEntry; bytes: Uint8Array | undefined },
-  ): Uint8Array | undefined {
-    if (body.kind === "none") return held?.bytes;
-    if (body.kind === "whole") {
-      return entry.sizeBytes === 0 ? new Uint8Array(0) : bytes;
-    }
-    if (held?.bytes === undefined) return undefined;
-    const next = new Uint8Array(entry.sizeBytes);
-    next.set(held.bytes.subarray(0, entry.sizeBytes));
-    if (body.kind === "truncate") return next;
-    if (bytes === undefined) return undefined;
-    next.set(bytes, body.offset);
-    return next;
   }
 
   #bytesOf(content: ContentSource): Uint8Array | undefined {
@@ -458,39 +393,4 @@ export class MemoryStore implements LocalFiles, ChangeLog {
     this.#staged.delete(staged.token);
     return bytes;
   }
-}
-
-/** What the log keeps of a record: small bytes only. */
-function small(record: LogRecordWithContent): LogRecordWithContent {
-  const { content } = record;
-  if (content.kind !== "staged") return record;
-  const { inline } = content.staged;
-  return {
-    ...record,
-    content: inline === undefined
-      ? { kind: "none" }
-      : { kind: "inline", bytes: inline },
-  };
-}
-
-function bucketOf(id: string): number {
-  return crc32(Buffer.from(id)) % BUCKETS;
-}
-
-async function collect(
-  request: StageRequest,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const { body, relay, sizeBytesMax } = request;
-  const pieces: Uint8Array[] = [];
-  if (body instanceof Uint8Array) pieces.push(body);
-  else for await (const piece of body) pieces.push(piece);
-  const bytes = new Uint8Array(Buffer.concat(pieces));
-  if (bytes.length > sizeBytesMax) throw new Problem("too-large", "Too large");
-  if (relay !== undefined && bytes.length > INLINE_BYTES_MAX) {
-    for (let at = 0; at < bytes.length; at += INLINE_BYTES_MAX) {
-      await relay.write(bytes.subarray(at, at + INLINE_BYTES_MAX));
-    }
-    await relay.finish();
-  }
-  return bytes;
 }
