@@ -44,6 +44,25 @@ Deno.test({
   await using scope = new Scope();
   const hosts = await startHosts(scope);
   const { a: first, b: second } = hosts;
+  await t.step("the Secondary is killed: the file system goes on", async () => {
+    await first.must("mkfs.ext4 -q -F /dev/drbd1 && mount /dev/drbd1 /mnt");
+    const writing = await startWriting(first);
+    await second.must(`kill -9 ${await second.daemonPid()}`);
+    await untilWritten(first, 40);
+    await second.must("drbdadm up data");
+    await becomes(first, "Connected Primary/Secondary UpToDate/UpToDate");
+    await untilWritten(first, 40);
+    await first.must("touch /run/stop");
+    await writing.end;
+    const acknowledged = await first.must("cat /run/acknowledged");
+    await first.must("umount /mnt && drbdadm secondary data");
+    await second.must("drbdadm primary data && e2fsck -fn /dev/drbd1");
+    await second.must("mount /dev/drbd1 /mnt");
+    await expectWhole(second, acknowledged);
+    await second.must("umount /mnt && drbdadm secondary data");
+    await first.must("drbdadm primary data");
+  });
+
   for (const { fs, make, check } of FILE_SYSTEMS) {
     const isThere = await isInstalled(make.split(" ")[0] ?? "");
     if (!isThere) say(`SKIPPED S64 on ${fs}: no ${make.split(" ")[0]}`);
@@ -130,14 +149,10 @@ resource data {
  */
 async function killInMidWrite(host: MirrorHost): Promise<string> {
   const pid = await host.daemonPid();
-  await host.must("echo -n >/run/acknowledged");
-  const writing = host.type(WRITER);
-  await eventually(
-    async () => Number(await host.must("wc -l </run/acknowledged")) >= 40,
-    { what: "40 files", pauseMs: 20 },
-  );
+  const writing = await startWriting(host);
+  await untilWritten(host, 40);
   await host.must(`kill -9 ${pid}`);
-  await writing;
+  await writing.end;
   const acknowledged = await host.must("cat /run/acknowledged");
   // What is mounted gives errors now; it must still be possible to let go.
   const write = await host.type("echo late >/mnt/late && sync -f /mnt");
@@ -146,10 +161,30 @@ async function killInMidWrite(host: MirrorHost): Promise<string> {
   return acknowledged;
 }
 
-/** Files with fsync, beside a stream without: until one fails. */
+/** Let files be written; what is returned ends with the writing. */
+async function startWriting(
+  host: MirrorHost,
+): Promise<{ readonly end: Promise<unknown> }> {
+  await host.must("rm -f /run/stop; echo -n >/run/acknowledged");
+  return { end: host.type(WRITER) };
+}
+
+/** Wait for `count` files more than there are. */
+async function untilWritten(host: MirrorHost, count: number): Promise<void> {
+  const written = async () =>
+    Number(await host.must("wc -l </run/acknowledged"));
+  const before = await written();
+  await eventually(
+    async () => await written() >= before + count,
+    { what: `${count} files`, pauseMs: 20 },
+  );
+}
+
+/** Files with fsync, beside a stream without: until one fails, or `/run/stop`. */
 const WRITER = `
 ( while head -c 3M /dev/urandom >/mnt/stream; do :; done ) 2>/dev/null &
 for i in $(seq 5000); do
+  [ ! -e /run/stop ] || break
   head -c $((RANDOM * 3 + 1)) /dev/urandom >/run/next
   cp /run/next /mnt/file$i && sync /mnt/file$i || break
   sum=$(sha256sum </run/next) && echo "\${sum%-}file$i" >>/run/acknowledged
