@@ -11,7 +11,8 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { eventually } from "../helpers/eventually.ts";
 import { namesOf, RegisterTracker } from "../helpers/mirror_fenced.ts";
 import { Cable } from "../helpers/mirror_pair_cable.ts";
-import type { PairOptions } from "../helpers/mirror_pair.ts";
+import { type PairOptions, RESOURCE } from "../helpers/mirror_pair.ts";
+import { openExport } from "../helpers/mirror_pair_client.ts";
 import { MirrorLife } from "../helpers/mirror_pair_life.ts";
 import type { MirrorSide } from "../helpers/mirror_pair_side.ts";
 import { say } from "../helpers/say.ts";
@@ -163,6 +164,36 @@ for (const part of ["apart", "together"] as const) {
     await life.disksAreEqual();
   });
 }
+
+Deno.test("S60: reads that wait in the socket of a frozen Primary", async () => {
+  await using scope = new Scope();
+  const { a, b } = await fenced(scope, "S60 reads");
+  const block = (value: number) => new Uint8Array(4096).fill(value);
+  using old = await openExport(a.exportSocket, RESOURCE);
+  await old.request({ type: 1, cookie: 1n, offset: 0, data: block(1) });
+  equal((await old.simple()).error, 0);
+  a.child.signal("SIGSTOP");
+  const reads = 200;
+  for (let cookie = 2; cookie < 2 + reads; cookie++) {
+    await old.request({ type: 0, cookie: BigInt(cookie), length: 4096 });
+  }
+  await b.promote();
+  using now = await openExport(b.exportSocket, RESOURCE);
+  await now.request({ type: 1, cookie: 1n, offset: 0, data: block(2) });
+  equal((await now.simple()).error, 0);
+
+  a.child.signal("SIGCONT");
+  let stale = 0;
+  try {
+    for (let read = 0; read < reads; read++) {
+      const { error } = await old.simple();
+      if (error === 0 && (await old.take(4096))[0] === 1) stale++;
+    }
+  } catch {
+    // It closed the connection.
+  }
+  equal(stale, 0, `${stale} reads saw what was overwritten`);
+});
 
 Deno.test("S13: of two nodes without a cable one goes on", async () => {
   await using scope = new Scope();

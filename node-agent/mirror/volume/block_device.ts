@@ -21,6 +21,7 @@ export class VolumeDevice implements BlockDevice {
   }
 
   read(offset: number, into: Uint8Array, done: BlockDone): void {
+    this.volume.lookAtClock();
     this.volume.core.reads.read(offset, into, (ok) => done(errno(ok)));
   }
 

@@ -115,7 +115,10 @@ export class Volume {
     connection.run({
       frame: (frame, epoch) => this.#frame(frame, epoch),
       batchEnd: () => this.#batchEnd(),
-      pinged: () => this.core.fence.promised(),
+      pinged: () => {
+        this.lookAtClock();
+        this.core.fence.promised();
+      },
       ponged: (sentMs) => this.core.fence.leased(sentMs),
       drained: () => this.#drained(),
     }).then(() => this.#linkEnded(connection));
@@ -128,6 +131,15 @@ export class Volume {
     this.around.log("error", `${why}. StandAlone until "drbdadm connect"`);
     this.core.roles.disconnect(true, () => {});
     this.settle();
+  }
+
+  /**
+   * Leases count by the clock as it is now: the last tick may lie far back, if
+   * this process was stopped.
+   */
+  lookAtClock(): void {
+    const { core } = this;
+    if (core.config.fencedByRegister) core.nowMs = performance.now();
   }
 
   /** The end of a batch of calls: submit and send what was gathered. */
