@@ -62,7 +62,7 @@ export class DiskKeeper {
     this.backingBytes = disk.sizeBytes;
     volume.sizeBytes ||= persistent.agreedBytes || disk.sizeBytes;
     volume.persistent = persistent;
-    this.#wasInSync = false;
+    this.#wasInSync &&= this.exposed !== undefined && this.isExposedData;
     volume.generations.shared();
     this.#loadBitmap(disk);
     if (!this.#recover(persistent.flags)) return done({ code: 118 });
@@ -232,6 +232,7 @@ export class DiskKeeper {
   #lose(isClean = false): void {
     const { volume } = this;
     this.#isLosing = true;
+    this.#wasInSync &&= isClean;
     const hadUnstable = volume.writes.transfers.unstableWrites > 0;
     this.#tellWhatIsUnstable();
     volume.fence.diskLost();

@@ -238,6 +238,8 @@ export class RegisterFence {
     this.#retryAtMs = Infinity;
     if (this.#shrinking) return this.#shrink();
     if (this.#leaving) return this.#leave();
+    if (!this.#mustGrow) return;
+    this.#retryAtMs = 0;
     this.peerEqual();
   }
 

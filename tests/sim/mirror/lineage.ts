@@ -9,6 +9,7 @@ interface Piece {
   readonly parents: Map<number, number>;
   readonly answered: Set<number>;
   readonly excused: Set<number>;
+  readonly loose: Set<number>;
   /** Answered values that no other answered value descends from. */
   tips: number[];
   /** The same, of all that were answered, excused or not. */
@@ -26,6 +27,7 @@ export class Lineage {
       parents: new Map<number, number>(),
       answered: new Set<number>(),
       excused: new Set<number>(),
+      loose: new Set<number>(),
       tips: [],
       heads: [],
     }));
@@ -59,6 +61,18 @@ export class Lineage {
     if (!parents.has(value) && !this.roots.includes(value)) {
       parents.set(value, over);
     }
+  }
+
+  /** `value` was born over something older than what it replaces. */
+  loosen(piece: number, value: number): void {
+    this.#at(piece).loose.add(value);
+  }
+
+  /** It replaces `old` on a good disk: this is what it came from. */
+  settle(piece: number, value: number, old: number): void {
+    const { loose, parents } = this.#at(piece);
+    if (!loose.delete(value) || this.descends(piece, value, old)) return;
+    if (!this.descends(piece, old, value)) parents.set(value, old);
   }
 
   /** Whether `value` is `old` or came from it. */

@@ -33,7 +33,11 @@ export function overwrite(node: SimNode, piece: number, content: number): void {
   }
   disk.write(piece, content);
   if (old === value) return;
+  const isGood = node.core?.state.disk === "UpToDate";
+  const isNew = !lineage.isKnown(piece, value);
   lineage.born(piece, value, predecessor(node, piece, old));
+  if (!isGood && isNew) lineage.loosen(piece, value);
+  if (isGood) lineage.settle(piece, value, old);
   const lost = lineage.lostBy(piece, old, value);
   if (lost.length === 0) return;
   const mine = lost.filter((each) => isProtected(node, piece, each));

@@ -1,0 +1,271 @@
+/**
+ * Rules of the mirror that the mutation check takes away, one at a time. Each
+ * removal must be noticed within a budget of seeds, or the simulator has
+ * rotted.
+ *
+ * @module
+ */
+
+import type { VolumeCore } from "../../../node-agent/mirror/core/volume_core.ts";
+import { HARDENED } from "../../../node-agent/mirror/decisions/hardenings_core.ts";
+import type { MirrorPlan } from "./plan.ts";
+import type { Sabotage } from "./world.ts";
+
+/** One rule gone. */
+export interface MirrorMutant {
+  readonly name: string;
+  readonly sabotage: Sabotage;
+  /** Circumstances in which the rule matters. */
+  readonly plan?: Partial<MirrorPlan>;
+}
+
+const core = (change: (core: VolumeCore) => void): Sabotage => ({
+  core: change,
+});
+
+/** A core whose getter says always the same. */
+function always(object: object, name: string, value: unknown): void {
+  Object.defineProperty(object, name, { get: () => value });
+}
+
+/** Every rule once. */
+export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
+  {
+    name: "a new generation begins with the first write that the peer lacks",
+    sabotage: core(({ generations }) => {
+      generations.beforeUnseenWrite = () => true;
+      generations.peerMissesWrites = () => {};
+    }),
+  },
+  {
+    name: "a new generation begins when writes on their way are lost",
+    sabotage: core(({ generations }) => {
+      generations.peerMissesWrites = () => {};
+    }),
+  },
+  {
+    name: "an extent is in the log before its first write",
+    sabotage: core(({ log }) => {
+      log.acquire = () => true;
+    }),
+  },
+  {
+    name: "the bitmap is saved before an extent leaves the log",
+    sabotage: core((volume) => {
+      volume.saveBitmapOf = () => true;
+    }),
+    plan: { alExtents: 3 },
+  },
+  {
+    name: "an extent stays in the log until it is stable on both disks",
+    sabotage: core(({ log }) => {
+      const { acquire, release } = log;
+      log.acquire = (offset, lengthBytes) => {
+        const is = acquire.call(log, offset, lengthBytes);
+        if (is) release.call(log, offset, lengthBytes);
+        return is;
+      };
+      log.release = () => {};
+    }),
+    plan: { alExtents: 3 },
+  },
+  {
+    name: "writes that are not stable at a lost peer are marked",
+    sabotage: core(({ writes }) => {
+      const { transfers } = writes;
+      const { unstable } = transfers;
+      writes.peerLost = () => {
+        transfers.unstable = () => [];
+        writes.constructor.prototype.peerLost.call(writes);
+        transfers.unstable = unstable;
+      };
+    }),
+  },
+  {
+    name: "the target of a resync is Inconsistent on disk before it begins",
+    sabotage: {
+      losesStates: (before, after) =>
+        before.includes('"consistent":true') &&
+        after.includes('"consistent":false'),
+    },
+  },
+  {
+    name: "bits are cleared when blocks are stable",
+    sabotage: core(({ flusher }) => {
+      flusher.request = (done) => done(true);
+    }),
+  },
+  {
+    name: "a source is stable itself before it clears bits",
+    sabotage: core(({ source, flusher }) => {
+      const { begin } = source;
+      source.begin = (told) => {
+        const { request } = flusher;
+        flusher.request = (done) => done(true);
+        begin.call(source, told);
+        flusher.request = request;
+      };
+    }),
+  },
+  {
+    name: "a write supersedes a resync answer on its way",
+    sabotage: core(({ target }) => {
+      target.overwrites = () => {};
+    }),
+    plan: {
+      operator: quiet({ detach: 0.3 }),
+      isFenced: false,
+      hotBlocks: 5,
+      thinkMs: 8,
+      netMs: 15,
+    },
+  },
+  {
+    name: "what was received is applied before a promotion",
+    sabotage: core(({ roles, replica }) => {
+      const { primary } = roles;
+      roles.primary = (force, done) => {
+        Object.defineProperty(replica, "isDrained", {
+          configurable: true,
+          get: () => true,
+        });
+        primary.call(roles, force, done);
+        Reflect.deleteProperty(replica, "isDrained");
+      };
+    }),
+    plan: {
+      protocol: "B",
+      isFenced: true,
+      flushShare: 0.3,
+      flushMs: 25,
+      thinkMs: 8,
+      operator: quiet({}),
+      registerLoss: 0,
+      faults: [
+        { atMs: 1_000, kind: "slow-disk", a: 0, ms: 6_000, n: 0 },
+        { atMs: 1_000, kind: "slow-disk", a: 1, ms: 6_000, n: 0 },
+        { atMs: 1_500, kind: "pause", a: 0, ms: 3_500, n: 0 },
+      ],
+    },
+  },
+  {
+    name: "nothing is answered before the register shrinks",
+    sabotage: core(({ fence }) => {
+      fence.mayAnswer = () => true;
+      fence.mayWrite = () => true;
+    }),
+    plan: { isFenced: true },
+  },
+  {
+    name: "nothing is answered before a lost disk has left the register",
+    sabotage: core(({ fence }) => {
+      fence.diskLost = () => {};
+    }),
+    plan: { isFenced: true },
+  },
+  {
+    name: "a read waits for writes under way",
+    sabotage: core(({ writes }) => {
+      writes.busy.touches = () => false;
+    }),
+    plan: { hotBlocks: 2, thinkMs: 8, readShare: 0.4 },
+  },
+  {
+    name: "reads need a lease",
+    sabotage: core(({ fence }) => {
+      fence.mayRead = () => true;
+    }),
+    plan: {
+      isFenced: true,
+      blocks: 16,
+      hotBlocks: 16,
+      readShare: 0.8,
+      flushShare: 0,
+      thinkMs: 8,
+      workMs: 5_500,
+      clients: 3,
+      depth: 1,
+      startsNew: false,
+      registerLoss: 0,
+      operator: quiet({}),
+      faults: [
+        { atMs: 2_000, kind: "cut", a: 0, ms: 3_500, n: 0 },
+        { atMs: 2_000, kind: "no-register", a: 0, ms: 3_500, n: 0 },
+      ],
+    },
+  },
+  {
+    name: "a machine that was started anew is not in sync",
+    sabotage: { forgetsBoots: true },
+    plan: { isFenced: true },
+  },
+  {
+    name: "blocks that differ are copied although generations are equal",
+    sabotage: core((volume) => {
+      volume.config = {
+        ...volume.config,
+        hardenings: { ...HARDENED, neverDropBits: false },
+      };
+    }),
+  },
+  {
+    name: "the node that stayed up is source after a crash",
+    sabotage: core((volume) => {
+      volume.config = {
+        ...volume.config,
+        hardenings: { ...HARDENED, survivorBreaksTies: false },
+      };
+    }),
+    plan: { isFenced: true, protocol: "C" },
+  },
+  {
+    name: "a copy on a disk that is not good is no copy",
+    sabotage: core((volume) => {
+      always(volume.disk, "isExposedData", true);
+      volume.disk.expose = () => {};
+    }),
+    plan: { operator: quiet({ detach: 0.2 }) },
+  },
+  {
+    name: "what only a Secondary has is marked on its disk",
+    sabotage: core((volume) => {
+      const { receive } = volume.replica;
+      volume.replica.receive = (frame) => {
+        const { bitmap } = volume;
+        volume.bitmap = undefined;
+        receive.call(volume.replica, frame);
+        volume.bitmap = bitmap;
+      };
+    }),
+    plan: { operator: quiet({ detach: 0.2 }) },
+  },
+  {
+    name: "a resync answer keeps its place among waiting writes",
+    sabotage: core(({ replica }) => {
+      replica.inOrder = (frame, run) => run(frame);
+    }),
+    plan: {
+      protocol: "B",
+      operator: quiet({ detach: 0.2 }),
+      flushShare: 0.3,
+      flushMs: 25,
+    },
+  },
+];
+
+function quiet(some: Partial<MirrorPlan["operator"]>): MirrorPlan["operator"] {
+  return {
+    everyMs: 200,
+    split: 0,
+    force: 0,
+    demote: 0,
+    disconnect: 0,
+    invalidate: 0,
+    verify: 0,
+    pause: 0,
+    detach: 0,
+    outdate: 0,
+    suspend: 0,
+    ...some,
+  };
+}

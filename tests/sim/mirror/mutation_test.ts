@@ -1,0 +1,18 @@
+import assert from "node:assert/strict";
+import { MIRROR_MUTANTS } from "./mutants.ts";
+import { drawPlan } from "./plan.ts";
+import { runMirror } from "./run.ts";
+
+/** Seeds that may pass before a missing rule must have been noticed. */
+const SEEDS_MAX = 3_000;
+
+for (const { name, plan, sabotage } of MIRROR_MUTANTS) {
+  Deno.test(`without "${name}" the mirror's simulator finds a broken promise`, () => {
+    for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+      const drawn = { ...drawPlan(seed), ...plan };
+      const { violation } = runMirror(seed, { plan: drawn, sabotage });
+      if (violation !== undefined) return;
+    }
+    assert.fail(`not noticed within ${SEEDS_MAX} seeds`);
+  });
+}
