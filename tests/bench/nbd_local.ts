@@ -14,6 +14,7 @@
 
 import { say } from "../helpers/say.ts";
 import { Scope } from "../helpers/scope.ts";
+import { writtenFile } from "./images.ts";
 import {
   measureAll,
   NBD_LOADS,
@@ -106,16 +107,7 @@ export function targetsOf(rows: readonly NbdRow[]): Target[] {
 
 async function makeImage(scope: Scope): Promise<string> {
   const dir = await Deno.stat("/dev/shm").then(() => "/dev/shm", () => "/tmp");
-  const path = await Deno.makeTempFile({ dir, prefix: "kedge-nbd-" });
-  scope.defer(() => Deno.remove(path));
-  using file = await Deno.open(path, { write: true });
-  const block = new Uint8Array(4 * 1024 * 1024);
-  for (let at = 0; at < block.length; at += 65_536) {
-    crypto.getRandomValues(block.subarray(at, at + 65_536));
-  }
-  // Written, not sparse: a hole would be read faster than data.
-  for (let done = 0; done < IMAGE_BYTES;) done += await file.write(block);
-  return path;
+  return await writtenFile(scope, dir, IMAGE_BYTES);
 }
 
 if (import.meta.main) {
