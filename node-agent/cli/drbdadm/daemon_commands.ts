@@ -137,14 +137,15 @@ export async function send(
   { config, volume }: Target,
   command: MirrorCommand,
 ): Promise<CommandReply> {
+  const isOfResource = command.kind === "connect" ||
+    command.kind === "disconnect";
   if (await session.running(config.name) === undefined) {
-    const why = `${config.name} does not run here; ` +
-      `start it with "drbdadm up ${config.name}"`;
-    const isOfResource = command.kind === "connect" ||
-      command.kind === "disconnect";
+    const why = notRunning(config.name);
     return { code: isOfResource ? 158 : 127, why };
   }
-  const request = { command, ...(volume === undefined ? {} : { volume }) };
+  const request = volume === undefined || isOfResource
+    ? { command }
+    : { command, volume };
   const reply = await session.client.command(config.name, request);
   if (command.kind !== "primary" || reply.code !== -1) return reply;
   // The peer may have been demoted just now: as DRBD does, ask once more after
@@ -159,6 +160,11 @@ export async function send(
       "available yet: demote the peer first (drbdadm secondary " +
       `${config.name})`,
   };
+}
+
+/** Why nothing can be done with it. */
+export function notRunning(name: string): string {
+  return `${name} does not run here; start it with "drbdadm up ${name}"`;
 }
 
 /** The volumes of a target. */

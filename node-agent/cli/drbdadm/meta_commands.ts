@@ -10,6 +10,7 @@ import { drawing, showGiText } from "./show_gi_text.ts";
 import { diskPaths } from "./offline.ts";
 import { confirm } from "./confirm.ts";
 import type { Session, Target } from "./session.ts";
+import { countOption, sizeOption } from "./values.ts";
 import { metaLine, setupLine } from "./setup_lines.ts";
 
 /** A device that is in use, or cannot be opened: drbdmeta's exit code. */
@@ -18,6 +19,9 @@ const EXIT_DEVICE = 20;
 /** No metadata where some is needed: drbdmeta's exit code and text. */
 const EXIT_NO_METADATA = 1;
 const NO_METADATA = "No valid meta data found";
+
+/** Stripe of the activity log without `--al-stripe-size-kB`. */
+const STRIPE_KIB = 32;
 
 /** Metadata that was opened. */
 type Meta = ReturnType<MetaTools["createMetadata"]> extends infer Result
@@ -108,6 +112,31 @@ function inUse(
   return EXIT_DEVICE;
 }
 
+/** What `create-md` was told beside the configuration. */
+function createOptions({ line }: Session, volume: VolumeConfig) {
+  const { setup } = line;
+  const stripes = countOption(setup.get("al-stripes"), "al-stripes");
+  const stripeKib = countOption(
+    setup.get("al-stripe-size-kB"),
+    "al-stripe-size-kB",
+  );
+  const laPeerMaxBioBytes = sizeOption(
+    setup.get("peer-max-bio-size"),
+    "peer-max-bio-size",
+    "b",
+  );
+  return {
+    alNrExtents: volume.options.alExtents,
+    ...(stripes === undefined && stripeKib === undefined ? {} : {
+      striping: {
+        stripes: stripes ?? 1,
+        stripeSize4k: Math.ceil((stripeKib ?? STRIPE_KIB) / 4),
+      },
+    }),
+    ...(laPeerMaxBioBytes === undefined ? {} : { laPeerMaxBioBytes }),
+  };
+}
+
 const createMd: DiskAction = async (session, volume, tools) => {
   const paths = diskPaths(volume);
   if (paths === undefined) return 0;
@@ -117,7 +146,7 @@ const createMd: DiskAction = async (session, volume, tools) => {
     return EXIT_DEVICE;
   }
   try {
-    const options = { alNrExtents: volume.options.alExtents };
+    const options = createOptions(session, volume);
     const { questions, refusal } = tools.planCreate(devices.source, options);
     if (!await confirm(session, questions, tools)) {
       return tools.CREATE_CANCELLED;
@@ -177,7 +206,7 @@ const applyAl = onMetadata((meta, { session, tools }) => {
 const dumpMd = onMetadata((meta, { session, volume, tools }) => {
   if (meta.needsActivityLog) session.warn(tools.UNCLEAN_WARNING.trimEnd());
   session.context.out.write(tools.dumpMetadata(meta, {
-    date: `${new Date().toISOString()}`,
+    date: dumpDate(new Date()),
     command: `${session.given.identity.host}> ${metaLine("dump-md", volume)}`,
   }));
   return 0;
@@ -263,6 +292,12 @@ function daemonOr(
 
 const tool = (command: string, action: DiskAction) => (session: Session) =>
   forEachDisk(session, { command, action });
+
+/** `2026-11-22 13:11:44 +0000 [1795353104]`: UTC, and seconds since 1970. */
+function dumpDate(now: Date): string {
+  const [date, time] = now.toISOString().split(/[T.]/);
+  return `${date} ${time} +0000 [${Math.floor(now.getTime() / 1000)}]`;
+}
 
 /** Actions by name. */
 export const COMMANDS = {

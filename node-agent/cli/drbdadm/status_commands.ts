@@ -42,9 +42,10 @@ async function status(session: Session): Promise<number> {
     show(session, shown, ids, resources.length === 0);
   }
   for (const name of missing) {
-    if (resources.length > 0 || session.has("json")) {
-      session.warn(`${name}: No such resource`);
-    }
+    session.warn(`${name}: No such resource`);
+    session.warn(
+      `Command 'drbdsetup status ${name}' terminated with exit code ${NO_SUCH_RESOURCE}`,
+    );
   }
   return missing.length === 0 ? 0 : NO_SUCH_RESOURCE;
 }
@@ -94,19 +95,39 @@ async function events2(session: Session): Promise<number> {
   }
   const stop = new AbortController();
   signal.addEventListener("abort", () => stop.abort(), { once: true });
-  for await (const event of session.client.events(stop.signal)) {
-    if (event.kind === "ready") {
-      printer.begin(await session.client.status());
-      printer.ready();
-      if (session.asks("now")) break;
-    } else if (event.kind === "helper") {
-      printer.helper(event);
-    } else if (event.kind !== "exists") {
-      await printer.changed(event);
+  try {
+    for await (const event of session.client.events(stop.signal)) {
+      if (event.kind === "ready") {
+        printer.begin(await session.client.status());
+        printer.ready();
+        if (session.asks("now")) break;
+        followProgress(printer, session, stop.signal);
+      } else if (event.kind === "helper") {
+        printer.helper(event);
+      } else if (event.kind !== "exists") {
+        await printer.changed(event);
+      }
     }
+    return 0;
+  } finally {
+    stop.abort();
   }
-  stop.abort();
-  return 0;
+}
+
+/** Pause between two looks at a resync that runs, in milliseconds. */
+const PROGRESS_MS = 1000;
+
+/** Progress makes no events of its own: look, until `signal` aborts. */
+async function followProgress(
+  printer: EventPrinter,
+  session: Session,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await session.context.sleep(PROGRESS_MS, signal).catch(() => {});
+    // The stream of events tells when the daemon is gone.
+    if (!signal.aborted) await printer.progressed().catch(() => {});
+  }
 }
 
 /** Keeps what was last told, and prints what is new. */
@@ -149,6 +170,18 @@ class EventPrinter {
         `volume:${volume} helper:${name}` +
         (status === undefined ? "" : ` status:${status}`),
     );
+  }
+
+  /** Tell how far a resync is, without a change of state. */
+  async progressed(): Promise<void> {
+    const last = this.#last;
+    const runs = last.resources.some(({ volumes }) =>
+      volumes.some(({ progress }) => progress !== undefined)
+    );
+    if (!runs) return;
+    const now = this.#wanted(await this.session.client.status());
+    // An event that came meanwhile knows better.
+    if (this.#last === last) this.#print(lastStates(now, last));
   }
 
   /** A change of one volume keeps the others as they were told last. */
@@ -216,6 +249,20 @@ export function withState(
     }),
   }));
   return { ...now, resources };
+}
+
+/** What is known now, in the states that were told last. */
+function lastStates(now: MirrorStatus, last: MirrorStatus): MirrorStatus {
+  const resources = last.resources.map((resource) => ({
+    ...resource,
+    volumes: resource.volumes.map((volume) => {
+      const fresh = now.resources.find((each) =>
+        each.resource === resource.resource
+      )?.volumes.find((each) => each.volume === volume.volume);
+      return { ...volume, ...fresh, state: volume.state };
+    }),
+  }));
+  return { ...last, resources };
 }
 
 /** ISO 8601 with microseconds and the offset of the time zone. */

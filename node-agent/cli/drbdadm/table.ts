@@ -53,9 +53,6 @@ const WAITS = [
   "wait-after-sb",
 ] as const;
 
-/** Spellings of 8.3 that do not matter any more are taken all the same. */
-const RESETS = ["force", "reset-bitmap"] as const;
-
 /** Modules with a table of actions. */
 const MODULES = {
   daemon: async () => (await import("./daemon_commands.ts")).COMMANDS,
@@ -103,26 +100,24 @@ const USUAL: readonly Row[] = [
   ]],
   ["disconnect", "daemon", "some", "leave the peer", ["force"]],
   ["primary", "daemon", "some", "let people use the volume here", FORCES],
-  ["secondary", "daemon", "some", "no longer", ["force"]],
+  ["secondary", "daemon", "some", "no longer"],
   [
     "invalidate",
     "meta",
     "some",
     "our data is worth nothing: copy the peer's",
-    RESETS,
+    ["force"],
   ],
   [
     "invalidate-remote",
     "daemon",
     "some",
     "the peer's data is worth nothing: copy ours",
-    RESETS,
+    ["force"],
   ],
   ["outdate", "meta", "some", "our data is old: never promote it"],
   ["resize", "daemon", "some", "use all of a disk that has grown", [
     "assume-clean",
-    "assume-peer-has-space",
-    "size",
   ]],
   ["verify", "daemon", "some", "compare both copies, block by block", [
     "start",

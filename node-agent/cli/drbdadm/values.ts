@@ -13,16 +13,18 @@ const UNITS: Readonly<Record<string, number>> = {
 
 /**
  * A size in bytes; a bare number counts sectors of 512 bytes, as drbdsetup
- * takes `--start`, `--stop` and `--size`.
+ * takes `--start` and `--stop`.
  *
+ * @param bare Unit of a bare number.
  * @throws {LineError}
  */
 export function sizeOption(
   text: string | undefined,
   name: string,
+  bare: "s" | "b" = "s",
 ): number | undefined {
   if (text === undefined) return undefined;
-  const [, digits = "", unit = "s"] = /^(\d{1,15})([sbkmgt])?$/i.exec(text) ??
+  const [, digits = "", unit = bare] = /^(\d{1,15})([sbkmgt])?$/i.exec(text) ??
     [];
   const value = digits === "" ? NaN : Number(digits) *
     (UNITS[unit.toLowerCase()] ?? NaN);
@@ -44,4 +46,18 @@ export function secondsOption(
   if (text === undefined) return undefined;
   if (/^\d{1,7}$/.test(text)) return Number(text) * 1000;
   throw new LineError(`--${name} must be whole seconds, not "${text}"`);
+}
+
+/**
+ * A number of things.
+ *
+ * @throws {LineError}
+ */
+export function countOption(
+  text: string | undefined,
+  name: string,
+): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new LineError(`--${name} must be a whole number, not "${text}"`);
 }

@@ -12,7 +12,7 @@ import type {
   MirrorStateView,
   ResourceStatus,
 } from "@kedge/schema/mirror/control-api";
-import { volumesOf } from "./daemon_commands.ts";
+import { notRunning, volumesOf } from "./daemon_commands.ts";
 import { connectionWord } from "./nine_words.ts";
 import { SETUP_EXIT } from "./replies.ts";
 import type { Session, Target } from "./session.ts";
@@ -83,16 +83,17 @@ async function waitFor(
     for (const volume of volumesOf(target)) {
       session.trace(setupLine(command, target.config, { volume }));
     }
-    return session.isDry ? 0 : waitOne(session, target, goal);
+    return session.isDry ? 0 : waitOne(session, target, { goal, command });
   });
   return Math.max(0, ...await Promise.all(waits));
 }
 
 async function waitOne(
   session: Session,
-  { config, volume }: Target,
-  goal: Goal,
+  target: Target,
+  { goal, command }: { readonly goal: Goal; readonly command: string },
 ): Promise<number> {
+  const { config, volume } = target;
   const { context } = session;
   const startMs = context.nowMs();
   const waitsAfterSplitBrain = session.line.setup.has("wait-after-sb")
@@ -110,7 +111,11 @@ async function waitOne(
     );
     if (outcomes.every((outcome) => outcome === "reached")) return 0;
     if (outcomes.includes("hopeless") || context.nowMs() >= endMs) {
-      return SETUP_EXIT.timeout;
+      if (resource === undefined) session.warn(notRunning(config.name));
+      const line = setupLine(command, config);
+      const code = SETUP_EXIT.timeout;
+      session.warn(`Command '${line}' terminated with exit code ${code}`);
+      return code;
     }
     await context.sleep(LOOK_MS, context.signal);
   }
