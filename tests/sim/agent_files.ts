@@ -7,11 +7,7 @@
  */
 
 import type { NodeId } from "@kedge/schema";
-import {
-  type Change,
-  compareEntries,
-  type FileEntry,
-} from "@kedge/schema/change";
+import { type Change, compareEntries } from "@kedge/schema/change";
 import { ownerOf } from "@kedge/schema/register";
 import { planBucket } from "../../node-agent/sync/compare_core.ts";
 import {
@@ -22,61 +18,35 @@ import {
 } from "../../node-agent/sync/fetch_core.ts";
 import { readVerdict } from "../../node-agent/sync/lease_core.ts";
 import type { ReplicaEffect } from "../../node-agent/sync/replica_messages.ts";
-import {
-  type LogReport,
-  TombstoneRounds,
-} from "../../node-agent/sync/tombstone_core.ts";
 import type { FullState, Question, Reply } from "./messages.ts";
-import type { CommitResult, SimAgent } from "./sim_agent.ts";
+import type { SimAgent } from "./sim_agent.ts";
 import type { Content, SimRecord } from "./sim_store.ts";
+import { AgentTombstones } from "./agent_tombstones.ts";
+import { appended, newEntry } from "./sim_entry.ts";
+import {
+  type ChangeRequest,
+  LEASE_MS,
+  type ReadResult,
+} from "./client_requests.ts";
 
-/** The answer to a read. */
-export type ReadResult =
-  | { readonly kind: "content"; readonly content: Content }
-  | { readonly kind: "not-found"; readonly isDeleted: boolean }
-  | { readonly kind: "unavailable" };
-
-/** A change that a client wants. */
-export interface ChangeRequest {
-  readonly kind: "upload" | "append" | "delete";
-  /** File to change; a new one for uploads unless the key is known. */
-  readonly id: string;
-  /** Unique content. */
-  readonly token: number;
-  readonly level: "A" | "B" | "C";
-  readonly large: boolean;
-  readonly key: string | undefined;
-  readonly then: (result: CommitResult & { readonly id?: string }) => void;
-}
-
-/** Read lease and pings in the simulator, in ms. */
-export const LEASE_MS = 1500;
+/** Pause between two pings, in ms. */
 const PING_MS = 500;
-const ROUND_MS = 900;
 
 /** See the module comment. */
 export class AgentFiles {
   readonly #agent: SimAgent;
   readonly #locked = new Set<string>();
   readonly #peerMs = new Map<NodeId, number>();
-  readonly #rounds: TombstoneRounds;
-  /** Stamps at which fetches and comparisons began that are open. */
-  readonly #open = new Map<number, number>();
-  #numbers = 0;
-  #newest = 0;
+  readonly #tombstones: AgentTombstones;
 
   constructor(agent: SimAgent) {
     this.#agent = agent;
-    this.#rounds = new TombstoneRounds(agent.node, {
-      waitForEverybody: agent.world.rules.tombstoneBarriers,
-    });
+    this.#tombstones = new AgentTombstones(agent);
   }
 
   start(): void {
     this.#agent.after(PING_MS, () => this.#ping());
-    if (this.#agent.world.config.collects) {
-      this.#agent.after(ROUND_MS, () => this.#round());
-    }
+    this.#tombstones.start();
   }
 
   stop(): void {
@@ -155,23 +125,7 @@ export class AgentFiles {
     if (ownerOf(register, entry.origin) !== node) return "not the owner";
     if (file.content === undefined) return "damaged";
     if (entry.origin !== node) world.mark("owner moved");
-    return {
-      entry: {
-        ...entry,
-        epoch,
-        version,
-        sizeBytes: entry.sizeBytes + 1,
-        // Stands for the checksum of the whole content.
-        crc32: (Math.imul(entry.crc32, 31) + request.token) >>> 0,
-      },
-      body: {
-        kind: "range",
-        offset: entry.sizeBytes,
-        lengthBytes: 1,
-        baseEpoch: entry.epoch,
-        baseVersion: entry.version,
-      },
-    };
+    return appended(entry, { epoch, token: request.token });
   }
 
   // ----------------------------------------------------------------- reads
@@ -219,7 +173,7 @@ export class AgentFiles {
     const { core, node, links, store, world } = this.#agent;
     const { register } = core;
     if (register === undefined) return then({ kind: "unavailable" });
-    const close = this.#opened();
+    const close = this.#tombstones.opened();
     const others = fetchOrder(register, node, 0);
     const answers = new Map<NodeId, MemberAnswer>();
     const contents = new Map<NodeId, FullState>();
@@ -300,7 +254,7 @@ export class AgentFiles {
     then: (isLost: boolean) => void,
   ): void {
     const { links } = this.#agent;
-    const close = this.#opened();
+    const close = this.#tombstones.opened();
     const { id } = record.change.entry;
     links.ask(peer, { kind: "file", id }, (reply) => {
       const state = reply?.kind === "has" ? reply.state : undefined;
@@ -340,7 +294,7 @@ export class AgentFiles {
         if (question.epoch !== epoch) return reply({ kind: "silent" });
         return reply({ kind: "listing", states: [...store.files.values()] });
       case "give": {
-        const close = this.#opened();
+        const close = this.#tombstones.opened();
         return this.#adopt(question.states, () => {
           close();
           reply({ kind: "done" });
@@ -349,7 +303,7 @@ export class AgentFiles {
       case "ping":
         return reply({ kind: "pong", epoch });
       case "report":
-        return reply({ kind: "report", report: this.#report() });
+        return reply({ kind: "report", report: this.#tombstones.report() });
     }
   }
 
@@ -357,7 +311,7 @@ export class AgentFiles {
   compare(effect: ReplicaEffect & { readonly kind: "compare" }): void {
     const { links, world } = this.#agent;
     const { peer, epoch } = effect;
-    const close = this.#opened();
+    const close = this.#tombstones.opened();
     const done = (ok: boolean) => {
       close();
       world.mark(ok ? "compared" : "comparison failed");
@@ -418,15 +372,6 @@ export class AgentFiles {
     });
   }
 
-  /** A fetch or comparison begins; call the result when it ends. */
-  #opened(): () => void {
-    const number = ++this.#numbers;
-    this.#open.set(number, ++this.#newest);
-    return () => {
-      this.#open.delete(number);
-    };
-  }
-
   // ------------------------------------------------------------ background
 
   #ping(): void {
@@ -443,115 +388,4 @@ export class AgentFiles {
     }
     this.#agent.after(PING_MS, () => this.#ping());
   }
-
-  #round(): void {
-    const { core, store } = this.#agent;
-    const { register } = core;
-    this.#agent.after(ROUND_MS, () => this.#round());
-    if (register === undefined || !core.isWhole()) return;
-    const members = register.members.map((member) => member.node);
-    const set = { epoch: register.epoch, members, insync: register.insync };
-    if (!this.#rounds.begin(set, store.stamp)) {
-      this.#agent.world.mark("tombstone round blocked");
-      return;
-    }
-    this.#askReports(register.epoch, members, 6);
-  }
-
-  #askReports(
-    epoch: number,
-    members: readonly NodeId[],
-    times: number,
-  ): void {
-    const { core, links, node } = this.#agent;
-    if (times === 0 || core.register?.epoch !== epoch) {
-      return this.#rounds.abandon();
-    }
-    for (const member of members) {
-      if (member === node) {
-        this.#take(node, this.#report());
-        continue;
-      }
-      links.ask(member, { kind: "report" }, (reply) => {
-        if (reply?.kind !== "report" || core.register?.epoch !== epoch) return;
-        this.#take(member, reply.report);
-      });
-    }
-    this.#agent.after(120, () => {
-      if (this.#rounds.active) this.#askReports(epoch, members, times - 1);
-    });
-  }
-
-  #take(from: NodeId, report: LogReport): void {
-    const openSince = this.#open.size === 0
-      ? undefined
-      : Math.min(...this.#open.values());
-    const upTo = this.#rounds.report(from, report, {
-      stamp: this.#newest,
-      openSince,
-    });
-    if (upTo === undefined) return;
-    const { disk, store, world } = this.#agent;
-    disk.write(false, {
-      store: () => {
-        const ids = store.collect(upTo);
-        if (ids.length > 0) world.mark("tombstones collected");
-        world.history.collected(ids);
-        return {};
-      },
-    });
-  }
-
-  #report(): LogReport {
-    const { store, node, log, disk } = this.#agent;
-    const earlier = store.runs()
-      .filter(({ incarnation }) => incarnation < store.incarnation)
-      .map(({ incarnation, lastSequence }) => ({
-        origin: node,
-        incarnation,
-        sequence: lastSequence,
-      }));
-    const present = { origin: node, incarnation: store.incarnation };
-    const positions = [...store.durablePositions].flatMap(([origin, held]) =>
-      [...held].map(([incarnation, sequence]) => ({
-        origin,
-        incarnation,
-        sequence,
-      }))
-    );
-    return {
-      ends: [...earlier, { ...present, sequence: log.length }],
-      positions: [
-        ...positions,
-        ...earlier,
-        { ...present, sequence: disk.durableHead },
-      ],
-    };
-  }
-}
-
-function newEntry(
-  options: {
-    readonly id: string;
-    readonly epoch: number;
-    readonly node: NodeId;
-    readonly token: number;
-  },
-): FileEntry {
-  return {
-    id: options.id,
-    state: "present",
-    epoch: options.epoch,
-    version: 1,
-    origin: options.node,
-    sizeBytes: 1,
-    crc32: options.token,
-    sha256: null,
-    type: null,
-    name: null,
-    meta: {},
-    createdS: 0,
-    appender: true,
-    master: null,
-  };
 }

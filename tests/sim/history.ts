@@ -18,14 +18,11 @@ import { compareEntries, type FileEntry } from "@kedge/schema/change";
 import type { LogPlace } from "../../node-agent/ports.ts";
 import { comparePlaces } from "../../node-agent/sync/positions_core.ts";
 import type { ReplicaEffect } from "../../node-agent/sync/replica_messages.ts";
-import {
-  type ChangeRequest,
-  LEASE_MS,
-  type ReadResult,
-} from "./agent_files.ts";
+import { type ChangeRequest } from "./client_requests.ts";
 import type { CommitRequest, SimAgent } from "./sim_agent.ts";
 import type { SimRecord, SimStore } from "./sim_store.ts";
 import { Violation, type World } from "./world.ts";
+import { checkRead, type Read } from "./read_checks.ts";
 
 /** One change that a client tried. */
 export interface Item {
@@ -358,86 +355,10 @@ export class History {
       file.content?.includes(item.token) === true;
   }
 
-  // ------------------------------------------------------- reads (I14…I16, I19)
-
   /** Check the answer to a read. */
-  wasRead(read: {
-    readonly agent: SimAgent;
-    readonly id: string;
-    readonly startedMs: number;
-    readonly result: ReadResult;
-    /** In authority all the time: no lease, no fence. */
-    readonly strict: boolean;
-  }): void {
-    const { agent, id, startedMs, result } = read;
-    if (result.kind === "unavailable") return;
-    const items = this.of(id);
-    const upload = items.find((item) => item.kind === "upload");
-    if (result.kind === "content") {
-      this.#checkContent(agent, id, result.content, items);
-    }
-    const deleted = items.find((item) =>
-      item.kind === "delete" && item.ackedMs < startedMs && !item.excused &&
-      item.level !== "A" && !this.#isFragile(item)
-    );
-    if (result.kind === "content" && deleted !== undefined) {
-      const leaseMs = read.strict ? 0 : 1.1 * LEASE_MS;
-      if (deleted.ackedMs + leaseMs < startedMs) {
-        agent.fail("I15", `${id} was deleted and is read again`);
-      }
-    }
-    if (result.kind === "not-found") {
-      const mayBeDeleted = items.some((item) => item.kind === "delete");
-      if (mayBeDeleted || upload === undefined || upload.excused) return;
-      if (upload.ackedMs < startedMs) {
-        agent.fail("I19", `404 for ${id}, acknowledged at ${upload.level}`);
-      }
-    }
-    if (result.kind === "content") this.#checkAppends(read, items);
-  }
-
-  #checkContent(
-    agent: SimAgent,
-    id: string,
-    content: readonly number[],
-    items: readonly Item[],
-  ): void {
-    const tokens = new Set(
-      items.filter((item) => item.kind !== "delete").map((item) => item.token),
-    );
-    const [first] = content;
-    const upload = items.find((item) => item.kind === "upload");
-    if (upload === undefined || first !== upload.token) {
-      agent.fail("I14", `${id} begins with ${first}`);
-    }
-    for (const token of content) {
-      if (!tokens.delete(token)) {
-        agent.fail("I14", `${id} contains ${token}, never written or twice`);
-      }
-    }
-  }
-
-  #checkAppends(
-    read: {
-      readonly agent: SimAgent;
-      readonly id: string;
-      readonly startedMs: number;
-      readonly result: ReadResult;
-      readonly strict: boolean;
-    },
-    items: readonly Item[],
-  ): void {
-    if (read.result.kind !== "content") return;
-    for (const item of items) {
-      if (item.kind !== "append" || item.excused) continue;
-      if (item.level === "A" && !read.strict) continue;
-      if (this.#isFragile(item)) continue;
-      const leaseMs = read.strict ? 0 : 1.1 * LEASE_MS;
-      if (item.ackedMs + leaseMs >= read.startedMs) continue;
-      if (!read.result.content.includes(item.token)) {
-        read.agent.fail("I13", `${read.id} lacks append #${item.token}`);
-      }
-    }
+  wasRead(read: Read): void {
+    const isFragile = (item: Item) => this.#isFragile(item);
+    checkRead(read, { items: this.of(read.id), isFragile });
   }
 
   #mustWorld(): World {
