@@ -11,7 +11,7 @@ import {
   readExport,
 } from "./mirror_pair_client.ts";
 import { dataOf, differingBlocks } from "./mirror_pair_images.ts";
-import { BlockModel } from "./mirror_pair_model.ts";
+import { BlockModel, PIECE_BYTES } from "./mirror_pair_model.ts";
 import type { MirrorSide } from "./mirror_pair_side.ts";
 import {
   type MirrorPair,
@@ -21,6 +21,8 @@ import {
 } from "./mirror_pair.ts";
 import { Random, seedOfRun } from "./random.ts";
 import type { Scope } from "./scope.ts";
+
+const EXTENT_BYTES = 4 * 1024 * 1024;
 
 /** See the module comment. */
 export class MirrorLife {
@@ -43,6 +45,16 @@ export class MirrorLife {
     const pair = await startPair(scope, options);
     const { sizeBytes } = await pair.a.volume();
     return new MirrorLife(pair, new BlockModel(sizeBytes), random);
+  }
+
+  /**
+   * One extent of the activity log: a load in it leaves the others clean, so
+   * that a resync after a crash does not copy everything and hide mistakes.
+   */
+  extent(): { readonly first: number; readonly count: number } {
+    const count = EXTENT_BYTES / PIECE_BYTES;
+    const extents = Math.floor(this.model.pieces / count);
+    return { first: this.random.between(0, extents - 1) * count, count };
   }
 
   /** Begin to read and write at a Primary. */

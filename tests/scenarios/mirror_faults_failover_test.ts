@@ -22,7 +22,7 @@ async function failOver(
   [from, to]: readonly [MirrorSide, MirrorSide],
 ): Promise<void> {
   const { model, random } = life;
-  const load = await life.load(from);
+  const load = await life.load(from, { region: life.extent() });
   await load.until(random.between(100, 400));
   await from.kill();
   await load.ended;
@@ -37,7 +37,7 @@ async function failOver(
   say(`protocol ${protocol}: ${writes} writes, ${lost} pieces lost`);
   model.settle(taken);
 
-  const next = await life.load(to);
+  const next = await life.load(to, { region: life.extent() });
   await next.until(50);
   await from.up();
   await next.until(150);
