@@ -65,7 +65,7 @@ Deno.test(
       });
 
       await chapter("drbdadm up mysql, on the first host alone", async () => {
-        await node1.must("drbdadm up mysql");
+        await node1.must("modprobe drbd && drbdadm up mysql");
         assert.match(
           await procDrbd(node1),
           /^ 1: cs:WFConnection ro:Secondary\/Unknown ds:Inconsistent\/DUnknown C r-----$/m,

@@ -53,10 +53,15 @@ Deno.test({
   await hosts.mend();
   await becomes(a, "StandAlone Primary/Unknown UpToDate/DUnknown");
   await becomes(b, "StandAlone Primary/Unknown UpToDate/DUnknown");
+  for (const host of [a, b]) {
+    const advice = await host.must("kedge volume resolve data");
+    assert.match(advice, /--discard-my-data/);
+  }
   await a.must(onVictim);
   await b.must(onSurvivor);
   await becomes(b, "Connected Primary/Secondary UpToDate/UpToDate");
   assert.equal(await b.must("ls /mnt"), "file\nkept");
+  assert.match(await a.must("kedge volume undo data list"), /\bwhole\b/);
 });
 
 async function startHosts(scope: Scope): Promise<MirrorHosts> {
