@@ -32,6 +32,8 @@ export interface LocalPair {
   readonly net: string;
   /** Folder with `a.data`, `a.meta`, `b.data`, `b.meta`. */
   readonly dir: string;
+  /** More lines for the `net` section. */
+  readonly netOptions?: string;
 }
 
 /** Make the files of two nodes that have the same data: zeroes. */
@@ -171,14 +173,14 @@ export class LocalNode implements Disposable {
   }
 }
 
-function confOf({ net, dir }: LocalPair): string {
+function confOf({ net, dir, netOptions = "" }: LocalPair): string {
   const on = (name: string, last: number) =>
     `on ${name} { address ${net}.${last}:7790; disk ${dir}/${name}.data; ` +
     `flexible-meta-disk ${dir}/${name}.meta; }`;
   return `
 resource local {
   device /dev/drbd198 minor 198;
-  net { protocol C; }
+  net { protocol C; ${netOptions} }
   disk { c-plan-ahead 0; resync-rate 1G; }
   ${on("a", 1)}
   ${on("b", 2)}

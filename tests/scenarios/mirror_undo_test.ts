@@ -21,8 +21,8 @@ const BLOCK_BYTES = 4096;
 const block = (letter: string) =>
   new Uint8Array(BLOCK_BYTES).fill(letter.charCodeAt(0));
 
-async function startPair(scope: Scope, net: string) {
-  const pair: LocalPair = { net, dir: await scope.tempDir() };
+async function startPair(scope: Scope, net: string, netOptions = "") {
+  const pair: LocalPair = { net, dir: await scope.tempDir(), netOptions };
   makeEqualDisks(pair);
   const a = new LocalNode("a", pair);
   const b = new LocalNode("b", pair);
@@ -42,12 +42,12 @@ async function splitBrain(a: LocalNode, b: LocalNode): Promise<void> {
   assert.ok(await b.write(9 * BLOCK_BYTES, block("B")));
   await b.must({ kind: "secondary" });
   await Promise.all([a.connect(), b.connect()]);
-  for (const node of [a, b]) {
-    await node.until("alone", ({ connection }) => connection === "StandAlone");
-  }
 }
 
 async function discard(a: LocalNode, b: LocalNode): Promise<void> {
+  for (const node of [a, b]) {
+    await node.until("alone", ({ connection }) => connection === "StandAlone");
+  }
   await b.must({ kind: "connect", discardMyData: true, tentative: false });
   await a.connect();
   await a.untilEqual();
@@ -86,6 +86,24 @@ Deno.test("what --discard-my-data throws away can be brought back", async () => 
     const bytes = Deno.readFileSync(`${dir}/${name}.data`);
     assert.deepEqual([at(bytes, 5), at(bytes, 9)], ["B", "B"], name);
   }
+});
+
+Deno.test("what a policy throws away is kept as well", async () => {
+  await using scope = new Scope();
+  const policy = "after-sb-0pri discard-least-changes;";
+  const { a, b, dir } = await startPair(scope, "127.77.3", policy);
+  await splitBrain(a, b);
+  await a.untilEqual();
+  await b.untilEqual();
+  const [file] = listUndoFiles(`${dir}/undo-a`);
+  assert.ok(file?.isWhole, a.log.join("\n"));
+  const old = new Uint8Array(a.volume.core.sizeBytes);
+  await restoreUndo(file.path, {
+    sizeBytes: old.length,
+    write: (offset, content) => Promise.resolve(old.set(content, offset)),
+    flush: () => Promise.resolve(),
+  });
+  assert.equal(old[5 * BLOCK_BYTES], "A".charCodeAt(0));
 });
 
 Deno.test("a resync without a split brain keeps nothing", async () => {

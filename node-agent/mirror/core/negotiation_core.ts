@@ -199,9 +199,10 @@ export class Negotiation {
     volume.generations.shared();
     const wasNegotiating = volume.state.disk === "Negotiating";
     const disk = wasNegotiating ? volume.disk.atAttach?.disk : undefined;
-    if (volume.link.discardMyData && outcome.next === "WFBitMapT") {
-      this.isDiscarding = true;
-    }
+    // By a command, or by a policy (after-sb-…).
+    const loses = volume.link.discardMyData ||
+      outcome.handlers.includes("initial-split-brain");
+    if (loses && outcome.next === "WFBitMapT") this.isDiscarding = true;
     volume.link.discardMyData = false;
     volume.change({
       connection: outcome.next === "drop" ? "Disconnecting" : outcome.next,
