@@ -10,7 +10,7 @@
  * DELETE /v1/resources/NAME                ─▶ CommandReply                   (down, after disconnect and detach)
  * POST   /v1/resources/NAME/commands       CommandRequest ─▶ CommandReply
  * GET    /v1/events                        one MirrorEvent per line, for ever
- * POST   /v1/stop                          ─▶ CommandReply
+ * POST   /v1/stop                          ─▶ CommandReply, 409 while a node is open
  * ```
  *
  * @module

@@ -74,7 +74,15 @@ Deno.test({
   await t.step("a daemon that ends in order leaves nothing", async () => {
     const file = await host.must("ls -d /run/kedge/nodes/*/disk");
     await host.must("losetup --list | grep " + file);
-    await host.must("kedge mirror stop");
+    const refused = await host.type("kedge mirror stop");
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.stderr, /\/dev\/drbd1 is mounted on \/run\/again/);
+    // A signal does not ask: what is mounted gives errors from now on.
+    await host.must(`kill ${await host.daemonPid()}`);
+    await eventually(
+      async () => (await host.type("kedge mirror status")).code !== 0,
+      { what: "the end of the daemon" },
+    );
     await host.must("! test -e /dev/drbd1 && ! pidof nbdfuse");
     await host.must("umount /run/again");
     await host.must("! losetup --list | grep " + file);

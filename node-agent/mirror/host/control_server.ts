@@ -101,9 +101,12 @@ async function handle(
       );
     case "GET events":
       return events(host);
-    case "POST stop":
+    case "POST stop": {
+      const held = await host.heldBy();
+      if (held !== undefined) return problem(409, held);
       stop();
       return Response.json({ code: 1 });
+    }
     default:
       return problem(404, `No such request: ${request.method} ${pathname}`);
   }

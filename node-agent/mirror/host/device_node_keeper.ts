@@ -64,6 +64,15 @@ export class NodeKeeper {
     return this.nodes?.pathOf(nodeOf(running, volume));
   }
 
+  /** Who has a node of the resource open. */
+  async heldBy(running: WithNodes): Promise<string | undefined> {
+    for (const node of nodesOf(running)) {
+      const held = await this.nodes?.heldBy(node);
+      if (held !== undefined) return held;
+    }
+    return undefined;
+  }
+
   /**
    * Remove all nodes before a demotion: what makes them holds the export open.
    *
@@ -74,10 +83,8 @@ export class NodeKeeper {
     const all = nodesOf(running)
       .filter((node) => nodes?.pathOf(node) !== undefined);
     if (nodes === undefined || all.length === 0) return undefined;
-    for (const node of all) {
-      const held = await nodes.heldBy(node);
-      if (held !== undefined) return held;
-    }
+    const held = await this.heldBy(running);
+    if (held !== undefined) return held;
     try {
       for (const node of all) await nodes.vanish(node);
     } catch (error) {

@@ -147,6 +147,15 @@ export class MirrorHost {
     return { code: 1 };
   }
 
+  /** Who has a device node open, so that the daemon should not end. */
+  async heldBy(): Promise<string | undefined> {
+    for (const running of this.#running.values()) {
+      const held = await this.#nodes.heldBy(running);
+      if (held !== undefined) return held;
+    }
+    return undefined;
+  }
+
   /** Where everything stands. */
   async status(): Promise<MirrorStatus> {
     const resources = [...this.#running.values()].map((running) =>
