@@ -58,6 +58,18 @@ async function refusalOf(side: MirrorSide): Promise<string> {
   }, { what: "a refusal by the register", deadlineMs: 10_000 });
 }
 
+/** Stop a daemon; no thread of it runs when this resolves. */
+async function freeze({ child }: MirrorSide): Promise<void> {
+  child.signal("SIGSTOP");
+  const tasks = `/proc/${child.pid}/task`;
+  await eventually(() => {
+    const states = [...Deno.readDirSync(tasks)].map(({ name }) =>
+      Deno.readTextFileSync(`${tasks}/${name}/stat`).split(") ")[1]?.[0]
+    );
+    return states.every((state) => state === "T") || undefined;
+  }, { what: "all threads to stop", deadlineMs: 5_000, pauseMs: 1 });
+}
+
 /** That a load acknowledges nothing for a while. */
 async function nothingIsAcknowledged(
   load: { readonly acknowledged: number },
@@ -139,7 +151,7 @@ for (const part of ["apart", "together"] as const) {
     const [region = whole(life), other = whole(life)] = regions;
     const old = await life.load(a, { depth: DEPTH, region });
     await old.until(200);
-    a.child.signal("SIGSTOP");
+    await freeze(a);
     const began = performance.now();
     await b.promote();
     say(`taken over after ${Math.round(performance.now() - began)} ms`);
@@ -172,7 +184,7 @@ Deno.test("S60: reads that wait in the socket of a frozen Primary", async () => 
   using old = await openExport(a.exportSocket, RESOURCE);
   await old.request({ type: 1, cookie: 1n, offset: 0, data: block(1) });
   equal((await old.simple()).error, 0);
-  a.child.signal("SIGSTOP");
+  await freeze(a);
   const reads = 200;
   for (let cookie = 2; cookie < 2 + reads; cookie++) {
     await old.request({ type: 0, cookie: BigInt(cookie), length: 4096 });
@@ -222,7 +234,7 @@ Deno.test("S13: an idle Primary without a cable may lose the role", async () => 
   const { tracker, life, a, b } = await fenced(scope, "S13", { hosts, dials });
   await life.write(a, 100);
   // Whoever asks first wins; here the old Primary cannot ask.
-  a.child.signal("SIGSTOP");
+  await freeze(a);
   cable.cut();
   await b.promote();
   a.child.signal("SIGCONT");

@@ -81,12 +81,12 @@ export class Reads {
   #serve(read: Read): void {
     const { volume } = this;
     const { offset, into } = read;
+    // Nothing to wait for: who lost the role answers nothing from here any more.
+    if (volume.state.role !== "Primary") return read.done(false);
     const mustWait = isSuspended(volume.state) || !volume.fence.mayRead() ||
       volume.writes.busy.touches(offset, into.length);
     if (mustWait) {
       this.#waiting.push(read);
-    } else if (volume.state.role !== "Primary") {
-      read.done(false);
     } else if (this.#isGoodHere(offset, into.length)) {
       if (this.#fromDisk(offset, into)) return read.done(true);
       this.#fromPeer(read);

@@ -87,11 +87,14 @@ export class RegisterFence {
   }
 
   /**
-   * The peer answered a heartbeat: it promises not to promote for a while.
+   * The peer answered a heartbeat: it promises not to promote for a while. One
+   * that may be Primary already promises nothing.
    *
    * @param sentMs When the heartbeat that it answers was **sent**.
    */
   leased(sentMs: number): void {
+    const { connection, peerRole } = this.volume.state;
+    if (!isConnected(connection) || peerRole === "Primary") return;
     const until = sentMs + LEASE_MS * (1 - DRIFT);
     if (until > this.#leaseUntilMs) {
       this.#leaseUntilMs = until;

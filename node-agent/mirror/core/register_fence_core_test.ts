@@ -122,3 +122,28 @@ Deno.test("two Primaries do not connect, and do not give up", () => {
   equal(a.core.state.role, "Secondary");
   equal(a.core.state.connection, "Connected");
 });
+
+Deno.test("a peer that may be Primary itself gives no lease", () => {
+  const pair = fencedPair();
+  const { a, b } = pair;
+  const read = () => {
+    let answer: boolean | undefined;
+    a.core.reads.read(0, new Uint8Array(512), (ok) => answer = ok);
+    return answer;
+  };
+  equal(read(), undefined);
+  a.core.fence.leased(pair.nowMs);
+  equal(read(), true);
+  pair.cut(); // the lease runs out
+  b.core.roles.primary(false, ({ code }) => equal(code, 1));
+  b.answer("done", 2);
+  pair.isCut = false;
+  pair.run(1);
+  equal(a.core.state.connection, "WFReportParams");
+  a.core.fence.leased(pair.nowMs); // the new Primary answers heartbeats, too
+  let answer: boolean | undefined;
+  a.core.reads.read(0, new Uint8Array(512), (ok) => answer = ok);
+  equal(answer, undefined);
+  a.answer("refused", 2);
+  equal(answer, false); // and does not wait for a lease for ever
+});
