@@ -281,7 +281,8 @@ export class SimNode {
     }
     const isWhole = before.disk === "Inconsistent" && after.disk === "UpToDate";
     const isJoined = before.connection === "WFReportParams" &&
-      after.connection === "Connected";
+      after.connection === "Connected" && after.disk === "UpToDate" &&
+      after.peerDisk === "UpToDate";
     if (isWhole || isJoined) this.mayLose = false;
     const was = before.connection;
     if (was !== after.connection) this.world.mark(`is ${after.connection}`);

@@ -49,7 +49,9 @@ export class VolumeHistory {
     const { world } = this;
     const view = this.#viewOf(node);
     const peer = world.nodes[other(node.id)];
-    const isContested = peer.core?.state.role === "Primary";
+    // With a register there is one Primary, whatever the other one believes.
+    const isContested = (!world.plan.isFenced || node.isForced) &&
+      peer.core?.state.role === "Primary";
     const whole = view !== undefined && this.#isComplete(view, node);
     const mine = this.#current[node.id];
     const theirs = this.#current[peer.id];
