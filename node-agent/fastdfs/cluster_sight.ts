@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Problem } from "@kedge/schema";
 import type { Clock, Log } from "../ports.ts";
 import type { FastdfsCluster } from "../operation_ports.ts";
 import { Sight } from "./sight.ts";
@@ -41,7 +42,7 @@ export class ClusterSight {
   /**
    * The cluster now.
    *
-   * @throws {Error} When no tracker answers and nothing is known.
+   * @throws {Problem} `unavailable` when no tracker answers and nothing is known.
    */
   current(): Sight | Promise<Sight> {
     const ageMs = this.#clock.monotonicMs() - this.#sinceMs;
@@ -71,7 +72,7 @@ export class ClusterSight {
       if (this.#sight !== undefined && ageMs < LAST_RESORT_MS) {
         return this.#sight;
       }
-      throw error;
+      throw new Problem("unavailable", `No tracker answers: ${why}`);
     }
   }
 }

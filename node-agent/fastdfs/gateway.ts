@@ -103,6 +103,11 @@ export class FastdfsGateway {
     return this.#tracker.address;
   }
 
+  /** Connections of clients now, of both sides. */
+  get connections(): number {
+    return this.#tracker.count + this.#storage.count;
+  }
+
   /** End every connection. */
   async close(): Promise<void> {
     await Promise.all([this.#tracker.close(), this.#storage.close()]);

@@ -10,9 +10,11 @@ import type { FastdfsNode, FastdfsView } from "@kedge/schema/fastdfs-view";
 import { systemClock } from "../../node-agent/adapters/clock.ts";
 import type { WirePatience } from "../../node-agent/fastdfs/wire_connection.ts";
 import { FakeDoor } from "./fake_door.ts";
-import { GROUP } from "./fake_ports.ts";
 import { RawFastdfs } from "./fastdfs_raw.ts";
 import type { Scope } from "./scope.ts";
+
+/** Group of the fake ports. */
+const GROUP = "group1";
 
 /** What a test may choose. */
 export interface TestGatewayOptions {
@@ -32,6 +34,8 @@ export class TestGateway {
   readonly gateway: FastdfsGateway;
   /** Set by a test: the tracker does not answer. */
   isTrackerAway = false;
+  /** Set by a test: so much time has passed, in ms. */
+  aheadMs = 0;
   readonly #options: TestGatewayOptions;
 
   private constructor(options: TestGatewayOptions) {
@@ -49,7 +53,10 @@ export class TestGateway {
       group: GROUP,
       operations: this.door.app.operations,
       cluster: { fastdfsView: () => this.#view() },
-      clock: systemClock,
+      clock: {
+        monotonicMs: () => systemClock.monotonicMs() + this.aheadMs,
+        wallMs: () => systemClock.wallMs(),
+      },
       log: {
         info() {},
         warn: (message, facts) => {
