@@ -201,12 +201,14 @@ mount -t tmpfs -o mode=755 tmpfs "$dir/dev"
 for node in null zero full random urandom tty fuse loop-control; do
   cp -a "/dev/$node" "$dir/dev/"
 done
-for n in $(seq 0 127); do mknod "$dir/dev/loop$n" b 7 "$n"; done
+for n in $(seq 0 39); do mknod "$dir/dev/loop$n" b 7 "$n"; done
 mkdir "$dir/dev/pts" "$dir/dev/shm"
 ln -s /proc/self/fd "$dir/dev/fd"
-cp -a /etc "$dir/etc"
+mkdir "$dir/etc"
+mount -t tmpfs -o mode=755 tmpfs "$dir/etc"
+cp -a /etc/. "$dir/etc"
 rm -rf "$dir/etc/drbd.conf" "$dir/etc/drbd.d"
-mount --bind "$dir/etc" /etc
+mount --move "$dir/etc" /etc
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=755 tmpfs /mnt
 [ ! -e /proc/sysrq-trigger ] || mount --bind /dev/null /proc/sysrq-trigger
