@@ -66,6 +66,7 @@ export class PeerConnection {
   #signs = "";
   #theirSigns = "";
   #isClosed = false;
+  readonly #closed = Promise.withResolvers<void>();
   /** Asks for a sign of life beside the connection. */
   asker: PulseAsker | undefined;
   /** Called once when it has ended. */
@@ -184,7 +185,9 @@ export class PeerConnection {
         this.#handleAll(events);
         const wait = events.batchEnd();
         this.out.flush();
-        if (wait !== undefined) await wait;
+        if (wait !== undefined) {
+          await Promise.race([wait, this.#closed.promise]);
+        }
         if (this.#isClosed) return;
         const count = await this.conn.read(this.#in.room());
         if (count === null) return;
@@ -225,6 +228,7 @@ export class PeerConnection {
     this.#isClosed = true;
     this.why = why;
     close(this.conn);
+    this.#closed.resolve();
     this.asker?.close();
     this.onClose?.();
   }

@@ -22,6 +22,8 @@ export class Side implements Disposable {
   readonly rendezvous: Rendezvous;
   readonly log: string[] = [];
   readonly refusals: string[] = [];
+  /** Reading waits for it. */
+  room: Promise<void> | undefined;
   taken: PeerConnection | undefined;
   takenCount = 0;
   /** Why the connection that was taken ended. */
@@ -62,7 +64,7 @@ export class Side implements Disposable {
     this.rendezvous.seek(0, false);
     connection.run({
       frame: () => {},
-      batchEnd: () => undefined,
+      batchEnd: () => this.room,
       pinged: () => {},
       ponged: () => {},
       drained: () => {},

@@ -152,3 +152,15 @@ function helloOfLength(bodyLength: number): Uint8Array {
   view.setUint32(8, bodyLength);
   return bytes;
 }
+
+Deno.test("a connection that waits for room ends when it is closed", async () => {
+  const [a, b] = sides();
+  using _a = a;
+  using _b = b;
+  a.room = new Promise(() => {}); // never
+  for (const side of [a, b]) side.rendezvous.seek(0, true);
+  await untilBothHave(a, b);
+  a.taken?.close("silent");
+  await eventually(() => a.ended, { what: "the end" });
+  assert.equal(a.ended, "silent");
+});

@@ -194,22 +194,19 @@ export class Volume {
     return this.#epoch;
   }
 
-  /** A write of an older epoch is refused, a newer epoch is stored first (R1). */
-  #isCurrent(frame: MirrorFrame, epoch: number): boolean {
-    const { config, generations, link } = this.core;
-    if (!config.fencedByRegister) return true;
+  /**
+   * What the core is told of the sender's epoch: nothing where no register
+   * decides, and never one that no register can have.
+   */
+  #epochOf(frame: MirrorFrame, epoch: number): number | undefined {
+    const { config, link } = this.core;
+    if (!config.fencedByRegister) return 0;
     if (epoch > EPOCH_REPORTED_MAX) {
-      link.protocolError(`epoch ${epoch}`);
-      return false;
+      link.protocolError(`epoch ${epoch} in a ${frame.kind} frame`);
+      return undefined;
     }
-    const known = this.#epochNow();
-    if (epoch > known) {
-      this.#epoch = epoch;
-      return generations.save({ epoch });
-    }
-    if (epoch === known || !OF_PRIMARY.has(frame.kind)) return true;
-    link.protocolError(`a write of epoch ${epoch}, this node knows ${known}`);
-    return false;
+    this.#epoch = Math.max(this.#epoch, epoch);
+    return epoch;
   }
 
   /** Our copy as registers name it. */
@@ -242,12 +239,16 @@ export class Volume {
   #batchEnd(): Promise<void> | undefined {
     this.settle();
     this.#relieve();
-    const mustWait = this.core.replica.isFull;
-    return mustWait ? this.#replicaHasRoom() : undefined;
+    return this.#isStuffed() ? this.#untilRoom() : undefined;
   }
 
-  async #replicaHasRoom(): Promise<void> {
-    while (this.core.replica.isFull) {
+  /** Whether no more frames are to be read: they wait here, or their answers. */
+  #isStuffed(): boolean {
+    return this.core.replica.isFull || this.#queued() > ANSWERS_BYTES_MAX;
+  }
+
+  async #untilRoom(): Promise<void> {
+    while (this.#isStuffed()) {
       this.#room = Promise.withResolvers<void>();
       await this.#room.promise;
     }
@@ -261,7 +262,7 @@ export class Volume {
   }
 
   #relieve(): void {
-    if (!this.core.replica.isFull) {
+    if (!this.#isStuffed()) {
       this.#room?.resolve();
       this.#room = undefined;
     }
@@ -396,12 +397,7 @@ function machineRun(): string {
   }
 }
 
-/** Frames that only a Primary sends. */
-const OF_PRIMARY: ReadonlySet<string> = new Set<MirrorFrame["kind"]>([
-  "data",
-  "zero",
-  "flush",
-]);
-
 /** Bytes queued to the peer after which no more requests are welcome. */
 const QUEUE_BYTES_MAX = 8 * 1024 * 1024;
+/** Bytes queued to the peer after which nothing more of it is read. */
+const ANSWERS_BYTES_MAX = 32 * 1024 * 1024;
