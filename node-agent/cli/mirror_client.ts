@@ -30,6 +30,9 @@ export class NoDaemonError extends CliError {
   }
 }
 
+/** Longest path of a Unix socket. Source: unix(7), sun_path. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
 /** The end of what exists, in a stream of events. */
 export const Ready = z.object({ kind: z.literal("ready") });
 
@@ -42,9 +45,19 @@ export class MirrorClient implements Disposable {
   readonly socket: string;
   readonly #client: Deno.HttpClient;
 
-  /** @param runDir Folder of the daemon. */
+  /**
+   * @param runDir Folder of the daemon.
+   * @throws {CliError} When its path is too long for a socket.
+   */
   constructor(runDir: string) {
     this.socket = controlSocket(runDir);
+    if (new TextEncoder().encode(this.socket).length > SOCKET_PATH_BYTES_MAX) {
+      throw new CliError(
+        `the path of the socket is too long: ${this.socket}`,
+        "choose a shorter folder with --run-dir or KEDGE_RUN_DIR",
+        EXIT.misused,
+      );
+    }
     this.#client = Deno.createHttpClient({
       proxy: { transport: "unix", path: this.socket },
     });

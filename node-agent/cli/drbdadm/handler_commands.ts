@@ -6,6 +6,9 @@ import type { Action } from "./table.ts";
 import type { Session, Target } from "./session.ts";
 import { LineError } from "./line.ts";
 
+/** The exit code of a handler that was not run. */
+const NOT_RUN = 127;
+
 /** The action of one handler. DRBD names a volume `minor-N`; people RES[/VOL]. */
 export function handler(name: string): Action {
   return async (session) => {
@@ -17,10 +20,25 @@ export function handler(name: string): Action {
       if (command === undefined) continue;
       session.trace(command);
       if (session.isDry) continue;
-      const { runHandler } = await loadHandlers();
-      const [spec] = config.volumes.filter((each) => each.volume === volume);
+      const spec = config.volumes.find((each) => each.volume === volume);
       if (spec === undefined) continue;
-      exit = Math.max(exit, await runHandler(config, placeOf(spec), name));
+      const { environmentOf, isHeldBack } = await loadHandlers();
+      if (isHeldBack(command)) {
+        session.warn(
+          `${config.name}: the handler ${name} would restart or stop this ` +
+            "host; it is run only with KEDGE_HOST_HANDLERS=yes",
+        );
+        exit = Math.max(exit, NOT_RUN);
+        continue;
+      }
+      const { code } = await new Deno.Command("/bin/sh", {
+        args: ["-c", command],
+        env: environmentOf(config, placeOf(spec)),
+        stdin: "inherit",
+        stdout: "inherit",
+        stderr: "inherit",
+      }).output();
+      exit = Math.max(exit, code);
     }
     return exit;
   };

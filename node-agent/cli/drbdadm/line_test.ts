@@ -83,6 +83,18 @@ Deno.test("refusals: DRBD's lines, our sentence, DRBD's exit codes", () => {
   );
 });
 
+Deno.test("a failure does not tell the shared secret", () => {
+  const [, line] = refusalLines("r", { code: 102 }, {
+    command: "connect",
+    setup: "drbdsetup connect r A B --shared-secret=a\\ b --timeout=60",
+  });
+  assert.equal(
+    line,
+    "Command 'drbdsetup connect r A B --shared-secret=… --timeout=60' " +
+      "terminated with exit code 10",
+  );
+});
+
 Deno.test("sizes of verify and resize", () => {
   assert.equal(sizeOption("8", "start"), 4096);
   assert.equal(sizeOption("2k", "start"), 2048);

@@ -7,6 +7,7 @@
  */
 
 import type { CommandReply } from "@kedge/schema/mirror/control-api";
+import { withoutSecret } from "./setup_lines.ts";
 import { refusalText } from "@kedge/schema/mirror/refusal-texts";
 
 /** Exit codes of drbdsetup, of which drbdadm gives back the highest. */
@@ -66,7 +67,9 @@ export function refusalLines(
     ...(info === undefined ? [] : ["additional info from kernel:", info]),
     ...(code === 119 ? noMetadata(name) : []),
     ...(isOnlyText(reply) ? [] : [`  ${why}`]),
-    `Command '${options.setup}' terminated with exit code ${exit}`,
+    `Command '${
+      withoutSecret(options.setup)
+    }' terminated with exit code ${exit}`,
   ];
 }
 

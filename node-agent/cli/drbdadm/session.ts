@@ -20,6 +20,7 @@ import type { CommandContext } from "../context.ts";
 import { MirrorClient } from "../mirror_client.ts";
 import { DEFAULT_CONFIG, type Identity, loadConf } from "./config.ts";
 import { type Line, LineError, type OwnOption } from "./line.ts";
+import { withoutSecret } from "./setup_lines.ts";
 import type { Targets } from "./table.ts";
 
 /** A resource, or one volume of it, that a command is for. */
@@ -98,9 +99,10 @@ export class Session implements Disposable {
     this.context.err.line(text);
   }
 
-  /** Say which command of 8.4 this is: `-d` and `-v`. */
+  /** Say which command of 8.4 this is: `-d`, as it is; `-v`, no secrets. */
   trace(line: string): void {
-    if (this.isDry || this.has("verbose")) this.say(line);
+    if (this.isDry) this.say(line);
+    else if (this.has("verbose")) this.say(withoutSecret(line));
   }
 
   /**

@@ -130,3 +130,8 @@ function metaPlace(
 function shellWord(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9_./:=,+@%-]/g, "\\$&");
 }
+
+/** A command for people's eyes and logs: without the shared secret. */
+export function withoutSecret(line: string): string {
+  return line.replaceAll(/--shared-secret=(\\.|\S)*/g, "--shared-secret=…");
+}
