@@ -8,8 +8,6 @@ import { randomBytes } from "node:crypto";
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "../decisions/mirror_state.ts";
 import { VolumeCore } from "../core/volume_core.ts";
-import { EPOCH_REPORTED_MAX } from "@kedge/schema";
-import type { VolumeMember } from "@kedge/schema/volume";
 import type {
   RegisterIdentity,
   RegisterParties,
@@ -24,6 +22,7 @@ import { digestOf, isKnownDigest } from "../link/digest.ts";
 import type { PeerConnection } from "../link/peer_connection.ts";
 import { AttachError, BackingDisk, type BackingPaths } from "./backing_disk.ts";
 import { Counters } from "./counters.ts";
+import { RegisterSide } from "./register_side.ts";
 
 import { UndoGuard, type UndoPlace } from "./undo_guard.ts";
 
@@ -58,11 +57,7 @@ export class Volume {
   #closing: string | undefined;
   #pressure: PromiseWithResolvers<void> | undefined;
   #lastLeasePingMs = 0;
-  /** The run in whose memory writes may be that the peer relies on. */
-  readonly #boot: string;
-  #epoch = 0;
-  /** The peer's copy, as it told on this connection. */
-  #peerMember: VolumeMember | undefined;
+  readonly #register: RegisterSide;
   readonly #undo: UndoGuard;
   readonly #timer: ReturnType<typeof setInterval>;
 
@@ -75,7 +70,11 @@ export class Volume {
     });
     this.core = new VolumeCore(config, this.#effects());
     this.core.tick(performance.now());
-    this.#boot = config.protocol === "C" ? machineRun() : crypto.randomUUID();
+    this.#register = new RegisterSide(
+      this.core,
+      around.identity,
+      () => this.#disk?.identity,
+    );
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -183,57 +182,9 @@ export class Volume {
     if ("payload" in frame) {
       this.counters.receivedBytes += frame.payload.length;
     }
-    if (frame.kind === "report") this.#peerMember = frame.report.member;
     this.core.nowMs = performance.now();
-    if (this.#isCurrent(frame, epoch)) this.core.frame(frame, epoch);
-  }
-
-  /** The highest epoch that was known here; it outlives the loss of the disk. */
-  #epochNow(): number {
-    this.#epoch = Math.max(this.#epoch, this.core.persistent?.epoch ?? 0);
-    return this.#epoch;
-  }
-
-  /**
-   * What the core is told of the sender's epoch: nothing where no register
-   * decides, and never one that no register can have.
-   */
-  #epochOf(frame: MirrorFrame, epoch: number): number | undefined {
-    const { config, link } = this.core;
-    if (!config.fencedByRegister) return 0;
-    if (epoch > EPOCH_REPORTED_MAX) {
-      link.protocolError(`epoch ${epoch} in a ${frame.kind} frame`);
-      return undefined;
-    }
-    this.#epoch = Math.max(this.#epoch, epoch);
-    return epoch;
-  }
-
-  /** Our copy as registers name it. */
-  #member(): VolumeMember | undefined {
-    const { identity } = this.around;
-    const disk = this.#disk?.identity;
-    if (identity === undefined || disk === undefined) return undefined;
-    return { ...identity, disk, boot: this.#boot };
-  }
-
-  #parties(): RegisterParties {
-    const { state, config } = this.core;
-    return {
-      member: this.#member(),
-      peer: this.#peerMember,
-      isUpToDate: state.disk === "UpToDate",
-      isEqual: state.connection === "Connected" &&
-        state.disk === "UpToDate" && state.peerDisk === "UpToDate",
-      epoch: this.#epochNow(),
-      mode: config.protocol,
-    };
-  }
-
-  /** A report names our copy, so that the peer can put it into the register. */
-  #named(frame: MirrorFrame): MirrorFrame {
-    if (frame.kind !== "report") return frame;
-    return { ...frame, report: { ...frame.report, member: this.#member() } };
+    const known = this.#register.heard(frame, epoch);
+    if (known !== undefined) this.core.frame(frame, known);
   }
 
   #batchEnd(): Promise<void> | undefined {
@@ -281,7 +232,7 @@ export class Volume {
     if (this.#connection !== connection) return;
     this.#connection = undefined;
     this.#closing = undefined;
-    this.#peerMember = undefined;
+    this.#register.linkDown();
     this.around.log("info", `Connection ended: ${connection.why}`);
     this.core.link.linkDown();
     this.settle();
@@ -341,7 +292,8 @@ export class Volume {
       },
       send: (frame) => {
         if ("payload" in frame) counters.sentBytes += frame.payload.length;
-        this.#connection?.send(this.#named(frame), this.#epochNow());
+        const { epoch } = this.#register;
+        this.#connection?.send(this.#register.named(frame), epoch);
       },
       queuedBytes: () => this.#queued(),
       closeLink: (why) => {
@@ -352,7 +304,7 @@ export class Volume {
       seekPeer: (seek) => around.seekPeer(seek),
       runHelper: (name, id) => around.runHelper(name, id),
       changeRegister: (change, id) =>
-        around.changeRegister(change, id, this.#parties()),
+        around.changeRegister(change, id, this.#register.parties()),
       stateChanged: (before, after) => {
         if (before.connection !== after.connection) this.#watchResync(after);
         around.stateChanged(before, after);
@@ -385,15 +337,6 @@ export class Volume {
       this.settle();
       this.#relieve();
     });
-  }
-}
-
-/** The run of this machine: its page cache survives the process. */
-function machineRun(): string {
-  try {
-    return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
-  } catch {
-    return crypto.randomUUID();
   }
 }
 
