@@ -107,6 +107,11 @@ export class GenerationKeeper {
     return true;
   }
 
+  /** A name that nobody has. */
+  unused(): Generation {
+    return this.#random();
+  }
+
   /** We become sync source: the name that the target will carry meanwhile. */
   beginSyncSource(): Generation | undefined {
     const { set } = this;

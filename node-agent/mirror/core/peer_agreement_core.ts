@@ -62,6 +62,7 @@ export class PeerAgreement {
     if (this.#asked !== undefined && volume.link.resolveConflicts) return -19;
     const { disk, peerDisk } = volume.state;
     const areGood = disk === "UpToDate" && peerDisk === "UpToDate";
+    if (wish.skipSync !== undefined) return volume.roles.isNewPair ? 1 : -15;
     if (wish.connection === "VerifyS" && !areGood) return -2;
     return volume.judge(mirrored(wish)).refused ?? 1;
   }
@@ -69,6 +70,10 @@ export class PeerAgreement {
   /** What the agreed change means on our side. */
   #follow(wish: StateWish): void {
     const { volume } = this;
+    if (wish.skipSync !== undefined) {
+      volume.roles.declareEqual(BigInt(`0x${wish.skipSync}`));
+      return;
+    }
     switch (wish.connection) {
       case "Disconnecting":
         volume.change({ connection: "TearDown" });

@@ -13,6 +13,11 @@ import {
   isConnected,
   type MirrorState,
 } from "../decisions/mirror_state.ts";
+import {
+  formatGeneration,
+  JUST_CREATED,
+} from "../decisions/generations_core.ts";
+import { skipInitialSync } from "../decisions/uuid_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { CommandDone } from "./volume_types.ts";
 
@@ -20,12 +25,15 @@ import type { CommandDone } from "./volume_types.ts";
 const FENCE_PEER = 2;
 /** How often `primary` is tried while the state is in transition. */
 const PROMOTE_TRIES = 4;
+/** How long a peer that is Primary is waited for (DRBD: one ping-timeout). */
+const DEMOTION_MS_MAX = 600;
 
 /** See the module comment. */
 export class Roles {
   /** Somebody holds the device open. */
   isOpen = false;
   #whenDrained: (() => void)[] = [];
+  #awaitsPeer: { readonly untilMs: number; readonly run: () => void }[] = [];
   #afterFence: ((peerIsFenced: boolean) => void)[] = [];
 
   constructor(readonly volume: VolumeCore) {}
@@ -234,6 +242,9 @@ export class Roles {
       volume.change({ suspendedNoData: false });
       volume.writes.resend();
     }
+    const hasMoved = before.peerRole !== after.peerRole ||
+      before.connection !== after.connection;
+    if (hasMoved) this.#peerMoved(() => true);
     const lostPeer = after.role === "Primary" &&
       isConnected(before.connection) && !isConnected(after.connection) &&
       compareDisk(after.peerDisk, "Outdated") > 0;
@@ -282,6 +293,9 @@ export class Roles {
       volume.change({ peerDisk: "Outdated" });
       return this.#promote(force, tries - 1, done);
     }
+    const isLeaving = refused === -1 && tries > 0 &&
+      isConnected(volume.state.connection);
+    if (isLeaving) return this.#waitForPeer(force, done);
     if (refused !== undefined) return done({ code: refused });
     if (!isConnected(volume.state.connection)) {
       return this.#win(force, wanted, done);
@@ -293,6 +307,27 @@ export class Roles {
       if (code !== 1 && code !== -21) return done({ code });
       this.#win(force, wanted, done);
     });
+  }
+
+  /** The peer may have demoted, and its word be on its way: try once more. */
+  #waitForPeer(force: boolean, done: CommandDone): void {
+    const untilMs = this.volume.nowMs + DEMOTION_MS_MAX;
+    this.#awaitsPeer.push({
+      untilMs,
+      run: () => this.#promote(force, 0, done),
+    });
+  }
+
+  #peerMoved(isLate: (untilMs: number) => boolean): void {
+    const due = this.#awaitsPeer.filter(({ untilMs }) => isLate(untilMs));
+    if (due.length === 0) return;
+    this.#awaitsPeer = this.#awaitsPeer.filter((each) => !due.includes(each));
+    for (const { run } of due) run();
+  }
+
+  /** Time passes. */
+  tick(nowMs: number): void {
+    this.#peerMoved((untilMs) => nowMs >= untilMs);
   }
 
   /** The register decides where there is one; then it is done. */
@@ -361,12 +396,41 @@ export class Roles {
     });
   }
 
+  /** Two new volumes are declared equal; alone, only our bitmap is cleared. */
   #skipInitialSync(done: CommandDone): void {
-    done({
-      code: -15,
-      why: "Clearing the bitmap of a new pair is not available yet: let the " +
-        "first resync run",
+    const { volume } = this;
+    const { connection } = volume.state;
+    if (connection === "StandAlone") {
+      if (!volume.generations.begin()) return done({ code: 118 });
+      volume.bitmap?.clearAll();
+      return done({ code: volume.saveBitmap() ? 1 : 118 });
+    }
+    if (!this.isNewPair) return done({ code: 151 });
+    const generation = volume.generations.unused();
+    const skipSync = formatGeneration(generation);
+    volume.link.agreement.ask({ skipSync }, (code) => {
+      if (code !== 1) return done({ code });
+      done({ code: this.declareEqual(generation) ? 1 : 118 });
     });
+  }
+
+  /** Connected, and nobody has written anything yet. */
+  get isNewPair(): boolean {
+    const { state, generations, link } = this.volume;
+    const isNew = (current: bigint | undefined) => current === JUST_CREATED;
+    return state.connection === "Connected" &&
+      isNew(generations.set?.current) &&
+      isNew(link.peerGenerations?.current);
+  }
+
+  /** Both agreed that their disks are equal. False: it could not be saved. */
+  declareEqual(generation: bigint): boolean {
+    const { volume } = this;
+    volume.bitmap?.clearAll();
+    if (!volume.saveBitmap()) return false;
+    if (!volume.generations.repair(skipInitialSync(generation))) return false;
+    volume.change({ disk: "UpToDate", peerDisk: "UpToDate" });
+    return true;
   }
 
   #fencePeer(next: (isFenced: boolean) => void): void {

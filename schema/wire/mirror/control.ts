@@ -73,6 +73,8 @@ export const StateWish = z.object({
   role: Word.optional(),
   disk: Word.optional(),
   connection: Word.optional(),
+  /** Both are new and equal: this is the name of their data from now on. */
+  skipSync: GenerationHex.optional(),
 });
 /** A change of state of the sender that the peer must agree to. */
 export type StateWish = z.infer<typeof StateWish>;

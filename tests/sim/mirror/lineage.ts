@@ -122,6 +122,11 @@ export class Lineage {
     );
   }
 
+  /** Whether a write was answered. */
+  isAnswered(piece: number, value: number): boolean {
+    return this.#at(piece).answered.has(value);
+  }
+
   /** Answered values of `old`'s line that `value` does not contain. */
   lostBy(piece: number, old: number, value: number): number[] {
     const { parents, answered, excused } = this.#at(piece);

@@ -171,7 +171,14 @@ function keepPrimary(world: World, node: SimNode): void {
   const { rng: { people: rng }, nodes } = world;
   const peer = nodes[other(node.id)];
   const core = node.core;
-  if (core === undefined || core.state.role === "Primary") return;
+  if (core === undefined) return;
+  if (core.state.role === "Primary") {
+    const { disk, peerDisk } = core.state;
+    const isHopeless = world.isHealing && disk === "Inconsistent" &&
+      peerDisk === "Inconsistent";
+    if (!isHopeless) return;
+    return say(node, "secondary", (c, done) => c.roles.secondary(done));
+  }
   if (peer.core?.state.role === "Primary") return;
   if (!world.isHealing && rng.chance(0.4)) return;
   const isJoined = core.state.connection === "Connected";

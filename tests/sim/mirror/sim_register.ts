@@ -106,7 +106,8 @@ export class SimRegister {
     const isRebooted = mine?.boot !== undefined &&
       machineOf(mine.boot) !== machineOf(me.boot);
     const isCautious = wish.kind === "promote" && !wish.force &&
-      !this.options.forgetsBoots && register.insync.length > 1;
+      !this.options.forgetsBoots &&
+      (register.insync.length > 1 || register.primary !== me.node);
     if (isCautious && isRebooted) {
       // Its page cache is gone, and the other one may still have more: also
       // when it was the last Primary.
@@ -122,7 +123,8 @@ export class SimRegister {
     }
     // What C answered and flushed is on the disk: when nobody else has more, a
     // machine that lost its memory may go on.
-    const isOnly = this.options.isOnDisk && register.insync.length === 1;
+    const isOnly = this.options.isOnDisk && register.insync.length === 1 &&
+      register.primary === me.node;
     const known = this.options.forgetsBoots || isOnly
       ? { ...register, insync: register.insync.map(withoutBoot) }
       : register;

@@ -185,13 +185,15 @@ export class VolumeHistory {
   lost(node: SimNode, losses: readonly Loss[]): void {
     const { world } = this;
     const peer = world.nodes[other(node.id)];
-    for (const { piece, unflushed } of losses) {
+    let isCut = false;
+    for (const { piece, unflushed, isLost } of losses) {
       const theirs = world.lineage.valueOf(piece, peer.disk.cache[piece] ?? 0);
       for (const content of unflushed) {
         const value = world.lineage.valueOf(piece, content);
         if (value === undefined) continue;
         // Two failures at once: what nobody flushed may be old or new (B8).
-        const isAlone = !peer.isAlive || !peer.isAttached;
+        const isAlone = !peer.isAlive || !peer.isAttached ||
+          peer.core?.disk.stayedUp !== true;
         const isPromised = this.#isPromised(piece, value);
         const survives = (!isAlone || isPromised) && this.#isMember(peer) &&
           theirs !== undefined &&
@@ -201,8 +203,20 @@ export class VolumeHistory {
         const wasSuspect = this.#suspects.get(name) === peer.id;
         this.#suspects.set(name, node.id);
         if (world.plan.isFenced && survives && !wasSuspect) continue;
+        isCut ||= isLost && world.lineage.isAnswered(piece, value);
         world.lineage.excuse(piece, [value]);
       }
+    }
+    if (isCut) this.#beginAnew();
+  }
+
+  /** What was answered is gone for good reason: a Primary goes on without it. */
+  #beginAnew(): void {
+    for (const each of this.world.nodes) {
+      this.#current[each.id] = undefined;
+    }
+    for (const each of this.world.nodes) {
+      if (each.core?.state.role === "Primary") this.promoted(each);
     }
   }
 
