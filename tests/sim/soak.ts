@@ -4,11 +4,13 @@
  * ```text
  * deno task sim [SECONDS]      fresh seeds (default 30 s)
  * deno task sim --seed N       one seed, with its trace
+ * deno task sim mirror …       the same for the mirror
  * ```
  *
  * @module
  */
 
+import { mirrorMain } from "./mirror/soak.ts";
 import { drawConfig, type Fault } from "./plan.ts";
 import { runSeed } from "./run.ts";
 import { shrinkFaults } from "./shrink.ts";
@@ -17,10 +19,11 @@ if (import.meta.main) Deno.exitCode = main(Deno.args);
 
 function main(args: readonly string[]): number {
   const [first = "30", second] = args;
+  if (first === "mirror") return mirrorMain(args.slice(1));
   if (first === "--seed" && second !== undefined) return replay(Number(second));
   const seconds = Number(first);
   if (!(seconds > 0)) {
-    print("usage: deno task sim [SECONDS] | --seed N");
+    print("usage: deno task sim [mirror] [SECONDS] | --seed N");
     return 2;
   }
   return soak(seconds);

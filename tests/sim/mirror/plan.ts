@@ -123,7 +123,7 @@ export function drawPlan(seed: number): MirrorPlan {
   const rng = new Prng(seed, 101);
   const isFenced = rng.chance(0.5);
   const protocol = rng.chance(0.65) ? "C" : rng.chance(0.7) ? "B" : "A";
-  const workMs = rng.between(2000, 6000);
+  const workMs = rng.between(1000, 3500);
   const flushMs = rng.pick([1, 4, 25]);
   return {
     protocol,

@@ -1,0 +1,68 @@
+/**
+ * Rare branches that many runs must have taken, each at least once: a simulator
+ * that never gets there proves nothing about them.
+ *
+ * @module
+ */
+
+/** Names of {@linkcode World.mark}. */
+export const MUST_HAPPEN: readonly string[] = [
+  // Connections and resyncs.
+  "is Connected",
+  "is WFBitMapS",
+  "is WFBitMapT",
+  "is SyncSource",
+  "is SyncTarget",
+  "is PausedSyncS",
+  "is PausedSyncT",
+  "is VerifyS",
+  "is VerifyT",
+  "is StandAlone",
+  "connection dropped",
+  "split brain made",
+  "split brain found",
+  "undo kept",
+  // Disks.
+  "log transaction",
+  "extent evicted",
+  "detached",
+  "power took writes",
+  "error: write",
+  "error: read",
+  "error: flush",
+  "error: meta",
+  "flushed",
+  "flush failed",
+  "write failed",
+  "read failed",
+  "discarded an answered write",
+  // Roles and people.
+  "became Primary",
+  "became Secondary",
+  "new branch",
+  "primary --force",
+  "primary refused",
+  "connect --discard-my-data",
+  "invalidate",
+  "outdate",
+  "suspend-io",
+  "disconnect",
+  // The register.
+  "register: promote done",
+  "register: promote refused",
+  "register: promote unknown",
+  "register: shrink done",
+  "register: shrink refused",
+  "register: shrink unknown",
+  "register: grow done",
+  "register: grow unknown",
+  "register: leave done",
+  "register: demote done",
+];
+
+/** Branches of {@linkcode MUST_HAPPEN} that were not taken. */
+export function missingMirrorMarks(
+  marks: ReadonlyMap<string, number>,
+): string[] {
+  return MUST_HAPPEN.filter((name) => !marks.has(name));
+}
