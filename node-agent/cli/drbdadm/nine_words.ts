@@ -67,11 +67,22 @@ export function doneWord({ progress }: VolumeStatus): string | undefined {
   return (Math.floor(Math.max(0, done) * 10_000) / 100).toFixed(2);
 }
 
-/** The state that all volumes of a resource share: role, connection. */
+/**
+ * What the volumes of a resource share: role and connection. Where roles differ
+ * the resource is Primary, as 9 has one role for all of its volumes.
+ */
 export function sharedState(
   { volumes }: ResourceStatus,
 ): MirrorStateView | undefined {
-  return volumes[0]?.state;
+  const [first] = volumes;
+  if (first === undefined) return undefined;
+  const isAny = (role: "role" | "peerRole") =>
+    volumes.some(({ state }) => state[role] === "Primary");
+  return {
+    ...first.state,
+    role: isAny("role") ? "Primary" : first.state.role,
+    peerRole: isAny("peerRole") ? "Primary" : first.state.peerRole,
+  };
 }
 
 /** Whether it may be promoted without force, and how good a choice it is. */

@@ -67,6 +67,22 @@ Deno.test("status with everything", () => {
   );
 });
 
+Deno.test("a resource is Primary when one of its volumes is", () => {
+  const lines = statusLines(
+    resourceFixture(
+      volumeFixture({ state: { role: "Secondary" } }),
+      volumeFixture({ volume: 1, minor: 2 }),
+    ),
+    ids,
+    BRIEF,
+  );
+  assert.deepEqual(lines.slice(0, 3), [
+    "mysql role:Primary",
+    "  volume:0 disk:UpToDate open:no",
+    "  volume:1 disk:UpToDate open:no",
+  ]);
+});
+
 Deno.test("status --json has the fields of drbdsetup", () => {
   const json = JSON.parse(
     JSON.stringify(statusJson(resourceFixture(syncingFixture()), ids)),

@@ -69,7 +69,10 @@ function volumeLines(resource: ResourceStatus, volume: VolumeStatus): string[] {
     ],
     ["size", `${sizeText(volume.sizeBytes)}, protocol ${volume.protocol}`],
     ["device", volume.deviceNode ?? `${volume.device} (made on promotion)`],
-    ...resource.exports.map((uri): [string, string] => ["export", uri]),
+    ...exportsOf(resource, volume).map((uri): [string, string] => [
+      "export",
+      uri,
+    ]),
     [
       "traffic",
       `sent ${sizeText(counters.sentBytes)}, received ${
@@ -85,6 +88,16 @@ function volumeLines(resource: ResourceStatus, volume: VolumeStatus): string[] {
     ...progressFacts(volume),
   ];
   return facts.map(([name, text]) => `  ${name.padEnd(8)} ${text}`);
+}
+
+/** The exports are in the order of the volumes, as many for each. */
+function exportsOf(
+  { exports, volumes }: ResourceStatus,
+  volume: VolumeStatus,
+): string[] {
+  const each = exports.length / Math.max(1, volumes.length);
+  const at = volumes.indexOf(volume) * each;
+  return exports.slice(at, at + each);
 }
 
 function progressFacts(

@@ -15,7 +15,7 @@ import type {
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
 import type { Log } from "../../ports.ts";
 import type { RegisterAnswer, VolumeRegisters } from "../../register_ports.ts";
-import type { FromWorker } from "../worker_messages.ts";
+import type { FromWorker, ResourceSpec } from "../worker_messages.ts";
 import { changeText } from "./change_text_core.ts";
 import { type DeviceNodes, NodeKeeper } from "./device_node_keeper.ts";
 import { isHeldBack, runHandler } from "./helpers.ts";
@@ -89,12 +89,7 @@ export class MirrorHost {
       config,
       process,
       socket,
-      exports: [
-        `nbd+unix:///${encodeURIComponent(name)}?socket=${socket}`,
-        ...(exportAddress === undefined
-          ? []
-          : [`nbd://${exportAddress}/${encodeURIComponent(name)}`]),
-      ],
+      exports: exportUris(spec, socket, exportAddress),
       usesNodes: options.deviceNodes,
     };
     try {
@@ -311,6 +306,22 @@ export class MirrorHost {
       return this.#nodes.abandon(running);
     });
   }
+}
+
+/** URIs of all exports: volume by volume, the Unix socket first. */
+function exportUris(
+  { resource, volumes }: ResourceSpec,
+  socket: string,
+  address: string | undefined,
+): string[] {
+  return volumes.flatMap(({ volume }) => {
+    const isOnly = volumes.length === 1;
+    const name = encodeURIComponent(
+      isOnly ? resource : `${resource}/${volume}`,
+    );
+    const tcp = address === undefined ? [] : [`nbd://${address}/${name}`];
+    return [`nbd+unix:///${name}?socket=${socket}`, ...tcp];
+  });
 }
 
 /** A resource's name as a file name: other characters than these are coded. */
