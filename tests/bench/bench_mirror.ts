@@ -26,6 +26,7 @@ import { pairTargets, type Place, resyncTargets } from "./mirror_targets.ts";
 import {
   measureAll,
   NBD_LOADS,
+  type NbdLoad,
   type NbdRow,
   type NbdSubject,
 } from "./nbd_load.ts";
@@ -114,10 +115,15 @@ async function measurePairs(place: Place, dir: string, plan: Plan) {
     if (subject === undefined) absent.push(`qemu ${mode}`);
     else subjects.push(subject);
   }
-  const loads = place === "memory"
-    ? NBD_LOADS
-    : NBD_LOADS.filter(({ rw, depth }) => rw !== "read" && depth <= 16);
+  const loads = NBD_LOADS.filter((load) => isWanted(load, place));
   return { rows: await measureAll(subjects, loads, plan), absent };
+}
+
+/** Reads do not leave the node, and the disk's depth is that of its cache. */
+function isWanted({ rw, depth }: NbdLoad, place: Place): boolean {
+  if (rw === "read") return false;
+  if (rw === "randread") return place === "memory" && depth <= 16;
+  return place === "memory" || depth <= 16;
 }
 
 if (import.meta.main) {
