@@ -62,6 +62,8 @@ export const keys = {
   volumes: (): KvKey => ["volume"],
   /** A host that mirrors volumes and stores no files. */
   mirrorNode: (id: NodeId): KvKey => ["mirror-node", id],
+  /** Every host that mirrors volumes. */
+  mirrorNodes: (): KvKey => ["mirror-node"],
   /** A join token, by the SHA-256 of its text in hex. */
   token: (hash: string): KvKey => ["token", hash],
   /** Every join token. */

@@ -184,6 +184,20 @@ export const JoinMirrorReply = z.object({
 /** What a mirroring host gets, once. */
 export type JoinMirrorReply = z.infer<typeof JoinMirrorReply>;
 
+/** A host that mirrors volumes, as `GET /v1/mirrors` lists it. */
+export const MirrorView = z.object({
+  node: NodeId,
+  name: z.string(),
+  joined: z.iso.datetime(),
+});
+/** A host that mirrors volumes. */
+export type MirrorView = z.infer<typeof MirrorView>;
+
+/** Answer of `GET /v1/mirrors`. */
+export const MirrorList = z.object({ mirrors: z.array(MirrorView) });
+/** Answer of `GET /v1/mirrors`. */
+export type MirrorList = z.infer<typeof MirrorList>;
+
 /** Why a change is refused. */
 export type VolumeRefusal =
   | "exists"

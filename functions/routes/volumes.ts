@@ -11,6 +11,7 @@ import {
   ForceVolume,
   JoinMirrorBody,
   JoinMirrorReply,
+  MirrorList,
   ResourceName,
   type VolumeChange,
   VolumeList,
@@ -20,6 +21,7 @@ import {
 import { z } from "zod";
 import { type Caller, json, type Route, route } from "../http/route.ts";
 import type { Services } from "../services.ts";
+import { NodeParams } from "./paths.ts";
 
 const VolumeParams = z.object({
   resource: ResourceName,
@@ -32,15 +34,15 @@ const NO_STORE = { "cache-control": "no-store" };
 /** Rows about mirrored volumes. */
 export function volumeRoutes(services: Services): Route[] {
   return [
-    joinRoute(services),
+    ...hostRoutes(services),
     listRoute(services),
     forceRoute(services),
     ...registerRoutes(services),
   ];
 }
 
-function joinRoute({ mirrorNodes }: Services): Route {
-  return route({
+function hostRoutes({ mirrorNodes }: Services): Route[] {
+  const join = route({
     method: "POST",
     path: "/v1/mirrors/join",
     policy: "public",
@@ -54,6 +56,27 @@ function joinRoute({ mirrorNodes }: Services): Route {
     handle: async ({ body }) =>
       json(201, await mirrorNodes.join(body), NO_STORE),
   });
+  const list = route({
+    method: "GET",
+    path: "/v1/mirrors",
+    policy: "operator",
+    summary: "All hosts that mirror volumes",
+    answer: { status: 200, description: "All of them", schema: MirrorList },
+    handle: async () => json(200, { mirrors: await mirrorNodes.list() }),
+  });
+  const remove = route({
+    method: "DELETE",
+    path: "/v1/mirrors/:node",
+    policy: "operator",
+    summary: "End the credential of a host that mirrors volumes",
+    params: NodeParams,
+    answer: { status: 204, description: "It has ended" },
+    handle: async ({ params }) => {
+      await mirrorNodes.remove(params.node);
+      return new Response(null, { status: 204 });
+    },
+  });
+  return [join, list, remove];
 }
 
 function listRoute({ volumes }: Services): Route {

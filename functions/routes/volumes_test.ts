@@ -3,6 +3,7 @@ import { keys } from "@kedge/schema";
 import {
   type ChangeVolumeBody,
   JoinMirrorReply,
+  MirrorList,
   type VolumeChange,
   VolumeList,
   VolumeRegister,
@@ -250,4 +251,17 @@ Deno.test("hosts and nodes of the file store have different numbers", async () =
   const { auth } = await tracker.join();
   const read = tracker.ask(`GET ${PATH}`, { auth });
   assert.equal((await refusalOf(read)).status, 404);
+});
+
+Deno.test("a host that is removed is nobody any more", async () => {
+  using tracker = await testTracker();
+  const { node, auth } = await tracker.joinMirror();
+  const list = await answerOf(tracker.ask("GET /v1/mirrors"), MirrorList);
+  assert.deepEqual(list.mirrors.map(({ name }) => name), ["alfa"]);
+  const removed = await tracker.ask(`DELETE /v1/mirrors/${node}`);
+  assert.equal(removed.status, 204);
+  const read = await refusalOf(tracker.ask(`GET ${PATH}`, { auth }));
+  assert.equal(read.status, 401);
+  const again = await refusalOf(tracker.ask(`DELETE /v1/mirrors/${node}`));
+  assert.equal(again.status, 404);
 });

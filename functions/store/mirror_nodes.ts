@@ -8,7 +8,11 @@
  */
 
 import { keys, NODE_ID_MAX, type NodeId, Problem } from "@kedge/schema";
-import type { JoinMirrorBody, JoinMirrorReply } from "@kedge/schema/volume";
+import type {
+  JoinMirrorBody,
+  JoinMirrorReply,
+  MirrorView,
+} from "@kedge/schema/volume";
 import { z } from "zod";
 import type { Clock } from "../ports.ts";
 import type { KvStore } from "./kv.ts";
@@ -36,6 +40,31 @@ export class MirrorNodes {
     if (entry === undefined) return false;
     const { credentialHash } = parseEntry(entry, MirrorNodeRecord).value;
     return isSecret(credential, credentialHash);
+  }
+
+  /** All of them, by number. */
+  async list(): Promise<MirrorView[]> {
+    const entries = await this.#kv.list(keys.mirrorNodes());
+    return entries.map((entry) => {
+      const { node, name, joinedMs } =
+        parseEntry(entry, MirrorNodeRecord).value;
+      return { node, name, joined: new Date(joinedMs).toISOString() };
+    });
+  }
+
+  /**
+   * End a host's credential. Registers keep naming its copies: whoever is
+   * Primary shrinks them out, or an operator forces another copy.
+   *
+   * @throws {Problem} `node-not-found`, `kv-unavailable`, `kv-uncertain`
+   */
+  async remove(node: NodeId): Promise<void> {
+    const key = keys.mirrorNode(node);
+    if (await this.#kv.get(key) === undefined) {
+      throw new Problem("node-not-found", `No mirroring host is node ${node}`);
+    }
+    const outcome = await this.#kv.commit({ deletes: [key] });
+    if (outcome === "unknown") throw uncertain("the host was removed");
   }
 
   /**
