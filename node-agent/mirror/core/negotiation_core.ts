@@ -178,7 +178,7 @@ export class Negotiation {
     if (outcome.next === "drop") return this.#drop(whyDropped(outcome));
     const areTwo = volume.state.role === "Primary" &&
       told.peerRole === "Primary" && !outcome.demote;
-    if (areTwo && outcome.next === "Connected") {
+    if (areTwo) {
       return this.#drop("Multiple primaries not allowed by config");
     }
     if (outcome.demote) volume.change({ role: "Secondary" });

@@ -18,7 +18,11 @@
  */
 
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
-import { isConnected, type MirrorState } from "../decisions/mirror_state.ts";
+import {
+  compareDisk,
+  isConnected,
+  type MirrorState,
+} from "../decisions/mirror_state.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { RegisterAnswer, RegisterWish } from "./volume_types.ts";
 
@@ -324,13 +328,15 @@ export class RegisterFence {
   #stepDown(why = "the register has another one"): void {
     const { volume } = this;
     volume.effects.log("error", `No longer Primary: ${why}`);
+    // Never up: the state table makes UpToDate of Outdated on a connection.
+    const isBetter = compareDisk(volume.state.disk, "Outdated") > 0;
     // First: the change of state below answers whatever is still due.
     volume.writes.failAll();
     volume.generations.nobodyBelieves();
     this.#end();
     volume.change({
       role: "Secondary",
-      ...(volume.hasLocalDisk ? { disk: "Outdated" } : {}),
+      ...(isBetter ? { disk: "Outdated" } : {}),
     });
     volume.reads.retry();
   }

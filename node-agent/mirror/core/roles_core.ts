@@ -173,7 +173,15 @@ export class Roles {
 
   /** Mark our data as old. */
   outdate(done: CommandDone): void {
-    done({ code: this.volume.wish({ disk: "Outdated" }) ?? 1 });
+    done({ code: this.#outdated() });
+  }
+
+  /** The state table alone would make Inconsistent data UpToDate. */
+  #outdated(): number {
+    const { volume } = this;
+    if (compareDisk(volume.state.disk, "Outdated") < 0) return -16;
+    if (isConnected(volume.state.connection)) return -6;
+    return volume.wish({ disk: "Outdated" }) ?? 1;
   }
 
   /** Pause a resync, now or when it begins. */
@@ -459,7 +467,7 @@ export class Roles {
         volume.change({ peerDisk: "Outdated", suspendedFencing: false });
         return true;
       case 6:
-        volume.wish({ disk: "Outdated" });
+        this.#outdated();
         return false;
       default:
         volume.effects.log(

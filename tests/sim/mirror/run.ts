@@ -149,6 +149,7 @@ function buildWorld(
       state: firstState(plan),
       value: plan.startsNew ? id + 1 : 1,
     });
+    if (plan.startsNew) disk.bitmap.fill(0xff); // as create-md does
     nodes.push(new SimNode(id, world, disk, new Prng(seed, 110 + id)));
   }
   if (!plan.startsNew) {
