@@ -8,6 +8,7 @@
 import type { Log } from "./ports.ts";
 import { serveControl } from "./mirror/host/control_server.ts";
 import { HostDeviceNodes } from "./mirror/host/device_node.ts";
+import { Takeover } from "./mirror/host/takeover.ts";
 import { MirrorHost } from "./mirror/host/mirror_host.ts";
 import { type FencingOptions, openFencing } from "./mirror_fencing.ts";
 import { VERSION } from "./version.ts";
@@ -51,6 +52,10 @@ export async function runMirrorDaemon(
     deviceNodes,
     registers: fencing?.registers,
   });
+  const takeover = options.fencing && new Takeover(host, {
+    policy: options.fencing.autoPromote ?? "off",
+    log,
+  });
   const control = await serveControl(host, `${runDir}/${CONTROL_SOCKET}`);
   // Only now is it certain that no other daemon has this folder.
   await deviceNodes.cleanUp();
@@ -60,6 +65,7 @@ export async function runMirrorDaemon(
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
   await Promise.race([aborted, control.stopAsked]);
+  takeover?.close();
   await host.close();
   await deviceNodes.close();
   await control.close();

@@ -29,6 +29,8 @@ export interface FencingOptions {
   readonly name: string;
   /** File with a one-time token; needed once. */
   readonly tokenFile?: string | undefined;
+  /** Whether Secondaries take over by themselves; `off` when missing. */
+  readonly autoPromote?: "off" | "on" | "lossy" | undefined;
   /** File with more certificate authorities to trust, PEM. */
   readonly caFile?: string | undefined;
 }

@@ -37,6 +37,13 @@ export const FENCING_OPTIONS = {
     choices: ["kv", "off"],
     help: "kv when a tracker is given, else off (or KEDGE_MIRROR_FENCING)",
   },
+  "auto-promote": {
+    kind: "text",
+    value: "off|on|lossy",
+    choices: ["off", "on", "lossy"],
+    help: "take over when the Primary is gone; lossy: with protocol A, too " +
+      "(or KEDGE_MIRROR_AUTO_PROMOTE; off)",
+  },
 } as const;
 
 /** What was typed. */
@@ -54,6 +61,7 @@ const VARIABLES: Readonly<Record<keyof FencingValues, string>> = {
   "identity-dir": "KEDGE_MIRROR_IDENTITY_DIR",
   "ca-file": "KEDGE_MIRROR_CA_FILE",
   "fencing": "KEDGE_MIRROR_FENCING",
+  "auto-promote": "KEDGE_MIRROR_AUTO_PROMOTE",
 };
 
 /** What was typed, as the environment of a daemon in the background. */
@@ -96,6 +104,10 @@ export function fencingOf(
   for (const url of trackers) {
     if (!URL.canParse(url)) throw new UsageError(`"${url}" is no URL`);
   }
+  const autoPromote = from("auto-promote") ?? "off";
+  if (
+    autoPromote !== "off" && autoPromote !== "on" && autoPromote !== "lossy"
+  ) throw new UsageError("Say --auto-promote off, on or lossy");
   const folder = from("identity-dir");
   return {
     trackers,
@@ -103,5 +115,6 @@ export function fencingOf(
     name: hostname,
     tokenFile: from("token-file"),
     caFile: from("ca-file"),
+    autoPromote,
   };
 }

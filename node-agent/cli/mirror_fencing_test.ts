@@ -16,6 +16,7 @@ Deno.test("a tracker switches fencing on, unless it is switched off", () => {
     name: "alfa",
     tokenFile: "/t",
     caFile: undefined,
+    autoPromote: "off",
   });
   equal(fencingOf({ fencing: "off" }, { env, hostname }), undefined);
 });

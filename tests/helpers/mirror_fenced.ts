@@ -120,8 +120,12 @@ export class RegisterTracker {
   }
 
   /** Environment of a daemon whose roles it decides. */
-  async environment(name: "a" | "b"): Promise<Record<string, string>> {
+  async environment(
+    name: "a" | "b",
+    more: Record<string, string> = {},
+  ): Promise<Record<string, string>> {
     return {
+      ...more,
       KEDGE_MIRROR_TRACKERS: this.url,
       KEDGE_MIRROR_TOKEN_FILE: await this.tokenFile(),
       KEDGE_MIRROR_IDENTITY_DIR: `${this.dir}/identity-${name}`,
@@ -129,10 +133,13 @@ export class RegisterTracker {
   }
 
   /** Options of a pair whose roles it decides. */
-  async decides(options: PairOptions): Promise<PairOptions> {
+  async decides(
+    options: PairOptions,
+    more: Record<string, string> = {},
+  ): Promise<PairOptions> {
     const env = {
-      a: await this.environment("a"),
-      b: await this.environment("b"),
+      a: await this.environment("a", more),
+      b: await this.environment("b", more),
     };
     return { ...options, env };
   }

@@ -168,6 +168,12 @@ export class MirrorHost {
     return this.#running.get(name)?.config;
   }
 
+  /** Protocol of a resource; undefined when it does not run. */
+  protocolOf(name: string): "A" | "B" | "C" | undefined {
+    const spec = this.#running.get(name)?.process.spec;
+    return spec?.volumes[0]?.config.protocol;
+  }
+
   /** Hear every event from now on, until the returned function is called. */
   listen(listener: (event: MirrorEvent) => void): () => void {
     this.#listeners.add(listener);
