@@ -17,7 +17,7 @@ import {
 /** Starting size; it grows with what is queued. */
 const INITIAL_BYTES = 256 * 1024;
 /** A buffer that grew beyond this in a burst is not kept. */
-const KEPT_BYTES_MAX = 4 * 1024 * 1024;
+const KEPT_BYTES_MAX = 8 * 1024 * 1024;
 
 /** See the module comment. */
 export class OutBuffer {

@@ -340,7 +340,7 @@ export class Volume {
   }
 }
 
-/** Bytes queued to the peer after which no more requests are welcome. */
-const QUEUE_BYTES_MAX = 8 * 1024 * 1024;
+/** Bytes queued to the peer after which no more requests are welcome (B5). */
+const QUEUE_BYTES_MAX = 4 * 1024 * 1024;
 /** Bytes queued to the peer after which nothing more of it is read. */
 const ANSWERS_BYTES_MAX = 32 * 1024 * 1024;
