@@ -1,6 +1,5 @@
 /** Questions of the metadata tools: `yes` on a terminal, or `--force`. */
 
-import type { MetaTools } from "../mirror_module.ts";
 import type { Session } from "./session.ts";
 
 /** What is asked, and what is said when the answer is no. */
@@ -13,13 +12,22 @@ export interface Question {
   readonly cancelled: string;
 }
 
+/** The words around a question. */
+export interface ConfirmTexts {
+  readonly FORCED: string;
+  readonly NO_TERMINAL: string;
+  readonly PROMPT: string;
+}
+
 /** Ask all of them; whether each was answered with `yes`. */
 export async function confirm(
   session: Session,
   questions: readonly Question[],
-  tools: Pick<MetaTools, "FORCED" | "NO_TERMINAL" | "PROMPT">,
+  tools: ConfirmTexts,
+  isTerminal: () => boolean = () => Deno.stdin.isTerminal(),
 ): Promise<boolean> {
-  const { out, err } = session.context;
+  const { out, err, stdin } = session.context;
+  using answers = new Answers(stdin);
   for (const { stdout, stderr, cancelled } of questions) {
     out.write(stdout);
     err.write(stderr);
@@ -27,13 +35,13 @@ export async function confirm(
       err.write(`${tools.FORCED}`);
       continue;
     }
-    if (!Deno.stdin.isTerminal()) {
+    if (!isTerminal()) {
       err.write(`${tools.NO_TERMINAL}`);
       out.write(cancelled);
       return false;
     }
     err.write(tools.PROMPT);
-    if (await answer(session) !== "yes") {
+    if (await answers.next() !== "yes") {
       out.write(cancelled);
       return false;
     }
@@ -41,19 +49,29 @@ export async function confirm(
   return true;
 }
 
-/** One line of standard input. */
-async function answer(session: Session): Promise<string> {
-  const reader = session.context.stdin.pipeThrough(new TextDecoderStream())
-    .getReader();
-  let text = "";
-  try {
-    while (!text.includes("\n")) {
-      const { value, done } = await reader.read();
-      if (done) break;
-      text += value;
-    }
-  } finally {
-    reader.releaseLock();
+/** Reads lines from standard input, one at a time; "" at its end. */
+class Answers implements Disposable {
+  readonly #decoder = new TextDecoder();
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #text = "";
+
+  constructor(stdin: ReadableStream<Uint8Array>) {
+    this.#reader = stdin.getReader();
   }
-  return text.split("\n")[0]?.trim() ?? "";
+
+  async next(): Promise<string> {
+    while (!this.#text.includes("\n")) {
+      const { value, done } = await this.#reader.read();
+      if (done) break;
+      this.#text += this.#decoder.decode(value, { stream: true });
+    }
+    const end = this.#text.indexOf("\n");
+    const line = end < 0 ? this.#text : this.#text.slice(0, end);
+    this.#text = end < 0 ? "" : this.#text.slice(end + 1);
+    return line.trim();
+  }
+
+  [Symbol.dispose](): void {
+    this.#reader.releaseLock();
+  }
 }
