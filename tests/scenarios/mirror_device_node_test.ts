@@ -55,6 +55,22 @@ Deno.test({
     await host.must("drbdadm primary data && test -b /dev/drbd1");
   });
 
+  await t.step(
+    "what is missing is said, and asking again mends it",
+    async () => {
+      await host.must("drbdadm secondary data && mv /dev/fuse /dev/fuse.away");
+      const { code, stderr } = await host.type("drbdadm primary data");
+      assert.equal(code, 0, "it is Primary, only without a node");
+      assert.match(stderr, /drbd1 could not be made: \/dev\/fuse is missing/);
+      assert.match(stderr, /The export is at nbd\+unix:/);
+      await host.must("mv /dev/fuse.away /dev/fuse && drbdadm primary data");
+      await host.must("test -b /dev/drbd1");
+      // By mistake, or by a tool that cleans /dev.
+      await host.must("rm /dev/drbd1 && drbdadm primary data");
+      await host.must("blockdev --getsize64 /dev/drbd1");
+    },
+  );
+
   await t.step("a daemon that was killed is replaced", async () => {
     await host.must("mkfs.ext4 -q -F /dev/drbd1 && mount /dev/drbd1 /mnt");
     await host.must("echo kept >/mnt/file && sync -f /mnt");
