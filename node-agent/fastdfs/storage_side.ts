@@ -91,6 +91,8 @@ export class StorageSide {
       [COMMAND.download, (request) => this.#download(request)],
       [COMMAND.fileInfo, (request) => this.#fileInfo(request)],
       [COMMAND.regenerate, (request) => this.#regenerate(request)],
+      // For FastDHT, which finds duplicates by itself.
+      [COMMAND.createLink, () => ({ status: STATUS.unsupported })],
       [COMMAND.activeTest, ({ leftBytes }) => leftBytes === 0 ? OK : INVALID],
       [COMMAND.quit, () => ({ status: STATUS.ok, end: "silently" })],
     ]);

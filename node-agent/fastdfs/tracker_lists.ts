@@ -58,6 +58,8 @@ export function trackerLists(facts: TrackerFacts): [number, Answerer][] {
     [COMMAND.listStorages, (body, sight) => storages(body, sight, facts)],
     [COMMAND.deleteStorage, deleteStorage],
     [COMMAND.deleteGroup, deleteGroup],
+    // There are no trunk files, so nobody has charge of them.
+    [COMMAND.setTrunkServer, () => ({ status: STATUS.unsupported })],
     [COMMAND.leader, (body) => body.length > 0 ? INVALID : text(facts.host())],
     [COMMAND.trackerStatus, (body) => status(body, facts)],
     [COMMAND.trackerStats, (body) => trackerStats(body, facts)],

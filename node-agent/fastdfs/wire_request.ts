@@ -10,8 +10,12 @@ import type { Header } from "@kedge/schema/wire/fastdfs";
 import type { FileContent, IncomingBytes } from "../operation_ports.ts";
 import type { WireConnection } from "./wire_connection.ts";
 
-/** Piece in which long content is read, in bytes. */
-const PIECE_BYTES = 128 * 1024;
+/** Least room for a piece of long content, in bytes. */
+const PIECE_BYTES_MIN = 16 * 1024;
+/** Most room for a piece: few reads, and few writes to the disk. */
+const PIECE_BYTES_MAX = 512 * 1024;
+/** So much less room than was sent: who sends nothing takes up little. */
+const PIECE_PART = 8;
 
 /** What is answered. */
 export interface Reply {
@@ -82,10 +86,15 @@ export class WireRequest {
   }
 
   #stream(): ReadableStream<Uint8Array> {
+    const sizeBytes = this.#leftBytes;
     return new ReadableStream({
       pull: async (controller) => {
         if (this.#leftBytes === 0) return controller.close();
-        const count = Math.min(PIECE_BYTES, this.#leftBytes);
+        const sentBytes = sizeBytes - this.#leftBytes;
+        const room = Math.max(PIECE_BYTES_MIN, sentBytes / PIECE_PART);
+        const count = Math.floor(
+          Math.min(room, PIECE_BYTES_MAX, this.#leftBytes),
+        );
         controller.enqueue(await this.#take(count));
       },
     }, { highWaterMark: 0 });

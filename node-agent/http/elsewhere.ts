@@ -6,27 +6,35 @@
  */
 
 import { type NodeId, type PeerInfo, Problem } from "@kedge/schema";
+import type { FileEntry } from "@kedge/schema/change";
 import type { Target } from "./target.ts";
 
 /** In the query of a request that was sent on: it is not sent on again. */
-const SENT_ON = "nofwd";
+export const SENT_ON = "nofwd";
 
 /** Thrown instead of a copy. Whoever cannot send on answers `unavailable`. */
 export class Elsewhere extends Problem {
   /** Base URL of a peer that has the file; `undefined` is not known. */
   readonly url: string | undefined;
+  /** The file, as that peer told it. */
+  readonly entry: FileEntry;
 
   /**
    * @param found Who has it, and why it cannot be kept here.
    * @param peers The other members.
    */
   constructor(
-    found: { readonly node: NodeId; readonly why: string },
+    found: {
+      readonly node: NodeId;
+      readonly why: string;
+      readonly entry: FileEntry;
+    },
     peers: readonly PeerInfo[],
   ) {
     super("unavailable", `Node ${found.node} has the file: ${found.why}`);
     const url = peers.find(({ node }) => node === found.node)?.url;
     this.url = url === "" ? undefined : url;
+    this.entry = found.entry;
   }
 }
 

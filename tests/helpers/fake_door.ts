@@ -34,7 +34,10 @@ export class FakeDoor extends FakeNode {
 
   /** Build a door. */
   constructor(
-    options: FakeGroupOptions & { limits?: Partial<HttpLimits> } = {},
+    options: FakeGroupOptions & {
+      limits?: Partial<HttpLimits>;
+      fetchPeer?: (url: string, init: RequestInit) => Promise<Response>;
+    } = {},
   ) {
     super(options);
     this.app = createAgentApp({
@@ -58,6 +61,7 @@ export class FakeDoor extends FakeNode {
         confirm: () => ({ confirmed: true }),
       },
       limits: options.limits,
+      fetchPeer: options.fetchPeer,
     });
   }
 

@@ -20,6 +20,8 @@ const GROUP = "group1";
 export interface TestGatewayOptions {
   readonly config?: Partial<FastdfsConfig>;
   readonly patience?: Partial<WirePatience>;
+  /** The HTTP doors of other agents. */
+  readonly fetchPeer?: (url: string, init: RequestInit) => Promise<Response>;
   /** Change what the tracker says. */
   readonly view?: (view: FastdfsView) => FastdfsView;
 }
@@ -27,7 +29,7 @@ export interface TestGatewayOptions {
 /** A gateway with what stands behind it. */
 export class TestGateway {
   /** Files and group. */
-  readonly door: FakeDoor = new FakeDoor();
+  readonly door: FakeDoor;
   /** What was told to the log. */
   readonly warnings: string[] = [];
   /** The gateway itself. */
@@ -40,6 +42,8 @@ export class TestGateway {
 
   private constructor(options: TestGatewayOptions) {
     this.#options = options;
+    const { fetchPeer } = options;
+    this.door = new FakeDoor(fetchPeer === undefined ? {} : { fetchPeer });
     this.gateway = new FastdfsGateway({
       listen: { hostname: "127.0.0.1", port: 0 },
       trackerListen: { hostname: "127.0.0.1", port: 0 },

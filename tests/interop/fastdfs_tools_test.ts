@@ -175,3 +175,28 @@ withTools("the monitors", async ({ conf, stack }) => {
   );
   assert.match(busy.stdout + busy.stderr, /16/, "an active storage stays");
 });
+
+withTools(
+  "clients with pools, parameters and numbers of storages",
+  async (desk) => {
+    const { conf, dir, file, bytes } = desk;
+    const text = await Deno.readTextFile(conf);
+    const other = `${dir}/client.conf`;
+    await Deno.writeTextFile(
+      other,
+      text.replace("use_connection_pool = false", "use_connection_pool = true")
+        .replace("from_tracker = false", "from_tracker = true"),
+    );
+    const id = await out("fdfs_upload_file", other, file);
+    await out("fdfs_download_file", other, id, `${dir}/whole`);
+    assert.deepEqual(await Deno.readFile(`${dir}/whole`), bytes);
+    const info = await out("fdfs_file_info", other, id);
+    assert.match(info, /source ip address: 127\./);
+    const program = await out("fdfs_test", other, "upload", file);
+    assert.equal(program.match(/file size=5000/g)?.length, 2);
+    const trunk = await tool(
+      ...["fdfs_monitor", other, "set_trunk_server", "group1"] as const,
+    );
+    assert.match(trunk.stdout + trunk.stderr, /95/, "there are no trunk files");
+  },
+);

@@ -17,6 +17,7 @@ import type {
 } from "../../operation_ports.ts";
 import type { ByteSpan, Commitment, ContentEdit } from "../../ports.ts";
 import type { AgentHttpDeps } from "../deps.ts";
+import { Elsewhere } from "../elsewhere.ts";
 import type { Downloads } from "../read/download.ts";
 import {
   atLeastB,
@@ -35,7 +36,7 @@ import {
   presentEntry,
 } from "./edits.ts";
 import { checkFree, checkOwner, newEntry } from "./new_entry.ts";
-import { askOwner, type OwnerRequest } from "./owner_door.ts";
+import { askOwner, type OwnerRequest, readFromPeer } from "./owner_door.ts";
 import { Received } from "./received.ts";
 import type { WriteTools } from "./upload.ts";
 import { checkedMeta, invalid } from "./user_text.ts";
@@ -58,11 +59,22 @@ export class Operations implements FileOperations {
   }
 
   find(id: string): FileEntry | Promise<FileEntry> {
-    return this.#tools.finder.findForRead(id);
+    const found = this.#tools.finder.findForRead(id);
+    if (!(found instanceof Promise)) return found;
+    return found.catch((error) => {
+      // It cannot be kept here: its content is read from that peer.
+      if (error instanceof Elsewhere) return error.entry;
+      throw error;
+    });
   }
 
-  read(entry: FileEntry, span?: ByteSpan): Promise<FileContent> {
-    return this.#downloads.read(entry, span);
+  async read(entry: FileEntry, span?: ByteSpan): Promise<FileContent> {
+    try {
+      return await this.#downloads.read(entry, span);
+    } catch (error) {
+      if (!(error instanceof Elsewhere) || error.url === undefined) throw error;
+      return await readFromPeer(this.#deps, `${error.url}/${entry.id}`, span);
+    }
   }
 
   async create(bytes: IncomingBytes, file: NewFile): Promise<string> {

@@ -10,8 +10,10 @@ import { Problem, PROBLEMS, type ProblemSlug } from "@kedge/schema";
 import type { NodeId, SigningKey } from "@kedge/schema";
 import { signCapability } from "@kedge/schema/capability";
 import type { CapabilityAction } from "@kedge/schema/capability";
-import type { IncomingBytes } from "../../operation_ports.ts";
+import type { FileContent, IncomingBytes } from "../../operation_ports.ts";
+import type { ByteSpan } from "../../ports.ts";
 import type { AgentHttpDeps } from "../deps.ts";
+import { SENT_ON } from "../elsewhere.ts";
 
 /** Life of the capability, in ms: one request. */
 const LIFE_MS = 60_000;
@@ -59,13 +61,41 @@ export async function askOwner(
     response = await deps.fetchPeer(target, {
       method,
       headers,
-      redirect: "error",
+      // An owner that is none any more sends us on: nothing was changed.
+      redirect: "manual",
       ...(body === undefined ? {} : { body }),
     });
   } catch {
     throw new Problem("uncertain", `Node ${owner} did not answer`);
   }
   return answerOf(response, await readAnswer(response));
+}
+
+/**
+ * The content of a file that a peer has and that cannot be kept here.
+ *
+ * @param url Of the file at that peer.
+ * @throws {Problem} `unavailable`.
+ */
+export async function readFromPeer(
+  { fetchPeer }: AgentHttpDeps,
+  url: string,
+  span: ByteSpan | undefined,
+): Promise<FileContent> {
+  const headers: Record<string, string> = span === undefined
+    ? {}
+    : { range: `bytes=${span.from}-${span.from + span.lengthBytes - 1}` };
+  // It must answer by itself, not send us on.
+  const response = await fetchPeer?.(`${url}?${SENT_ON}=1`, {
+    headers,
+    redirect: "error",
+  }).catch(() => undefined);
+  const wanted = span === undefined ? 200 : 206;
+  if (response?.status === wanted && response.body !== null) {
+    return response.body;
+  }
+  await response?.body?.cancel();
+  throw new Problem("unavailable", "The peer that has the file did not answer");
 }
 
 function bodyOf(
