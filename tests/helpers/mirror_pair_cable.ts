@@ -104,7 +104,8 @@ export class Cable {
     } catch {
       return close(from); // nobody listens there
     }
-    if (this.#isCut) {
+    // Cut meanwhile, and perhaps mended again: this one has ended.
+    if (this.#isCut || !this.#conns.has(from)) {
       close(from);
       return close(onward);
     }
