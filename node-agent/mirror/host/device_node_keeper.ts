@@ -120,6 +120,18 @@ export class NodeKeeper {
     return undefined;
   }
 
+  /**
+   * Make the nodes again for a volume that has grown: theirs is the size that
+   * they were made with.
+   *
+   * @returns What to tell when one could not be.
+   */
+  async renew(running: WithNodes): Promise<string | undefined> {
+    const held = await this.release(running);
+    if (held === undefined) return await this.make(running);
+    return `${held}. The device has its new size when it is promoted again`;
+  }
+
   /** The export is gone, or no longer ours to write: so are its nodes. */
   async abandon(running: WithNodes, volume?: number): Promise<void> {
     for (const node of nodesOf(running)) {

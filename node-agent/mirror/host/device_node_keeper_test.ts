@@ -110,6 +110,24 @@ Deno.test("a node that was opened meanwhile: all come back", async () => {
   assert.deepEqual([...nodes.made], ["/dev/drbd1", "/dev/drbd2"]);
 });
 
+Deno.test("a volume that has grown gets its node again, unless held", async () => {
+  const nodes = new NotedNodes();
+  const keeper = new NodeKeeper(nodes);
+  const running = primary(nodes);
+  await keeper.make(running);
+  nodes.done.length = 0;
+  assert.equal(await keeper.renew(running), undefined);
+  assert.deepEqual(nodes.done, [
+    "vanish /dev/drbd1",
+    "vanish /dev/drbd2",
+    "appear /dev/drbd1",
+    "appear /dev/drbd2",
+  ]);
+  nodes.held = "/dev/drbd1 is mounted on /mnt: umount it first";
+  assert.match(await keeper.renew(running) ?? "", /when it is promoted again$/);
+  assert.equal(nodes.done.length, 4);
+});
+
 Deno.test("what is missing is told with the way without a node", async () => {
   const nodes = new NotedNodes();
   nodes.missing = "nbdfuse is not installed: install the package libnbd-bin";

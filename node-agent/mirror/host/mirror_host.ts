@@ -124,6 +124,10 @@ export class MirrorHost {
       const problem = await this.#nodes.make(running);
       if (problem !== undefined) return { ...reply, why: problem };
     }
+    if (command.kind === "resize" && reply.code === 1) {
+      const why = await this.#nodes.renew(running);
+      if (why !== undefined) return { ...reply, why };
+    }
     return reply;
   }
 
