@@ -250,6 +250,13 @@ export class PeerLink {
     }
   }
 
+  /** End a connection that is of no use. */
+  giveUp(why: string): void {
+    this.volume.effects.log("warn", `Connection given up: ${why}`);
+    this.volume.effects.closeLink(why);
+    this.linkDown("ProtocolError");
+  }
+
   #timeout(why: string): void {
     this.volume.effects.log("warn", `Connection given up: ${why}`);
     this.volume.effects.closeLink(why);

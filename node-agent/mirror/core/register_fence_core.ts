@@ -275,7 +275,12 @@ export class RegisterFence {
   #shrink(): void {
     const loss = this.#loss;
     this.#ask({ kind: "shrink" }, (answer) => {
-      if (loss !== this.#loss) return;
+      if (loss !== this.#loss) {
+        // The peer came back, and was taken out after all.
+        if (answer.outcome === "done") this.#mustGrow = true;
+        this.#retryAtMs = Math.min(this.#retryAtMs, this.volume.nowMs);
+        return;
+      }
       this.#isUnheard = false;
       switch (answer.outcome) {
         case "done":
@@ -300,7 +305,7 @@ export class RegisterFence {
           this.#weAreIn = false;
           this.volume.writes.retry();
           this.volume.reads.retry();
-          return;
+          return this.peerEqual(); // the disk may be good again
         case "refused":
           return this.#stepDown(answer.why);
         case "unknown":

@@ -19,6 +19,7 @@ import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import {
   compareConnection,
   compareDisk,
+  type ConnectionState,
   isConnected,
   isSuspended,
   type MirrorState,
@@ -47,6 +48,16 @@ import type {
   VolumeConfig,
   VolumeEffects,
 } from "./volume_types.ts";
+
+/** On these our data are about to be replaced. */
+const TARGET_CONNECTIONS: ReadonlySet<ConnectionState> = new Set([
+  "StartingSyncT",
+  "WFBitMapT",
+  "WFSyncUUID",
+  "SyncTarget",
+  "PausedSyncT",
+  "Behind",
+]);
 
 /** See the module comment. */
 export class VolumeCore {
@@ -93,7 +104,7 @@ export class VolumeCore {
    */
   frame(frame: MirrorFrame, epoch = 0): void {
     if (!this.fence.heard(frame, epoch)) {
-      return this.link.protocolError("a Primary that was replaced");
+      return this.link.giveUp("The peer is a Primary that was replaced");
     }
     this.link.frame(frame);
   }
@@ -190,7 +201,15 @@ export class VolumeCore {
   /** What a change of state would come to. */
   judge(part: Partial<MirrorState>, hard = false): StateChange {
     const wanted = { ...this.state, ...part };
-    return changeState(this.state, wanted, this.#context(), { hard });
+    const judged = changeState(this.state, wanted, this.#context(), { hard });
+    const isPromised = part.disk === undefined &&
+      TARGET_CONNECTIONS.has(this.state.connection) &&
+      this.state.disk !== "UpToDate" && judged.state.disk === "UpToDate";
+    if (!isPromised) return judged;
+    // DRBD's table takes Outdated for good on a connection, also when the
+    // resync that should make it so ends because the source lost its disk.
+    const old = { ...wanted, disk: "Inconsistent" } as const;
+    return changeState(this.state, old, this.#context(), { hard });
   }
 
   /**

@@ -104,8 +104,12 @@ export class VolumeHistory {
     this.answers++;
     for (let at = 0; at < write.count; at++) {
       const piece = write.first + at;
-      const known = this.#pieceOf(write.branch, piece).get(write.value);
-      if (known !== undefined) known.writeEnd = end;
+      for (
+        const branch of new Set([write.branch, ...this.#branches.slice(-2)])
+      ) {
+        const known = branch.pieces.get(piece)?.get(write.value);
+        if (known?.writeEnd === Infinity) known.writeEnd = end;
+      }
       this.#mustBeSomewhere(write, piece);
       world.lineage.answered(piece, write.value);
       this.#newest.set(piece, write.value);
@@ -212,11 +216,30 @@ export class VolumeHistory {
 
   /** What was answered is gone for good reason: a Primary goes on without it. */
   #beginAnew(): void {
+    const old = this.#current.filter((each) => each !== undefined);
+    this.#current.fill(undefined);
     for (const each of this.world.nodes) {
-      this.#current[each.id] = undefined;
+      if (each.core?.state.role !== "Primary") continue;
+      this.promoted(each);
+      for (const branch of old) this.#carryOver(branch, each);
     }
-    for (const each of this.world.nodes) {
-      if (each.core?.state.role === "Primary") this.promoted(each);
+  }
+
+  /** Writes under way go on in the new branch. */
+  #carryOver(from: Branch, node: SimNode): void {
+    const to = this.#current[node.id];
+    if (to === undefined || to === from) return;
+    for (const [piece, values] of from.pieces) {
+      const known = this.#pieceOf(to, piece);
+      for (const each of values.values()) {
+        if (each.writeEnd !== Infinity || known.has(each.value)) continue;
+        known.set(each.value, {
+          ...each,
+          firstReadEnd: Infinity,
+          lastReadStart: -Infinity,
+          writeStart: ++this.#moment,
+        });
+      }
     }
   }
 
