@@ -112,6 +112,42 @@ Deno.test("drbdadm adjust takes a new configuration, but not on a Primary", asyn
   await one.ok("primary", "mysql");
 });
 
+// 12 s
+Deno.test("drbdadm: two volumes of one resource, together and alone", async () => {
+  await using scope = new Scope();
+  const diskBytes = 8 * MIB;
+  const [one, two] = await drbdPair(scope, { diskBytes, hasSecond: true });
+  for (const host of [one, two]) {
+    await host.ok("create-md", "mysql/0");
+    await host.ok("create-md", "mysql/1");
+    await host.ok("up", "mysql");
+  }
+  await one.until("cstate", "Connected\nConnected");
+  await one.ok("primary", "--force", "mysql/1");
+  assert.equal(
+    await one.ok("role", "mysql"),
+    "Secondary/Secondary\nPrimary/Secondary",
+  );
+  await one.ok("--", "--force", "primary", "all");
+  await one.until("dstate", "UpToDate/UpToDate\nUpToDate/UpToDate");
+  await one.ok("detach", "mysql/1");
+  assert.equal(await one.ok("dstate", "mysql/1"), "Diskless/UpToDate");
+  assert.deepEqual(JSON.parse(await one.ok("--json", "dstate", "mysql/0")), [{
+    resource: "mysql",
+    volume: 0,
+    minor: 1,
+    dstate: "UpToDate/UpToDate",
+  }]);
+  const nothing = await one.drbdadm("role", "mysql/2");
+  assert.equal(nothing.code, 1);
+  await one.ok("adjust", "mysql");
+  await one.until("dstate", "UpToDate/UpToDate\nUpToDate/UpToDate");
+  const { stdout } = await one.run("kedge", "volume", "list", "--json");
+  const [{ exports }] = JSON.parse(stdout);
+  assert.match(exports[0], /^nbd\+unix:\/\/\/mysql%2F0\?socket=/);
+  assert.match(exports[1], /^nbd\+unix:\/\/\/mysql%2F1\?socket=/);
+});
+
 // 8 s
 Deno.test("kedge mirror: two starts are one daemon; up without metadata says what to do", async () => {
   await using scope = new Scope();

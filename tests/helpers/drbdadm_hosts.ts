@@ -19,6 +19,8 @@ export interface PairOptions {
   readonly diskBytes: number;
   /** More statements for the resource. */
   readonly statements?: string;
+  /** Another volume beside volume 0, minor 2. */
+  readonly hasSecond?: boolean;
 }
 
 /** One host. */
@@ -86,13 +88,18 @@ export async function drbdPair(
   const port = freePort();
   const names = ["ha-node1", "ha-node2"] as const;
   const hosts = names.map((name) => join(dir, `${name}.disk`));
-  for (const disk of hosts) {
+  for (const disk of hosts.flatMap((disk) => [disk, `${disk}2`])) {
     await Deno.writeFile(disk, new Uint8Array());
     await Deno.truncate(disk, options.diskBytes);
   }
+  const second = (disk: string | undefined) =>
+    options.hasSecond
+      ? `volume 1 { device minor 2; disk ${disk}2; meta-disk internal; }`
+      : "";
   const sides = names.map((name, index) => `
   on ${name} {
-    disk ${hosts[index]};
+    volume 0 { device minor 1; disk ${hosts[index]}; meta-disk internal; }
+    ${second(hosts[index])}
     address 127.0.0.${index + 1}:${port};
   }`);
   await Deno.writeTextFile(
@@ -101,14 +108,12 @@ export async function drbdPair(
 common { protocol C; }
 resource mysql {
   protocol C;
-  meta-disk internal;
-  device /dev/drbd1;
   syncer { rate 100M; verify-alg sha1; }
   ${options.statements ?? ""}${sides.join("")}
 }
 `,
   );
-  const [first, second] = names.map((name, index) =>
+  const [one, two] = names.map((name, index) =>
     new DrbdHost(name, {
       scope,
       config,
@@ -116,11 +121,11 @@ resource mysql {
       disk: hosts[index] ?? "",
     })
   );
-  if (first === undefined || second === undefined) throw new Error("no hosts");
-  for (const host of [first, second]) {
+  if (one === undefined || two === undefined) throw new Error("no hosts");
+  for (const host of [one, two]) {
     scope.defer(() => host.run("kedge", "mirror", "stop"));
   }
-  return [first, second];
+  return [one, two];
 }
 
 /** A port that was free on both addresses a moment ago. */

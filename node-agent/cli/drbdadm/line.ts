@@ -79,7 +79,7 @@ export const OWN_OPTIONS = {
   "no-device-node": {
     help: "up: make no /dev/drbdN on promotion (KEDGE_DEVICE_NODES=off)",
   },
-  json: { help: "status: JSON, as drbdsetup prints it" },
+  json: { help: "status (as drbdsetup), role, cstate, dstate: JSON" },
 } as const satisfies Readonly<Record<string, OwnRow>>;
 
 /** Long name of an option of drbdadm itself. */

@@ -31,6 +31,7 @@ async function show(
   name: keyof typeof TEXTS,
   session: Session,
 ): Promise<number> {
+  const shown: Readonly<Record<string, unknown>>[] = [];
   for (const target of session.targets()) {
     const resource = await session.running(target.config.name);
     for (const volume of volumesOf(target)) {
@@ -42,15 +43,23 @@ async function show(
       const status = resource?.volumes.find((each) =>
         each.volume === volume.volume
       );
-      const text = textOf(name, status);
-      if (text !== UNCONFIGURED || name !== "dstate") {
-        session.say(text);
-        continue;
+      let text = textOf(name, status);
+      if (text === UNCONFIGURED && name === "dstate") {
+        session.trace(metaLine("dstate", volume));
+        text = await offlineDataState(volume) ?? UNCONFIGURED;
       }
-      session.trace(metaLine("dstate", volume));
-      session.say(await offlineDataState(volume) ?? UNCONFIGURED);
+      const { volume: number, minor } = volume;
+      const { name: resourceName } = target.config;
+      shown.push({
+        resource: resourceName,
+        volume: number,
+        minor,
+        [name]: text,
+      });
+      if (!session.has("json")) session.say(text);
     }
   }
+  if (session.has("json")) session.say(JSON.stringify(shown));
   return 0;
 }
 
