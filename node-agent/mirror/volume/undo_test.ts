@@ -79,7 +79,7 @@ Deno.test("what was overwritten comes back, whatever the order", async () => {
         assert.ok(original.every((byte, at) => bytes[at] === byte));
       });
     }),
-    { numRuns: 15 },
+    { numRuns: 8 },
   );
 });
 
