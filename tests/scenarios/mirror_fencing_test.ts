@@ -382,6 +382,36 @@ for (const protocol of ["A", "B"] as const) {
   });
 }
 
+Deno.test("a Primary without its disk leaves the good copy to its peer", async () => {
+  await using scope = new Scope();
+  const { tracker, life, a, b } = await fenced(scope, "leave");
+  const load = await life.load(a);
+  await load.until(100);
+  await a.must({ kind: "detach", force: false });
+  await load.until(load.acknowledged + 100);
+  const left = await tracker.until(
+    "the peer alone",
+    (register) => namesOf(register).join() === "b",
+  );
+  equal(left.insync[0]?.node === left.primary, false);
+
+  await a.must({ kind: "attach" });
+  await a.untilEqual();
+  await bothInSync(tracker);
+  await a.must({ kind: "detach", force: false });
+  await load.until(load.acknowledged + 50);
+  await Promise.all([a.kill(), b.kill()]);
+  await load.ended;
+  await a.up(); // alone, with a disk that was good once
+  match(await refusalOf(a), /in sync by the register .*: node \d+ "b"/);
+  await b.up();
+  await b.promote();
+  await life.nothingIsLost(b);
+  await Promise.all([a.untilEqual(), b.untilEqual()]);
+  await bothInSync(tracker);
+  await life.disksAreEqual();
+});
+
 const AUTO = { KEDGE_MIRROR_AUTO_PROMOTE: "on" };
 
 Deno.test("a Secondary takes over by itself, and is asked for nothing", async () => {
