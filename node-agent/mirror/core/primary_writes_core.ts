@@ -23,7 +23,13 @@
 
 import type { ActivityLog } from "./activity_log_core.ts";
 import { BusyBlocks } from "./busy_blocks_core.ts";
+import { RunningFlush } from "./running_flush_core.ts";
 import { type LoggedWrite, TransferLog } from "./transfer_log_core.ts";
+import {
+  type Piece,
+  piecesOfZeroes,
+  type WriteDone,
+} from "./write_pieces_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 
 /** Epochs are closed after so many bytes even without a flush. */
@@ -35,18 +41,6 @@ const EPOCH_MS_MAX = 5_000;
 /** Bytes of held writes after which no more requests are welcome. */
 const HELD_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Called once per request: whether it succeeded. */
-export type WriteDone = (ok: boolean) => void;
-
-/** One piece of a write; `data` undefined: zeroes. */
-interface Piece {
-  readonly offset: number;
-  readonly lengthBytes: number;
-  readonly data: Uint8Array | undefined;
-  readonly mayPunch: boolean;
-  readonly done: WriteDone;
-}
-
 /** See the module comment. */
 export class PrimaryWrites {
   readonly transfers = new TransferLog();
@@ -55,6 +49,8 @@ export class PrimaryWrites {
   #held: Piece[] = [];
   #heldBytes = 0;
   #sequence = 0;
+  /** Frames up to this one were given up when the peer lost its disk. */
+  #forgottenUpTo = 0;
   #ordinal = 0;
   #localStable = 0;
   #peer = { received: 0, written: 0, stable: 0 };
@@ -98,30 +94,10 @@ export class PrimaryWrites {
     mayPunch: boolean,
     done: WriteDone,
   ): void {
-    let left = 0;
-    let allOk = true;
-    const pieceDone = (ok: boolean) => {
-      allOk &&= ok;
-      if (--left === 0) done(allOk);
-    };
-    const pieces: Piece[] = [];
     const { extentBytes } = this.#log();
-    for (let at = offset; at < offset + lengthBytes;) {
-      const end = Math.min(
-        offset + lengthBytes,
-        (Math.floor(at / extentBytes) + 1) * extentBytes,
-      );
-      pieces.push({
-        offset: at,
-        lengthBytes: end - at,
-        data: undefined,
-        mayPunch,
-        done: pieceDone,
-      });
-      at = end;
-    }
-    left = pieces.length;
-    if (left === 0) return done(true);
+    const whole = { offset, lengthBytes, mayPunch, done };
+    const pieces = piecesOfZeroes(whole, extentBytes);
+    if (pieces.length === 0) return done(true);
     for (const piece of pieces) this.#offer(piece, false);
   }
 
@@ -173,6 +149,7 @@ export class PrimaryWrites {
   /** A link is ready to replicate: numbers begin anew. */
   linkReady(): void {
     this.#sequence = 0;
+    this.#forgottenUpTo = 0;
     this.#peer = { received: 0, written: 0, stable: 0 };
   }
 
@@ -192,7 +169,13 @@ export class PrimaryWrites {
     }
     this.transfers.forgetPeer();
     this.#flush?.forgetPeer();
+    this.#forgottenUpTo = this.#sequence;
     if (isMissed) this.volume.generations.peerMissesWrites();
+  }
+
+  /** Whether a frame was for a disk of the peer that has gone since. */
+  isForgotten(sequence: number): boolean {
+    return sequence <= this.#forgottenUpTo;
   }
 
   /** The local disk is gone: what is on it counts no more. */
@@ -454,40 +437,5 @@ export class PrimaryWrites {
 
   #log(): ActivityLog {
     return this.volume.log;
-  }
-}
-
-/** One flush of both disks. */
-class RunningFlush {
-  local: "running" | "stable" | "failed" | "none";
-
-  constructor(
-    readonly waiters: readonly WriteDone[],
-    /** Everything up to this write is covered. */
-    readonly ordinal: number,
-    /** The flush frame's number; 0: the peer is not asked. */
-    public sequence: number,
-    hasDisk: boolean,
-  ) {
-    this.local = hasDisk ? "running" : "none";
-  }
-
-  /** The peer is gone: it is not waited for. */
-  forgetPeer(): void {
-    this.sequence = 0;
-  }
-
-  verdict(
-    peer: { received: number; stable: number },
-    protocol: "A" | "B" | "C",
-  ): "wait" | "ok" | "failed" {
-    const isStableThere = this.sequence > 0 && this.sequence <= peer.stable;
-    if (this.local !== "stable") {
-      // The peer has the only copy that counts, whatever the protocol.
-      if (this.sequence === 0) return "failed";
-      return isStableThere ? "ok" : "wait";
-    }
-    if (this.sequence === 0 || protocol === "A" || isStableThere) return "ok";
-    return protocol === "B" && this.sequence <= peer.received ? "ok" : "wait";
   }
 }

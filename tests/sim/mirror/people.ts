@@ -136,7 +136,8 @@ function repair(world: World, node: SimNode): void {
     // A person saw that plain connecting leads nowhere.
     const isSplit = world.lastDrop !== undefined &&
       world.scheduler.nowMs - world.lastDrop < 5_000;
-    const discard = !world.plan.isFenced && bothAlone && isSplit &&
+    const discard = (!world.plan.isFenced || isHealing) && bothAlone &&
+      isSplit &&
       state.role === "Secondary" && rng.chance(isHealing ? 0.7 : 0.3);
     if (discard) {
       node.mayLose = true;

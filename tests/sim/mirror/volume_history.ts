@@ -269,6 +269,8 @@ export class VolumeHistory {
 
   /** Every history at the end. */
   check(): void {
+    // What A answered may be lost with the Primary's disk (B5).
+    if (this.world.plan.protocol === "A") return;
     for (const branch of this.#branches) {
       for (const [piece, values] of branch.pieces) {
         const broken = brokenZone(values.values());
@@ -295,9 +297,9 @@ export class VolumeHistory {
       const isThere = held !== undefined &&
         world.lineage.descends(piece, held, write.value);
       if (isThere) continue;
-      if (world.plan.protocol === "B" && node.received.has(write.value)) {
-        continue;
-      }
+      // In memory; or it was, and the disk has failed since.
+      const wasThere = node.received.has(write.value) || !node.isAttached;
+      if (world.plan.protocol === "B" && wasThere) continue;
       world.fail(
         "I3",
         `${write.node.name} answered ${write.value}, which ${node.name} ` +
