@@ -39,6 +39,7 @@ export class WireConnection {
   #windowBytes = 0;
   #isIdle = true;
   #isClosed = false;
+  #isRetired = false;
 
   /** Take charge of a connection. */
   constructor(conn: Deno.TcpConn, clock: Clock, patience: WirePatience) {
@@ -63,6 +64,7 @@ export class WireConnection {
    * @returns `undefined` when the client ends between two requests.
    */
   async begin(lengthBytes: number): Promise<Uint8Array | undefined> {
+    if (this.#isRetired) return undefined;
     this.#isIdle = this.#from === this.#to;
     try {
       if (this.#isIdle && !await this.#refill()) return undefined;
@@ -136,6 +138,12 @@ export class WireConnection {
     this.#waitedMs = 0;
     this.#windowBytes = 0;
     this.#waitingSinceMs = nowMs;
+  }
+
+  /** End as soon as no request is under way. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.idleSinceMs !== undefined) this.close();
   }
 
   /** End both directions at once. May be called again. */

@@ -13,6 +13,8 @@ import type { Handler } from "./wire_request.ts";
 import { serveWire } from "./wire_server.ts";
 
 const SWEEP_MS = 500;
+/** How long requests under way may take to their end when a door closes, in ms. */
+const FAREWELL_MS = 3000;
 
 /** What a door needs. */
 export interface WireDoorOptions {
@@ -57,17 +59,26 @@ export class WireDoor {
     return this.#connections.size;
   }
 
-  /** Take no more connections, and end those that exist. */
+  /**
+   * Take no more connections, end those that wait, and let requests under way
+   * come to their answer for a moment: what was stored should be told.
+   */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
     try {
       this.#listener.close();
     } catch {
       // It is closed already.
     }
     await this.#accepting;
-    for (const connection of this.#connections.keys()) connection.close();
+    for (const connection of this.#connections.keys()) connection.retire();
+    const late = setTimeout(() => this.#endAll(), FAREWELL_MS);
     await Promise.all(this.#connections.values());
+    clearTimeout(late);
+    clearInterval(this.#timer);
+  }
+
+  #endAll(): void {
+    for (const connection of this.#connections.keys()) connection.close();
   }
 
   async #accept(): Promise<void> {

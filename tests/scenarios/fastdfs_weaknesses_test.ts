@@ -271,3 +271,24 @@ Deno.test("fastdfs: an answer that is not certain is no success", async () => {
   assert.equal((await storage.call(15, named(id))).status, 11);
   assert.notEqual(nameOf(id).length, 0);
 });
+
+Deno.test("fastdfs: a gateway that closes ends who waits and answers who works", async () => {
+  await using scope = new Scope();
+  const made = TestGateway.open(scope);
+  using idle = await made.storage();
+  assert.equal((await idle.call(111)).status, 0);
+  using busy = await made.storage();
+  const body = uploadBody(Buffer.alloc(100_000, "in time"));
+  await busy.send(head(body.length, 11));
+  await busy.send(body.subarray(0, -3));
+  await eventually(() => made.door.files.staging.size === 1, {
+    what: "the upload to be under way",
+  });
+  const closed = made.gateway.close();
+  assert(await idle.isEnded());
+  await busy.send(body.subarray(-3));
+  assert.equal((await busy.answer()).status, 0);
+  assert(await busy.isEnded());
+  await closed;
+  assert.equal(made.door.files.stored.size, 1);
+});
