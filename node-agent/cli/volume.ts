@@ -135,10 +135,18 @@ async function byConfiguration(
     ? { ...call.context, out: call.context.err }
     : call.context;
   const exit = await actions[verb](name, { ...call, context: out });
-  if (values.json && exit === EXIT.ok && verb !== "down") {
-    const resource = await findResource(call.client, splitName(name).name);
-    call.context.out.line(JSON.stringify(resource));
+  if (exit !== EXIT.ok) return exit;
+  const { out: told } = call.context;
+  if (verb === "down") {
+    told.line(values.json ? JSON.stringify({ down: name }) : `${name} is down`);
+    return exit;
   }
+  const resource = await findResource(call.client, splitName(name).name);
+  told.line(
+    values.json
+      ? JSON.stringify(resource)
+      : statusLines(resource).join("\n").trimEnd(),
+  );
   return exit;
 }
 

@@ -92,6 +92,8 @@ Deno.test("kedge volume: create, split brain, resolve, undo", async () => {
   for (const name of ["db.res", "global_common.conf"]) {
     await Deno.copyFile(join(folder(a), name), join(folder(b), name));
   }
+  const { mode } = await Deno.stat(join(folder(a), "db.res"));
+  assert.equal((mode ?? 0) & 0o777, 0o600, "it holds a secret");
   await kedge(b, "init", "db", "--size", "16M");
   await assert.rejects(kedge(a, "promote", "db"), /promote db --force/);
   await kedge(a, "promote", "db", "--force");

@@ -47,9 +47,10 @@ export async function createVolume(
     minor: minorOf(values.minor, path),
     protocol: values.protocol,
     verifyAlg: "sha256",
+    secret: newSecret(),
     sides,
   });
-  await writeNew(file, text);
+  await writeNew(file, text, { mode: 0o600 });
   try {
     loadConf(path, false);
   } catch (error) {
@@ -62,7 +63,8 @@ export async function createVolume(
   if (started !== EXIT.ok) return started;
   const [, peer] = sides;
   context.err.line(`written: ${file}
-Now on ${peer.host}: copy this file to ${file} there, and run
+Now on ${peer.host}: copy this file (it holds a secret) to ${file} there,
+and run
   kedge volume init ${name}${
     values.size === undefined ? "" : ` --size ${values.size}`
   }
@@ -168,6 +170,12 @@ function literal(option: string, text: string): HostPort {
   );
 }
 
+/** 256 random bits in hex: as long as DRBD takes. */
+function newSecret(): string {
+  return [...crypto.getRandomValues(new Uint8Array(32))]
+    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 function minorOf(text: string | undefined, config: string): number {
   if (text !== undefined) {
     return wholeNumber("--minor", text, { min: 0, max: 1_048_575 });
@@ -186,8 +194,9 @@ function minorOf(text: string | undefined, config: string): number {
 
 async function writeMain(path: string, folder: string): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
-  await writeNew(join(folder, "global_common.conf"), COMMON_FILE, true);
-  await writeNew(path, MAIN_FILE, true);
+  const common = join(folder, "global_common.conf");
+  await writeNew(common, COMMON_FILE, { mayExist: true });
+  await writeNew(path, MAIN_FILE, { mayExist: true });
   const text = await Deno.readTextFile(path);
   if (text.includes("drbd.d/*.res")) return;
   throw new CliError(
@@ -200,10 +209,13 @@ async function writeMain(path: string, folder: string): Promise<void> {
 async function writeNew(
   path: string,
   text: string,
-  mayExist = false,
+  { mayExist = false, mode = 0o644 }: {
+    readonly mayExist?: boolean;
+    readonly mode?: number;
+  },
 ): Promise<void> {
   try {
-    await Deno.writeTextFile(path, text, { createNew: true, mode: 0o644 });
+    await Deno.writeTextFile(path, text, { createNew: true, mode });
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     if (mayExist) return;

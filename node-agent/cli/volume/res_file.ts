@@ -19,6 +19,8 @@ export interface NewVolume {
   readonly protocol: string;
   /** Digest that lets the two compare their copies. */
   readonly verifyAlg: string;
+  /** What the two prove to one another; at most 64 characters. */
+  readonly secret: string;
   readonly sides: readonly [Side, Side];
 }
 
@@ -30,13 +32,16 @@ export function resText(volume: NewVolume): string {
         address   ${addressWords(address)};
     }`
   );
-  return `# Written by kedge volume create. The same file belongs on both hosts.
+  return `# Written by kedge volume create. The same file belongs on both hosts, and
+# nobody else may read it: it holds the secret that keeps strangers out.
 resource ${quoted(volume.name)} {
     device    /dev/drbd${volume.minor};
     meta-disk internal;
     net {
         protocol   ${volume.protocol};
         verify-alg ${volume.verifyAlg};
+        cram-hmac-alg sha256;
+        shared-secret "${volume.secret}";
     }
 ${sides.join("\n")}
 }

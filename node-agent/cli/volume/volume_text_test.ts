@@ -118,6 +118,7 @@ Deno.test("the file that create writes is what drbdadm reads", () => {
     minor: 3,
     protocol: "B",
     verifyAlg: "sha256",
+    secret: "s".repeat(64),
     sides: [
       {
         host: "a",
@@ -136,6 +137,7 @@ Deno.test("the file that create writes is what drbdadm reads", () => {
     resourceName: "db",
   });
   assert.equal(config.peers[0]?.net.protocol, "B");
+  assert.equal(config.peers[0]?.net.sharedSecret, "s".repeat(64));
   assert.equal(config.volumes[0].disk, "/srv/b");
   assert.equal(config.self.address?.ip, "fd00::2");
 });
