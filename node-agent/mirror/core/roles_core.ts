@@ -18,6 +18,7 @@ import {
   JUST_CREATED,
 } from "../decisions/generations_core.ts";
 import { skipInitialSync } from "../decisions/uuid_core.ts";
+import { Promotion } from "./promotion_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { CommandDone } from "./volume_types.ts";
 
@@ -25,22 +26,22 @@ import type { CommandDone } from "./volume_types.ts";
 const FENCE_PEER = 2;
 /** How often `primary` is tried while the state is in transition. */
 const PROMOTE_TRIES = 4;
-/** How long a peer that is Primary is waited for (DRBD: one ping-timeout). */
-const DEMOTION_MS_MAX = 600;
-
 /** See the module comment. */
 export class Roles {
   /** Somebody holds the device open. */
   isOpen = false;
   #whenDrained: (() => void)[] = [];
-  #awaitsPeer: { readonly untilMs: number; readonly run: () => void }[] = [];
   #afterFence: ((peerIsFenced: boolean) => void)[] = [];
 
-  constructor(readonly volume: VolumeCore) {}
+  readonly promotion: Promotion;
+
+  constructor(readonly volume: VolumeCore) {
+    this.promotion = new Promotion(volume);
+  }
 
   /** Become Primary. */
   primary(force: boolean, done: CommandDone): void {
-    this.#whenQuiet(() => this.#promote(force, PROMOTE_TRIES, done));
+    this.#whenQuiet(() => this.promotion.promote(force, PROMOTE_TRIES, done));
   }
 
   /** Become Secondary. */
@@ -252,12 +253,12 @@ export class Roles {
     }
     const hasMoved = before.peerRole !== after.peerRole ||
       before.connection !== after.connection;
-    if (hasMoved) this.#peerMoved(() => true);
+    if (hasMoved) this.promotion.peerMoved(() => true);
     const lostPeer = after.role === "Primary" &&
       isConnected(before.connection) && !isConnected(after.connection) &&
       compareDisk(after.peerDisk, "Outdated") > 0;
     if (lostPeer && fencing !== "dont-care" && handlers.has("fence-peer")) {
-      this.#fencePeer(() => {});
+      this.fencePeer(() => {});
     }
     const hadData = before.disk === "UpToDate" ||
       before.peerDisk === "UpToDate";
@@ -282,113 +283,6 @@ export class Roles {
   #whenQuiet(next: () => void): void {
     if (this.volume.replica.isDrained) next();
     else this.#whenDrained.push(next);
-  }
-
-  #promote(force: boolean, tries: number, done: CommandDone): void {
-    const { volume } = this;
-    if (volume.state.role === "Primary") return done({ code: 1 });
-    const wanted = this.#wantedForPromotion(force);
-    const judged = volume.judge(wanted);
-    const { refused } = judged;
-    const fence = (refused === -7 ||
-      refused === -2 && volume.state.disk === "Consistent") &&
-      volume.config.handlers.has("fence-peer") && tries > 0;
-    if (fence) {
-      return this.#fencePeer(() => this.#promote(force, tries - 1, done));
-    }
-    if (refused === -7 && force) {
-      volume.effects.log("warn", "Forced into split brain situation!");
-      volume.change({ peerDisk: "Outdated" });
-      return this.#promote(force, tries - 1, done);
-    }
-    const isLeaving = refused === -1 && tries > 0 &&
-      isConnected(volume.state.connection);
-    if (isLeaving) return this.#waitForPeer(force, done);
-    if (refused !== undefined) return done({ code: refused });
-    if (!isConnected(volume.state.connection)) {
-      return this.#win(force, wanted, done);
-    }
-    volume.link.agreement.ask({ role: "Primary" }, (code) => {
-      if (code === -19 && tries > 0) {
-        return this.#promote(force, tries - 1, done);
-      }
-      if (code !== 1 && code !== -21) return done({ code });
-      this.#win(force, wanted, done);
-    });
-  }
-
-  /** The peer may have demoted, and its word be on its way: try once more. */
-  #waitForPeer(force: boolean, done: CommandDone): void {
-    const untilMs = this.volume.nowMs + DEMOTION_MS_MAX;
-    this.#awaitsPeer.push({
-      untilMs,
-      run: () => this.#promote(force, 0, done),
-    });
-  }
-
-  #peerMoved(isLate: (untilMs: number) => boolean): void {
-    const due = this.#awaitsPeer.filter(({ untilMs }) => isLate(untilMs));
-    if (due.length === 0) return;
-    this.#awaitsPeer = this.#awaitsPeer.filter((each) => !due.includes(each));
-    for (const { run } of due) run();
-  }
-
-  /** Time passes. */
-  tick(nowMs: number): void {
-    this.#peerMoved((untilMs) => nowMs >= untilMs);
-  }
-
-  /** The register decides where there is one; then it is done. */
-  #win(force: boolean, wanted: Partial<MirrorState>, done: CommandDone): void {
-    const { volume } = this;
-    volume.fence.promote(force, (answer) => {
-      if (answer.outcome !== "done") {
-        // The peer agreed, and believes that we are.
-        if (isConnected(volume.state.connection)) volume.link.tellState();
-        return done({
-          code: -10,
-          why: answer.why ?? "The volume register could not be changed",
-        });
-      }
-      const isGood = (wanted.disk ?? volume.state.disk) === "UpToDate";
-      if (volume.config.fencedByRegister && !isGood) {
-        // The disk failed while the register was asked.
-        volume.fence.demoted();
-        return done({ code: -2 });
-      }
-      this.#take(wanted, done);
-    });
-  }
-
-  #take(wanted: Partial<MirrorState>, done: CommandDone): void {
-    const { volume } = this;
-    if (volume.state.role === "Primary") return done({ code: 1 });
-    const code = volume.wish(wanted) ?? 1;
-    if (code !== 1) return done({ code });
-    if (!this.#begin(wanted.disk === "UpToDate")) return done({ code: 118 });
-    done({ code: 1 });
-  }
-
-  /** The agreed size, and a name for data declared good. */
-  #begin(isForced: boolean): boolean {
-    const { volume } = this;
-    if (volume.persistent === undefined) return true;
-    if (!volume.disk.resizeTo(volume.sizeBytes)) return false;
-    if (!isForced) return true;
-    volume.effects.log("warn", "Forced to consider local data as UpToDate!");
-    if (!volume.generations.begin()) return false;
-    volume.link.negotiateAgain();
-    return true;
-  }
-
-  #wantedForPromotion(force: boolean): Partial<MirrorState> {
-    const { state } = this.volume;
-    const mayForce = force && compareDisk(state.disk, "Inconsistent") >= 0 &&
-      compareDisk(state.disk, "UpToDate") < 0 &&
-      this.volume.judge({ role: "Primary" }).refused === -2;
-    return mayForce
-      ? { role: "Primary", disk: "UpToDate" }
-      : { role: "Primary" };
   }
 
   #agree(wish: StateWish, done: CommandDone, begin: () => void): void {
@@ -441,7 +335,8 @@ export class Roles {
     return true;
   }
 
-  #fencePeer(next: (isFenced: boolean) => void): void {
+  /** Ask the fence handler to outdate the peer; once for all who wait. */
+  fencePeer(next: (isFenced: boolean) => void): void {
     this.#afterFence.push(next);
     if (this.#afterFence.length > 1) return;
     this.volume.effects.runHelper("fence-peer", FENCE_PEER);

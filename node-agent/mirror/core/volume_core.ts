@@ -133,7 +133,7 @@ export class VolumeCore {
     this.writes.tick(nowMs);
     this.target.tick(nowMs);
     this.fence.tick(nowMs);
-    this.roles.tick(nowMs);
+    this.roles.promotion.tick(nowMs);
     this.settle();
   }
 

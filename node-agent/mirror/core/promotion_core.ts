@@ -1,0 +1,134 @@
+/**
+ * Becoming Primary: the rules, the peer's word, the fence handler, the register.
+ *
+ * Source: DRBD 8.4, reference §2.7 and §2.9; promises.md R4, R9.
+ *
+ * @module
+ */
+
+import {
+  compareDisk,
+  isConnected,
+  type MirrorState,
+} from "../decisions/mirror_state.ts";
+import type { VolumeCore } from "./volume_core.ts";
+import type { CommandDone } from "./volume_types.ts";
+
+/** How long a peer that is Primary is waited for (DRBD: one ping-timeout). */
+const DEMOTION_MS_MAX = 600;
+
+/** See the module comment. */
+export class Promotion {
+  #awaitsPeer: { readonly untilMs: number; readonly run: () => void }[] = [];
+
+  constructor(readonly volume: VolumeCore) {}
+
+  /** Become Primary, in at most so many tries. */
+  promote(force: boolean, tries: number, done: CommandDone): void {
+    const { volume } = this;
+    if (volume.state.role === "Primary") return done({ code: 1 });
+    const wanted = this.#wantedForPromotion(force);
+    const judged = volume.judge(wanted);
+    const { refused } = judged;
+    const fence = (refused === -7 ||
+      refused === -2 && volume.state.disk === "Consistent") &&
+      volume.config.handlers.has("fence-peer") && tries > 0;
+    if (fence) {
+      return volume.roles.fencePeer(() => this.promote(force, tries - 1, done));
+    }
+    if (refused === -7 && force) {
+      volume.effects.log("warn", "Forced into split brain situation!");
+      volume.change({ peerDisk: "Outdated" });
+      return this.promote(force, tries - 1, done);
+    }
+    const isLeaving = refused === -1 && tries > 0 &&
+      isConnected(volume.state.connection);
+    if (isLeaving) return this.#waitForPeer(force, done);
+    if (refused !== undefined) return done({ code: refused });
+    if (!isConnected(volume.state.connection)) {
+      return this.#win(force, wanted, done);
+    }
+    volume.link.agreement.ask({ role: "Primary" }, (code) => {
+      if (code === -19 && tries > 0) {
+        return this.promote(force, tries - 1, done);
+      }
+      if (code !== 1 && code !== -21) return done({ code });
+      this.#win(force, wanted, done);
+    });
+  }
+
+  /** The peer may have demoted, and its word be on its way: try once more. */
+  #waitForPeer(force: boolean, done: CommandDone): void {
+    const untilMs = this.volume.nowMs + DEMOTION_MS_MAX;
+    this.#awaitsPeer.push({
+      untilMs,
+      run: () => this.promote(force, 0, done),
+    });
+  }
+
+  /** What waits for the peer and is due goes on. */
+  peerMoved(isLate: (untilMs: number) => boolean): void {
+    const due = this.#awaitsPeer.filter(({ untilMs }) => isLate(untilMs));
+    if (due.length === 0) return;
+    this.#awaitsPeer = this.#awaitsPeer.filter((each) => !due.includes(each));
+    for (const { run } of due) run();
+  }
+
+  /** Time passes. */
+  tick(nowMs: number): void {
+    this.peerMoved((untilMs) => nowMs >= untilMs);
+  }
+
+  /** The register decides where there is one; then it is done. */
+  #win(force: boolean, wanted: Partial<MirrorState>, done: CommandDone): void {
+    const { volume } = this;
+    volume.fence.promote(force, (answer) => {
+      if (answer.outcome !== "done") {
+        // The peer agreed, and believes that we are.
+        if (isConnected(volume.state.connection)) volume.link.tellState();
+        return done({
+          code: -10,
+          why: answer.why ?? "The volume register could not be changed",
+        });
+      }
+      const isGood = (wanted.disk ?? volume.state.disk) === "UpToDate";
+      if (volume.config.fencedByRegister && !isGood) {
+        // The disk failed while the register was asked.
+        volume.fence.demoted();
+        return done({ code: -2 });
+      }
+      this.#take(wanted, done);
+    });
+  }
+
+  #take(wanted: Partial<MirrorState>, done: CommandDone): void {
+    const { volume } = this;
+    if (volume.state.role === "Primary") return done({ code: 1 });
+    const code = volume.wish(wanted) ?? 1;
+    if (code !== 1) return done({ code });
+    if (!this.#begin(wanted.disk === "UpToDate")) return done({ code: 118 });
+    done({ code: 1 });
+  }
+
+  /** The agreed size, and a name for data declared good. */
+  #begin(isForced: boolean): boolean {
+    const { volume } = this;
+    if (volume.persistent === undefined) return true;
+    if (!volume.disk.resizeTo(volume.sizeBytes)) return false;
+    if (!isForced) return true;
+    volume.effects.log("warn", "Forced to consider local data as UpToDate!");
+    if (!volume.generations.begin()) return false;
+    volume.link.negotiateAgain();
+    return true;
+  }
+
+  #wantedForPromotion(force: boolean): Partial<MirrorState> {
+    const { state } = this.volume;
+    const mayForce = force && compareDisk(state.disk, "Inconsistent") >= 0 &&
+      compareDisk(state.disk, "UpToDate") < 0 &&
+      this.volume.judge({ role: "Primary" }).refused === -2;
+    return mayForce
+      ? { role: "Primary", disk: "UpToDate" }
+      : { role: "Primary" };
+  }
+}
