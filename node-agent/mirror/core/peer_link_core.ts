@@ -158,7 +158,7 @@ export class PeerLink {
       case "ack":
         return volume.writes.acknowledged(frame);
       case "failed":
-        return this.#peerDiskFailed();
+        return this.#peerDiskFailed(frame.sequence);
       case "dirty":
         volume.bitmap?.set(frame.offset, frame.lengthBytes);
         return;
@@ -263,9 +263,10 @@ export class PeerLink {
     this.linkDown("Timeout");
   }
 
-  #peerDiskFailed(): void {
+  #peerDiskFailed(sequence: number): void {
     const { peerDisk } = this.volume.state;
-    // It may have told before that its disk is gone.
+    // It may have told before that its disk is gone, and have one again.
+    if (this.volume.writes.isForgotten(sequence)) return;
     if (compareDisk(peerDisk, "Inconsistent") < 0) return;
     this.volume.change({ peerDisk: "Failed" });
   }

@@ -114,6 +114,27 @@ Deno.test("a failing disk of the Primary is not seen by the application", () => 
   assert.equal(into[0], 3);
 });
 
+Deno.test("a write refused by a disk that is gone says nothing of the next", () => {
+  const pair = synced();
+  const { a, b } = pair;
+  write(a, 0, 4); // the extent is in the activity log now
+  pair.run(1);
+  const answers = write(a, 4096, 5);
+  const late = a.sent.splice(0);
+  assert.equal(late.length, 1);
+  b.core.disk.detach(true, () => {});
+  pair.run(1);
+  assert.equal(a.core.state.peerDisk, "Diskless");
+  b.core.disk.attach(b.disk(), () => {});
+  for (const frame of late) b.core.frame(frame);
+  pair.run();
+  assert.deepEqual(answers, [true]);
+  assert.equal(words(a), "Connected Primary/Secondary UpToDate/UpToDate");
+  assert.equal(words(b), "Connected Secondary/Primary UpToDate/UpToDate");
+  assert.deepEqual([a.core.bitmap?.count, b.core.bitmap?.count], [0, 0]);
+  assert.deepEqual(b.data, a.data);
+});
+
 Deno.test("two Primaries with the same data do not connect", () => {
   const pair = new Pair(SIZE);
   const { a, b } = pair;
