@@ -75,8 +75,8 @@ export class TrackerSide {
       [COMMAND.storeAll, (body, sight) => store(body, sight, "all")],
       [COMMAND.storeGroupOne, (body, sight) => storeGroup(body, sight, "one")],
       [COMMAND.storeGroupAll, (body, sight) => storeGroup(body, sight, "all")],
-      [COMMAND.fetchOne, (body, sight) => fetch(body, sight, "one")],
-      [COMMAND.fetchAll, (body, sight) => fetch(body, sight, "all")],
+      [COMMAND.fetchOne, (body, sight) => holders(body, sight, "one")],
+      [COMMAND.fetchAll, (body, sight) => holders(body, sight, "all")],
       [COMMAND.update, update],
       ...trackerLists(facts),
     ]);
@@ -132,7 +132,8 @@ function place(sight: Sight, how: "one" | "all", wanted?: string): Reply {
   return { status: STATUS.ok, body: encodePlace(answer, sight.ipBytes) };
 }
 
-function fetch(body: Uint8Array, sight: Sight, how: "one" | "all"): Reply {
+/** Who is asked for a file. */
+function holders(body: Uint8Array, sight: Sight, how: "one" | "all"): Reply {
   const query = readFileQuery(body);
   if (query === undefined) return INVALID;
   const group = sight.group(query.group);
