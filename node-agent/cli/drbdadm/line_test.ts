@@ -4,7 +4,7 @@ import { refusalLines, setupExit } from "./replies.ts";
 import { adjustTo } from "./adjust_core.ts";
 import { outcomeOf } from "./wait_commands.ts";
 import { sizeOption } from "./values.ts";
-import { timestamp } from "./status_commands.ts";
+import { timestamp } from "./events_command.ts";
 import { rowOf, ROWS } from "./table.ts";
 import { resourceFixture, volumeFixture } from "./testdata/status_fixture.ts";
 import { parseDrbdText, resolveResource } from "@kedge/schema/drbd-conf";

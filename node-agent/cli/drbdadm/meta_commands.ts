@@ -2,26 +2,21 @@
 
 import type { VolumeConfig } from "@kedge/schema/drbd-conf";
 import { generationText } from "@kedge/schema/disk/metadata-text";
-import { loadMetaTools, type MetaTools } from "../mirror_module.ts";
-import { runFor, volumesOf } from "./daemon_commands.ts";
-import { liveGenerations } from "./live_generations.ts";
-import { SETUP_EXIT } from "./replies.ts";
-import { drawing, showGiText } from "./show_gi_text.ts";
-import { diskPaths } from "./offline.ts";
+import type { MetaTools } from "../mirror_module.ts";
 import { confirm } from "./confirm.ts";
-import type { Session, Target } from "./session.ts";
-import { countOption, sizeOption } from "./values.ts";
+import { createMd } from "./create_md.ts";
+import { runFor, volumesOf } from "./daemon_commands.ts";
+import { type DiskAction, forEachDisk, onDisk } from "./disk_tool.ts";
+import { liveGenerations } from "./live_generations.ts";
+import { diskPaths } from "./offline.ts";
+import { SETUP_EXIT } from "./replies.ts";
+import type { Session } from "./session.ts";
 import { metaLine, setupLine } from "./setup_lines.ts";
-
-/** A device that is in use, or cannot be opened: drbdmeta's exit code. */
-const EXIT_DEVICE = 20;
+import { drawing, showGiText } from "./show_gi_text.ts";
 
 /** No metadata where some is needed: drbdmeta's exit code and text. */
 const EXIT_NO_METADATA = 1;
 const NO_METADATA = "No valid meta data found";
-
-/** Stripe of the activity log without `--al-stripe-size-kB`. */
-const STRIPE_KIB = 32;
 
 /** Metadata that was opened. */
 type Meta = ReturnType<MetaTools["createMetadata"]> extends infer Result
@@ -34,144 +29,6 @@ interface OnMeta {
   readonly volume: VolumeConfig;
   readonly tools: MetaTools;
 }
-
-/** A command of drbdmeta. */
-interface Tool {
-  readonly command: string;
-  readonly action: DiskAction;
-}
-
-/** What a tool does with the disk of one volume. */
-type DiskAction = (
-  session: Session,
-  volume: VolumeConfig,
-  tools: MetaTools,
-) => Promise<number>;
-
-/** Run a tool for every volume with a disk. Returns the highest exit code. */
-async function forEachDisk(session: Session, how: Tool): Promise<number> {
-  let exit = 0;
-  for (const target of session.targets()) {
-    for (const volume of volumesOf(target)) {
-      exit = Math.max(exit, await onDisk(session, target, volume, how));
-    }
-  }
-  return exit;
-}
-
-/** Run a tool for one volume; its failure is told as drbdadm does. */
-async function onDisk(
-  session: Session,
-  target: Target,
-  volume: VolumeConfig,
-  { command, action }: Tool,
-): Promise<number> {
-  if (volume.disk === undefined) return 0;
-  const line = metaLine(command, volume, extraOf(session));
-  session.trace(line);
-  if (session.isDry) return 0;
-  const code = await isAttached(session, target, volume)
-    ? inUse(session, target, { volume, command })
-    : await action(session, volume, await loadMetaTools());
-  if (code !== 0) {
-    session.warn(`Command '${line}' terminated with exit code ${code}`);
-  }
-  return code;
-}
-
-function extraOf(session: Session): [string, string][] {
-  return [...session.line.setup].map(([name, value]) => [
-    name,
-    value === "yes" ? "" : value,
-  ]);
-}
-
-async function isAttached(
-  session: Session,
-  { config }: Target,
-  { volume }: VolumeConfig,
-): Promise<boolean> {
-  const resource = await session.running(config.name);
-  const status = resource?.volumes.find((each) => each.volume === volume);
-  return status !== undefined && status.state.disk !== "Diskless";
-}
-
-function inUse(
-  session: Session,
-  { config }: Target,
-  { volume, command }: {
-    readonly volume: VolumeConfig;
-    readonly command: string;
-  },
-): number {
-  session.warn(
-    `Device '${volume.minor}' is configured!\n` +
-      `  ${command} needs a disk that nobody uses; ` +
-      `run "drbdadm detach ${config.name}" or "drbdadm down ${config.name}"`,
-  );
-  return EXIT_DEVICE;
-}
-
-/** What `create-md` was told beside the configuration. */
-function createOptions({ line }: Session, volume: VolumeConfig) {
-  const { setup } = line;
-  const stripes = countOption(setup.get("al-stripes"), "al-stripes");
-  const stripeKib = countOption(
-    setup.get("al-stripe-size-kB"),
-    "al-stripe-size-kB",
-  );
-  const laPeerMaxBioBytes = sizeOption(
-    setup.get("peer-max-bio-size"),
-    "peer-max-bio-size",
-    "b",
-  );
-  return {
-    alNrExtents: volume.options.alExtents,
-    ...(stripes === undefined && stripeKib === undefined ? {} : {
-      striping: {
-        stripes: stripes ?? 1,
-        stripeSize4k: Math.ceil((stripeKib ?? STRIPE_KIB) / 4),
-      },
-    }),
-    ...(laPeerMaxBioBytes === undefined ? {} : { laPeerMaxBioBytes }),
-  };
-}
-
-const createMd: DiskAction = async (session, volume, tools) => {
-  const paths = diskPaths(volume);
-  if (paths === undefined) return 0;
-  const devices = tools.openDevices(paths);
-  if ("problem" in devices) {
-    session.warn(`${devices.problem.text}\n  ${devices.problem.detail}`);
-    return EXIT_DEVICE;
-  }
-  try {
-    const options = createOptions(session, volume);
-    const { questions, refusal } = tools.planCreate(devices.source, options);
-    if (!await confirm(session, questions, tools)) {
-      return tools.CREATE_CANCELLED;
-    }
-    const isConfirmed = true;
-    const result = refusal === undefined
-      ? tools.createMetadata(devices.source, { ...options, isConfirmed })
-      : { kind: "refused" as const, refusal };
-    const { out, err } = session.context;
-    if (result.kind === "confirm") return tools.CREATE_CANCELLED;
-    if (result.kind === "refused") {
-      out.write(result.refusal.stdout);
-      err.write(result.refusal.stderr);
-      return result.refusal.exitCode;
-    }
-    // In this order on a terminal: log, bitmap, superblock.
-    const [first = "", ...rest] = result.stdout.split(/(?<=\n)/);
-    out.write(first);
-    err.write(result.stderr);
-    out.write(rest.join(""));
-    return 0;
-  } finally {
-    devices.close();
-  }
-};
 
 /** A tool that needs metadata, which is there. */
 function onMetadata(
