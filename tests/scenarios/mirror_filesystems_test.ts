@@ -182,14 +182,15 @@ async function untilWritten(host: MirrorHost, count: number): Promise<void> {
 
 /** Files with fsync, beside a stream without: until one fails, or `/run/stop`. */
 const WRITER = `
-( while head -c 3M /dev/urandom >/mnt/stream; do :; done ) 2>/dev/null &
+( while [ ! -e /run/stop ] && head -c 3M /dev/urandom >/mnt/stream; do :; done
+) 2>/dev/null &
 for i in $(seq 5000); do
   [ ! -e /run/stop ] || break
   head -c $((RANDOM * 3 + 1)) /dev/urandom >/run/next
   cp /run/next /mnt/file$i && sync /mnt/file$i || break
   sum=$(sha256sum </run/next) && echo "\${sum%-}file$i" >>/run/acknowledged
 done 2>/dev/null
-kill %1
+touch /run/stop
 wait
 `;
 
