@@ -243,7 +243,8 @@ export class PrimaryWrites {
 
   #offer(piece: Piece, isCopied: boolean): void {
     const { volume } = this;
-    if (!volume.mayWrite()) return this.#hold(piece, isCopied);
+    const mayStart = volume.mayWrite() && !volume.roles.isDemoting;
+    if (!mayStart) return this.#hold(piece, isCopied);
     const isServing = volume.state.role === "Primary" && volume.canReachData();
     if (!isServing) return piece.done(false);
     // Last: what was acquired is released with the write.

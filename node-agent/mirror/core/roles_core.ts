@@ -28,6 +28,8 @@ const FENCE_PEER = 2;
 const PROMOTE_TRIES = 4;
 /** See the module comment. */
 export class Roles {
+  /** New writes are held: the last flush of a Primary runs. */
+  isDemoting = false;
   /** Somebody holds the device open. */
   isOpen = false;
   #whenDrained: (() => void)[] = [];
@@ -51,11 +53,14 @@ export class Roles {
     const refused = volume.judge({ role: "Secondary" }).refused;
     if (refused !== undefined) return done({ code: refused });
     if (!volume.writes.isIdle) return done({ code: -12 });
+    this.isDemoting = true; // a write behind this flush would not be stable
     volume.writes.flush((ok) => {
+      this.isDemoting = false;
       if (!ok) volume.effects.log("warn", "Demoting without a last flush");
       volume.saveBitmap();
       const code = volume.wish({ role: "Secondary" }) ?? 1;
       if (code === 1) volume.fence.demoted();
+      else volume.writes.retry();
       done({ code });
     });
   }

@@ -229,10 +229,15 @@ export class VolumeHistory {
   #carryOver(from: Branch, node: SimNode): void {
     const to = this.#current[node.id];
     if (to === undefined || to === from) return;
+    const view = this.#viewOf(node);
     for (const [piece, values] of from.pieces) {
       const known = this.#pieceOf(to, piece);
+      const now = view?.(piece);
       for (const each of values.values()) {
         if (each.writeEnd !== Infinity || known.has(each.value)) continue;
+        const isPast = now !== undefined &&
+          this.world.lineage.descends(piece, now, each.value);
+        if (isPast) continue; // overwritten already
         known.set(each.value, {
           ...each,
           firstReadEnd: Infinity,
