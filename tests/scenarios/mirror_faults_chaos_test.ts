@@ -8,6 +8,8 @@
 import { equal } from "node:assert/strict";
 import { eventually, pause } from "../helpers/eventually.ts";
 import { Cable } from "../helpers/mirror_pair_cable.ts";
+import { FaultDisk, hasPluginDisks } from "../helpers/mirror_pair_disk.ts";
+import { DISK_BYTES, memoryDir } from "../helpers/mirror_pair.ts";
 import type { MirrorLoad } from "../helpers/mirror_pair_client.ts";
 import { MirrorLife } from "../helpers/mirror_pair_life.ts";
 import type { MirrorSide } from "../helpers/mirror_pair_side.ts";
@@ -16,6 +18,20 @@ import { Scope } from "../helpers/scope.ts";
 
 const FAULTS = Number(Deno.env.get("KEDGE_MIRROR_CHAOS") ?? 15);
 
+/** Disks that can fail. */
+type Disks = Readonly<Record<"a" | "b", FaultDisk>>;
+
+/** Two of them, where they can be had. */
+async function makeDisks(scope: Scope): Promise<Disks | undefined> {
+  if (!await hasPluginDisks("bad disks in mirror_faults_chaos")) return;
+  const dir = await memoryDir(scope);
+  const [a, b] = await Promise.all([
+    FaultDisk.make(scope, `${dir}/disk-a`, DISK_BYTES),
+    FaultDisk.make(scope, `${dir}/disk-b`, DISK_BYTES),
+  ]);
+  return { a, b };
+}
+
 /** A life, and who is what. */
 class Chaos {
   readonly done: string[] = [];
@@ -23,7 +39,11 @@ class Chaos {
   secondary: MirrorSide;
   #load: MirrorLoad | undefined;
 
-  constructor(readonly life: MirrorLife, readonly cable: Cable) {
+  constructor(
+    readonly life: MirrorLife,
+    readonly cable: Cable,
+    readonly disks: Disks | undefined,
+  ) {
     this.primary = life.pair.a;
     this.secondary = life.pair.b;
   }
@@ -77,6 +97,7 @@ class Chaos {
       await this.secondary.command({ kind: "detach", force: true });
       await this.#attach(this.secondary);
     },
+    "bad disk": () => this.#badDisk(),
     "invalidate": () => this.secondary.command({ kind: "invalidate" }),
     "invalidate remote": () =>
       this.primary.command({ kind: "invalidate-remote" }),
@@ -130,6 +151,24 @@ class Chaos {
     await this.secondary.up();
   }
 
+  /** Only while the other disk has everything. */
+  async #badDisk(): Promise<void> {
+    const { life: { random }, disks } = this;
+    if (disks === undefined) return;
+    this.cable.heal();
+    await this.#keepConnecting();
+    await Promise.all([this.primary.untilEqual(), this.secondary.untilEqual()]);
+    const side = random.pick([this.primary, this.secondary]);
+    const disk = disks[side.name];
+    await disk.set(random.pick(["read", "write", "flush"]));
+    await this.#keepWriting();
+    await pause(random.between(0, 500));
+    await disk.heal();
+    await this.#attach(side);
+    // A Primary whose disk is not whole again lives on its peer alone.
+    await Promise.all([this.primary.untilEqual(), this.secondary.untilEqual()]);
+  }
+
   /** Whoever was told to leave its peer alone looks for it again. */
   async #keepConnecting(): Promise<void> {
     for (const side of [this.primary, this.secondary]) {
@@ -167,13 +206,21 @@ for (const protocol of ["B", "C"] as const) {
     await using scope = new Scope();
     const cable = Cable.lay(scope);
     const { hosts, dials } = cable;
+    const disks = await makeDisks(scope);
     const life = await MirrorLife.start(scope, "mirror chaos", {
       protocol,
       disk: "resync-rate 60M;",
       hosts,
       dials,
+      ...(disks === undefined
+        ? {}
+        : { disks: { a: disks.a.path, b: disks.b.path } }),
     });
-    const chaos = new Chaos(life, cable);
+    if (disks !== undefined) {
+      life.stores.a = disks.a.image;
+      life.stores.b = disks.b.image;
+    }
+    const chaos = new Chaos(life, cable, disks);
     try {
       for (let fault = 1; fault <= FAULTS; fault++) {
         await chaos.fault();
