@@ -1,10 +1,9 @@
 /** `kedge volume`: mirrored volumes in our own words. */
 
 import { resolve } from "node:path";
-import { parseDuration } from "@kedge/schema/config/units";
 import { exactly, parse } from "./args.ts";
 import type { Command } from "./command.ts";
-import { CliError, messageOf, UsageError } from "./errors.ts";
+import { UsageError } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { MirrorClient } from "./mirror_client.ts";
 import { runDirOf } from "./mirror/run_dir.ts";
@@ -16,9 +15,8 @@ import {
   type VolumeCall,
 } from "./volume/actions.ts";
 import { VOLUME_OPTIONS } from "./volume/options.ts";
-import { reportOf, resolveLines, SideReport } from "./volume/resolve_text.ts";
-import { healthOf } from "./volume/health.ts";
-import { listLines, statusLines } from "./volume/status_text.ts";
+import { list, resolveSplit, status, watch } from "./volume/show.ts";
+import { statusLines } from "./volume/status_text.ts";
 
 /** See the module comment. */
 export const volume: Command = {
@@ -148,107 +146,4 @@ async function byConfiguration(
       : statusLines(resource).join("\n").trimEnd(),
   );
   return exit;
-}
-
-async function list({ client, values, context }: VolumeCall): Promise<number> {
-  const { resources } = await client.status();
-  context.out.line(
-    values.json
-      ? JSON.stringify(resources)
-      : resources.length === 0
-      ? 'no volumes run here; "kedge volume up NAME" starts one'
-      : listLines(resources, context.out.columns).join("\n"),
-  );
-  return EXIT.ok;
-}
-
-async function status(
-  words: readonly string[],
-  { client, values, context }: VolumeCall,
-): Promise<number> {
-  const resources = words.length === 0
-    ? (await client.status()).resources
-    : await Promise.all(
-      words.map((word) => findResource(client, splitName(word).name)),
-    );
-  const isWell = resources.every(({ volumes }) =>
-    volumes.every((each) => healthOf(each).isWell)
-  );
-  context.out.line(
-    values.json
-      ? JSON.stringify({ healthy: isWell, resources })
-      : resources.flatMap(statusLines).join("\n").trimEnd(),
-  );
-  return isWell ? EXIT.ok : EXIT.failed;
-}
-
-/** Look again and again; with "verify" until it has ended. */
-async function watch(
-  word: string | undefined,
-  { client, values, context }: VolumeCall,
-  until: "for ever" | "verify",
-): Promise<number> {
-  const pauseMs = parseDuration(values.interval);
-  if (pauseMs === undefined) {
-    throw new UsageError("--interval must be a duration such as 1s");
-  }
-  const { out, signal } = context;
-  while (!signal.aborted) {
-    const looked = await look(word, client);
-    if (values.json) out.line(JSON.stringify(looked));
-    else {
-      const lines = typeof looked === "string"
-        ? [`NO ANSWER: ${looked}`]
-        : looked.flatMap(statusLines);
-      out.write(
-        out.columns === undefined
-          ? `${lines.join("\n")}\n`
-          : `\x1b[H${lines.map((line) => `${line}\x1b[K\n`).join("")}\x1b[J`,
-      );
-    }
-    const isOver = until === "verify" && typeof looked !== "string" &&
-      !looked.some(({ volumes }) =>
-        volumes.some(({ state }) => state.connection.startsWith("Verify"))
-      );
-    if (isOver) break;
-    await context.sleep(pauseMs, signal).catch(() => {});
-  }
-  return EXIT.ok;
-}
-
-async function look(word: string | undefined, client: MirrorClient) {
-  try {
-    if (word === undefined) return (await client.status()).resources;
-    return [await findResource(client, splitName(word).name)];
-  } catch (error) {
-    return messageOf(error);
-  }
-}
-
-async function resolveSplit(
-  word: string,
-  { client, values, context }: VolumeCall,
-): Promise<number> {
-  const resource = await findResource(client, splitName(word).name);
-  const here = reportOf(resource);
-  if (values.json) {
-    context.out.line(JSON.stringify(here));
-    return EXIT.ok;
-  }
-  const file = values["peer-status"];
-  const there = file === undefined ? undefined : await readReport(file);
-  resolveLines(here, resource.peerNode, there)
-    .forEach((line) => context.out.line(line));
-  return EXIT.ok;
-}
-
-async function readReport(path: string): Promise<SideReport> {
-  try {
-    return SideReport.parse(JSON.parse(await Deno.readTextFile(path)));
-  } catch (error) {
-    throw new CliError(
-      `cannot read the other side from "${path}": ${messageOf(error)}`,
-      'make it on the peer: "kedge volume resolve NAME --json > FILE"',
-    );
-  }
 }
