@@ -1,6 +1,7 @@
 /**
  * What a tracker answers to clients: where to upload, whom to ask for a file.
- * Lists and statistics are in `tracker_lists.ts`.
+ * Lists and statistics are in
+ * `tracker_lists.ts` and `tracker_stats.ts`.
  *
  * Nothing is stored and nothing is learnt from a packet: commands with which
  * FastDFS's storages join and report are refused, whoever sends them. Source of
@@ -18,7 +19,14 @@ import {
 } from "@kedge/schema/wire/fastdfs";
 import type { ClusterSight } from "./cluster_sight.ts";
 import { type Sight, wireAddress } from "./sight.ts";
-import { type TrackerFacts, trackerLists } from "./tracker_lists.ts";
+import {
+  type Answerer,
+  INVALID,
+  NOT_FOUND,
+  type TrackerFacts,
+} from "./tracker_facts.ts";
+import { trackerLists } from "./tracker_lists.ts";
+import { trackerStats } from "./tracker_stats.ts";
 import type { Reply, WireRequest } from "./wire_request.ts";
 
 /** Longest request, in bytes: the longest of clients is below 200. */
@@ -26,41 +34,9 @@ const BODY_BYTES_MAX = 4096;
 
 /** Commands of storages and of other trackers. Source: table of §2. */
 const NOT_FOR_CLIENTS: ReadonlySet<number> = new Set([
-  58,
-  59,
-  60,
-  61,
-  62,
-  63,
-  65,
-  66,
-  67,
-  68,
-  70,
-  71,
-  72,
-  73,
-  74,
-  76,
-  77,
-  78,
-  79,
-  81,
-  83,
-  84,
-  85,
-  86,
-  87,
-  88,
-  89,
-  109,
+  ...[58, 59, 60, 61, 62, 63, 65, 66, 67, 68, 70, 71, 72, 73, 74],
+  ...[76, 77, 78, 79, 81, 83, 84, 85, 86, 87, 88, 89, 109],
 ]);
-
-/** Answers a request with what is known of the cluster. */
-export type Answerer = (body: Uint8Array, sight: Sight) => Reply;
-
-const INVALID: Reply = { status: STATUS.invalid };
-const NOT_FOUND: Reply = { status: STATUS.notFound };
 
 /** Answers clients of a tracker. */
 export class TrackerSide {
@@ -79,6 +55,7 @@ export class TrackerSide {
       [COMMAND.fetchAll, (body, sight) => holders(body, sight, "all")],
       [COMMAND.update, update],
       ...trackerLists(facts),
+      ...trackerStats(facts),
     ]);
   }
 
