@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { Pair, type TestNode } from "./volume_fixture.ts";
+
+const SIZE = 1024 * 1024;
+
+function codeOf(command: (done: (result: { code: number }) => void) => void) {
+  const codes: number[] = [];
+  command(({ code }) => codes.push(code));
+  return codes;
+}
+
+function promoted(node: TestNode, force = false): number[] {
+  return codeOf((done) => node.core.roles.primary(force, done));
+}
+
+Deno.test("a new pair is declared equal, and nothing is copied", () => {
+  const pair = new Pair(SIZE);
+  pair.up();
+  const codes = codeOf((done) => pair.a.core.roles.newCurrentUuid(true, done));
+  pair.run(1);
+  assert.deepEqual(codes, [1]);
+  for (const node of [pair.a, pair.b]) {
+    const { disk, peerDisk, connection } = node.core.state;
+    assert.deepEqual([connection, disk, peerDisk], [
+      "Connected",
+      "UpToDate",
+      "UpToDate",
+    ]);
+    assert.equal(node.core.bitmap?.count, 0);
+  }
+  assert.equal(
+    pair.a.persistent.generations.current,
+    pair.b.persistent.generations.current,
+  );
+});
+
+Deno.test("data that somebody wrote are not declared equal", () => {
+  const pair = new Pair(SIZE);
+  pair.up();
+  promoted(pair.a, true);
+  pair.run();
+  const codes = codeOf((done) => pair.a.core.roles.newCurrentUuid(true, done));
+  pair.run(1);
+  assert.deepEqual(codes, [151]);
+});
+
+Deno.test("a promotion waits for the word that the peer has demoted", () => {
+  const pair = new Pair(SIZE);
+  pair.up();
+  promoted(pair.a, true);
+  pair.run();
+  pair.a.core.roles.secondary(() => {});
+  pair.run(1);
+  pair.b.core.change({ peerRole: "Primary" }); // it has not heard of it
+  const codes = promoted(pair.b);
+  assert.deepEqual(codes, []);
+  pair.a.core.link.tellState();
+  pair.run(1);
+  assert.deepEqual(codes, [1]);
+});
+
+Deno.test("a promotion beside a Primary is refused after a while", () => {
+  const pair = new Pair(SIZE);
+  pair.up();
+  promoted(pair.a, true);
+  pair.run();
+  const codes = promoted(pair.b);
+  pair.run(20);
+  assert.deepEqual(codes, [-1]);
+});
+
+Deno.test("a write behind the last flush of a demotion is not answered", () => {
+  const pair = new Pair(SIZE);
+  pair.up();
+  promoted(pair.a, true);
+  pair.run();
+  const { roles, writes } = pair.a.core;
+  writes.write(0, new Uint8Array(4096).fill(1), () => {});
+  pair.run(1);
+  const codes = codeOf((done) => roles.secondary(done));
+  const answers: boolean[] = [];
+  writes.write(4096, new Uint8Array(4096).fill(2), (ok) => answers.push(ok));
+  pair.run(1);
+  assert.deepEqual(codes, [1]);
+  assert.deepEqual(answers, [false]);
+});
