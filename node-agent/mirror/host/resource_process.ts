@@ -22,6 +22,8 @@ export type Spoken = (
   >,
 ) => void;
 
+/** How long a Worker may take to say where it stands, in ms. */
+const STATUS_MS = 1_000;
 /** How long a Worker may take to end in order, in ms. */
 const STOP_MS = 10_000;
 
@@ -34,6 +36,7 @@ export class ResourceProcess {
   /** Here and not in the Worker, which waits for its disk at times. */
   readonly #responder: PulseResponder;
   #lastId = 0;
+  #lastStatus: readonly VolumeStatus[] = [];
 
   constructor(readonly spec: ResourceSpec, spoken: Spoken, entry: URL) {
     this.#worker = new Worker(entry, {
@@ -78,10 +81,20 @@ export class ResourceProcess {
     return answer.type === "answer" ? answer.result : { code: 20 };
   }
 
-  /** Where its volumes stand. */
+  /**
+   * Where its volumes stand. A Worker that is stuck in its disk does not make
+   * everybody wait: after {@link STATUS_MS} its last answer stands in.
+   */
   async status(): Promise<readonly VolumeStatus[]> {
-    const answer = await this.#ask((id) => ({ type: "status", id }));
-    return answer.type === "status" ? answer.status : [];
+    const late = Promise.withResolvers<undefined>();
+    const alarm = setTimeout(() => late.resolve(undefined), STATUS_MS);
+    const answer = await Promise.race([
+      this.#ask((id) => ({ type: "status", id })),
+      late.promise,
+    ]);
+    clearTimeout(alarm);
+    if (answer?.type === "status") this.#lastStatus = answer.status;
+    return this.#lastStatus;
   }
 
   /** Tell it something that needs no answer. */

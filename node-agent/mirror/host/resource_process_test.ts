@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import type { ResourceSpec } from "../worker_messages.ts";
+import { ResourceProcess } from "./resource_process.ts";
+
+/** A Worker that answers one question about its state, and then is stuck. */
+const STUCK = `
+  let asked = 0;
+  self.onmessage = ({ data }) => {
+    if (data.type === "start") self.postMessage({ type: "ready" });
+    if (data.type === "status" && asked++ === 0) {
+      self.postMessage({ type: "status", id: data.id, status: [{ volume: 7 }] });
+    }
+    if (data.type === "stop") self.postMessage({ type: "stopped", id: data.id });
+  };
+`;
+
+const SPEC: ResourceSpec = {
+  resource: "r0",
+  node: "a",
+  peerNode: "b",
+  local: { hostname: "127.0.0.1", port: 0 },
+  remote: { hostname: "127.0.0.1", port: 1 },
+  secret: undefined,
+  secretAlgorithm: undefined,
+  connectIntMs: 10_000,
+  pingIntMs: 10_000,
+  pingTimeoutMs: 500,
+  volumes: [],
+  listen: [],
+};
+
+Deno.test("a Worker that is stuck does not make a question for its state wait", async () => {
+  const entry = new URL(`data:text/javascript,${encodeURIComponent(STUCK)}`);
+  const process = new ResourceProcess(SPEC, () => {}, entry);
+  try {
+    await process.started;
+    assert.equal((await process.status())[0]?.volume, 7);
+    assert.equal((await process.status())[0]?.volume, 7); // the last answer
+  } finally {
+    await process.stop();
+  }
+});
