@@ -162,8 +162,19 @@ export class Volume {
     clearInterval(this.#timer);
     this.#connection?.close("the volume is taken down");
     this.#undo.close();
-    this.#disk?.close(this.core.writes.isIdle);
+    const isClean = this.#isClean();
+    this.#disk?.close(isClean);
     this.#disk = undefined;
+  }
+
+  /**
+   * Whether the disk needs no activity log any more: it knows every block that
+   * the peer may lack. What is not stable there yet is known by the log alone.
+   */
+  #isClean(): boolean {
+    const { writes } = this.core;
+    return writes.isIdle && writes.transfers.unstableWrites === 0 &&
+      this.core.saveBitmap();
   }
 
   #tick(): void {
