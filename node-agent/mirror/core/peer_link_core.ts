@@ -59,7 +59,9 @@ export class PeerLink {
   #awaitsDrain = false;
   #sinceMs = 0;
   #progressMs = 0;
-  #lastUnconfirmed = 0;
+  /** Frames that the peer has written, and how many at the last look. */
+  #confirmed = 0;
+  #lastConfirmed = 0;
 
   constructor(readonly volume: VolumeCore) {
     this.negotiation = new Negotiation(volume);
@@ -156,6 +158,7 @@ export class PeerLink {
       case "flush":
         return volume.replica.receive(frame);
       case "ack":
+        this.#confirmed = frame.written;
         return volume.writes.acknowledged(frame);
       case "failed":
         return this.#peerDiskFailed(frame.sequence);
@@ -240,9 +243,10 @@ export class PeerLink {
 
   #watchAnswers(nowMs: number): void {
     const { volume } = this;
-    const { unconfirmed } = volume.writes;
-    const isMoving = unconfirmed === 0 || unconfirmed !== this.#lastUnconfirmed;
-    this.#lastUnconfirmed = unconfirmed;
+    // Not the number that is under way: a steady load always has as many.
+    const isMoving = volume.writes.unconfirmed === 0 ||
+      this.#confirmed !== this.#lastConfirmed;
+    this.#lastConfirmed = this.#confirmed;
     if (isMoving) this.#progressMs = nowMs;
     const limitMs = volume.config.peerTimeoutMs;
     if (limitMs > 0 && nowMs - this.#progressMs > limitMs) {
