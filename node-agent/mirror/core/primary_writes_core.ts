@@ -111,6 +111,7 @@ export class PrimaryWrites {
   settle(): void {
     this.#commitLog();
     this.#closeFullEpoch();
+    this.#leaveCongestedPeer();
   }
 
   /** Something that held writes back may be over. */
@@ -349,6 +350,17 @@ export class PrimaryWrites {
       }
     }
     volume.effects.commitLog(changes, () => log.extents());
+  }
+
+  /** `on-congestion disconnect`: rather no peer than a slow one. */
+  #leaveCongestedPeer(): void {
+    const { config, state, effects } = this.volume;
+    const isAsked = config.onCongestion === "disconnect" &&
+      config.congestionFillBytes > 0 && state.role === "Primary";
+    if (!isAsked || state.connection !== "Connected") return;
+    if (effects.queuedBytes() < config.congestionFillBytes) return;
+    effects.log("warn", "Congested: disconnecting from the peer");
+    this.volume.roles.dropConnection("congested");
   }
 
   #closeFullEpoch(): void {

@@ -44,7 +44,6 @@ export const MUST_HAPPEN: readonly string[] = [
   "primary refused",
   "connect --discard-my-data",
   "invalidate",
-  "outdate",
   "suspend-io",
   "disconnect",
   // The register.

@@ -130,6 +130,17 @@ function repair(world: World, node: SimNode): void {
       say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
     }
   }
+  const isMarked = isHealing && state.connection === "Connected" &&
+    state.disk === "UpToDate" && state.peerDisk === "UpToDate" &&
+    (core.bitmap?.count ?? 0) > 0 && core.writes.isIdle;
+  if (isMarked) {
+    // What a verify has marked is copied at the next connect.
+    return say(
+      node,
+      "disconnect",
+      (c, done) => c.roles.disconnect(false, done),
+    );
+  }
   if (state.connection === "StandAlone" && eager) {
     const peer = world.nodes[other(node.id)];
     const bothAlone = peer.core?.state.connection === "StandAlone";
