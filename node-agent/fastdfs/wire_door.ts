@@ -6,7 +6,7 @@
  */
 
 import type { AllowedHosts } from "@kedge/schema/config/allow-hosts";
-import type { HostPort } from "@kedge/schema/config/units";
+import { type HostPort, hostPortText } from "@kedge/schema/config/units";
 import type { Clock, Log } from "../ports.ts";
 import { WireConnection, type WirePatience } from "./wire_connection.ts";
 import type { Handler } from "./wire_request.ts";
@@ -43,7 +43,7 @@ export class WireDoor {
    */
   constructor(options: WireDoorOptions) {
     this.#options = options;
-    this.#listener = Deno.listen({ ...options.listen });
+    this.#listener = listenOn(options.listen);
     this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
     this.#accepting = this.#accept();
   }
@@ -143,5 +143,16 @@ export class WireDoor {
 
   #sweep(): void {
     for (const connection of this.#connections.keys()) connection.check();
+  }
+}
+
+function listenOn(listen: HostPort): Deno.TcpListener {
+  try {
+    return Deno.listen({ ...listen });
+  } catch (error) {
+    const why = error instanceof Deno.errors.AddrInUse
+      ? "another program has it"
+      : String(error);
+    throw new Error(`Cannot listen on ${hostPortText(listen)}: ${why}`);
   }
 }

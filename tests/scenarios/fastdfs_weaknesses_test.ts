@@ -272,6 +272,19 @@ Deno.test("fastdfs: an answer that is not certain is no success", async () => {
   assert.notEqual(nameOf(id).length, 0);
 });
 
+Deno.test("fastdfs: an address that is taken is named", async () => {
+  await using scope = new Scope();
+  const made = TestGateway.open(scope);
+  const { hostname, port } = made.gateway.address;
+  assert.throws(
+    () =>
+      TestGateway.open(scope, {
+        config: { trackerListen: { hostname, port } },
+      }),
+    new RegExp(`Cannot listen on ${hostname}:${port}: another program has it`),
+  );
+});
+
 Deno.test("fastdfs: a gateway that closes ends who waits and answers who works", async () => {
   await using scope = new Scope();
   const made = TestGateway.open(scope);

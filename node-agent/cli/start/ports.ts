@@ -3,6 +3,9 @@
 import type { ClusterPlan, Draft, PlannedAgent } from "./plan_core.ts";
 import { CliError } from "../errors.ts";
 
+/** Where agents of one machine listen for each other, wherever clients connect. */
+export const PEER_HOST = "127.0.0.1";
+
 /** How far above the wanted port a free one is looked for. */
 const PORTS_TRIED = 200;
 
@@ -17,10 +20,10 @@ export function choosePorts(draft: Draft): ClusterPlan {
   const taken = new Set<number>();
   const port = trackerPort(draft);
   taken.add(port);
-  const next = (wanted: number | undefined) => {
-    const found = wanted !== undefined && isUsable(wanted, hostname, taken)
+  const next = (wanted: number | undefined, host = hostname) => {
+    const found = wanted !== undefined && isUsable(wanted, host, taken)
       ? wanted
-      : nextFree(port + 1, hostname, taken);
+      : nextFree(port + 1, host, taken);
     taken.add(found);
     return found;
   };
@@ -30,7 +33,7 @@ export function choosePorts(draft: Draft): ClusterPlan {
     peerPort: 0,
   }));
   for (const [at, agent] of agents.entries()) {
-    agent.peerPort = next(draft.agents[at]?.peerPort);
+    agent.peerPort = next(draft.agents[at]?.peerPort, PEER_HOST);
   }
   return {
     version: 1,

@@ -6,6 +6,7 @@ import { hostPortText, urlOf } from "@kedge/schema/config/units";
 import { fastdfsPlace } from "./fastdfs_core.ts";
 import type { Layout } from "./layout.ts";
 import type { ClusterPlan, PlannedAgent } from "./plan_core.ts";
+import { PEER_HOST } from "./ports.ts";
 import type { ProgramSpec } from "./program.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
@@ -98,7 +99,7 @@ export function agentSpec(
     listen: hostPortText({ hostname: plan.hostname, port }),
     advertise: urlOf({ hostname: plan.advertise, port }, plan.tls),
     // All agents are on this machine: nobody else needs that door.
-    "peer-listen": hostPortText({ hostname: "127.0.0.1", port: peerPort }),
+    "peer-listen": hostPortText({ hostname: PEER_HOST, port: peerPort }),
     "store-path": join(data, "store"),
     group: agent.group,
     "token-file": tokenFile(layout, agent),

@@ -112,6 +112,22 @@ Deno.test("choosePorts() evades ports that are taken, but not the one asked for"
   assert(!ports.includes(port));
 });
 
+Deno.test("choosePorts() looks for peers' ports where peers listen", () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr;
+  const drafted = draftPlan(undefined, {
+    ...NOTHING,
+    hostname: "127.0.0.77",
+    port: 0,
+  });
+  assert(drafted.ok);
+  const agents = [
+    { index: 1, group: "group1", port: undefined, peerPort: port },
+  ];
+  const [agent] = choosePorts({ ...drafted.draft, agents }).agents;
+  assert.notEqual(agent?.peerPort, port);
+});
+
 Deno.test("missing() tells what a start still waits for", () => {
   const agents = [
     { index: 1, group: "group1", node: 1 },
