@@ -106,6 +106,7 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
         flusher.request = request;
       };
     }),
+    plan: { flushShare: 0, maxEpochWrites: 2_048, isFenced: false },
   },
   {
     name: "a write supersedes a resync answer on its way",
