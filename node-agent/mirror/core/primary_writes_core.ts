@@ -56,6 +56,8 @@ export class PrimaryWrites {
   #peer = { received: 0, written: 0, stable: 0 };
   #flushWaiters: WriteDone[] = [];
   #flush: RunningFlush | undefined;
+  /** The peer went with answered writes that were not stable there. */
+  #mayBeLostThere = false;
   #lastActivityMs = 0;
 
   constructor(readonly volume: VolumeCore) {}
@@ -165,6 +167,7 @@ export class PrimaryWrites {
       if (write.sequence === 0) continue;
       if (write.sequence > this.#peer.stable) {
         bitmap?.set(write.offset, write.lengthBytes);
+        this.#mayBeLostThere = true;
       }
       isMissed ||= write.sequence > this.#peer.written;
     }
@@ -428,10 +431,20 @@ export class PrimaryWrites {
     if (!this.volume.mayAnswer()) return;
     const verdict = flush.verdict(this.#peer, this.volume.config.protocol);
     if (verdict === "wait") return;
+    if (flush.waiters.length > 0 && !this.#isNamed(flush)) return;
     this.#flush = undefined;
     for (const done of flush.waiters) done(verdict === "ok");
     this.#releaseStable();
     this.#startFlush();
+  }
+
+  /** Before we alone promise what the peer may have lost with its power. */
+  #isNamed({ sequence }: RunningFlush): boolean {
+    const { generations, bitmap } = this.volume;
+    if (sequence > 0 || !this.#mayBeLostThere) return true;
+    this.#mayBeLostThere = false;
+    if ((bitmap?.count ?? 0) > 0) generations.peerMissesWrites();
+    return generations.beforeAnswer();
   }
 
   /** Forget writes that are stable wherever they are; their extents cool down. */
