@@ -36,6 +36,12 @@ export interface MirrorHostOptions {
   readonly registers: VolumeRegisters | undefined;
 }
 
+/** How a resource is offered to programs. */
+interface CreateOptions {
+  readonly exportAddress: string | undefined;
+  readonly deviceNodes: boolean;
+}
+
 interface Running {
   readonly config: ResourceConfig;
   readonly process: ResourceProcess;
@@ -47,6 +53,7 @@ interface Running {
 /** See the module comment. */
 export class MirrorHost {
   readonly #running = new Map<string, Running>();
+  readonly #starting = new Map<string, Promise<CommandReply>>();
   readonly #listeners = new Set<(event: MirrorEvent) => void>();
   readonly #nodes: NodeKeeper;
 
@@ -57,13 +64,30 @@ export class MirrorHost {
   /** Start a resource's Worker: `new-resource` and `new-minor`. */
   async create(
     config: ResourceConfig,
-    options: {
-      readonly exportAddress: string | undefined;
-      readonly deviceNodes: boolean;
-    },
+    options: CreateOptions,
   ): Promise<CommandReply> {
     const { name } = config;
+    // Two callers at once: one Worker, or they take the sockets from each other.
+    for (;;) {
+      const earlier = this.#starting.get(name);
+      if (earlier === undefined) break;
+      await earlier;
+    }
     if (this.#running.has(name)) return { code: 161 };
+    const starting = this.#start(config, options);
+    this.#starting.set(name, starting);
+    try {
+      return await starting;
+    } finally {
+      if (this.#starting.get(name) === starting) this.#starting.delete(name);
+    }
+  }
+
+  async #start(
+    config: ResourceConfig,
+    options: CreateOptions,
+  ): Promise<CommandReply> {
+    const { name } = config;
     const socket = `${this.options.runDir}/${fileName(name)}.nbd`;
     await Deno.remove(socket).catch(() => {});
     const listen: ExportPlace[] = [{ path: socket }];
