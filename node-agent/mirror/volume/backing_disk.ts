@@ -88,7 +88,10 @@ export class BackingDisk {
     });
     if ("problem" in devices) throw attachError(devices);
     try {
-      const { meta } = devices;
+      const { data, meta } = devices;
+      // What a killed process wrote may be in the page cache only; a later
+      // power loss must not take it once nothing is marked for it any more.
+      data.flush();
       applyActivityLog(meta);
       const problem = meta.attachProblem();
       if (problem !== undefined) throw attachError({ problem });
