@@ -93,6 +93,7 @@ export class DiskKeeper {
     if (volume.state.disk === "Diskless") return done({ code: 1 });
     const judged = volume.judge({ disk: "Failed" }, force);
     if (judged.refused !== undefined) return done({ code: judged.refused });
+    if (!force && this.#isPeersOnlyData()) return done({ code: -2 });
     if (force) {
       this.#lose();
       return done({ code: 1 });
@@ -152,6 +153,13 @@ export class DiskKeeper {
     volume.sizeBytes = sizeBytes;
     if (volume.persistent?.agreedBytes === sizeBytes) return true;
     return volume.generations.save({ agreedBytes: sizeBytes });
+  }
+
+  /** The peer is Primary and works on our copy: DRBD's peer would refuse. */
+  #isPeersOnlyData(): boolean {
+    const { connection, disk, peerRole, peerDisk } = this.volume.state;
+    return isConnected(connection) && disk === "UpToDate" &&
+      peerRole === "Primary" && peerDisk !== "UpToDate";
   }
 
   #isNegotiating(): boolean {

@@ -1,0 +1,31 @@
+/**
+ * A copy that a Primary elsewhere works on is not let go by accident.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { Pair, type TestNode } from "./volume_fixture.ts";
+
+function detach(pair: Pair, node: TestNode, force = false): number {
+  let code = 0;
+  node.core.disk.detach(force, (result) => code = result.code);
+  pair.run(2);
+  return code;
+}
+
+Deno.test("the only copy of a Primary without a disk is not detached", () => {
+  const pair = new Pair(1024 * 1024);
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  assert.equal(detach(pair, a), 1);
+  assert.equal(detach(pair, b), -2);
+  assert.equal(b.core.state.disk, "UpToDate");
+  const answers: boolean[] = [];
+  a.core.writes.write(0, new Uint8Array(4096), (ok) => answers.push(ok));
+  pair.run(2);
+  assert.deepEqual(answers, [true]);
+  assert.equal(detach(pair, b, true), 1);
+});
