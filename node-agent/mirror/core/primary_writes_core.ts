@@ -74,7 +74,8 @@ export class PrimaryWrites {
 
   /** Frames that the peer has not confirmed as the protocol wants (`pe`). */
   get unconfirmed(): number {
-    return Math.max(0, this.#sequence - this.#peer.written);
+    const settled = Math.max(this.#peer.written, this.#forgottenUpTo);
+    return Math.max(0, this.#sequence - settled);
   }
 
   /** Whether nothing is under way: a demotion may go on. */
