@@ -9,7 +9,8 @@
  * @module
  */
 
-const TEXTS: Readonly<Record<number, string>> = {
+/** Refused changes of state, for `State change failed: (N) TEXT`. */
+export const STATE_REFUSALS = {
   [-1]: "Multiple primaries not allowed by config",
   [-2]: "Need access to UpToDate data",
   [-4]: "Can not resync without local disk",
@@ -30,6 +31,10 @@ const TEXTS: Readonly<Record<number, string>> = {
   [-19]: "Concurrent state changes detected and aborted",
   [-20]: "Other vol primary on peer not allowed by config",
   [-21]: "Need a connection for a graceful disconnect/outdate peer",
+} as const;
+
+const TEXTS: Readonly<Record<number, string>> = {
+  ...STATE_REFUSALS,
   102: "Local address(port) already in use.",
   103: "Remote address(port) already in use.",
   104: "Can not open backing device.",
