@@ -16,6 +16,7 @@
  * @module
  */
 
+import { CONNECTION_STATES, isConnected } from "../decisions/mirror_state.ts";
 import type { MirrorStateView } from "@kedge/schema/mirror/control-api";
 
 /** Whether nodes take over by themselves: `lossy` also with protocol A. */
@@ -30,18 +31,10 @@ export const TAKEOVER_PAUSE_MS_MAX = 5_000;
 /** Shortest time between two promotions of one resource, in ms. */
 export const TAKEOVER_DAMPER_MS = 10_000;
 
-const UNCONNECTED: ReadonlySet<string> = new Set([
-  "StandAlone",
-  "Disconnecting",
-  "Unconnected",
-  "Timeout",
-  "BrokenPipe",
-  "NetworkFailure",
-  "ProtocolError",
-  "TearDown",
-  "WFConnection",
-  "WFReportParams",
-]);
+/** Connection states without a peer: those below Connected. */
+const UNCONNECTED: ReadonlySet<string> = new Set(
+  CONNECTION_STATES.filter((state) => !isConnected(state)),
+);
 
 /** What a change of state means for a takeover. */
 export type TakeoverSign = "begin" | "end" | "none";
