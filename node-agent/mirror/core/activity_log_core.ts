@@ -43,6 +43,7 @@ export class ActivityLog {
   readonly #slots: Slot[];
   readonly #slotOf = new Map<number, number>();
   #turn = 0;
+  #used = 0;
   #inTransaction: SlotChange[] | undefined;
   readonly #wanted = new Set<number>();
   /** What the longest waiter needs: two of them must not evict each other's. */
@@ -72,6 +73,11 @@ export class ActivityLog {
     return this.#inTransaction !== undefined;
   }
 
+  /** How many extents have writes that are not stable everywhere. */
+  get used(): number {
+    return this.#used;
+  }
+
   /** Whether somebody waits for an extent that is not in the log. */
   get hasWaiters(): boolean {
     return this.#wanted.size > 0;
@@ -84,6 +90,7 @@ export class ActivityLog {
       slot.references = 0;
       slot.active = false;
     }
+    this.#used = 0;
     this.#slotOf.clear();
     this.#wanted.clear();
     this.#promised = undefined;
@@ -119,7 +126,7 @@ export class ActivityLog {
     for (let extent = first; extent <= last; extent++) {
       const slot = this.#activeSlot(extent);
       if (slot === undefined) continue;
-      slot.references++;
+      if (slot.references++ === 0) this.#used++;
       slot.lastUse = ++this.#turn;
     }
     return true;
@@ -134,7 +141,8 @@ export class ActivityLog {
     );
     for (let extent = first; extent <= last; extent++) {
       const slot = this.#activeSlot(extent);
-      if (slot !== undefined && slot.references > 0) slot.references--;
+      if (slot === undefined || slot.references === 0) continue;
+      if (--slot.references === 0) this.#used--;
     }
   }
 

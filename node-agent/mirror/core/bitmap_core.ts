@@ -67,6 +67,13 @@ export class OutOfSyncBitmap {
     }
   }
 
+  /** The same; whether any of them was not marked before. */
+  mark(offset: number, lengthBytes: number): boolean {
+    const before = this.#count;
+    this.set(offset, lengthBytes);
+    return this.#count !== before;
+  }
+
   /** Clear the blocks that lie wholly in the range (the last one may be short). */
   clear(offset: number, lengthBytes: number): void {
     const end = offset + lengthBytes;

@@ -11,10 +11,23 @@
  */
 
 import { MIRROR_PAYLOAD_BYTES_MAX } from "@kedge/schema/wire/mirror";
+import type { ConnectionState } from "../decisions/mirror_state.ts";
 import type { VolumeCore } from "./volume_core.ts";
 
 /** Helper ids of this part. */
 const BEFORE_TARGET = 1;
+
+/** Where pieces of the peer's bitmap are expected. */
+const RECEIVING: ReadonlySet<ConnectionState> = new Set([
+  "WFBitMapS",
+  "WFBitMapT",
+  "Behind",
+]);
+/** Where the source's word makes us a target. */
+const AWAITING: ReadonlySet<ConnectionState> = new Set([
+  "WFSyncUUID",
+  "Behind",
+]);
 
 /** See the module comment. */
 export class BitmapExchange {
@@ -46,25 +59,29 @@ export class BitmapExchange {
     const { volume } = this;
     const { bitmap } = volume;
     const { connection } = volume.state;
-    if (connection !== "WFBitMapS" && connection !== "WFBitMapT") return;
+    if (!RECEIVING.has(connection)) return;
     if (bitmap === undefined) return;
     if (atByte + payload.length > bitmap.bytes.length) {
       return volume.link.protocolError("a bitmap larger than the volume");
     }
     bitmap.merge(atByte, payload);
     if (!last) return;
-    if (connection === "WFBitMapS") this.#answerAsSource();
-    else volume.change({ connection: "WFSyncUUID" });
+    if (connection === "WFBitMapS") this.beginAsSource();
+    else if (connection === "WFBitMapT") {
+      volume.change({ connection: "WFSyncUUID" });
+    }
   }
 
-  #answerAsSource(): void {
+  /** Everything that the target must know before it may begin. */
+  beginAsSource(): void {
     const { volume } = this;
     if (!volume.saveBitmap()) return;
     const generation = volume.generations.beginSyncSource();
     if (generation === undefined) return;
     this.send();
-    volume.effects.send({ kind: "syncGeneration", generation });
+    // First our names: the target takes them when it is done.
     volume.link.tellState();
+    volume.effects.send({ kind: "syncGeneration", generation });
     if (volume.config.handlers.has("before-resync-source")) {
       volume.effects.runHelper("before-resync-source", 0);
     }
@@ -73,7 +90,7 @@ export class BitmapExchange {
   /** The source's interim name. */
   syncGeneration(generation: bigint): void {
     const { volume } = this;
-    if (volume.state.connection !== "WFSyncUUID") return;
+    if (!AWAITING.has(volume.state.connection)) return;
     this.#generation = generation;
     if (volume.config.handlers.has("before-resync-target")) {
       volume.effects.runHelper("before-resync-target", BEFORE_TARGET);
@@ -96,6 +113,8 @@ export class BitmapExchange {
     const generation = this.#generation;
     this.#generation = undefined;
     if (generation === undefined) return;
+    // The source may have lost its disk while a handler ran.
+    if (!AWAITING.has(volume.state.connection)) return;
     if (!volume.saveBitmap()) return;
     if (!volume.generations.beginSyncTarget(generation)) return;
     const { isDiscarding } = volume.link.negotiation;

@@ -24,7 +24,7 @@ import {
   isConnected,
   type MirrorState,
 } from "../decisions/mirror_state.ts";
-import type { VolumeCore } from "./volume_core.ts";
+import { TARGET_CONNECTIONS, type VolumeCore } from "./volume_core.ts";
 import {
   connectionOf,
   generationsOf,
@@ -77,6 +77,9 @@ export class Negotiation {
           return volume.source.begin(told);
         }
         break;
+      case "Ahead":
+        if (volume.congestion.told(peerAt)) return volume.source.begin(told);
+        break;
       case "SyncSource":
       case "PausedSyncS":
         if (peerAt === "Connected") return volume.source.peerEnded(told);
@@ -87,14 +90,27 @@ export class Negotiation {
           return;
         }
         break;
+      case "SyncTarget":
+      case "PausedSyncT":
+        if (volume.target.leads(peerAt)) return this.#fallBehind(told);
+        break;
       case "Connected":
-        if (peerAt === "Ahead") {
-          volume.change({ ...told, connection: "Behind" });
-          return;
-        }
+        if (peerAt === "Ahead") return this.#fallBehind(told);
+        // We were its source and lost our disk: it is as old as it was.
+        if (
+          TARGET_CONNECTIONS.has(peerAt) &&
+          compareDisk(told.peerDisk, "Inconsistent") > 0
+        ) return this.#adoptTold({ ...told, peerDisk: "Inconsistent" });
         break;
     }
     this.#adoptTold(told);
+  }
+
+  /** The Primary no longer sends what it writes. */
+  #fallBehind(told: Partial<MirrorState>): void {
+    const { volume } = this;
+    volume.target.stop();
+    volume.change({ ...told, connection: "Behind" });
   }
 
   #adoptTold(told: Partial<MirrorState>): void {

@@ -27,6 +27,11 @@ export class PeerAgreement {
 
   constructor(readonly volume: VolumeCore) {}
 
+  /** Whether the peer has not answered yet. */
+  get isAsking(): boolean {
+    return this.#asked !== undefined;
+  }
+
   /** Ask the peer to agree. One question at a time: -18 while one is open. */
   ask(wish: StateWish, done: Agreed): void {
     if (this.#asked !== undefined) return done(-18);

@@ -78,6 +78,25 @@ export class PrimaryWrites {
     return Math.max(0, this.#sequence - settled);
   }
 
+  /** Whether the peer has everything that was sent to it on its disk. */
+  get isStableThere(): boolean {
+    return Math.max(this.#peer.stable, this.#forgottenUpTo) >= this.#sequence;
+  }
+
+  /** Whether the oldest write is stable here, and not there. */
+  get waitsForPeer(): boolean {
+    const [oldest] = this.transfers.unstable();
+    return oldest !== undefined && oldest.sequence > this.#peer.stable &&
+      oldest.ordinal <= this.#localStable;
+  }
+
+  /** Nothing follows for a while: what was sent is to become stable there. */
+  endStream(): void {
+    if (this.isStableThere) return;
+    const sequence = ++this.#sequence;
+    this.volume.effects.send({ kind: "flush", sequence, barrier: false });
+  }
+
   /** Whether nothing is under way: a demotion may go on. */
   get isIdle(): boolean {
     return this.pending === 0 && this.#flush === undefined &&
@@ -114,7 +133,7 @@ export class PrimaryWrites {
   settle(): void {
     this.#commitLog();
     this.#closeFullEpoch();
-    this.#leaveCongestedPeer();
+    this.volume.congestion.settle();
   }
 
   /** Something that held writes back may be over. */
@@ -243,7 +262,7 @@ export class PrimaryWrites {
     if (this.transfers.unstableWrites === 0) this.#lastActivityMs = nowMs;
     if (nowMs - this.#lastActivityMs < EPOCH_MS_MAX) return;
     this.#lastActivityMs = nowMs;
-    this.#stabilise();
+    this.stabilise();
   }
 
   #offer(piece: Piece, isCopied: boolean): void {
@@ -345,7 +364,7 @@ export class PrimaryWrites {
     const log = this.#log();
     const changes = log.nextTransaction();
     if (changes.length === 0) {
-      if (log.starved) this.#stabilise();
+      if (log.starved) this.stabilise();
       return;
     }
     for (const { evicted } of changes) {
@@ -356,26 +375,15 @@ export class PrimaryWrites {
     volume.effects.commitLog(changes, () => log.extents());
   }
 
-  /** `on-congestion disconnect`: rather no peer than a slow one. */
-  #leaveCongestedPeer(): void {
-    const { config, state, effects } = this.volume;
-    const isAsked = config.onCongestion === "disconnect" &&
-      config.congestionFillBytes > 0 && state.role === "Primary";
-    if (!isAsked || state.connection !== "Connected") return;
-    if (effects.queuedBytes() < config.congestionFillBytes) return;
-    effects.log("warn", "Congested: disconnecting from the peer");
-    this.volume.roles.dropConnection("congested");
-  }
-
   #closeFullEpoch(): void {
     const isFull =
       this.transfers.unstableWrites >= this.volume.config.maxEpochWrites ||
       this.transfers.unstableBytes >= EPOCH_BYTES_MAX;
-    if (isFull) this.#stabilise();
+    if (isFull) this.stabilise();
   }
 
   /** Make everything stable on both disks, whoever waits for it. */
-  #stabilise(): void {
+  stabilise(): void {
     if (this.#flush !== undefined || this.transfers.unstableWrites === 0) {
       return;
     }

@@ -338,6 +338,8 @@ export class RegisterFence {
     // First: the change of state below answers whatever is still due.
     volume.writes.failAll();
     volume.generations.nobodyBelieves();
+    // Who runs ahead would copy its data over those of the other Primary.
+    if (volume.state.connection === "Ahead") volume.link.giveUp(why);
     this.#end();
     volume.change({
       role: "Secondary",

@@ -20,7 +20,7 @@ import type { MirrorState } from "../decisions/mirror_state.ts";
 import type { VolumeCore } from "./volume_core.ts";
 
 /** Answers wait while more than this is queued to the peer, in bytes. */
-const QUEUE_BYTES_MAX = 1024 * 1024;
+export const RESYNC_QUEUE_BYTES_MAX = 1024 * 1024;
 
 /** Requests that may wait; the target asks for less (max-buffers). */
 const REQUESTS_MAX = 65_536;
@@ -91,7 +91,8 @@ export class ResyncSource {
     const { effects } = this.volume;
     let count = 0;
     while (
-      count < this.#requests.length && effects.queuedBytes() < QUEUE_BYTES_MAX
+      count < this.#requests.length &&
+      effects.queuedBytes() < RESYNC_QUEUE_BYTES_MAX
     ) {
       this.#answer(this.#requests[count] as ResyncRequestFrame);
       count++;

@@ -30,6 +30,7 @@ import type { StateContext } from "../decisions/state_context_state.ts";
 import { changeState, type StateChange } from "../decisions/state_core.ts";
 import { ActivityLog } from "./activity_log_core.ts";
 import { OutOfSyncBitmap } from "./bitmap_core.ts";
+import { Congestion } from "./congestion_core.ts";
 import { DiskKeeper } from "./disk_keeper_core.ts";
 import { Flusher } from "./flusher_core.ts";
 import { GenerationKeeper } from "./generation_keeper_core.ts";
@@ -50,13 +51,21 @@ import type {
 } from "./volume_types.ts";
 
 /** On these our data are about to be replaced. */
-const TARGET_CONNECTIONS: ReadonlySet<ConnectionState> = new Set([
+export const TARGET_CONNECTIONS: ReadonlySet<ConnectionState> = new Set([
   "StartingSyncT",
   "WFBitMapT",
   "WFSyncUUID",
   "SyncTarget",
   "PausedSyncT",
   "Behind",
+]);
+
+/** On these the peer's data are about to be replaced. */
+const SOURCE_CONNECTIONS: ReadonlySet<ConnectionState> = new Set([
+  "StartingSyncS",
+  "WFBitMapS",
+  "PausedSyncS",
+  "Ahead",
 ]);
 
 /** See the module comment. */
@@ -84,6 +93,7 @@ export class VolumeCore {
   readonly verify: Verify = new Verify(this);
   readonly roles: Roles = new Roles(this);
   readonly fence: RegisterFence = new RegisterFence(this);
+  readonly congestion: Congestion = new Congestion(this);
 
   constructor(public config: VolumeConfig, readonly effects: VolumeEffects) {
     this.log = new ActivityLog(config.alExtents, config.extentBytes);
@@ -132,6 +142,7 @@ export class VolumeCore {
     this.link.tick(nowMs);
     this.writes.tick(nowMs);
     this.target.tick(nowMs);
+    this.congestion.tick(nowMs);
     this.fence.tick(nowMs);
     this.roles.promotion.tick(nowMs);
     this.settle();
@@ -151,7 +162,7 @@ export class VolumeCore {
   replicates(): boolean {
     const { connection, peerDisk } = this.state;
     if (!isConnected(connection)) return false;
-    if (connection === "Ahead" || connection === "Behind") return false;
+    if (connection === "Ahead") return false;
     if (connection === "StartingSyncS" || connection === "WFBitMapS") {
       return false;
     }
@@ -205,6 +216,15 @@ export class VolumeCore {
     const isPromised = part.disk === undefined &&
       TARGET_CONNECTIONS.has(this.state.connection) &&
       this.state.disk !== "UpToDate" && judged.state.disk === "UpToDate";
+    const isBehind = part.peerDisk === undefined &&
+      SOURCE_CONNECTIONS.has(this.state.connection) &&
+      this.state.peerDisk !== "UpToDate" &&
+      judged.state.peerDisk === "UpToDate";
+    if (isBehind) {
+      // The same of the peer: it never got what we no longer have.
+      const lost = { ...wanted, peerDisk: "Inconsistent" } as const;
+      return changeState(this.state, lost, this.#context(), { hard });
+    }
     if (!isPromised) return judged;
     // DRBD's table takes Outdated for good on a connection, also when the
     // resync that should make it so ends because the source lost its disk.
@@ -245,6 +265,7 @@ export class VolumeCore {
     }
     this.disk.stateChanged(after);
     this.link.stateChanged(before, after);
+    this.congestion.stateChanged(before, after);
     this.roles.stateChanged(before, after);
     this.fence.stateChanged(before, after);
     this.writes.retry();
@@ -303,8 +324,8 @@ export class VolumeCore {
 
   /** A write that the peer does not see: remember its blocks. */
   markUnseen(offset: number, lengthBytes: number): void {
-    this.bitmap?.set(offset, lengthBytes);
-    if (isConnected(this.state.connection)) {
+    const isNews = this.bitmap?.mark(offset, lengthBytes) ?? true;
+    if (isConnected(this.state.connection) && this.congestion.tells(isNews)) {
       this.effects.send({ kind: "dirty", offset, lengthBytes });
     }
   }

@@ -32,6 +32,7 @@ export const TEST_CONFIG: VolumeConfig = {
   checksumAfterCrashOnly: false,
   onCongestion: "block",
   congestionFillBytes: 0,
+  congestionExtents: 1237,
   maxEpochWrites: 2048,
   peerTimeoutMs: 42_000,
   fencedByRegister: false,
@@ -68,6 +69,8 @@ export class TestNode {
   seeks = false;
   isLinkClosed = false;
   failsWrites = false;
+  /** What the network has not taken. */
+  queuedBytes = 0;
   core: VolumeCore;
   #work: (() => void)[] = [];
   static #random = 0x1000n;
@@ -133,7 +136,7 @@ export class TestNode {
       },
       detachDisk: () => {},
       send: (frame) => this.sent.push(copied(frame)),
-      queuedBytes: () => 0,
+      queuedBytes: () => this.queuedBytes,
       closeLink: () => this.isLinkClosed = true,
       seekPeer: (seek) => this.seeks = seek,
       runHelper: (name) => this.lines.push(`helper ${name}`),

@@ -40,6 +40,8 @@ export interface VolumeConfig {
   readonly onCongestion: "block" | "pull-ahead" | "disconnect";
   /** Bytes queued to the peer that count as congestion; 0: never. */
   readonly congestionFillBytes: number;
+  /** Extents in use that count as congestion. */
+  readonly congestionExtents: number;
   /** After so many writes an epoch is closed (`max-epoch-size`); may be Infinity. */
   readonly maxEpochWrites: number;
   /** `timeout` × `ko-count`, in ms; 0: for ever. */

@@ -96,6 +96,7 @@ function volumeSpec(
       checksumAfterCrashOnly: net.csumsAfterCrashOnly,
       onCongestion: net.onCongestion,
       congestionFillBytes: net.congestionFillBytes,
+      congestionExtents: net.congestionExtents,
       maxEpochWrites: net.maxEpochSize ?? Infinity,
       peerTimeoutMs: net.timeoutMs * net.koCount,
       fencedByRegister,

@@ -7,6 +7,7 @@
 import { randomBytes } from "node:crypto";
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "../decisions/mirror_state.ts";
+import { congestionFillOf } from "../core/congestion_core.ts";
 import { VolumeCore } from "../core/volume_core.ts";
 import type {
   RegisterIdentity,
@@ -151,7 +152,7 @@ export class Volume {
   /** A promise while too much is under way, for those who bring more. */
   pressure(): Promise<void> | undefined {
     const { writes } = this.core;
-    const isFull = writes.isFull || this.#queued() > QUEUE_BYTES_MAX;
+    const isFull = writes.isFull || this.#queued() > this.#queueMax();
     if (!isFull) return undefined;
     this.#pressure ??= Promise.withResolvers<void>();
     return this.#pressure.promise;
@@ -229,7 +230,7 @@ export class Volume {
       this.#room = undefined;
     }
     if (this.#pressure === undefined) return;
-    const isFull = this.core.writes.isFull || this.#queued() > QUEUE_BYTES_MAX;
+    const isFull = this.core.writes.isFull || this.#queued() > this.#queueMax();
     if (isFull) return;
     this.#pressure.resolve();
     this.#pressure = undefined;
@@ -237,6 +238,12 @@ export class Volume {
 
   #queued(): number {
     return this.#connection?.out.queuedBytes ?? 0;
+  }
+
+  /** What waits for a slow peer: more, where that has a limit of its own. */
+  #queueMax(): number {
+    const fill = congestionFillOf(this.core.config);
+    return QUEUE_BYTES_MAX + (fill === Infinity ? 0 : fill);
   }
 
   #linkEnded(connection: PeerConnection): void {

@@ -28,6 +28,7 @@ const CONFIG: VolumeConfig = {
   checksumAfterCrashOnly: false,
   onCongestion: "block",
   congestionFillBytes: 0,
+  congestionExtents: 1237,
   maxEpochWrites: 2048,
   peerTimeoutMs: 42_000,
   fencedByRegister: false,

@@ -70,6 +70,7 @@ export interface MirrorPlan {
   readonly hasChecksums: boolean;
   readonly onCongestion: "block" | "pull-ahead" | "disconnect";
   readonly congestionFillBytes: number;
+  readonly congestionExtents: number;
   /** New volumes without data, or a pair that is equal. */
   readonly startsNew: boolean;
   readonly workMs: number;
@@ -123,6 +124,7 @@ export function drawPlan(seed: number): MirrorPlan {
   const rng = new Prng(seed, 101);
   const isFenced = rng.chance(0.5);
   const protocol = rng.chance(0.65) ? "C" : rng.chance(0.7) ? "B" : "A";
+  const congestion = new Prng(seed, 102);
   const workMs = rng.between(1000, 3500);
   const flushMs = rng.pick([1, 4, 25]);
   return {
@@ -137,6 +139,7 @@ export function drawPlan(seed: number): MirrorPlan {
     hasChecksums: rng.chance(0.2),
     onCongestion: rng.pick(["block", "block", "pull-ahead", "disconnect"]),
     congestionFillBytes: rng.pick([8192, 40_000]),
+    congestionExtents: congestion.pick([2, 4, 1237]),
     startsNew: rng.chance(0.15),
     workMs,
     clients: rng.between(1, 3),

@@ -35,6 +35,7 @@ export function configOf(plan: MirrorPlan): VolumeConfig {
     checksumAfterCrashOnly: false,
     onCongestion: plan.protocol === "A" ? plan.onCongestion : "block",
     congestionFillBytes: plan.congestionFillBytes,
+    congestionExtents: plan.congestionExtents,
     maxEpochWrites: plan.maxEpochWrites,
     peerTimeoutMs: 4_000,
     fencedByRegister: plan.isFenced,

@@ -1,0 +1,187 @@
+/**
+ * `on-congestion`: when a Primary runs ahead, what it tells, and how both
+ * become equal again.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { congestedBy, congestionFillOf } from "./congestion_core.ts";
+import { Pair, TEST_CONFIG } from "./volume_fixture.ts";
+import type { VolumeConfig } from "./volume_types.ts";
+
+const BLOCK = 4096;
+const MIB = 1024 * 1024;
+const PULL_AHEAD: Partial<VolumeConfig> = {
+  protocol: "A",
+  onCongestion: "pull-ahead",
+  congestionFillBytes: MIB,
+};
+
+function congestedPair(config: Partial<VolumeConfig> = {}): Pair {
+  const pair = new Pair(16 * MIB, { ...PULL_AHEAD, ...config });
+  pair.up();
+  pair.a.core.roles.primary(true, () => {});
+  pair.run();
+  assert.equal(pair.a.core.state.connection, "Connected");
+  pair.a.queuedBytes = 1.5 * MIB;
+  return pair;
+}
+
+function write(pair: Pair, block: number, value: number): void {
+  let answer: boolean | undefined;
+  const data = new Uint8Array(BLOCK).fill(value);
+  pair.a.core.writes.write(block * BLOCK, data, (ok) => answer = ok);
+  pair.a.core.settle();
+  pair.a.work();
+  assert.equal(answer, true, `write of block ${block}`);
+}
+
+function stand({ a, b }: Pair): string[] {
+  return [a, b].map(({ core: { state } }) =>
+    `${state.connection} ${state.disk}/${state.peerDisk}`
+  );
+}
+
+Deno.test("congestion is judged by what is queued and by extents that the peer holds", () => {
+  const config: VolumeConfig = { ...TEST_CONFIG, ...PULL_AHEAD };
+  const idle = { queuedBytes: 0, resyncBytes: 0, heldMs: 0 };
+  assert.equal(congestedBy(config, idle), undefined);
+  assert.equal(
+    congestedBy(config, { ...idle, queuedBytes: MIB }),
+    "Congestion-fill threshold reached",
+  );
+  const resyncing = { ...idle, queuedBytes: MIB, resyncBytes: MIB };
+  assert.equal(congestedBy(config, resyncing), undefined);
+  assert.equal(
+    congestedBy(config, { ...idle, heldMs: 1_000 }),
+    "Congestion-extents threshold reached",
+  );
+  assert.equal(
+    congestionFillOf({ ...config, congestionFillBytes: 0 }),
+    Infinity,
+  );
+  const huge = congestionFillOf({ ...config, congestionFillBytes: 1e12 });
+  assert.equal(huge, 256 * MIB);
+});
+
+Deno.test("a congested Primary runs ahead, and marks instead of sending", () => {
+  const pair = congestedPair();
+  write(pair, 0, 1); // sent: it was the last straw
+  pair.run(1);
+  assert.deepEqual(stand(pair), [
+    "Ahead UpToDate/Outdated",
+    "Behind Outdated/UpToDate",
+  ]);
+  const before = pair.b.data.slice();
+  for (let block = 8; block < 12; block++) write(pair, block, 2);
+  write(pair, 9, 3);
+  const words = pair.a.sent.map(({ kind }) => kind);
+  assert.deepEqual(words.filter((kind) => kind === "data"), []);
+  assert.equal(words.filter((kind) => kind === "dirty").length, 4);
+  pair.run(1);
+  assert.deepEqual(pair.b.data, before, "the peer's data is whole, and old");
+  assert.equal(pair.b.data[0], 1);
+  assert.equal(pair.a.core.bitmap?.count, 4);
+  assert.equal(pair.b.core.bitmap?.count, 4);
+  assert.equal(pair.b.persistent.flags.consistent, true);
+});
+
+Deno.test("it waits until nothing has been on the way for a second, then resyncs", () => {
+  const pair = congestedPair();
+  write(pair, 0, 1);
+  pair.run(1);
+  for (let block = 8; block < 200; block++) write(pair, block, 2);
+  pair.run(50);
+  assert.equal(pair.a.core.state.connection, "Ahead", "still queued");
+  pair.a.queuedBytes = 0;
+  pair.run(9);
+  assert.equal(pair.a.core.state.connection, "Ahead", "not for long enough");
+  pair.run(60);
+  assert.deepEqual(stand(pair), [
+    "Connected UpToDate/UpToDate",
+    "Connected UpToDate/UpToDate",
+  ]);
+  assert.deepEqual(pair.b.data, pair.a.data);
+  assert.equal(pair.a.core.bitmap?.count, 0);
+  const [a, b] = [pair.a, pair.b].map(({ persistent }) =>
+    persistent.generations.current & ~1n
+  );
+  assert.equal(a, b);
+});
+
+Deno.test("writes between the bitmap and the resync are not forgotten", () => {
+  const pair = congestedPair();
+  const handlers = new Set(["before-resync-target"]);
+  pair.b.core.config = { ...pair.b.core.config, handlers };
+  write(pair, 0, 1);
+  pair.run(1);
+  write(pair, 8, 2);
+  pair.a.queuedBytes = 0;
+  pair.run(20);
+  assert.ok(pair.b.lines.includes("helper before-resync-target"));
+  assert.equal(pair.b.core.state.connection, "Behind");
+  write(pair, 9, 3);
+  write(pair, 8, 4);
+  pair.b.core.helperDone(1, 0);
+  write(pair, 10, 5);
+  pair.run(20);
+  assert.equal(pair.b.core.state.connection, "Connected");
+  assert.deepEqual(pair.b.data, pair.a.data);
+});
+
+Deno.test("a Primary that loses its disk while it is ahead has no good copy left", () => {
+  const pair = congestedPair();
+  write(pair, 0, 1);
+  pair.run(1);
+  write(pair, 8, 2);
+  pair.a.core.disk.detach(true, () => {});
+  pair.run(1);
+  assert.deepEqual(stand(pair), [
+    "Connected Diskless/Inconsistent",
+    "Connected Inconsistent/Diskless",
+  ]);
+  let answer: boolean | undefined;
+  pair.a.core.reads.read(8 * BLOCK, new Uint8Array(BLOCK), (ok) => answer = ok);
+  pair.run(1);
+  assert.equal(answer, false);
+});
+
+Deno.test("a link that breaks while it is ahead leads to a resync of the marks", () => {
+  const pair = congestedPair();
+  write(pair, 0, 1);
+  pair.run(1);
+  write(pair, 8, 2);
+  pair.cut();
+  write(pair, 9, 3);
+  pair.a.queuedBytes = 0;
+  pair.mend();
+  assert.equal(pair.b.core.state.connection, "Connected");
+  assert.deepEqual(pair.b.data, pair.a.data);
+});
+
+Deno.test("a resync that is congested is left, and waited for longer", () => {
+  const pair = congestedPair();
+  write(pair, 0, 1);
+  pair.run(1);
+  for (let block = 8; block < 4_000; block++) write(pair, block, 2);
+  pair.a.queuedBytes = 0;
+  while (pair.a.core.state.connection !== "SyncSource") pair.run(1);
+  pair.a.queuedBytes = 3 * MIB;
+  write(pair, 1, 7);
+  pair.run(1);
+  assert.deepEqual(stand(pair), [
+    "Ahead UpToDate/Inconsistent",
+    "Behind Inconsistent/UpToDate",
+  ]);
+  write(pair, 2, 8);
+  pair.a.queuedBytes = 0;
+  pair.run(15);
+  assert.equal(pair.a.core.state.connection, "Ahead");
+  pair.run(200);
+  assert.deepEqual(stand(pair), [
+    "Connected UpToDate/UpToDate",
+    "Connected UpToDate/UpToDate",
+  ]);
+  assert.deepEqual(pair.b.data, pair.a.data);
+});
