@@ -24,6 +24,8 @@ function congestedPair(config: Partial<VolumeConfig> = {}): Pair {
   pair.a.core.roles.primary(true, () => {});
   pair.run();
   assert.equal(pair.a.core.state.connection, "Connected");
+  write(pair, 0, 9);
+  pair.run(1);
   pair.a.queuedBytes = 1.5 * MIB;
   return pair;
 }
