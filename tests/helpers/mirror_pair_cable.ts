@@ -23,6 +23,7 @@ export class Cable {
   #isCut = false;
   #isDeaf = new Set<"a" | "b">();
   #bytesLeft = Infinity;
+  #bytesPerS = Infinity;
   /** Connections that were forwarded. */
   connections = 0;
 
@@ -64,6 +65,11 @@ export class Cable {
     this.#bytesLeft = bytes;
   }
 
+  /** Let so many bytes per second through, in each direction. */
+  pace(bytesPerS: number): void {
+    this.#bytesPerS = bytesPerS;
+  }
+
   /** Whether the cut of {@link cutAfter} is still to come. */
   get willCut(): boolean {
     return this.#bytesLeft !== Infinity;
@@ -74,7 +80,7 @@ export class Cable {
     if (this.#isDeaf.size > 0) this.#closeAll();
     this.#isCut = false;
     this.#isDeaf = new Set();
-    this.#bytesLeft = Infinity;
+    this.#bytesLeft = this.#bytesPerS = Infinity;
   }
 
   #closeAll(): void {
@@ -137,6 +143,7 @@ export class Cable {
         if (this.#isDeaf.has(to)) continue;
         const passed = Math.min(count, this.#bytesLeft);
         this.#bytesLeft -= passed;
+        await this.#carry(passed);
         for (let at = 0; at < passed;) {
           at += await into.write(piece.subarray(at, passed));
         }
@@ -149,7 +156,20 @@ export class Cable {
       // One of the ends is gone.
     }
   }
+
+  /** The time that so many bytes are on the line; shorter once it is healed. */
+  async #carry(bytes: number): Promise<void> {
+    let leftMs = bytes / this.#bytesPerS * 1000;
+    while (leftMs > 0 && this.#bytesPerS !== Infinity) {
+      const ms = Math.min(leftMs, CARRY_MS_MAX);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      leftMs -= ms;
+    }
+  }
 }
+
+/** How long a piece of a slow line takes at most, in ms. */
+const CARRY_MS_MAX = 50;
 
 function close(conn: Deno.Conn): void {
   try {

@@ -187,3 +187,14 @@ Deno.test("a resync that is congested is left, and waited for longer", () => {
   ]);
   assert.deepEqual(pair.b.data, pair.a.data);
 });
+
+Deno.test("only protocol A may leave a peer behind", () => {
+  const codes = (["A", "B", "C"] as const).map((protocol) => {
+    const pair = new Pair(MIB, { ...PULL_AHEAD, protocol });
+    let code = 0;
+    const options = { discardMyData: false, tentative: false };
+    pair.a.core.roles.connect(options, (result) => code = result.code);
+    return code;
+  });
+  assert.deepEqual(codes, [1, 155, 155]);
+});

@@ -20,7 +20,16 @@ import {
 import { skipInitialSync } from "../decisions/uuid_core.ts";
 import { Promotion } from "./promotion_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
-import type { CommandDone } from "./volume_types.ts";
+import type { CommandDone, VolumeConfig } from "./volume_types.ts";
+
+/** DRBD's code for options of a connection that do not go together. */
+export function netProblem(config: VolumeConfig): number | undefined {
+  if (config.protocol === "A" && config.fencing === "resource-and-stonith") {
+    return 154;
+  }
+  const mayLeave = config.onCongestion !== "block";
+  return mayLeave && config.protocol !== "A" ? 155 : undefined;
+}
 
 /** Helper ids of this part. */
 const FENCE_PEER = 2;
@@ -72,6 +81,8 @@ export class Roles {
   ): void {
     const { volume } = this;
     if (volume.state.connection !== "StandAlone") return done({ code: 125 });
+    const problem = netProblem(volume.config);
+    if (problem !== undefined) return done({ code: problem });
     if (options.discardMyData && volume.state.role === "Primary") {
       return done({ code: 123 });
     }
