@@ -18,18 +18,10 @@ import {
   JUST_CREATED,
 } from "../decisions/generations_core.ts";
 import { skipInitialSync } from "../decisions/uuid_core.ts";
+import { netProblem } from "./option_problems_core.ts";
 import { Promotion } from "./promotion_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
-import type { CommandDone, VolumeConfig } from "./volume_types.ts";
-
-/** DRBD's code for options of a connection that do not go together. */
-export function netProblem(config: VolumeConfig): number | undefined {
-  if (config.protocol === "A" && config.fencing === "resource-and-stonith") {
-    return 154;
-  }
-  const mayLeave = config.onCongestion !== "block";
-  return mayLeave && config.protocol !== "A" ? 155 : undefined;
-}
+import type { CommandDone } from "./volume_types.ts";
 
 /** Helper ids of this part. */
 const FENCE_PEER = 2;
