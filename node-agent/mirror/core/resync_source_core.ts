@@ -19,8 +19,11 @@ import {
 import type { MirrorState } from "../decisions/mirror_state.ts";
 import type { VolumeCore } from "./volume_core.ts";
 
-/** Answers wait while more than this is queued to the peer, in bytes. */
-export const RESYNC_QUEUE_BYTES_MAX = 1024 * 1024;
+/**
+ * Answers wait while more than this is queued to the peer, in bytes: two such
+ * batches fit into the cache of a processor.
+ */
+export const RESYNC_QUEUE_BYTES_MAX = 512 * 1024;
 
 /** Requests that may wait; the target asks for less (max-buffers). */
 const REQUESTS_MAX = 65_536;
@@ -154,7 +157,8 @@ export class ResyncSource {
   #answer(request: ResyncRequestFrame): void {
     const { volume } = this;
     const { id, offset, lengthBytes, digest } = request;
-    const payload = this.#payload.subarray(0, lengthBytes);
+    const payload = volume.effects.payloadRoom?.(lengthBytes) ??
+      this.#payload.subarray(0, lengthBytes);
     const base = { kind: "resyncData", id, offset, lengthBytes } as const;
     const nothing = new Uint8Array(0);
     if (!volume.effects.readData(offset, payload)) {

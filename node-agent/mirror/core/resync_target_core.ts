@@ -1,7 +1,8 @@
 /**
  * The target of a resync: asks for what is out of sync, block by block.
  *
- * Every 100 ms the controller says how much to ask for. What arrives is
+ * Every 100 ms the controller says how much to ask for; `max-buffers` bounds
+ * what is on its way, so that more is asked for as answers come. What arrives is
  * written, flushed in batches, and only then cleared here and at the source.
  * A range that the application writes meanwhile (a Primary can be target) is
  * dropped from the resync and asked for again: newer data wins.
@@ -17,6 +18,7 @@ import {
 } from "@kedge/schema/wire/mirror";
 import {
   noteRequested,
+  requestsMax,
   type ResyncController,
   SECTORS_PER_REQUEST,
   startController,
@@ -28,6 +30,8 @@ import type { VolumeCore } from "./volume_core.ts";
 
 /** Milliseconds between two steps of the controller. */
 const STEP_MS = 100;
+/** A tick that comes a little too early is a step, too. */
+const EARLY_MS = 20;
 /** Written bytes after which the disk is flushed. */
 const BATCH_BYTES = 32 * 1024 * 1024;
 const SECTOR_BYTES = 512;
@@ -58,6 +62,7 @@ export class ResyncTarget {
   progress: ResyncProgress | undefined;
   #controller: ResyncController | undefined;
   #asked: Request[] = [];
+  #askedBytes = 0;
   #written: Request[] = [];
   #writtenBytes = 0;
   #isFlushing = false;
@@ -65,7 +70,7 @@ export class ResyncTarget {
   #budget = 0;
   #cursor = 0;
   #lastId = 0;
-  #stepMs = 0;
+  #dueMs = 0;
   #failed = 0;
   #usesChecksums = false;
   /** The source has said that it is one: it replicates from then on. */
@@ -90,8 +95,10 @@ export class ResyncTarget {
       startedMs: volume.nowMs,
       failedBlocks: 0,
     };
+    this.#dueMs = volume.nowMs;
     volume.change({ connection: "SyncTarget", disk: "Inconsistent" });
     this.#finishIfDone();
+    this.tick(volume.nowMs);
   }
 
   /** The link is down, or the disk is gone: what is asked for never comes. */
@@ -112,10 +119,10 @@ export class ResyncTarget {
   /** Ask for more when it is time. */
   tick(nowMs: number): void {
     const { volume } = this;
-    if (this.#controller === undefined || nowMs - this.#stepMs < STEP_MS) {
+    if (this.#controller === undefined || nowMs < this.#dueMs - EARLY_MS) {
       return;
     }
-    this.#stepMs = nowMs;
+    this.#dueMs = Math.max(this.#dueMs, nowMs - EARLY_MS) + STEP_MS;
     const step = stepController(
       this.#controller,
       this.#arrivedSectors,
@@ -124,7 +131,7 @@ export class ResyncTarget {
     this.#arrivedSectors = 0;
     this.#controller = step.controller;
     if (volume.state.connection !== "SyncTarget") return;
-    this.#budget = step.requests;
+    this.#budget = step.wanted;
     this.#note(step.rateKibPerSecond);
     this.#ask();
     this.#flushIfDue();
@@ -132,7 +139,9 @@ export class ResyncTarget {
 
   /** The end of a batch. */
   settle(): void {
-    if (this.#controller !== undefined) this.#flushIfDue();
+    if (this.#controller === undefined) return;
+    if (this.volume.state.connection === "SyncTarget") this.#ask();
+    this.#flushIfDue();
   }
 
   /** An answer of the source. */
@@ -147,6 +156,7 @@ export class ResyncTarget {
     if (!fits) {
       return volume.link.protocolError("a resync answer nobody asked for");
     }
+    this.#askedBytes -= request.lengthBytes;
     this.#arrivedSectors += request.lengthBytes / SECTOR_BYTES;
     if (frame.outcome === "failed") {
       this.#failed += request.lengthBytes / BLOCK_BYTES;
@@ -177,11 +187,13 @@ export class ResyncTarget {
 
   #ask(): void {
     const { volume } = this;
-    while (this.#budget > 0) {
+    const askedBytesMax = requestsMax(volume.config.resync) * BLOCK_BYTES;
+    while (this.#budget > 0 && this.#askedBytes < askedBytesMax) {
       const range = this.#nextRange();
       if (range === undefined) return;
       const [offset, lengthBytes] = range;
       const id = ++this.#lastId;
+      this.#askedBytes += lengthBytes;
       this.#asked.push({ id, offset, lengthBytes, isSuperseded: false });
       const blocks = Math.ceil(lengthBytes / BLOCK_BYTES);
       this.#budget -= blocks;
@@ -315,6 +327,7 @@ export class ResyncTarget {
     this.#isLed = false;
     this.#controller = undefined;
     this.#asked = [];
+    this.#askedBytes = 0;
     this.#written = [];
     this.#writtenBytes = 0;
     this.#isFlushing = false;

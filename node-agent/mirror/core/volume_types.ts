@@ -118,6 +118,11 @@ export interface VolumeEffects {
 
   /** Queue a frame; it leaves with the batch. Payloads are copied during the call. */
   send(frame: MirrorFrame): void;
+  /**
+   * Memory for the payload of the next frame, if that is a `resyncData`: filled
+   * in place it needs no copy. Valid until then.
+   */
+  payloadRoom?(lengthBytes: number): Uint8Array;
   /** Bytes queued to the peer that the network has not taken. */
   queuedBytes(): number;
   /** Close the connection after what is queued; then `linkDown` comes. */

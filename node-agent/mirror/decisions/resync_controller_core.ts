@@ -70,6 +70,8 @@ export interface ResyncStep {
   readonly controller: ResyncController;
   /** Requests of 4 KiB to make now, at most; 0 or more. */
   readonly requests: number;
+  /** The same without `max-buffers`: as answers come, there is room again. */
+  readonly wanted: number;
   /** The rate the controller wants, as `want:` in `/proc/drbd`. */
   readonly rateKibPerSecond: number;
   /** Which limit made `requests` smaller than wanted. */
@@ -87,12 +89,17 @@ export function stepController(
   const wanted = controller.plan.length === 0
     ? fixedRate(arrived, options)
     : plannedRate(arrived, arrivedSectors, options);
-  const room = Math.trunc(options.maxBuffers / 2) -
+  const room = requestsMax(options) -
     Math.trunc(inFlightSectors / SECTORS_PER_REQUEST);
   if (room < wanted.requests) {
     return { ...wanted, requests: Math.max(room, 0), limitedBy: "max-buffers" };
   }
   return wanted;
+}
+
+/** Requests of 4 KiB that may be on their way. */
+export function requestsMax({ maxBuffers }: ResyncOptions): number {
+  return Math.trunc(maxBuffers / 2);
 }
 
 /** Note what was really asked for; runs of clean blocks need no request. */
@@ -109,11 +116,8 @@ function fixedRate(
   options: ResyncOptions,
 ): ResyncStep {
   const rate = options.resyncRateKibPerSecond;
-  return {
-    controller,
-    requests: Math.trunc(rate / (KIB_PER_REQUEST * STEPS_PER_SECOND)),
-    rateKibPerSecond: rate,
-  };
+  const requests = Math.trunc(rate / (KIB_PER_REQUEST * STEPS_PER_SECOND));
+  return { controller, requests, wanted: requests, rateKibPerSecond: rate };
 }
 
 function plannedRate(
@@ -136,6 +140,7 @@ function plannedRate(
   return {
     controller: { inFlightSectors, plan: [...later, 0] },
     requests,
+    wanted: requests,
     rateKibPerSecond: requests * KIB_PER_REQUEST * STEPS_PER_SECOND,
     ...(sectors > maxSectors ? { limitedBy: "c-max-rate" as const } : {}),
   };

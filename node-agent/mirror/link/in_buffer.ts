@@ -16,6 +16,9 @@ import {
 /** Room for some of the longest frames. */
 const BUFFER_BYTES = 4 * (MIRROR_BODY_BYTES_MAX + MIRROR_HEADER_BYTES);
 
+/** With less room than this, in bytes, the rest moves to the front. */
+const ROOM_BYTES_MIN = 128 * 1024;
+
 /** See the module comment. */
 export class InBuffer {
   readonly #bytes = new Uint8Array(BUFFER_BYTES);
@@ -25,12 +28,21 @@ export class InBuffer {
 
   /** Where the socket reads into; never empty. */
   room(): Uint8Array {
-    if (this.#at > 0) {
+    if (this.#at === this.#have) {
+      this.#at = this.#have = 0;
+    } else if (this.#at > 0 && this.#isCramped()) {
       this.#bytes.copyWithin(0, this.#at, this.#have);
       this.#have -= this.#at;
       this.#at = 0;
     }
     return this.#bytes.subarray(this.#have);
+  }
+
+  /** Whether the frame at hand may not end in the room that is left. */
+  #isCramped(): boolean {
+    const frameEnd = this.#at + MIRROR_HEADER_BYTES + MIRROR_BODY_BYTES_MAX;
+    return frameEnd > BUFFER_BYTES ||
+      BUFFER_BYTES - this.#have < ROOM_BYTES_MIN;
   }
 
   /** Bytes that no frame was made of yet. */

@@ -16,6 +16,8 @@ import {
 
 /** Starting size; it grows with what is queued. */
 const INITIAL_BYTES = 256 * 1024;
+/** What {@link mirrorFrameBytes} counts beyond the numbers of a frame. */
+const SLACK_BYTES = 40;
 /** A buffer that grew beyond this in a burst is not kept. */
 const KEPT_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -33,6 +35,17 @@ export class OutBuffer {
   /** Bytes that the socket has not taken. */
   get queuedBytes(): number {
     return this.#used + this.#sending;
+  }
+
+  /**
+   * Where the payload of the next frame goes, if it has so many numbers in front
+   * of it: written there already, it is not copied by {@link put}.
+   */
+  payloadRoom(numbers: number, lengthBytes: number): Uint8Array {
+    const at = MIRROR_HEADER_BYTES + 8 * numbers;
+    this.#reserve(at + lengthBytes + SLACK_BYTES);
+    const from = this.#used + at;
+    return this.#bytes.subarray(from, from + lengthBytes);
   }
 
   /** Queue a frame; its payload is copied. */

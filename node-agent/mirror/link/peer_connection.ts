@@ -14,6 +14,7 @@ import {
   type Hellos,
   isProvenMirror,
   json,
+  MIRROR_NUMBERS,
   type MirrorFrame,
   MirrorFrameError,
   mirrorFrameOf,
@@ -139,6 +140,11 @@ export class PeerConnection {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Where the payload of the next frame goes, if it is a `resyncData`. */
+  payloadRoom(lengthBytes: number): Uint8Array {
+    return this.out.payloadRoom(MIRROR_NUMBERS.resyncData, lengthBytes);
   }
 
   /** Queue a frame; its payload is copied. */

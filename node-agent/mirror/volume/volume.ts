@@ -313,6 +313,9 @@ export class Volume {
         const { epoch } = this.#register;
         this.#connection?.send(this.#register.named(frame), epoch);
       },
+      payloadRoom: (lengthBytes) =>
+        this.#connection?.payloadRoom(lengthBytes) ??
+          new Uint8Array(lengthBytes),
       queuedBytes: () => this.#queued(),
       closeLink: (why) => {
         this.#closing = why;

@@ -55,7 +55,8 @@ export function mirrorFrameBytes(frame: MirrorFrame): number {
 /**
  * Encode a frame.
  *
- * @param frame What to say; its payload is copied.
+ * @param frame What to say; its payload is copied, unless it is in its place
+ *   in `bytes` already.
  * @param epoch Epoch that the sender acts under.
  * @param bytes Where to, with `mirrorFrameBytes` of room behind `at`.
  * @param view A view of the same buffer.
@@ -74,7 +75,7 @@ export function putMirrorFrame(
     putNumber(view, end, number);
     end += 8;
   }
-  bytes.set(payload, end);
+  if (!isThere(payload, bytes, end)) bytes.set(payload, end);
   end += payload.length;
   const bodyLength = end - at - MIRROR_HEADER_BYTES;
   if (bodyLength > MIRROR_BODY_BYTES_MAX) {
@@ -102,7 +103,7 @@ export function mirrorFrameOf(
   const { flags } = header;
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   const kind = header.kind as MirrorFrameKind;
-  const count = NUMBERS[kind];
+  const count = MIRROR_NUMBERS[kind];
   if (count === undefined || body.length < count * 8) {
     throw new MirrorFrameError(`a ${kind} frame that is too short`);
   }
@@ -183,7 +184,7 @@ export function mirrorFrameOf(
 }
 
 /** Numbers in front of the payload, by kind. */
-const NUMBERS: Readonly<Record<MirrorFrameKind, number>> = {
+export const MIRROR_NUMBERS: Readonly<Record<MirrorFrameKind, number>> = {
   data: 2,
   zero: 3,
   flush: 1,
@@ -279,6 +280,12 @@ function partsOf(frame: MirrorFrame): Parts {
     case "stateReply":
       return { numbers: [frame.id, frame.code + CODE_OFFSET] };
   }
+}
+
+/** Whether a payload was written in its place. */
+function isThere(payload: Uint8Array, bytes: Uint8Array, at: number): boolean {
+  return payload.buffer === bytes.buffer &&
+    payload.byteOffset === bytes.byteOffset + at;
 }
 
 function outcomeOf(flags: number): "data" | "same" | "failed" {
