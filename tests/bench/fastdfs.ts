@@ -44,8 +44,8 @@ export async function measureFastdfs(
     return undefined;
   }
   try {
-    const { tracker, pids } = await start(scope, prefix);
-    return await measure(tracker, pids, durationMs);
+    const { tracker, pids } = await startFastdfsPeer(scope, prefix);
+    return await measure(tracker, pids(), durationMs);
   } catch (error) {
     absent.push(`FastDFS (${error})`);
     return undefined;
@@ -106,10 +106,24 @@ async function measure(
   };
 }
 
-async function start(
+/** A running FastDFS: one tracker, one group of two storages. */
+export interface FastdfsPeer {
+  readonly tracker: FastdfsTracker;
+  /** Processes of the servers that run now. */
+  pids(): number[];
+  /** `kill -9` one storage, and start it again. */
+  killOne(): Promise<void>;
+}
+
+/**
+ * Start FastDFS and wait until both storages are active.
+ *
+ * @param prefix An installation, as `FASTDFS_PREFIX` names it.
+ */
+export async function startFastdfsPeer(
   scope: Scope,
   prefix: string,
-): Promise<{ tracker: FastdfsTracker; pids: number[] }> {
+): Promise<FastdfsPeer> {
   const before = new Set(markedProcesses(scope.mark));
   const dir = await scope.tempDir();
   const bin = await binaries(prefix);
@@ -119,6 +133,7 @@ async function start(
   await folder(`${dir}/tracker`);
   await Deno.writeTextFile(`${dir}/tracker.conf`, trackerConf(dir, tracker));
   run(scope, `${bin}/fdfs_trackerd`, `${dir}/tracker.conf`);
+  const confs: string[] = [];
   for (const index of [1, 2]) {
     await folder(`${dir}/storage${index}`);
     const conf = `${dir}/storage${index}.conf`;
@@ -128,13 +143,39 @@ async function start(
       storageConf(`${dir}/storage${index}`, address, tracker),
     );
     run(scope, `${bin}/fdfs_storaged`, conf);
+    confs.push(conf);
   }
-  await eventually(async () => {
-    const statuses = await storageStatuses(tracker);
-    return statuses.length === 2 && statuses.every((s) => s === ACTIVE);
-  }, { what: "FastDFS to be active", deadlineMs: 120_000, pauseMs: 500 });
-  const pids = markedProcesses(scope.mark).filter((pid) => !before.has(pid));
-  return { tracker, pids };
+  const active = () =>
+    eventually(async () => {
+      const statuses = await storageStatuses(tracker);
+      return statuses.length === 2 && statuses.every((s) => s === ACTIVE);
+    }, { what: "FastDFS to be active", deadlineMs: 120_000, pauseMs: 500 });
+  await active();
+  const pids = () =>
+    markedProcesses(scope.mark).filter((pid) => !before.has(pid));
+  const killOne = async () => {
+    const conf = confs[0] ?? "";
+    for (const pid of pids()) {
+      if (commandOf(pid).includes(conf)) Deno.kill(pid, "SIGKILL");
+    }
+    await eventually(
+      () => !pids().some((pid) => commandOf(pid).includes(conf)),
+      {
+        what: "the killed storage to be gone",
+      },
+    );
+    run(scope, `${bin}/fdfs_storaged`, conf);
+    await active();
+  };
+  return { tracker, pids, killOne };
+}
+
+function commandOf(pid: number): string {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/cmdline`);
+  } catch {
+    return "";
+  }
 }
 
 function run(scope: Scope, program: string, conf: string): void {

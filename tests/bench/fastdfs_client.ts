@@ -137,19 +137,29 @@ export async function fastdfsDownloader(
   sizeBytes: number,
   files: readonly FastdfsFile[],
 ): Promise<Operation> {
-  const doors = new Doors(tracker);
-  const ask = await doors.tracker();
+  const read = await fastdfsReader(tracker);
   let n = Math.floor(Math.random() * files.length);
   return async () => {
     const file = files[n++ % files.length];
     if (file === undefined) return false;
-    const named = joined(field(file.group, GROUP_BYTES), bytesOf(file.name));
+    if (await read(file) !== sizeBytes) throw new Error("wrong length");
+  };
+}
+
+/** Reads files, asking the tracker where; gives their length in bytes. */
+export async function fastdfsReader(
+  tracker: FastdfsTracker,
+): Promise<(file: FastdfsFile) => Promise<number>> {
+  const doors = new Doors(tracker);
+  const ask = await doors.tracker();
+  return async ({ group, name }) => {
+    const named = joined(field(group, GROUP_BYTES), bytesOf(name));
     const storage = await doors.storage(await ask.ask(QUERY_FETCH, named));
     const answer = await storage.ask(
       DOWNLOAD,
       joined(new Uint8Array(16), named),
     );
-    if (answer.length !== sizeBytes) throw new Error("wrong length");
+    return answer.length;
   };
 }
 
