@@ -25,6 +25,7 @@ const PARTS = new Set([
   "fastdfs",
   "files",
   "http",
+  "migration",
   "mirror",
   "nbd",
   "sync",

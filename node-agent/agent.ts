@@ -24,8 +24,9 @@ import { TrackerClient } from "./adapters/tracker_client.ts";
 import { AgentReport } from "./agent_report.ts";
 import { FastdfsGateway } from "./fastdfs/gateway.ts";
 import { openStore, type Store } from "./files/store.ts";
-import { createAgentApp } from "./http/agent_app.ts";
+import { type AgentApp, createAgentApp } from "./http/agent_app.ts";
 import { type Admission, admit } from "./join.ts";
+import { MigrationDesk } from "./migration/desk.ts";
 import { type Answer, Opening } from "./opening.ts";
 import type { FileOperations } from "./operation_ports.ts";
 import type { Log } from "./ports.ts";
@@ -151,6 +152,7 @@ class Life {
   #scrubs: ScrubSchedule | undefined;
   #server: RunningServer | undefined;
   #gateway: FastdfsGateway | undefined;
+  #migrationDesk: MigrationDesk | undefined;
   #peerClient: Deno.HttpClient | undefined;
 
   constructor(
@@ -226,6 +228,11 @@ class Life {
         scrubProgress: () => scrubs.view(),
         openPath: (pathIndex) => this.#store.openPath(pathIndex),
         confirm: () => replicator.confirm(),
+        migration: {
+          start: (request) => this.#migrations(app).start(request),
+          view: (offset) => this.#migrations(app).view(offset),
+          stop: () => this.#migrations(app).stop(),
+        },
       },
     });
     const opening = new Opening();
@@ -243,6 +250,21 @@ class Life {
     this.#surroundings.onReady({ node, group, url: this.url });
   }
 
+  /** Imports and exports; made when they are first asked for. */
+  #migrations({ keeper, operations }: AgentApp): MigrationDesk {
+    this.#migrationDesk ??= new MigrationDesk({
+      keeper,
+      operations,
+      store: this.#store.linker,
+      files: this.#store.files,
+      clock: systemClock,
+      log: this.#surroundings.log,
+      reportDir: `${this.#config.dataDir}/migration`,
+      storePaths: this.#config.storePaths,
+    });
+    return this.#migrationDesk;
+  }
+
   /** Until the signal (`undefined`) or a reason to start again. */
   untilEnd(signal: AbortSignal): Promise<string | undefined> {
     const stopped = Promise.withResolvers<undefined>();
@@ -254,6 +276,7 @@ class Life {
 
   /** Stop what runs, in the order that loses nothing. */
   async end(): Promise<void> {
+    await this.#migrationDesk?.stop();
     await this.#scrubs?.stop();
     await this.#gateway?.close();
     await this.#server?.close();

@@ -8,7 +8,7 @@
 
 import type { FileEntry, FileMeta } from "@kedge/schema/change";
 import type { FastdfsView } from "@kedge/schema/fastdfs-view";
-import type { ByteSpan } from "./ports.ts";
+import type { ByteSpan, Staged } from "./ports.ts";
 
 /** Bytes that come from a client; their number is known. */
 export interface IncomingBytes {
@@ -68,6 +68,65 @@ export interface FileOperations {
    * exist for a moment; the old one is deleted last. Returns the new ID.
    */
   freeze(id: string): Promise<string>;
+}
+
+/** A file that keeps the ID which another store gave it. */
+export interface KeptFile {
+  readonly id: string;
+  /** Its content, verified by the caller as far as the ID says it. */
+  readonly staged: Staged;
+  readonly meta: FileMeta;
+}
+
+/** What became of a file that was to be kept. */
+export type Kept =
+  | "added"
+  /** It was taken in before, unchanged here since, and is another now. */
+  | "replaced"
+  /** It is here with this content. */
+  | "known"
+  /** It was deleted here. */
+  | "deleted"
+  /** It was changed here: what is here stays. */
+  | "changed-here"
+  /** Another member owns it, and must take the new content in. */
+  | "not-owner";
+
+/**
+ * Takes files in under the IDs they have. Everything throws
+ * {@linkcode Problem}s; a promise that resolves to "added" or "replaced" is an
+ * acknowledgement at the level of the group.
+ */
+export interface FileKeeper {
+  /** Group of this agent: the first part of every ID. */
+  readonly group: string;
+  /** What is known of a file here. */
+  lookup(id: string): FileEntry | undefined;
+  /** Take bytes in; they are for {@linkcode keep} or to be discarded. */
+  stage(bytes: IncomingBytes, pathIndex: number): Promise<Staged>;
+  /** Forget staged bytes. Never throws. */
+  discard(staged: Staged): Promise<void>;
+  /** Add the file; its staged bytes are used or discarded in any case. */
+  keep(file: KeptFile): Promise<Kept>;
+}
+
+/** Files that lie on the disk of a store path already. */
+export interface LinkingStore {
+  /**
+   * Give a whole file of the same file system a second name in the store: no
+   * bytes are copied. Nobody may change the file from then on.
+   *
+   * @param path A regular file, not a symbolic link.
+   * @throws {Deno.errors} What the system says, such as `EXDEV` for a file of
+   * another file system; nothing is left behind then.
+   */
+  link(path: string, pathIndex: number): Promise<Staged>;
+  /**
+   * Use a store path that holds the data of FastDFS, beside that data.
+   *
+   * @throws {Problem} `invalid-request`, `read-only`.
+   */
+  takeOver(pathIndex: number): Promise<unknown>;
 }
 
 /** The cluster as a FastDFS gateway needs it. */

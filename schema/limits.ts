@@ -26,6 +26,8 @@ export const GROUP_MEMBER_BYTES_MAX: number = 2 * KIB;
 
 /** Largest node ID: a file ID holds 24 bits. Source: fastdfs-protocol.md §6. */
 export const NODE_ID_MAX: number = 2 ** 24 - 1;
+/** As the maker of a file: a storage of FastDFS. No node has this number. */
+export const NOBODY: number = NODE_ID_MAX;
 
 /**
  * Highest epoch that a node may report. Sums with steps of `force` stay far

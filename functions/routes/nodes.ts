@@ -177,12 +177,17 @@ function manageRoutes(services: Services): Route[] {
   ];
 }
 
+const MIGRATION = "/v1/node/migration";
+
 /** What operators ask of one agent: `307` with a capability `operate`. */
 function agentRoutes(services: Services): Route[] {
   const rows = [
     ["POST", "scrub", "/v1/node/scrub", "Start a scrub of a node"],
     ["GET", "scrub", "/v1/node/scrub", "Progress of a node's scrub"],
     ["GET", "files", "/v1/files", "List the files of a node"],
+    ["POST", "migration", MIGRATION, "Start an import or export of a node"],
+    ["GET", "migration", MIGRATION, "Progress of a node's import or export"],
+    ["DELETE", "migration", MIGRATION, "Stop a node's import or export"],
     [
       "POST",
       "confirm",

@@ -1,6 +1,7 @@
 /** `kedge info`: what is known of a file. */
 
 import type { FileInfo } from "@kedge/schema";
+import { parseFileId } from "@kedge/schema/file-id";
 import { parse } from "./args.ts";
 import { CONNECTION } from "./client/connection.ts";
 import { fileInfo } from "./client/downloader.ts";
@@ -46,7 +47,7 @@ export function infoText(file: FileInfo): string {
     ["sha256", file.sha256],
     ["crc32", file.crc32.toString(16).padStart(8, "0")],
     ["created", file.created],
-    ["origin", `node ${file.origin} of ${file.group}`],
+    ["origin", originText(file)],
     ["version", String(file.version)],
     ["appender", file.appender ? "yes" : null],
     ["master", file.master],
@@ -58,4 +59,12 @@ export function infoText(file: FileInfo): string {
   return rows.flatMap(([name, value]) =>
     value === null ? [] : [`${plainText(name).padEnd(9)} ${plainText(value)}`]
   ).join("\n");
+}
+
+/** Files that were imported say which storage of FastDFS made them. */
+function originText({ id, origin, group }: FileInfo): string {
+  const named = parseFileId(id)?.origin;
+  return typeof named === "string"
+    ? `FastDFS storage ${named}`
+    : `node ${origin} of ${group}`;
 }

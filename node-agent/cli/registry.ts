@@ -162,6 +162,18 @@ export const COMMANDS: readonly CommandEntry[] = [
   ),
   entry(
     "tools",
+    "import",
+    "take in the files of a FastDFS storage, with their IDs",
+    async () => (await import("./import.ts")).importFiles,
+  ),
+  entry(
+    "tools",
+    "export",
+    "write all files as a FastDFS storage has them",
+    async () => (await import("./export.ts")).exportFiles,
+  ),
+  entry(
+    "tools",
     "bench",
     "measure uploads and downloads",
     async () => (await import("./bench.ts")).bench,

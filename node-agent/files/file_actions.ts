@@ -8,6 +8,9 @@ import type { UnsettledKind } from "@kedge/schema/db";
 import { exists, isMissing, removeSync, writeAllSync } from "./disk.ts";
 import { folderOf, type Layout } from "./layout.ts";
 
+/** First part of the token of a second name of a file that lies elsewhere. */
+export const LINK_TOKEN_PREFIX = "link-";
+
 /** An action of which the database still has the bytes or the token. */
 export interface Pending {
   readonly number: number;
@@ -53,7 +56,10 @@ export class FileActions {
         return; // the bytes were there before the record
       case "rename": {
         const from = this.#layout.staged(pathIndex, action.token);
-        return this.#inFolder(path, pathIndex, () => renameOnce(from, path));
+        this.#inFolder(path, pathIndex, () => renameOnce(from, path));
+        // Of two names of one file, a rename removes neither.
+        if (action.token.startsWith(LINK_TOKEN_PREFIX)) removeSync(from);
+        return;
       }
       case "unlink":
         return removeSync(path);
@@ -73,6 +79,7 @@ export class FileActions {
         );
       } catch (error) {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+        if (holds(path, payload)) return; // taken in where it lay
       }
     }
     const temporary = this.#layout.staged(
@@ -107,6 +114,15 @@ export class FileActions {
   isMounted(pathIndex: number): boolean {
     return exists(this.#layout.marker(pathIndex));
   }
+}
+
+/** Whether a file, not a link to one, has exactly these bytes. */
+function holds(path: string, bytes: Uint8Array): boolean {
+  const { isFile, size } = Deno.lstatSync(path);
+  if (!isFile || size !== bytes.length) return false;
+  const found = Deno.readFileSync(path);
+  return found.length === bytes.length &&
+    found.every((byte, index) => byte === bytes[index]);
 }
 
 /** Put bytes at the end of a file, over whatever lies beyond. */

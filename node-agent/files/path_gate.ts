@@ -98,7 +98,8 @@ function enter(
   makeDurableDir(data);
   for (const entry of Deno.readDirSync(data)) {
     if (entry.name === ".kedge-path.new") continue; // a crash while entering
-    return "it holds files of no known store; see `kedge rebuild-index`";
+    return "it holds files of no known store; see `kedge agent " +
+      "rebuild-index`, or `kedge import fastdfs --in-place` for FastDFS's";
   }
   writeMarker(layout, index, store);
   return undefined;

@@ -31,6 +31,8 @@ import type { StorePaths } from "./store_paths.ts";
 const TRIAL_BYTES = 1 << 20;
 /** What a crash while entering, or a new file system, leaves behind. */
 const NOTHING = new Set([".kedge-path.new", ".tmp", "lost+found"]);
+/** What FastDFS leaves in the `data` folder of each of its store paths. */
+const FASTDFS_SIGNS = [".data_init_flag", ".fastdfs_vars", "00/00"];
 
 /** What {@linkcode PathOpener} works with. */
 export interface PathOpenerParts {
@@ -67,11 +69,35 @@ export class PathOpener {
    * `read-only` when it still fails.
    */
   async open(index: number): Promise<PathOpened> {
-    const { layout, paths, pump, refills } = this.#parts;
+    const { paths } = this.#parts;
     if (paths.stateOf(index) === undefined) {
       throw refused(`There is no store path M${hexByte(index)} here`);
     }
-    const isEmpty = this.#isEmpty(index);
+    return await this.#enter(index, this.#isEmpty(index));
+  }
+
+  /**
+   * Open a path that holds the data of FastDFS and nothing of ours; its files
+   * stay where they are until they are taken in.
+   *
+   * @throws {Problem} `invalid-request` when it holds neither that nor ours,
+   * `read-only` when it fails.
+   */
+  async takeOver(index: number): Promise<PathOpened> {
+    const { layout, paths } = this.#parts;
+    const isKnown = readMarker(layout.marker(index)) !== undefined;
+    if (isKnown || paths.stateOf(index) === undefined) {
+      return await this.open(index);
+    }
+    const data = layout.data(index);
+    if (!FASTDFS_SIGNS.some((name) => exists(`${data}/${name}`))) {
+      throw refused(`M${hexByte(index)} does not hold the data of FastDFS`);
+    }
+    return await this.#enter(index, true);
+  }
+
+  async #enter(index: number, isEmpty: boolean): Promise<PathOpened> {
+    const { layout, paths, pump, refills } = this.#parts;
     if (!isEmpty && paths.isWritable(index)) return this.#opened(index);
     try {
       makeDurableDir(layout.staging(index));

@@ -12,7 +12,7 @@
 
 import { createHash, randomUUID } from "node:crypto";
 import { z } from "zod";
-import { GroupName, NodeId, Problem } from "@kedge/schema";
+import { GroupName, NOBODY, NodeId, Problem } from "@kedge/schema";
 import type { FileEntry } from "@kedge/schema/change";
 import { rowOf } from "@kedge/schema/db";
 import { type FileId, parseFileId } from "@kedge/schema/file-id";
@@ -243,13 +243,12 @@ class Rebuilder {
     const isFixed = parsed.sizeBytes !== undefined;
     if (isFixed && parsed.sizeBytes !== sums.sizeBytes) isRight = false;
     if (isFixed && parsed.crc32 !== sums.crc32) isRight = false;
-    const { node } = this.#context;
     const entry: FileEntry = {
       id,
       state: "present",
       epoch: 0,
       version: 1,
-      origin: typeof parsed.origin === "number" ? parsed.origin : node,
+      origin: typeof parsed.origin === "number" ? parsed.origin : NOBODY,
       sizeBytes: parsed.sizeBytes ?? sums.sizeBytes,
       crc32: isFixed ? parsed.crc32 : sums.crc32,
       sha256: isRight && isFixed ? hash.digest("hex") : null,

@@ -15,6 +15,7 @@ import { Editor } from "./editor.ts";
 import { Edits } from "./edits.ts";
 import { Layout } from "./layout.ts";
 import { KEY_LIFE_MS, StoredFiles, type StoreParts } from "./local_files.ts";
+import { Linker } from "./linker.ts";
 import { LocalIndex } from "./local_index.ts";
 import { makeDurableDir } from "./disk.ts";
 import { lockDataDir } from "./lock.ts";
@@ -98,6 +99,8 @@ export interface Store {
    * @throws {Problem} `invalid-request`, or `read-only` when it still fails.
    */
   openPath(pathIndex: number): Promise<PathOpened>;
+  /** Files that lie on the disk of a store path already, for imports. */
+  readonly linker: Linker;
   /** This start, and those before it. */
   readonly run: RunIdentity;
   /** A tracker heard of this start: those before are not needed any more. */
@@ -230,6 +233,7 @@ async function openLocked(
     },
     scrubber: (how) => new Scrubber({ ...parts, log }, how),
     openPath: (pathIndex) => opener.open(pathIndex),
+    linker: new Linker(parts, opener),
     async close({ clean }) {
       if (clean && pump.failure === undefined) {
         const value = String(files.placed);

@@ -5,7 +5,7 @@
  */
 
 import { Problem } from "@kedge/schema";
-import type { FileOperations } from "../operation_ports.ts";
+import type { FileKeeper, FileOperations } from "../operation_ports.ts";
 import { answerTo } from "./answers.ts";
 import { authorize, capabilityText, isForOther } from "./authorize.ts";
 import type { AgentHttpDeps } from "./deps.ts";
@@ -25,6 +25,8 @@ export interface AgentApp {
   load(): number;
   /** The same operations for doors other than this one. */
   readonly operations: FileOperations;
+  /** Takes files in that keep their IDs. */
+  readonly keeper: FileKeeper;
   /** Every route with its policy, for documents and tests. */
   readonly routes: readonly Route[];
 }
@@ -42,6 +44,7 @@ export function createAgentApp(deps: AgentHttpDeps): AgentApp {
     fetch: (request) => door.fetch(request),
     load: () => door.load,
     operations: services.operations,
+    keeper: services.keeper,
     routes: rows,
   };
 }

@@ -7,7 +7,10 @@
  * @module
  */
 
+import type { z } from "zod";
+import { Problem } from "@kedge/schema";
 import type { CapabilityAction } from "@kedge/schema/capability";
+import { MigrationRequest } from "@kedge/schema/migration";
 import { json } from "./answers.ts";
 import type { AgentHttpDeps } from "./deps.ts";
 import { limitsOf } from "./deps.ts";
@@ -22,6 +25,7 @@ import type {
   Route,
 } from "./routes.ts";
 import { BodyGuard } from "./write/body_guard.ts";
+import { Keeper } from "./write/keeper.ts";
 import { KeyedLock } from "./write/keyed_lock.ts";
 import { Mutations } from "./write/mutations.ts";
 import { Operations } from "./write/operations.ts";
@@ -36,6 +40,8 @@ export interface AgentServices {
   readonly owners: Owners;
   /** The same for doors other than this one. */
   readonly operations: Operations;
+  /** Takes files in that keep their IDs. */
+  readonly keeper: Keeper;
 }
 
 const PUBLIC = { kind: "public" } as const;
@@ -56,6 +62,7 @@ export function agentRoutes(
     downloads,
     owners: new Owners(deps, finder),
     operations: new Operations(deps, tools, downloads),
+    keeper: new Keeper(deps, tools),
   };
   const rows = [
     ...readRoutes(deps, finder),
@@ -63,7 +70,10 @@ export function agentRoutes(
     ...mutationRoutes(deps, tools),
     regenerateRoute(services.operations),
   ];
-  return { rows: [...rows, ...operatorRoutes(deps)], services };
+  return {
+    rows: [...rows, ...operatorRoutes(deps), ...migrationRoutes(deps, tools)],
+    services,
+  };
 }
 
 function readRoutes(deps: AgentHttpDeps, finder: Finder): Route[] {
@@ -153,6 +163,38 @@ function operatorRoutes({ files, admin }: AgentHttpDeps): Route[] {
       return json(await confirm.call(admin));
     }),
   ];
+}
+
+/** Import from FastDFS, and export: one at a time. */
+function migrationRoutes(
+  { admin: { migration } }: AgentHttpDeps,
+  { receiver }: WriteTools,
+): Route[] {
+  return [
+    guarded("POST /v1/node/migration", "operate", async ({ request }) => {
+      const asked = await receiver.receiveJson(request);
+      const given = MigrationRequest.safeParse(asked);
+      if (!given.success) throw invalidRequest(given.error);
+      return json(await migration.start(given.data), { status: 202 });
+    }),
+    guarded("GET /v1/node/migration", "operate", ({ query }) => {
+      const after = Number(query.get("after") ?? 0);
+      const offset = Number.isSafeInteger(after) && after >= 0 ? after : 0;
+      return json(migration.view(offset), NO_CACHE);
+    }),
+    guarded("DELETE /v1/node/migration", "operate", async () => {
+      return json(await migration.stop());
+    }),
+  ];
+}
+
+function invalidRequest({ issues }: z.ZodError): Problem {
+  return new Problem("invalid-request", "This is no import or export", {
+    issues: issues.map(({ path, message }) => ({
+      path: path.join("."),
+      message,
+    })),
+  });
 }
 
 function open(

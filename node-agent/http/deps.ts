@@ -5,6 +5,7 @@
  */
 
 import type { NodeId } from "@kedge/schema";
+import type { MigrationRequest } from "@kedge/schema/migration";
 import type { Clock, LocalFiles, Log, Replicator } from "../ports.ts";
 
 /** What operators ask of an agent; everything they get is JSON. */
@@ -19,6 +20,18 @@ export interface AgentAdmin {
   openPath(pathIndex: number): unknown | Promise<unknown>;
   /** The operator accepts the KV store's new generation. */
   confirm(): unknown | Promise<unknown>;
+  /** Imports and exports. */
+  readonly migration: MigrationAdmin;
+}
+
+/** Imports and exports of a node: one at a time. */
+export interface MigrationAdmin {
+  /** @throws {Problem} `already-exists` while one runs, `invalid-request`. */
+  start(request: MigrationRequest): unknown | Promise<unknown>;
+  /** How far it is, with the problems from this number on; `null` is none. */
+  view(offset: number): unknown;
+  /** Stop it; what was done stays. */
+  stop(): unknown | Promise<unknown>;
 }
 
 /** Limits of the door. Every one of them has a default. */

@@ -43,11 +43,13 @@ Deno.test("the table is the agent's column of docs/protocols.md", async () => {
   );
   assert.deepEqual(rows.sort(), [
     "DELETE /v1/files/ID delete",
+    "DELETE /v1/node/migration operate",
     "GET /health public",
     "GET /v1/files operate",
     "GET /v1/files/ID/info public",
     "GET /v1/files/ID/meta public",
     "GET /v1/node public",
+    "GET /v1/node/migration operate",
     "GET /v1/node/scrub operate",
     "PATCH /v1/files/ID/meta set-meta",
     "POST /v1/files upload",
@@ -57,6 +59,7 @@ Deno.test("the table is the agent's column of docs/protocols.md", async () => {
     "POST /v1/files/ID/truncate truncate",
     "POST /v1/files/NAME upload",
     "POST /v1/node/confirm operate",
+    "POST /v1/node/migration operate",
     "POST /v1/node/paths/N/open operate",
     "POST /v1/node/scrub operate",
     "PUT /v1/files upload",

@@ -59,6 +59,7 @@ export class FakeDoor extends FakeNode {
         scrubProgress: () => ({ running: false }),
         openPath: (index) => ({ index, refillFiles: 0 }),
         confirm: () => ({ confirmed: true }),
+        migration: { start: () => ({}), view: () => null, stop: () => ({}) },
       },
       limits: options.limits,
       fetchPeer: options.fetchPeer,

@@ -1,0 +1,347 @@
+/**
+ * Takes the files of a FastDFS storage in, each under the ID it has.
+ *
+ * There is no journal: what is here already is seen in the index, so a run that
+ * was killed is simply run again, and a later run finds what came since.
+ *
+ * @module
+ */
+
+import { INLINE_BODY_BYTES_MAX } from "@kedge/schema";
+import type { FileMeta } from "@kedge/schema/change";
+import { type FileId, hexByte } from "@kedge/schema/file-id";
+import { trunkPlace } from "@kedge/schema/fastdfs";
+import type { ImportRequest } from "@kedge/schema/migration";
+import { readMetadata } from "@kedge/schema/wire/fastdfs";
+import type { FileKeeper, Kept, LinkingStore } from "../operation_ports.ts";
+import type { Staged } from "../ports.ts";
+import { outcomeOf } from "./import_faults.ts";
+import { Lanes } from "./lanes.ts";
+import type { Pace } from "./pace.ts";
+import {
+  openPacked,
+  type PackedFile,
+  packedNames,
+  trunkFileOf,
+  unnamedSlots,
+} from "./packed_files.ts";
+import type { DoneKind, Progress } from "./progress.ts";
+import { SourceFault, SourceSpan } from "./source_span.ts";
+import type { Oddity, SourceFile, SourceTree } from "./source_tree.ts";
+
+/** Files under way at once: they share the flushes of the store. */
+const FILES_AT_ONCE = 32;
+/** Longest metadata that FastDFS writes is far below this, in bytes. */
+const META_BYTES_MAX = 1 << 18;
+/** Refusals that pass, and how often they are waited for. */
+const WAITS_MAX = 60;
+const WAIT_MS = 500;
+
+/** What an import works with. */
+export interface ImporterParts {
+  readonly keeper: FileKeeper;
+  readonly store: LinkingStore;
+  readonly tree: SourceTree;
+  readonly pace: Pace;
+  readonly progress: Progress;
+  /** Store paths of this node. */
+  readonly pathCount: number;
+  /** Seconds since the Unix epoch. */
+  readonly nowS: () => number;
+}
+
+/** A file with its bytes at hand. */
+interface Item {
+  readonly id: string;
+  readonly parsed: FileId;
+  readonly kind: DoneKind;
+  readonly metaPath: string | undefined;
+  /** A whole regular file that may be linked. */
+  readonly linkable: string | undefined;
+  /** Open its bytes. */
+  open(): Promise<SourceSpan>;
+}
+
+/** One import. */
+export class Importer {
+  readonly #request: ImportRequest;
+  readonly #parts: ImporterParts;
+  readonly #lanes = new Lanes(FILES_AT_ONCE);
+  /** Why nothing can be linked any more. */
+  #cannotLink: string | undefined;
+
+  /** Begin with {@linkcode run}. */
+  constructor(request: ImportRequest, parts: ImporterParts) {
+    this.#request = request;
+    this.#parts = parts;
+  }
+
+  /** Do it. @throws When it cannot go on, or was stopped. */
+  async run(): Promise<void> {
+    const { tree, progress, keeper } = this.#parts;
+    const packed = await packedNames(
+      this.#request.base,
+      keeper.group,
+      (oddity) => this.#odd(oddity),
+    );
+    await this.#countAll(packed);
+    progress.phase = "files";
+    const named = new Set(packed.map(slotKey));
+    for await (const folder of tree.folders()) {
+      for (const oddity of folder.oddities) this.#odd(oddity);
+      for (const file of folder.files) {
+        await this.#lanes.run(() => this.#take(itemOf(file, this.#parts)));
+      }
+      for (const oddity of await unnamedSlots(folder, named)) this.#odd(oddity);
+    }
+    progress.phase = "packed";
+    for (const file of packed) {
+      await this.#lanes.run(() => this.#take(packedItem(file, this.#parts)));
+    }
+    await this.#lanes.end();
+  }
+
+  /** So that people see how much there is. */
+  async #countAll(packed: readonly PackedFile[]): Promise<void> {
+    const { tree, progress, pace } = this.#parts;
+    for await (const { files } of tree.folders()) {
+      for (const { path } of files) {
+        try {
+          progress.bytesTotal += Deno.lstatSync(path).size;
+        } catch {
+          // It vanished; that is found again, and told, when it is its turn.
+        }
+        progress.filesTotal++;
+      }
+      await pace.take(0);
+    }
+    for (const { parsed } of packed) {
+      progress.bytesTotal += parsed.sizeBytes ?? 0;
+      progress.filesTotal++;
+    }
+  }
+
+  #odd({ reason, name, detail }: Oddity): void {
+    this.#parts.progress.problem({ kind: "skipped", reason, name, detail });
+  }
+
+  /** One file, whatever becomes of it. */
+  async #take(item: Item): Promise<void> {
+    const { progress, pace } = this.#parts;
+    for (let waits = 0;; waits++) {
+      try {
+        await pace.take(0);
+        await this.#tryTake(item);
+        break;
+      } catch (error) {
+        const outcome = outcomeOf(error);
+        if (outcome.kind === "fatal") throw error;
+        if (outcome.kind === "wait") {
+          if (waits >= WAITS_MAX) throw error;
+          await pace.rest(WAIT_MS);
+          continue;
+        }
+        progress.problem({ ...outcome, name: item.id });
+        break;
+      }
+    }
+    progress.filesDone++;
+  }
+
+  async #tryTake(item: Item): Promise<void> {
+    const { keeper, progress, nowS } = this.#parts;
+    const { id, parsed } = item;
+    const before = keeper.lookup(id);
+    if (before?.state === "tombstone") throw refusalOf("deleted");
+    if (parsed.createdS > nowS() + DAY_S && typeof parsed.origin === "number") {
+      throw new SourceFault("of-the-future", "its ID was made in the future");
+    }
+    const meta = await this.#meta(item);
+    const isSettled = parsed.sizeBytes !== undefined;
+    const isMetaSame = before !== undefined && isEqual(before.meta, meta);
+    if (isMetaSame && isSettled) return this.#known(before.sizeBytes);
+    using span = await item.open();
+    const { sizeBytes } = span;
+    if (isSettled && parsed.sizeBytes !== sizeBytes) {
+      throw new SourceFault(
+        "wrong-size",
+        `it has ${sizeBytes} bytes, its ID says ${parsed.sizeBytes}`,
+      );
+    }
+    if (isMetaSame && before.sizeBytes === sizeBytes) {
+      if (await span.checksum() === before.crc32) {
+        return this.#known(sizeBytes);
+      }
+    }
+    if (this.#request.dryRun) {
+      this.#checkSum(item, await span.checksum());
+      this.#count(item, meta, sizeBytes);
+      return;
+    }
+    const staged = await this.#stage(item, span);
+    try {
+      if (staged.sizeBytes !== sizeBytes) {
+        throw new SourceFault("changed", "it changed while it was read");
+      }
+      this.#checkSum(item, staged.crc32);
+    } catch (error) {
+      await keeper.discard(staged);
+      throw error;
+    }
+    const kept = await keeper.keep({ id, staged, meta });
+    if (kept === "known") return this.#known(sizeBytes);
+    if (kept !== "added" && kept !== "replaced") throw refusalOf(kept);
+    if (kept === "replaced") progress.replaced++;
+    this.#count(item, meta, sizeBytes);
+  }
+
+  #known(sizeBytes: number): void {
+    this.#parts.progress.known++;
+    this.#parts.progress.bytesDone += sizeBytes;
+  }
+
+  #count({ kind }: Item, meta: FileMeta, sizeBytes: number): void {
+    const { progress } = this.#parts;
+    progress.count(kind);
+    progress.bytesDone += sizeBytes;
+    if (Object.keys(meta).length > 0) progress.withMeta++;
+  }
+
+  #checkSum({ parsed }: Item, sum: number): void {
+    if (parsed.sizeBytes === undefined || parsed.crc32 === sum) return;
+    throw new SourceFault(
+      "wrong-checksum",
+      `its CRC-32 is ${hex(sum)}, its ID says ${hex(parsed.crc32)}`,
+    );
+  }
+
+  async #meta({ metaPath }: Item): Promise<FileMeta> {
+    if (metaPath === undefined) return {};
+    try {
+      using span = await SourceSpan.open(metaPath, this.#parts.pace);
+      if (span.sizeBytes > META_BYTES_MAX) throw new Error("it is too long");
+      const meta = readMetadata(await span.whole());
+      if (meta === undefined) throw new Error("it is not UTF-8");
+      return meta;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return {}; // removed just now
+      const why = error instanceof Error ? error.message : String(error);
+      throw new SourceFault("unreadable-metadata", `${metaPath}: ${why}`);
+    }
+  }
+
+  async #stage(item: Item, span: SourceSpan): Promise<Staged> {
+    const { keeper, pathCount } = this.#parts;
+    const { pathIndex } = item.parsed;
+    const home = pathIndex < pathCount ? pathIndex : 0;
+    const linked = await this.#link(item, span.sizeBytes, home);
+    if (linked !== undefined) return linked;
+    const { sizeBytes } = span;
+    const isSmall = sizeBytes <= INLINE_BODY_BYTES_MAX;
+    const body = isSmall ? await span.whole() : span.stream();
+    return await keeper.stage({ body, sizeBytes }, home);
+  }
+
+  /** Small files travel in records, appender files change: both are copied. */
+  async #link(
+    { linkable, parsed }: Item,
+    sizeBytes: number,
+    home: number,
+  ): Promise<Staged | undefined> {
+    const { store, progress, pace } = this.#parts;
+    if (this.#request.mode === "copy" || parsed.kind === "appender") return;
+    if (linkable === undefined || sizeBytes <= INLINE_BODY_BYTES_MAX) return;
+    if (this.#cannotLink === undefined) {
+      try {
+        const linked = await store.link(linkable, home);
+        await pace.take(sizeBytes);
+        return linked;
+      } catch (error) {
+        const why = whyNotLinked(error, home);
+        if (why === undefined) throw error;
+        if (isOtherFileSystem(error)) this.#cannotLink = why;
+        progress.countCopy(why);
+        return undefined;
+      }
+    }
+    progress.countCopy(this.#cannotLink);
+    return undefined;
+  }
+}
+
+const DAY_S = 24 * 60 * 60;
+
+/** A file of a folder. */
+function itemOf(file: SourceFile, { pace }: ImporterParts): Item {
+  const { id, parsed, path, isDuplicate, metaPath } = file;
+  const kind = parsed.kind === "trunk" ? "packed" : parsed.kind;
+  return {
+    ...{ id, parsed, metaPath },
+    kind: isDuplicate ? "duplicate" : kind,
+    linkable: path,
+    open: () => SourceSpan.open(path, pace),
+  };
+}
+
+/** A file of a trunk file. */
+function packedItem(file: PackedFile, { tree, pace }: ImporterParts): Item {
+  const { id, parsed } = file;
+  const metaPath = tree.within({
+    pathIndex: parsed.pathIndex,
+    high: hexByte(parsed.high),
+    low: hexByte(parsed.low),
+    name: `${parsed.name}-m`,
+  });
+  return {
+    ...{ id, parsed, metaPath },
+    kind: "packed",
+    linkable: undefined,
+    open: () => openPacked(tree, file, pace),
+  };
+}
+
+function slotKey({ parsed }: PackedFile): string {
+  return `${trunkFileOf(parsed)} ${trunkPlace(parsed)?.offset}`;
+}
+
+/** What is told of a file that is here already and stays as it is. */
+function refusalOf(kept: Exclude<Kept, "added" | "replaced" | "known">) {
+  const details = {
+    "deleted": "it was deleted here",
+    "changed-here": "it was changed here since; what is here stays",
+    "not-owner":
+      "it changed in FastDFS since it was taken in: run the import " +
+      "on the in-sync member with the lowest number",
+  };
+  return new SourceFault(kept, details[kept]);
+}
+
+function isEqual(a: FileMeta, b: FileMeta): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && a[name] === b[name]);
+}
+
+function hex(sum: number): string {
+  return sum.toString(16).padStart(8, "0");
+}
+
+function isOtherFileSystem(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EXDEV";
+}
+
+/** Why a file was not linked, when copying it is the answer. */
+function whyNotLinked(error: unknown, home: number): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (isOtherFileSystem(error)) {
+    return `store path M${hexByte(home)} is on another file system: ` +
+      "hard links do not reach there, so files are copied";
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "the system does not let this agent link files of others " +
+      "(fs.protected_hardlinks); they are copied";
+  }
+  return "code" in error && error.code === "EMLINK"
+    ? "the file has too many names already; it is copied"
+    : undefined;
+}

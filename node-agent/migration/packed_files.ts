@@ -1,0 +1,219 @@
+/**
+ * Files that FastDFS packed into trunk files.
+ *
+ * A slot does not say the whole name of its file, so the names come from the
+ * binlogs: created, linked and not deleted. Slots that nobody names are told.
+ *
+ * @module
+ */
+
+import { hexByte, parseFileId } from "@kedge/schema/file-id";
+import type { FileId } from "@kedge/schema/file-id";
+import {
+  binlogFiles,
+  isTrunkFileName,
+  readBinlogLine,
+  readTrunkSlot,
+  slotFault,
+  TRUNK_HEADER_BYTES,
+  trunkFileName,
+  trunkPlace,
+} from "@kedge/schema/fastdfs";
+import type { Pace } from "./pace.ts";
+import { SourceFault, SourceSpan } from "./source_span.ts";
+import type { Oddity, SourceTree } from "./source_tree.ts";
+
+const LINK_BYTES_MAX = 127;
+const LINK_TEXT =
+  /^M([0-9A-F]{2})\/([0-9A-F]{2})\/([0-9A-F]{2})\/([A-Za-z0-9._-]{1,127})$/;
+const ADDED = new Set(["C", "c", "L", "l"]);
+const REMOVED = new Set(["D", "d"]);
+
+/** A packed file by its name. */
+export interface PackedFile {
+  readonly id: string;
+  readonly parsed: FileId;
+}
+
+/**
+ * Names of the packed files of a storage.
+ *
+ * @param base `base_path`.
+ * @param onOdd Told of binlogs that cannot be read.
+ * @returns In the order in which they lie on the disk.
+ */
+export async function packedNames(
+  base: string,
+  group: string,
+  onOdd: (oddity: Oddity) => void,
+): Promise<PackedFile[]> {
+  const folder = `${base}/data/sync`;
+  const found = new Map<string, FileId>();
+  for (const name of binlogFiles(await namesIn(folder))) {
+    const path = `${folder}/${name}`;
+    try {
+      await readNames(path, group, found);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      const detail = `packed files that it names are not found: ${why}`;
+      onOdd({ reason: "unreadable-binlog", name: path, detail });
+    }
+  }
+  return [...found].map(([id, parsed]) => ({ id, parsed }))
+    .sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1);
+}
+
+function keyOf({ parsed }: PackedFile): string {
+  const place = trunkPlace(parsed);
+  return `${trunkFileOf(parsed)} ${String(place?.offset).padStart(10, "0")}`;
+}
+
+/** Store path, folders and number of the trunk file of a packed file. */
+export function trunkFileOf(parsed: FileId): string {
+  const { pathIndex, high, low } = parsed;
+  const dirs = [pathIndex, high, low].map(hexByte).join("/");
+  return `${dirs}/${trunkFileName(trunkPlace(parsed)?.number ?? 0)}`;
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  const names: string[] = [];
+  try {
+    for await (const { name, isFile } of Deno.readDir(folder)) {
+      if (isFile) names.push(name);
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return names;
+}
+
+async function readNames(
+  path: string,
+  group: string,
+  found: Map<string, FileId>,
+): Promise<void> {
+  const file = await Deno.open(path);
+  const bytes: ReadableStream<BufferSource> = path.endsWith(".gz")
+    ? file.readable.pipeThrough(new DecompressionStream("gzip"))
+    : file.readable;
+  let rest = "";
+  for await (const text of bytes.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    if (rest.length > 1024) rest = ""; // no line is so long
+    for (const line of lines) note(line, group, found);
+  }
+}
+
+function note(line: string, group: string, found: Map<string, FileId>): void {
+  const said = readBinlogLine(line);
+  if (said === undefined) return;
+  const id = `${group}/${said.name}`;
+  if (REMOVED.has(said.operation)) found.delete(id);
+  if (!ADDED.has(said.operation)) return;
+  const parsed = parseFileId(id);
+  if (parsed?.kind === "trunk") found.set(id, parsed);
+}
+
+/**
+ * Open the bytes of a packed file.
+ *
+ * @returns The span, and the slot it lies in.
+ * @throws {SourceFault} With the reason `gone` when its slot is free or another
+ * file's: FastDFS does not find it either.
+ */
+export async function openPacked(
+  tree: SourceTree,
+  { parsed }: PackedFile,
+  pace: Pace,
+): Promise<SourceSpan> {
+  const place = trunkPlace(parsed);
+  if (place === undefined) throw new SourceFault("gone", "it names no slot");
+  const path = tree.within({
+    pathIndex: parsed.pathIndex,
+    high: hexByte(parsed.high),
+    low: hexByte(parsed.low),
+    name: trunkFileName(place.number),
+  });
+  if (path === undefined) {
+    const name = trunkFileOf(parsed);
+    throw new SourceFault("no-trunk-file", `its trunk file ${name} is missing`);
+  }
+  const header = { from: place.offset, sizeBytes: TRUNK_HEADER_BYTES };
+  using head = await SourceSpan.open(path, pace, header);
+  const slot = readTrunkSlot(await head.whole());
+  if (slot === undefined) throw new SourceFault("gone", "no slot begins there");
+  const fault = slotFault(slot, parsed);
+  if (fault !== undefined) throw new SourceFault("gone", fault);
+  const from = place.offset + TRUNK_HEADER_BYTES;
+  const content = { from, sizeBytes: slot.sizeBytes };
+  if (slot.kind === "file") return await SourceSpan.open(path, pace, content);
+  if (slot.sizeBytes > LINK_BYTES_MAX) {
+    throw new SourceFault("gone", "its slot holds a link that is too long");
+  }
+  using link = await SourceSpan.open(path, pace, content);
+  return await openLink(tree, await link.whole(), pace);
+}
+
+/** A packed link holds the name of the file that has the bytes. */
+async function openLink(
+  tree: SourceTree,
+  bytes: Uint8Array,
+  pace: Pace,
+): Promise<SourceSpan> {
+  const text = new TextDecoder().decode(bytes);
+  const [, index = "", high = "", low = "", name = ""] = LINK_TEXT.exec(text) ??
+    [];
+  const pathIndex = parseInt(index, 16);
+  const path = name === ""
+    ? undefined
+    : tree.within({ pathIndex, high, low, name });
+  if (path !== undefined) return await SourceSpan.open(path, pace);
+  throw new SourceFault("outside-the-tree", "it is a link to no file here");
+}
+
+/**
+ * Slots with a file that no binlog names.
+ *
+ * @param named `trunkFileOf` and offset of every named file, as `FILE OFFSET`.
+ */
+export async function unnamedSlots(
+  folder: { readonly path: string; readonly pathIndex: number },
+  named: ReadonlySet<string>,
+): Promise<Oddity[]> {
+  const found: Oddity[] = [];
+  const [high, low] = folder.path.split("/").slice(-2);
+  for (const name of await namesIn(folder.path)) {
+    if (!isTrunkFileName(name)) continue;
+    const path = `${folder.path}/${name}`;
+    const key = `${hexByte(folder.pathIndex)}/${high}/${low}/${name}`;
+    for (const offset of await usedSlots(path)) {
+      if (named.has(`${key} ${offset}`)) continue;
+      found.push({
+        reason: "packed-without-name",
+        name: `${path} at ${offset}`,
+        detail: "no binlog says which file this is",
+      });
+    }
+  }
+  return found;
+}
+
+/** Where the slots in use begin. */
+async function usedSlots(path: string): Promise<number[]> {
+  const offsets: number[] = [];
+  using file = await Deno.open(path);
+  const { size } = await file.stat();
+  const header = new Uint8Array(TRUNK_HEADER_BYTES);
+  for (let offset = 0; offset + TRUNK_HEADER_BYTES <= size;) {
+    await file.seek(offset, Deno.SeekMode.Start);
+    const count = await file.read(header) ?? 0;
+    if (count < header.length) break;
+    const slot = readTrunkSlot(header);
+    // Space that was never given out has no headers.
+    if (slot === undefined || slot.allocatedBytes < TRUNK_HEADER_BYTES) break;
+    if (slot.kind !== "free") offsets.push(offset);
+    offset += slot.allocatedBytes;
+  }
+  return offsets;
+}

@@ -1,0 +1,234 @@
+/**
+ * The folders of a FastDFS storage, read and never followed out of.
+ *
+ * ```text
+ * STORE_PATH/data/HH/LL/NAME       a file; NAME is the last part of its ID
+ * STORE_PATH/data/HH/LL/NAME-m     its metadata
+ * STORE_PATH/data/HH/LL/NNNNNN     a trunk file
+ * ```
+ *
+ * Anybody may have put anything there. Only names that are file IDs are taken;
+ * a symbolic link is read as text, and counts only when that text names a file
+ * of the storage.
+ *
+ * @module
+ */
+
+import { Problem } from "@kedge/schema";
+import { type FileId, hexByte, parseFileId } from "@kedge/schema/file-id";
+import { isTrunkFileName } from "@kedge/schema/fastdfs";
+
+/** A file to be taken in. */
+export interface SourceFile {
+  readonly id: string;
+  readonly parsed: FileId;
+  /** The regular file that has its bytes. */
+  readonly path: string;
+  /** Whether a symbolic link of FastDFS leads there. */
+  readonly isDuplicate: boolean;
+  /** Its metadata, if it has any. */
+  readonly metaPath: string | undefined;
+}
+
+/** Something that is not taken, and why. */
+export interface Oddity {
+  /** For programs. */
+  readonly reason: string;
+  readonly name: string;
+  readonly detail: string;
+}
+
+/** What one folder holds. */
+export interface SourceFolder {
+  readonly pathIndex: number;
+  readonly path: string;
+  readonly files: readonly SourceFile[];
+  readonly oddities: readonly Oddity[];
+}
+
+const FOLDER = /^[0-9A-F]{2}$/;
+const LINK_TARGET =
+  /^(\/.*)\/data\/([0-9A-F]{2})\/([0-9A-F]{2})\/([A-Za-z0-9._-]{1,127})$/;
+const META_SUFFIX = "-m";
+/** What FastDFS leaves when it stops in the middle of a copy. */
+const UNFINISHED = /^\.cp.*\.tmp$/;
+
+/** The store paths of one storage. */
+export class SourceTree {
+  readonly #group: string;
+  readonly #roots: readonly string[];
+  readonly #data: readonly string[];
+
+  /**
+   * Look at store paths.
+   *
+   * @param roots `store_path0`, `store_path1`, …
+   * @throws {Problem} `invalid-request` when one has no `data` folder.
+   */
+  constructor(group: string, roots: readonly string[]) {
+    this.#group = group;
+    this.#roots = roots.map((root) => root.replace(/\/+$/, ""));
+    this.#data = this.#roots.map((root, index) => {
+      try {
+        const data = Deno.realPathSync(`${root}/data`);
+        if (!Deno.statSync(data).isDirectory) throw new Error("not a folder");
+        return data;
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        throw new Problem(
+          "invalid-request",
+          `Store path M${hexByte(index)} has no folder ${root}/data that can ` +
+            `be read on this node's host: ${why}`,
+        );
+      }
+    });
+  }
+
+  /** How many store paths there are. */
+  get pathCount(): number {
+    return this.#data.length;
+  }
+
+  /** The `data` folder of a store path, symbolic links resolved. */
+  data(pathIndex: number): string | undefined {
+    return this.#data[pathIndex];
+  }
+
+  /** Every folder with what it holds, in order. */
+  async *folders(): AsyncGenerator<SourceFolder> {
+    for (const [pathIndex, data] of this.#data.entries()) {
+      for (const high of subfolders(data)) {
+        for (const low of subfolders(`${data}/${high}`)) {
+          // Others have a turn between two folders.
+          await new Promise((resolve) => setTimeout(resolve));
+          yield this.#folder(pathIndex, high, low);
+        }
+      }
+    }
+  }
+
+  #folder(pathIndex: number, high: string, low: string): SourceFolder {
+    const path = `${this.#data[pathIndex]}/${high}/${low}`;
+    const place = `${this.#group}/M${hexByte(pathIndex)}/${high}/${low}`;
+    const files: SourceFile[] = [];
+    const oddities: Oddity[] = [];
+    let entries: Deno.DirEntry[] = [];
+    try {
+      entries = readFolder(path);
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      oddities.push({ reason: "unreadable-folder", name: path, detail });
+    }
+    const names = new Set(entries.map(({ name }) => name));
+    for (const entry of entries) {
+      const { name } = entry;
+      const id = `${place}/${name}`;
+      if (isTrunkFileName(name) && entry.isFile) continue;
+      const found = this.#entry({ entry, id, path, pathIndex, names });
+      if (found === undefined) continue;
+      if ("reason" in found) oddities.push(found);
+      else files.push(found);
+    }
+    return { pathIndex, path, files, oddities };
+  }
+
+  #entry({ entry, id, path, pathIndex, names }: {
+    readonly entry: Deno.DirEntry;
+    readonly id: string;
+    readonly path: string;
+    readonly pathIndex: number;
+    readonly names: ReadonlySet<string>;
+  }): SourceFile | Oddity | undefined {
+    const { name } = entry;
+    const full = `${path}/${name}`;
+    const odd = (reason: string, detail: string) => {
+      return { reason, name: full, detail };
+    };
+    if (name.endsWith(META_SUFFIX)) {
+      const master = id.slice(0, -META_SUFFIX.length);
+      const parsed = parseFileId(master);
+      if (parsed?.kind === "trunk") return undefined;
+      if (parsed !== undefined) {
+        const isOrphan = !names.has(name.slice(0, -META_SUFFIX.length));
+        return isOrphan
+          ? odd("metadata-without-file", "its file is not there")
+          : undefined;
+      }
+    }
+    const parsed = parseFileId(id);
+    if (parsed === undefined || parsed.kind === "trunk") {
+      return UNFINISHED.test(name)
+        ? odd("unfinished", "FastDFS did not finish this copy")
+        : odd("not-a-file-id", "the name is not that of a file");
+    }
+    const metaPath = names.has(name + META_SUFFIX)
+      ? full + META_SUFFIX
+      : undefined;
+    const file = { id, parsed, path: full, metaPath, isDuplicate: false };
+    if (entry.isFile) return file;
+    if (!entry.isSymlink) {
+      return odd("not-a-regular-file", "neither a file nor a link to one");
+    }
+    const target = this.#targetOf(full, pathIndex);
+    return target === undefined
+      ? odd("outside-the-tree", "a link to something that is not a file here")
+      : { ...file, path: target, isDuplicate: true };
+  }
+
+  /** The file that a symbolic link of FastDFS names. */
+  #targetOf(link: string, pathIndex: number): string | undefined {
+    let text: string;
+    try {
+      text = Deno.readLinkSync(link);
+    } catch {
+      return undefined;
+    }
+    const [, root = "", high = "", low = "", name = ""] =
+      LINK_TARGET.exec(text) ?? [];
+    if (name === "") return undefined;
+    // The storage may have been mounted elsewhere when the link was made.
+    const named = this.#roots.indexOf(root);
+    const at = named < 0 ? pathIndex : named;
+    return this.within({ pathIndex: at, high, low, name });
+  }
+
+  /**
+   * The path of a regular file, if all of it is inside the tree.
+   *
+   * @param place Its parts; the name comes from a disk and may be anything.
+   */
+  within(place: {
+    readonly pathIndex: number;
+    readonly high: string;
+    readonly low: string;
+    readonly name: string;
+  }): string | undefined {
+    const data = this.#data[place.pathIndex];
+    if (data === undefined || place.name.includes("/")) return undefined;
+    const folder = `${data}/${place.high}/${place.low}`;
+    try {
+      if (Deno.realPathSync(folder) !== folder) return undefined;
+      const path = `${folder}/${place.name}`;
+      return Deno.lstatSync(path).isFile ? path : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** Names of the real folders with two hexadecimal digits, in order. */
+function subfolders(path: string): string[] {
+  return readFolder(path)
+    .filter(({ name, isDirectory }) => isDirectory && FOLDER.test(name))
+    .map(({ name }) => name).sort();
+}
+
+/** A folder that vanished, or may not be read, is found out by its files. */
+function readFolder(path: string): Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(path)];
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
