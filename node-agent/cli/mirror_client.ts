@@ -92,6 +92,12 @@ export class MirrorClient implements Disposable {
     return CommandReply.parse(await this.#ask("PUT", path, request));
   }
 
+  /** Options, and addresses and disks that are not in use. */
+  async configure(name: string, config: unknown): Promise<CommandReply> {
+    const path = `resources/${encodeURIComponent(name)}/options`;
+    return CommandReply.parse(await this.#ask("POST", path, { config }));
+  }
+
   /** The end of a resource. */
   async remove(name: string): Promise<CommandReply> {
     const path = `resources/${encodeURIComponent(name)}`;

@@ -11,6 +11,7 @@ import type { CommandDone, CommandResult } from "./core/volume_types.ts";
 import { Rendezvous } from "./link/rendezvous.ts";
 import { Speedometer } from "./speedometer.ts";
 import { isKnownDigest } from "./link/digest.ts";
+import { specProblem } from "./spec_changes_core.ts";
 import { Volume } from "./volume/volume.ts";
 import type {
   FromWorker,
@@ -25,7 +26,7 @@ const GREETING_MS = 2_000;
 
 /** One volume and what it was made from. */
 interface Running {
-  readonly spec: VolumeSpec;
+  spec: VolumeSpec;
   readonly volume: Volume;
   readonly speed: Speedometer;
   openCount: number;
@@ -37,25 +38,12 @@ export class Resource {
   readonly #rendezvous: Rendezvous;
 
   constructor(
-    readonly spec: ResourceSpec,
+    public spec: ResourceSpec,
     readonly say: (message: FromWorker) => void,
   ) {
     refuseUnknownDigests(spec);
     this.#rendezvous = new Rendezvous({
-      resource: spec.resource,
-      node: spec.node,
-      local: spec.local,
-      remote: spec.remote,
-      times: {
-        greetingMs: GREETING_MS,
-        pingIntMs: spec.pingIntMs,
-        pingTimeoutMs: spec.pingTimeoutMs,
-      },
-      connectIntMs: spec.connectIntMs,
-      secret: spec.secret === undefined || spec.secretAlgorithm === undefined
-        ? undefined
-        : { algorithm: spec.secretAlgorithm, secret: spec.secret },
-      integrity: spec.integrityAlgorithm,
+      ...meetingOf(spec),
       connected: (connection, facts) =>
         this.#running.get(facts.volume)?.volume.connected(connection, facts) ??
           false,
@@ -91,6 +79,10 @@ export class Resource {
           this.say({ type: "answer", id, result });
         });
       }
+      case "configure": {
+        const { id, spec } = message;
+        return this.say({ type: "answer", id, result: this.configure(spec) });
+      }
       case "status": {
         const { id } = message;
         return this.say({ type: "status", id, status: this.status() });
@@ -114,6 +106,29 @@ export class Resource {
     return [...this.#running.values()].map((each) =>
       statusOf(this.spec.resource, each)
     );
+  }
+
+  /** Run on with other options: all of them, or none. */
+  configure(spec: ResourceSpec): CommandResult {
+    try {
+      refuseUnknownDigests(spec);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      return { code: 162, why: error.message };
+    }
+    const stateOf = (number: number) =>
+      this.#running.get(number)?.volume.core.state;
+    const problem = specProblem(this.spec, spec, stateOf);
+    if (problem !== undefined) return problem;
+    this.spec = spec;
+    this.#rendezvous.change(meetingOf(spec));
+    for (const each of spec.volumes) {
+      const running = this.#running.get(each.volume);
+      if (running === undefined) continue;
+      running.spec = each;
+      running.volume.configure(each.config, spec);
+    }
+    return { code: 1 };
   }
 
   /** End everything, disks in order. */
@@ -171,6 +186,26 @@ export class Resource {
     if (wanted.length === 0) return done({ code: 127 });
     next(0, { code: 1 });
   }
+}
+
+/** How to meet the peer, and how to know that it is the right one. */
+function meetingOf(spec: ResourceSpec) {
+  return {
+    resource: spec.resource,
+    node: spec.node,
+    local: spec.local,
+    remote: spec.remote,
+    times: {
+      greetingMs: GREETING_MS,
+      pingIntMs: spec.pingIntMs,
+      pingTimeoutMs: spec.pingTimeoutMs,
+    },
+    connectIntMs: spec.connectIntMs,
+    secret: spec.secret === undefined || spec.secretAlgorithm === undefined
+      ? undefined
+      : { algorithm: spec.secretAlgorithm, secret: spec.secret },
+    integrity: spec.integrityAlgorithm,
+  };
 }
 
 /** @throws {Error} For a digest that nobody could compute. */

@@ -106,6 +106,12 @@ export type ToWorker =
     readonly command: MirrorCommand;
   }
   | { readonly type: "status"; readonly id: number }
+  /** Run on with other options; answered by `answer`. */
+  | {
+    readonly type: "configure";
+    readonly id: number;
+    readonly spec: ResourceSpec;
+  }
   | {
     readonly type: "helperDone";
     readonly volume: number;

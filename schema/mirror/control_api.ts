@@ -8,6 +8,7 @@
  * GET    /v1/resources/NAME                {config}, as it was started
  * PUT    /v1/resources/NAME                ResourceRequest ─▶ CommandReply   (new-resource, new-minor)
  * DELETE /v1/resources/NAME                ─▶ CommandReply                   (down, after disconnect and detach)
+ * POST   /v1/resources/NAME/options        OptionsRequest ─▶ CommandReply    (what may change while it runs)
  * POST   /v1/resources/NAME/commands       CommandRequest ─▶ CommandReply
  * GET    /v1/events                        one MirrorEvent per line, for ever
  * POST   /v1/stop                          ─▶ CommandReply, 409 while a node is open
@@ -187,3 +188,11 @@ export const ResourceRequest = z.object({
 });
 /** A resource to run. */
 export type ResourceRequest = z.infer<typeof ResourceRequest>;
+
+/** The whole configuration that a resource runs by from now on. */
+export const OptionsRequest = z.object({
+  /** The resolved resource; checked by the daemon when it maps it. */
+  config: z.unknown(),
+});
+/** The whole configuration that a resource runs by from now on. */
+export type OptionsRequest = z.infer<typeof OptionsRequest>;

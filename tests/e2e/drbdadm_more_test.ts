@@ -87,29 +87,34 @@ Deno.test("drbdadm: status, events2, generations, refusals, adjust", async () =>
   await one.until("dstate", "UpToDate/UpToDate");
 });
 
-// 15 s
-Deno.test("drbdadm adjust takes a new configuration, but not on a Primary", async () => {
+// 14 s
+Deno.test("drbdadm adjust changes what runs, on a Primary too", async () => {
   await using scope = new Scope();
-  const [one, two] = await syncedPair(scope);
+  const [one, two] = await syncedPair(scope, "net { timeout 60; }");
   const { config } = one.place;
   const text = await Deno.readTextFile(config);
-  await Deno.writeTextFile(config, text.replace("sha1", "md5"));
-  const refused = await one.drbdadm("adjust", "mysql");
-  assert.equal(refused.code, 10);
-  assert.match(refused.stderr, /peers\.0\.net\.verifyAlg: sha1 -> md5/);
-  assert.match(refused.stderr, /drbdadm secondary mysql/);
+  const changed = text.replace("sha1", "md5")
+    .replace("timeout 60;", "timeout 70; shared-secret other;");
+  await Deno.writeTextFile(config, changed);
   assert.match(
     await one.ok("-d", "adjust", "mysql"),
     /^drbdsetup net-options ipv4:\S+ ipv4:\S+ --set-defaults .*--verify-alg=md5/,
   );
-  await two.ok("adjust", "mysql");
-  await one.ok("secondary", "mysql");
-  await one.ok("adjust", "mysql");
-  // Two that disagreed may have parted meanwhile: adjust connects again.
-  await two.ok("adjust", "mysql");
+  const adjusted = await one.drbdadm("adjust", "mysql");
+  assert.equal(adjusted.code, 0, adjusted.stderr);
+  assert.match(adjusted.stderr, /the secret counts from the next connection/);
   assert.equal(await one.ok("-d", "adjust", "mysql"), "");
-  await two.until("cstate", "Connected");
-  await one.ok("primary", "mysql");
+  assert.equal(await one.ok("cstate", "mysql"), "Connected");
+  const early = await one.drbdadm("verify", "mysql");
+  assert.equal(early.code, 11);
+  await two.ok("net-options", "mysql");
+  await one.ok("verify", "mysql");
+  // A device of another number is another device.
+  await Deno.writeTextFile(config, changed.replaceAll("minor 1", "minor 7"));
+  const refused = await one.drbdadm("adjust", "mysql");
+  assert.equal(refused.code, 10);
+  assert.match(refused.stderr, /volumes\.0\.minor: 1 -> 7/);
+  assert.match(refused.stderr, /drbdadm secondary mysql/);
 });
 
 // 12 s

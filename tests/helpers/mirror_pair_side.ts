@@ -106,6 +106,15 @@ export class MirrorSide {
     if (reply.code !== 1) throw new Error(`create: ${JSON.stringify(reply)}`);
   }
 
+  /** Let the resource run on with another configuration. */
+  async configure(
+    change: (config: ResourceConfig) => ResourceConfig,
+  ): Promise<CommandReply> {
+    const config = change(this.parts.config);
+    const path = `resources/${encodeURIComponent(config.name)}/options`;
+    return CommandReply.parse(await this.#ask("POST", path, { config }));
+  }
+
   /** Look for the peer. */
   connect(discardMyData = false): Promise<void> {
     return this.must({ kind: "connect", discardMyData, tentative: false });

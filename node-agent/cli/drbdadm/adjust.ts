@@ -2,11 +2,12 @@
 
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
 import { adjustLines, adjustTo, type RunStep } from "./adjust_core.ts";
-import { runFor } from "./daemon_commands.ts";
+import { report, runFor } from "./daemon_commands.ts";
 import { LineError } from "./line.ts";
-import { SETUP_EXIT } from "./replies.ts";
+import { isDone, SETUP_EXIT } from "./replies.ts";
 import { saidOptions } from "./said_options.ts";
 import type { Session, Target } from "./session.ts";
+import { setupLine } from "./setup_lines.ts";
 import { create, downOne, startDaemon } from "./up.ts";
 
 /** Adjust every target. Returns the highest exit code. */
@@ -67,11 +68,36 @@ async function doStep(
         { ...target, volume: step.volume },
         session,
       );
+    case "detach":
+      return await runFor(
+        "detach",
+        { ...target, volume: step.volume },
+        session,
+      );
     case "connect":
-      return await runFor("connect", target, session);
+    case "disconnect":
+      return await runFor(step.kind, target, session);
+    case "options":
+      return await takeOptions(session, target, step.notes);
     case "restart":
       return await restart(session, target, step.why);
   }
+}
+
+/** Everything that differs, at once; the application does not notice. */
+async function takeOptions(
+  session: Session,
+  target: Target,
+  notes: readonly string[],
+): Promise<number> {
+  const { config } = target;
+  const reply = await session.client.configure(config.name, config);
+  if (isDone(reply)) notes.forEach((note) => session.warn(note));
+  return report(session, target, {
+    reply,
+    command: "net-options",
+    setup: setupLine("net-options", config),
+  });
 }
 
 async function start(session: Session, target: Target): Promise<number> {

@@ -24,6 +24,12 @@ import {
 export type RunStep =
   /** The resource does not run at all. */
   | { readonly kind: "up" }
+  /** The peer is reached in another way. */
+  | { readonly kind: "disconnect" }
+  /** The volume is on another disk. */
+  | { readonly kind: "detach"; readonly volume: number }
+  /** Everything that differs is taken while it runs. */
+  | { readonly kind: "options"; readonly notes: readonly string[] }
   | { readonly kind: "attach"; readonly volume: number }
   | { readonly kind: "connect" }
   /**
@@ -45,24 +51,65 @@ export function adjustTo(input: AdjustInput): RunStep[] {
   const { wanted, running, status } = input;
   if (running === undefined || status === undefined) return [{ kind: "up" }];
   const why = differences(running, wanted);
-  if (why.length > 0) return [{ kind: "restart", why }];
-  const diskless = status.volumes.filter(({ volume, state }) =>
-    state.disk === "Diskless" &&
-    wanted.volumes.find((each) => each.volume === volume)?.disk !== undefined
+  if (differences(fixed(running), fixed(wanted)).length > 0) {
+    return [{ kind: "restart", why }];
+  }
+  const changes = configSteps(running, wanted);
+  const isMoved = changes.some(({ kind }) => kind === "disconnect");
+  const connections = status.volumes.map(({ state }) => state.connection);
+  const isAlone = connections.includes("StandAlone");
+  const isOnNet = connections.some((each) => each !== "StandAlone");
+  const disks = new Map(
+    status.volumes.map(({ volume, state }) => [volume, state.disk]),
   );
-  const isAlone = status.volumes.some(({ state }) =>
-    state.connection === "StandAlone"
+  const moved = changes.flatMap((step) => step.kind === "detach" ? step : [])
+    .map(({ volume }) => volume);
+  const absent = wanted.volumes.filter(({ volume, disk }) =>
+    disk !== undefined &&
+    (disks.get(volume) === "Diskless" || moved.includes(volume))
   );
   return [
-    ...diskless.map(({ volume }) => ({ kind: "attach", volume } as const)),
-    ...(isAlone ? [{ kind: "connect" } as const] : []),
+    ...isMoved && isOnNet ? [{ kind: "disconnect" } as const] : [],
+    ...moved.filter((volume) => disks.get(volume) !== "Diskless")
+      .map((volume) => ({ kind: "detach", volume } as const)),
+    ...why.length > 0
+      ? [{ kind: "options", notes: laterNotes(running, wanted) } as const]
+      : [],
+    ...absent.map(({ volume }) => ({ kind: "attach", volume } as const)),
+    ...isMoved || isAlone ? [{ kind: "connect" } as const] : [],
   ];
+}
+
+/** What a resource has as long as it runs. */
+function fixed({ self, peers, volumes }: ResourceConfig) {
+  return {
+    self: { name: self.name },
+    peers: peers.map(({ name }) => ({ name })),
+    volumes: volumes.map(({ volume, minor, device }) => ({
+      volume,
+      minor,
+      device,
+    })),
+  };
+}
+
+/** What is said in the greeting of a connection counts from the next one on. */
+function laterNotes(running: ResourceConfig, wanted: ResourceConfig): string[] {
+  const [before, after] = [running.peers[0]?.net, wanted.peers[0]?.net];
+  if (before === undefined || after === undefined) return [];
+  const isNew = (name: keyof typeof after) => before[name] !== after[name];
+  const names = [
+    ...isNew("protocol") && after.protocol === "A" ? ["protocol A"] : [],
+    ...isNew("sharedSecret") || isNew("cramHmacAlg") ? ["the secret"] : [],
+    ...isNew("dataIntegrityAlg") ? ["data-integrity-alg"] : [],
+  ];
+  return names.map((name) => `${name} counts from the next connection on`);
 }
 
 /** What differs, as `net.timeoutMs: 6000 -> 8000`; places do not count. */
 export function differences(
-  running: ResourceConfig,
-  wanted: ResourceConfig,
+  running: Comparable,
+  wanted: Comparable,
 ): string[] {
   const before = flat(comparable(running));
   const after = flat(comparable(wanted));
@@ -76,7 +123,10 @@ export function differences(
   });
 }
 
-function comparable(config: ResourceConfig) {
+/** A resource, or the part of it that is compared. */
+type Comparable = Partial<Record<keyof ResourceConfig, unknown>>;
+
+function comparable(config: Comparable) {
   // `net` of the resource stands again in each peer.
   const { definedAt: _, net: _net, startup: _startup, ...rest } = config;
   return rest;
@@ -98,18 +148,26 @@ export function adjustLines(
 ): string[] {
   const { wanted, running, said = NOTHING_SAID } = input;
   const lines = new ChangeLines(wanted, running, said);
-  const [first, ...more] = adjustTo(input);
-  if (first?.kind === "up") return lines.up();
-  if (first?.kind === "restart") {
-    const changes = configSteps(running, wanted);
-    return [...new Set(changes.flatMap((step) => lines.change(step)))];
-  }
-  const steps = first === undefined ? [] : [first, ...more];
-  return steps.flatMap((step) =>
-    step.kind === "attach"
-      ? lines.attach(step.volume)
-      : [setupLine("connect", wanted, { said })]
-  );
+  const steps = adjustTo(input);
+  if (steps.some(({ kind }) => kind === "up")) return lines.up();
+  const changes = configSteps(running, wanted);
+  const isDone = (kind: string, volume?: number) =>
+    changes.some((each) =>
+      each.kind === kind && (!("volume" in each) || each.volume === volume)
+    );
+  return [
+    ...new Set([
+      ...changes.flatMap((step) => lines.change(step)),
+      ...steps.flatMap((step) => {
+        if (step.kind === "attach" && !isDone("attach", step.volume)) {
+          return lines.attach(step.volume);
+        }
+        return step.kind === "connect" && !isDone("connect")
+          ? [setupLine("connect", wanted, { said })]
+          : [];
+      }),
+    ]),
+  ];
 }
 
 const SET_DEFAULTS = ["set-defaults", ""] as const;

@@ -117,15 +117,15 @@ Deno.test("what wait-connect and wait-sync wait for", () => {
   assert.equal(outcomeOf(undefined, "connected", true), "hopeless");
 });
 
-const conf = (net: string) =>
+const conf = (net: string, peer = "10.0.0.2", disk = "/dev/a") =>
   resolveResource(
     parseDrbdText(`resource r { ${net} meta-disk internal; device /dev/drbd1;
-  on a { disk /dev/a; address 10.0.0.1:7789; }
-  on b { disk /dev/b; address 10.0.0.2:7789; } }`),
+  on a { disk ${disk}; address 10.0.0.1:7789; }
+  on b { disk /dev/b; address ${peer}:7789; } }`),
     { host: "a", resourceName: "r" },
   );
 
-Deno.test("adjust: starts, attaches, connects, restarts for what cannot change", () => {
+Deno.test("adjust: starts, attaches, connects, and restarts only for what cannot change", () => {
   const wanted = conf("");
   const kinds = (
     running: typeof wanted | undefined,
@@ -146,12 +146,26 @@ Deno.test("adjust: starts, attaches, connects, restarts for what cannot change",
   );
   const other = conf("net { timeout 61; shared-secret abc; }");
   assert.deepEqual(kinds(other, {}), [{
-    kind: "restart",
-    why: [
-      "peers.0.net.timeoutMs: 6100 -> 6000",
-      "peers.0.net.sharedSecret: changed",
-    ],
+    kind: "options",
+    notes: ["the secret counts from the next connection on"],
   }]);
+  const moved = conf("", "10.0.0.3");
+  assert.deepEqual(kinds(moved, {}).map(({ kind }) => kind), [
+    "disconnect",
+    "options",
+    "connect",
+  ]);
+  const onOther = conf("", "10.0.0.2", "/dev/z");
+  assert.deepEqual(kinds(onOther, {}).map(({ kind }) => kind), [
+    "detach",
+    "options",
+    "attach",
+  ]);
+  const renamed = {
+    ...wanted,
+    volumes: [{ ...wanted.volumes[0], minor: 7 }] as const,
+  };
+  assert.deepEqual(kinds(renamed, {}).map(({ kind }) => kind), ["restart"]);
 });
 
 Deno.test("timestamps of events2 have microseconds and an offset", () => {

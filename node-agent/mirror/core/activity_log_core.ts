@@ -55,12 +55,7 @@ export class ActivityLog {
    *   simulations only.
    */
   constructor(slots: number, readonly extentBytes: number = EXTENT_BYTES) {
-    this.#slots = Array.from({ length: slots }, () => ({
-      extent: FREE_EXTENT,
-      references: 0,
-      active: false,
-      lastUse: 0,
-    }));
+    this.#slots = newSlots(slots);
   }
 
   /** What is in each slot, for the context of a transaction and for tests. */
@@ -81,6 +76,13 @@ export class ActivityLog {
   /** Whether somebody waits for an extent that is not in the log. */
   get hasWaiters(): boolean {
     return this.#wanted.size > 0;
+  }
+
+  /** Another number of slots, all free: the log on disk is about to be made new. */
+  resize(slots: number): void {
+    this.#slots.length = 0;
+    this.#slots.push(...newSlots(slots));
+    this.reset();
   }
 
   /** Forget everything: the log on disk was made new. */
@@ -221,6 +223,15 @@ export class ActivityLog {
     }
     return best;
   }
+}
+
+function newSlots(slots: number): Slot[] {
+  return Array.from({ length: slots }, () => ({
+    extent: FREE_EXTENT,
+    references: 0,
+    active: false,
+    lastUse: 0,
+  }));
 }
 
 /** First and last extent that a range touches. */

@@ -12,6 +12,7 @@
  */
 
 import {
+  compareConnection,
   compareDisk,
   type DiskState,
   isConnected,
@@ -39,6 +40,7 @@ export class DiskKeeper {
   backingBytes = 0;
   #isFailing = false;
   #wasInSync = false;
+  #mayLack = false;
   #isLosing = false;
 
   constructor(readonly volume: VolumeCore) {}
@@ -75,9 +77,21 @@ export class DiskKeeper {
     return this.#wasInSync && this.volume.config.protocol !== "A";
   }
 
+  /**
+   * Until now the peer may have answered what never got here, and may go on so
+   * until we meet anew.
+   */
+  forgetStay(isLinked: boolean): void {
+    this.#wasInSync = false;
+    this.#mayLack = isLinked;
+  }
+
   /** What follows from a change of state for the disk. */
   stateChanged(after: MirrorState): void {
-    const isInSync = after.connection === "Connected" &&
+    if (compareConnection(after.connection, "WFReportParams") < 0) {
+      this.#mayLack = false;
+    }
+    const isInSync = !this.#mayLack && after.connection === "Connected" &&
       after.disk === "UpToDate" && after.peerDisk === "UpToDate";
     if (isInSync) this.#wasInSync = true;
     // The connection ended while the disk was being negotiated: it is not what

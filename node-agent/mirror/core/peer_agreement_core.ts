@@ -69,6 +69,8 @@ export class PeerAgreement {
     const areGood = disk === "UpToDate" && peerDisk === "UpToDate";
     if (wish.skipSync !== undefined) return volume.roles.isNewPair ? 1 : -15;
     if (wish.connection === "VerifyS" && !areGood) return -2;
+    const { verifyAlgorithm = volume.config.verifyAlgorithm } = wish;
+    if (verifyAlgorithm !== volume.config.verifyAlgorithm) return -14;
     return volume.judge(mirrored(wish)).refused ?? 1;
   }
 

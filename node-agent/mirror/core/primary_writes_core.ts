@@ -267,7 +267,8 @@ export class PrimaryWrites {
 
   #offer(piece: Piece, isCopied: boolean): void {
     const { volume } = this;
-    const mayStart = volume.mayWrite() && !volume.roles.isDemoting;
+    const mayStart = volume.mayWrite() && !volume.roles.isDemoting &&
+      !volume.options.isHolding;
     if (!mayStart) return this.#hold(piece, isCopied);
     const isServing = volume.state.role === "Primary" && volume.canReachData();
     if (!isServing) return piece.done(false);
@@ -411,7 +412,7 @@ export class PrimaryWrites {
       waiters,
       this.#ordinal,
       replicate ? ++this.#sequence : 0,
-      volume.hasLocalDisk,
+      { hasDisk: volume.hasLocalDisk, protocol: volume.config.protocol },
     );
     this.#flush = flush;
     if (replicate) {
@@ -438,7 +439,7 @@ export class PrimaryWrites {
     const flush = this.#flush;
     if (flush === undefined || flush.local === "running") return;
     if (!this.volume.mayAnswer()) return;
-    const verdict = flush.verdict(this.#peer, this.volume.config.protocol);
+    const verdict = flush.verdict(this.#peer);
     if (verdict === "wait") return;
     if (flush.waiters.length > 0 && !this.#isNamed(flush)) return;
     this.#flush = undefined;

@@ -17,9 +17,13 @@ export class RunningFlush {
     readonly ordinal: number,
     /** The flush frame's number; 0: the peer is not asked. */
     public sequence: number,
-    hasDisk: boolean,
+    /** With what it began: an option may change meanwhile. */
+    readonly begun: {
+      readonly hasDisk: boolean;
+      readonly protocol: "A" | "B" | "C";
+    },
   ) {
-    this.local = hasDisk ? "running" : "none";
+    this.local = begun.hasDisk ? "running" : "none";
   }
 
   /** The peer is gone: it is not waited for. */
@@ -29,8 +33,8 @@ export class RunningFlush {
 
   verdict(
     peer: { received: number; stable: number },
-    protocol: "A" | "B" | "C",
   ): "wait" | "ok" | "failed" {
+    const { protocol } = this.begun;
     const isStableThere = this.sequence > 0 && this.sequence <= peer.stable;
     if (this.local !== "stable") {
       // The peer has the only copy that counts, whatever the protocol.

@@ -62,7 +62,9 @@ export class Verify {
     }
     const refused = volume.judge({ connection: "VerifyS" }).refused;
     if (refused !== undefined) return done({ code: refused });
-    volume.link.agreement.ask({ connection: "VerifyS" }, (code) => {
+    const { verifyAlgorithm } = volume.config;
+    const wish = { connection: "VerifyS", verifyAlgorithm };
+    volume.link.agreement.ask(wish, (code) => {
       if (code !== 1) return done({ code });
       const accepted = volume.wish({ connection: "VerifyS" }) ?? 1;
       if (accepted === 1) this.#begin(range.fromByte ?? 0, range.toByte);

@@ -34,6 +34,7 @@ import { Congestion } from "./congestion_core.ts";
 import { DiskKeeper } from "./disk_keeper_core.ts";
 import { Flusher } from "./flusher_core.ts";
 import { GenerationKeeper } from "./generation_keeper_core.ts";
+import { OptionChanges } from "./option_changes_core.ts";
 import { PeerLink } from "./peer_link_core.ts";
 import { PrimaryWrites } from "./primary_writes_core.ts";
 import { Reads } from "./reads_core.ts";
@@ -94,6 +95,7 @@ export class VolumeCore {
   readonly roles: Roles = new Roles(this);
   readonly fence: RegisterFence = new RegisterFence(this);
   readonly congestion: Congestion = new Congestion(this);
+  readonly options: OptionChanges = new OptionChanges(this);
 
   constructor(public config: VolumeConfig, readonly effects: VolumeEffects) {
     this.log = new ActivityLog(config.alExtents, config.extentBytes);
@@ -143,6 +145,7 @@ export class VolumeCore {
     this.writes.tick(nowMs);
     this.target.tick(nowMs);
     this.congestion.tick(nowMs);
+    this.options.tick(nowMs);
     this.fence.tick(nowMs);
     this.roles.promotion.tick(nowMs);
     this.settle();
@@ -150,6 +153,7 @@ export class VolumeCore {
 
   /** The end of a batch of calls: send what was gathered. */
   settle(): void {
+    this.options.settle();
     this.writes.settle();
     this.replica.settle();
     this.target.settle();
@@ -266,6 +270,7 @@ export class VolumeCore {
     this.disk.stateChanged(after);
     this.link.stateChanged(before, after);
     this.congestion.stateChanged(before, after);
+    this.options.stateChanged(after);
     this.roles.stateChanged(before, after);
     this.fence.stateChanged(before, after);
     this.writes.retry();

@@ -8,6 +8,7 @@
 import {
   CommandRequest,
   type MirrorEvent,
+  OptionsRequest,
   ResourceRequest,
 } from "@kedge/schema/mirror/control-api";
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
@@ -92,6 +93,13 @@ async function handle(
     }
     case "DELETE resources/NAME":
       return Response.json(await host.remove(name ?? ""));
+    case "POST resources/NAME/options": {
+      const body = OptionsRequest.parse(await bodyOf(request));
+      const config = body.config as ResourceConfig;
+      return config.name === name
+        ? Response.json(await host.configure(config))
+        : problem(400, `The configuration is not of ${name}`);
+    }
     case "POST resources/NAME/commands":
       return Response.json(
         await host.command(

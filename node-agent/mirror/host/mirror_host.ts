@@ -43,7 +43,8 @@ interface CreateOptions {
 }
 
 interface Running {
-  readonly config: ResourceConfig;
+  /** As it runs now. */
+  config: ResourceConfig;
   readonly process: ResourceProcess;
   readonly socket: string;
   readonly exports: readonly string[];
@@ -128,6 +129,26 @@ export class MirrorHost {
       this.#tell({ resource: name, volume: volume.volume, kind: "create" });
     }
     return { code: 1 };
+  }
+
+  /** Let a resource run on with another configuration. */
+  async configure(config: ResourceConfig): Promise<CommandReply> {
+    const running = this.#running.get(config.name);
+    if (running === undefined) return { code: 158 };
+    const { listen, undoDir } = running.process.spec;
+    let spec;
+    try {
+      const { registers } = this.options;
+      spec = {
+        ...specOf(config, { listen, identity: registers?.identity }),
+        ...undoDir === undefined ? {} : { undoDir },
+      };
+    } catch (error) {
+      return { code: 162, why: messageOf(error) };
+    }
+    const reply = await running.process.configure(spec);
+    if (reply.code === 1) running.config = config;
+    return reply;
   }
 
   /** Run a command; device nodes follow the role. */

@@ -34,19 +34,18 @@ export class ResourceProcess {
   readonly #started = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<string>();
   /** Here and not in the Worker, which waits for its disk at times. */
-  readonly #responder: PulseResponder;
+  #responder: PulseResponder;
+  readonly #warn: (text: string) => void;
   #lastId = 0;
   #lastStatus: readonly VolumeStatus[] = [];
 
-  constructor(readonly spec: ResourceSpec, spoken: Spoken, entry: URL) {
+  constructor(public spec: ResourceSpec, spoken: Spoken, entry: URL) {
     this.#worker = new Worker(entry, {
       type: "module",
       name: `mirror-${spec.resource}`,
     });
-    this.#responder = new PulseResponder(
-      spec.local,
-      (text) => spoken({ type: "log", level: "warn", text }),
-    );
+    this.#warn = (text) => spoken({ type: "log", level: "warn", text });
+    this.#responder = new PulseResponder(spec.local, this.#warn);
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       this.#hear(data, spoken);
     };
@@ -79,6 +78,21 @@ export class ResourceProcess {
       command,
     }));
     return answer.type === "answer" ? answer.result : { code: 20 };
+  }
+
+  /** Let it run on with other options. */
+  async configure(spec: ResourceSpec): Promise<CommandResult> {
+    const answer = await this.#ask((id) => ({ type: "configure", id, spec }));
+    if (answer.type !== "answer") return { code: 20 };
+    if (answer.result.code !== 1) return answer.result;
+    const { hostname, port } = this.spec.local;
+    const { local } = spec;
+    this.spec = spec;
+    if (local.hostname !== hostname || local.port !== port) {
+      this.#responder.close(); // no connection uses it
+      this.#responder = new PulseResponder(local, this.#warn);
+    }
+    return answer.result;
   }
 
   /**

@@ -44,7 +44,7 @@ export class Liveness {
   #nextPingMs: number;
   #pingSentMs: number | undefined;
 
-  constructor(readonly times: PingTimes, nowMs: number) {
+  constructor(public times: PingTimes, nowMs: number) {
     this.#lastHeardMs = this.#lastPulseMs = this.#lastTickMs = nowMs;
     this.#graceEndMs = nowMs;
     this.#nextPingMs = nowMs + times.pingIntMs;

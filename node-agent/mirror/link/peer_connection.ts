@@ -27,7 +27,7 @@ import {
   type SharedSecret,
 } from "@kedge/schema/wire/mirror";
 import { InBuffer } from "./in_buffer.ts";
-import { Liveness } from "./liveness_core.ts";
+import { Liveness, type PingTimes } from "./liveness_core.ts";
 import { signed, unsigned } from "./integrity.ts";
 import { OutBuffer } from "./out_buffer.ts";
 import type { PulseAsker } from "./pulse_sockets.ts";
@@ -208,6 +208,11 @@ export class PeerConnection {
     }
   }
 
+  /** Other times from now on. */
+  set pings(times: PingTimes) {
+    this.#live.times = times;
+  }
+
   /** The peer lives, although it may not answer pings. */
   pulsed(): void {
     this.#live.pulsed(performance.now());
@@ -218,7 +223,7 @@ export class PeerConnection {
     if (this.#isClosed) return;
     switch (this.#live.tick(nowMs, pingNow)) {
       case "silent": {
-        const { pingTimeoutMs } = this.times;
+        const { pingTimeoutMs } = this.#live.times;
         return this.close(`no answer to a ping for ${pingTimeoutMs} ms`);
       }
       case "ask":

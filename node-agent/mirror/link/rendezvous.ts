@@ -74,7 +74,7 @@ export class Rendezvous {
   #greetings = 0;
   readonly #complaints = new Map<string, { text: string; atMs: number }>();
 
-  constructor(readonly options: RendezvousOptions) {}
+  constructor(public options: RendezvousOptions) {}
 
   /** Look for the peer of a volume, until told otherwise. */
   seek(volume: number, seek: boolean): void {
@@ -89,6 +89,13 @@ export class Rendezvous {
       this.#seeking.delete(volume);
       if (this.#seeking.size === 0) this.#unlisten();
     }
+  }
+
+  /** Other options from the next attempt on. */
+  change(options: Partial<RendezvousOptions>): void {
+    const { local } = this.options;
+    this.options = { ...this.options, ...options };
+    if (addressOf(local) !== addressOf(this.options.local)) this.#unlisten();
   }
 
   /** Stop looking for anybody. */

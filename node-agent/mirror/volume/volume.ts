@@ -20,6 +20,7 @@ import type {
   VolumeEffects,
 } from "../core/volume_types.ts";
 import { digestOf, isKnownDigest } from "../link/digest.ts";
+import type { PingTimes } from "../link/liveness_core.ts";
 import type { PeerConnection } from "../link/peer_connection.ts";
 import { AttachError, BackingDisk, type BackingPaths } from "./backing_disk.ts";
 import { Counters } from "./counters.ts";
@@ -97,6 +98,13 @@ export class Volume {
       }
       done(result);
     });
+    this.settle();
+  }
+
+  /** Take other options; they were found possible. */
+  configure(config: VolumeConfig, pings: PingTimes): void {
+    if (this.#connection !== undefined) this.#connection.pings = pings;
+    this.core.options.take(config);
     this.settle();
   }
 

@@ -73,6 +73,8 @@ export const StateWish = z.object({
   role: Word.optional(),
   disk: Word.optional(),
   connection: Word.optional(),
+  /** Of a verify: the digest that both must use. */
+  verifyAlgorithm: z.string().max(32).optional(),
   /** Both are new and equal: this is the name of their data from now on. */
   skipSync: GenerationHex.optional(),
 });
