@@ -106,7 +106,19 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
         flusher.request = request;
       };
     }),
-    plan: { flushShare: 0, maxEpochWrites: 2_048, isFenced: false },
+    plan: {
+      protocol: "C",
+      flushShare: 0,
+      maxEpochWrites: 2_048,
+      isFenced: false,
+      thinkMs: 8,
+      workMs: 3_500,
+      operator: quiet({}),
+      faults: [
+        { atMs: 400, kind: "cut", a: 0, ms: 1_500, n: 0 },
+        { atMs: 2_600, kind: "power", a: 0, ms: 200, n: 0 },
+      ],
+    },
   },
   {
     name: "a write supersedes a resync answer on its way",
@@ -252,6 +264,35 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
       flushShare: 0.3,
       flushMs: 25,
     },
+  },
+  {
+    name: "nothing behind a barrier is written before it is stable",
+    sabotage: core(({ effects }) => {
+      const { send } = effects;
+      effects.send = (frame) =>
+        send(frame.kind === "flush" ? { ...frame, barrier: false } : frame);
+    }),
+    plan: { protocol: "A", flushShare: 0.3, flushMs: 25, thinkMs: 8 },
+  },
+  {
+    name: "a Secondary applies writes in the order of the stream",
+    sabotage: core((volume) => {
+      const { writeLocally } = volume;
+      let late: (() => void) | undefined;
+      volume.writeLocally = (offset, lengthBytes, piece) => {
+        const write = (what = piece) =>
+          writeLocally.call(volume, offset, lengthBytes, what);
+        if (volume.state.role === "Primary" || volume.replica.isDrained) {
+          return write();
+        }
+        const data = piece.data?.slice();
+        const before = late;
+        late = () => void write({ ...piece, data });
+        before?.();
+        return true;
+      };
+    }),
+    plan: { protocol: "B", flushShare: 0.3, flushMs: 25, thinkMs: 8 },
   },
 ];
 

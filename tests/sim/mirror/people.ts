@@ -90,7 +90,7 @@ function misbehave(world: World, node: SimNode): boolean {
     // Only a person who sees both nodes may throw one away.
     const isSafe = peer.core?.state.disk === "UpToDate" && peer.isAttached;
     if (!isSafe) return false;
-    node.mayLose = true;
+    node.give();
     say(node, "invalidate", (c, done) => c.roles.invalidate(done));
     return true;
   }
@@ -99,7 +99,7 @@ function misbehave(world: World, node: SimNode): boolean {
     return true;
   }
   if (does(operator.force) && state.role === "Secondary") {
-    peer.mayLose = true;
+    peer.give();
     say(node, "primary --force", (c, done) => c.roles.primary(true, done));
     return true;
   }
@@ -151,7 +151,7 @@ function repair(world: World, node: SimNode): void {
       isSplit &&
       state.role === "Secondary" && rng.chance(isHealing ? 0.7 : 0.3);
     if (discard) {
-      node.mayLose = true;
+      node.give();
       say(
         node,
         "connect --discard-my-data",
@@ -199,8 +199,8 @@ function keepPrimary(world: World, node: SimNode): void {
     each.core?.state.disk === "Inconsistent" || !each.isAlive
   );
   if (isNew && nodes.every((each) => each.isAlive) && rng.chance(0.5)) {
-    peer.mayLose = true;
-    node.mayLose = true;
+    peer.give();
+    node.give();
     return say(
       node,
       "primary --force",
@@ -226,7 +226,7 @@ function keepPrimaryByRegister(world: World, node: SimNode): void {
   const force = isNew && (scheduler.nowMs < 1_000 || world.isHealing) ||
     isStuck;
   node.isForced = force;
-  if (force) peer.mayLose = true;
+  if (force) peer.give();
   say(
     node,
     force ? "primary --force" : "primary",

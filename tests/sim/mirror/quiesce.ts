@@ -102,7 +102,6 @@ function readAll(world: World): number {
 
 /** Everything answered is part of what is on the disks. */
 function mustHoldAnswers(world: World): void {
-  if (world.plan.protocol === "A") return;
   const [a]: readonly [SimNode, SimNode] = world.nodes;
   for (let piece = 0; piece < a.disk.cache.length; piece++) {
     const value = world.lineage.valueOf(piece, a.disk.cache[piece] ?? 0);

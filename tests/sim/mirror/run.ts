@@ -16,7 +16,7 @@ import { mustBecomeWell } from "./quiesce.ts";
 import { SimDisk } from "./sim_disk.ts";
 import { SimNode } from "./sim_node.ts";
 import { memberOf, SimRegister } from "./sim_register.ts";
-import { mustCoverDifferences } from "./step_checks.ts";
+import { mustCoverDifferences, mustSurvivePowerLoss } from "./step_checks.ts";
 import { resetValues, startVolumeClients } from "./volume_clients.ts";
 import { VolumeHistory } from "./volume_history.ts";
 import { firstState } from "./volume_options.ts";
@@ -46,6 +46,9 @@ export interface MirrorRunOptions {
   /** A piece whose changes are traced. */
   readonly watched?: number;
 }
+
+/** An image of what a loss of power would leave is taken every so many steps. */
+const CRASH_STEPS = 16;
 
 /** Run one seed. */
 export function runMirror(
@@ -81,9 +84,10 @@ function play(world: World): void {
   startPeople(world);
   startFaults(world);
   startVolumeClients(world, plan.workMs);
-  while (scheduler.nowMs < plan.workMs) {
+  for (let step = 1; scheduler.nowMs < plan.workMs; step++) {
     scheduler.runUntil(Math.min(plan.workMs, scheduler.nowMs + 5));
     mustCoverDifferences(world);
+    if (step % CRASH_STEPS === 0) mustSurvivePowerLoss(world);
   }
   healEverything(world);
   mustBecomeWell(world);
@@ -110,6 +114,7 @@ function buildWorld(
     clients: new Prng(seed, 104),
     faults: new Prng(seed, 105),
     people: new Prng(seed, 106),
+    crashes: new Prng(seed, 108),
   };
   const sabotage = options.sabotage ?? {};
   const history = new VolumeHistory();

@@ -107,6 +107,15 @@ export class SimDisk {
     return this.state.flags.fullSync;
   }
 
+  /** What a loss of power at this moment might leave. */
+  crashImage(rng: Prng): Uint32Array {
+    const image = this.cache.slice();
+    for (const [piece, versions] of this.dirty) {
+      image[piece] = rng.pick(versions);
+    }
+    return image;
+  }
+
   /** The machine lost power. Returns what was lost: piece and value. */
   losePower(rng: Prng): Loss[] {
     this.#flushing = undefined;

@@ -51,8 +51,8 @@ export class SimNode {
   /** Calls until the armed errors. */
   readonly errorIn = { write: -1, read: -1, flush: -1, meta: -1 };
   flushFactor = 1;
-  /** A person gave up what only this node has. */
-  mayLose = false;
+  /** What people gave up: values of this disk when they said so. */
+  given: Uint32Array[] = [];
   /** A person promotes this node whatever it lacks. */
   isForced = false;
   /** Counts attached disks: what an earlier one did is not for this one. */
@@ -121,7 +121,7 @@ export class SimNode {
       this.isAttached = true;
       this.attachment++;
       const found = this.disk.recover(this.rng, (losses) => {
-        this.world.history.lost(this, losses);
+        this.world.history.losses.lost(this, losses);
       });
       core.disk.attach(found, ({ code }) => {
         this.trace(`attach: ${code}`);
@@ -199,7 +199,7 @@ export class SimNode {
     this.attachment++;
     this.crashIn = undefined;
     this.disk.processDied();
-    world.history.died(this);
+    world.history.losses.died(this);
     for (const [value, { first, count }] of this.received) {
       for (let at = 0; at < count; at++) {
         world.lineage.excuse(first + at, [value]);
@@ -267,6 +267,16 @@ export class SimNode {
     this.run((core) => this.#ended(core, side));
   }
 
+  /** A person gives up what only this disk has, as it is now. */
+  give(): void {
+    const { lineage } = this.world;
+    this.given.push(
+      this.disk.cache.map((content, piece) =>
+        lineage.valueOf(piece, content) ?? 0
+      ),
+    );
+  }
+
   trace(line: string): void {
     const { trace, scheduler } = this.world;
     trace?.(`${scheduler.nowMs.toFixed(1)} ${this.name} ${line}`);
@@ -283,12 +293,18 @@ export class SimNode {
     const isJoined = before.connection === "WFReportParams" &&
       after.connection === "Connected" && after.disk === "UpToDate" &&
       after.peerDisk === "UpToDate";
-    if (isWhole || isJoined) this.mayLose = false;
+    if (isWhole || isJoined) this.given = [];
     const was = before.connection;
     if (was !== after.connection) this.world.mark(`is ${after.connection}`);
+    if (joinsPeer(before, after)) {
+      const isOnDisk = after.disk !== "Diskless";
+      this.world.history.promotions.joined(this, isOnDisk);
+    }
     if (before.role !== after.role) {
       this.world.mark(`became ${after.role}`);
-      if (after.role === "Primary") this.world.history.promoted(this);
+      if (after.role === "Primary") {
+        this.world.history.promotions.promoted(this, before);
+      }
     }
   }
 
@@ -343,8 +359,18 @@ export class SimNode {
     if (losses.some(({ isLost }) => isLost)) {
       this.world.mark("power took writes");
     }
-    this.world.history.lost(this, losses);
+    this.world.history.losses.lost(this, losses);
   }
+}
+
+/** The peer's data are what this node has, or reads, from now on. */
+function joinsPeer(before: MirrorState, after: MirrorState): boolean {
+  if (before.connection === after.connection) return false;
+  if (after.connection === "WFBitMapT") return true;
+  if (after.connection !== "Connected" || after.peerDisk !== "UpToDate") {
+    return false;
+  }
+  return after.disk !== "UpToDate" || after.peerRole === "Primary";
 }
 
 function brief(frame: MirrorFrame): string {

@@ -35,6 +35,7 @@ export class SimRegister {
   #requests = 0;
   /** Epochs under which each node decides. */
   readonly #held = [0, 0];
+  readonly #overruled = [false, false];
 
   constructor(
     readonly scheduler: Scheduler,
@@ -50,6 +51,11 @@ export class SimRegister {
   get insync(): { id: 0 | 1; boot: string | undefined }[] {
     const members = this.register?.insync ?? [];
     return members.map(({ node, boot }) => ({ id: node === 1 ? 0 : 1, boot }));
+  }
+
+  /** A person forced the other node, and this one has not heard of it. */
+  isOverruled(id: 0 | 1): boolean {
+    return this.#overruled[id] === true;
   }
 
   /** Both are equal at the start. */
@@ -135,6 +141,10 @@ export class SimRegister {
     }
     this.register = result.register;
     this.#held[me.node - 1] = result.register.epoch;
+    this.#overruled[me.node - 1] = false;
+    if (wish.kind === "promote" && wish.force) {
+      this.#overruled[2 - me.node] = true;
+    }
     return { outcome: "done", epoch: result.register.epoch };
   }
 

@@ -6,6 +6,7 @@
  */
 
 import { compareGenerations } from "../../../node-agent/mirror/decisions/uuid_compare_core.ts";
+import { imageOf } from "./promotions.ts";
 import type { SimNode } from "./sim_node.ts";
 import { PIECES_PER_BLOCK, type World } from "./world.ts";
 
@@ -34,6 +35,20 @@ export function mustCoverDifferences(world: World): void {
     `block ${uncovered} differs, and neither disk says so; ` +
       `${sayDisk(a)}; ${sayDisk(b)}`,
   );
+}
+
+/**
+ * Whatever a loss of power would leave on a disk that may serve is a write-order
+ * prefix, on either node, at any time (I7, B4).
+ */
+export function mustSurvivePowerLoss(world: World): void {
+  for (const node of world.nodes) {
+    const { flags } = node.disk.state;
+    const mayServe = flags.consistent && flags.wasUpToDate;
+    if (!mayServe || node.id === world.plan.liar) continue;
+    const image = imageOf(world, node.disk.crashImage(world.rng.crashes));
+    world.history.mustBeCut(image, `power would be lost on ${node.name}`);
+  }
 }
 
 function copiesAll(world: World): boolean {

@@ -142,10 +142,11 @@ function zero(node: SimNode, range: Range, next: () => void): void {
 
 function flush(node: SimNode, next: () => void): void {
   const { world } = node;
-  const covered = world.history.beginFlush();
+  const open = world.history.beginFlush(node);
+  if (open === undefined) return next();
   node.run((core) => {
     core.writes.flush((ok) => {
-      if (ok) world.history.endFlush(node, covered);
+      if (ok) world.history.endFlush(node, open);
       world.mark(ok ? "flushed" : "flush failed");
       next();
     });
@@ -172,7 +173,7 @@ export function read(
       const view = new DataView(into.buffer);
       for (let at = 0; ok && at < range.count; at++) {
         const content = view.getUint32(at * PIECE_BYTES, true);
-        world.history.endRead(open, range.first + at, content);
+        world.history.endRead(node, open, range.first + at, content);
       }
       next(ok);
     });

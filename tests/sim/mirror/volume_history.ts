@@ -2,22 +2,16 @@
  * What clients asked and were told. Answers are checked at once where that is
  * possible, and whole histories at the end.
  *
- * A branch is a line of history: a new one begins when a node becomes Primary
- * without everything that was answered before (people may ask for that).
- *
  * @module
  */
 
-import type { Loss } from "./sim_disk.ts";
+import { Branch } from "./branch.ts";
+import { brokenCut, type Image, isOf } from "./prefix_cut.ts";
+import { PowerLosses } from "./power_losses.ts";
+import { Promotions } from "./promotions.ts";
 import type { SimNode } from "./sim_node.ts";
-import { other, type World } from "./world.ts";
-import { brokenZone, type ValueHistory } from "./zones.ts";
-
-/** One line of history; by piece, by value. */
-interface Branch {
-  readonly number: number;
-  readonly pieces: Map<number, Map<number, ValueHistory>>;
-}
+import { other, PIECES_PER_BLOCK, type World } from "./world.ts";
+import { brokenZone } from "./zones.ts";
 
 /** A write that a client waits for. */
 export interface OpenWrite {
@@ -26,54 +20,34 @@ export interface OpenWrite {
   readonly first: number;
   readonly count: number;
   readonly value: number;
-  readonly start: number;
 }
+
+/** A read or a flush that a client waits for. */
+export interface OpenQuestion {
+  readonly branch: Branch;
+  readonly start: number;
+  /** What a flush promises: by piece the newest value answered before it. */
+  readonly covered: Uint32Array;
+}
+
+const NOTHING = new Uint32Array(0);
 
 /** See the module comment. */
 export class VolumeHistory {
   world!: World;
   /** Answered writes and reads. */
   answers = 0;
+  readonly branches: Branch[] = [];
+  /** The line that each node's clients are on. */
+  readonly current: (Branch | undefined)[] = [undefined, undefined];
+  readonly promotions: Promotions = new Promotions(this);
+  readonly losses: PowerLosses = new PowerLosses(this);
   #moment = 0;
-  #branches: Branch[] = [];
-  readonly #current: (Branch | undefined)[] = [undefined, undefined];
-  /** Values that a flush promised, newest per piece. */
-  readonly #promised = new Map<number, number>();
-  /** Values that were not flushed when a machine lost power: which. */
-  readonly #suspects = new Map<string, number>();
-  /** The newest answered value per piece. */
-  readonly #newest = new Map<number, number>();
+  readonly #onTheirWay = new Set<number>();
 
-  /** A node became Primary. */
-  promoted(node: SimNode): void {
-    const { world } = this;
-    const view = this.#viewOf(node);
-    const peer = world.nodes[other(node.id)];
-    // With a register there is one Primary, whatever the other one believes.
-    const isContested = (!world.plan.isFenced || node.isForced) &&
-      peer.core?.state.role === "Primary";
-    const whole = view !== undefined && this.#isComplete(view, node);
-    const mine = this.#current[node.id];
-    const theirs = this.#current[peer.id];
-    const last = mine ?? theirs;
-    const isOne = mine === undefined || theirs === undefined || mine === theirs;
-    if (whole && last !== undefined && isOne && !isContested) {
-      this.#current[0] = this.#current[1] = last;
-      return this.#noteLeftovers(last, node, view);
-    }
-    if (last !== undefined) world.mark("new branch");
-    const branch = { number: this.#branches.length, pieces: new Map() };
-    node.trace(`begins branch ${branch.number}`);
-    this.#branches.push(branch);
-    this.#current[node.id] = branch;
-    if (!isContested) this.#current[peer.id] = branch;
-    if (isContested) world.mark("split brain made");
-    const pieces = world.nodes[0].disk.cache.length;
-    for (let piece = 0; piece < pieces; piece++) {
-      const value = view?.(piece);
-      if (value !== undefined) this.#noteFirst(branch, piece, value);
-    }
-    world.lineage.beginWith((piece) => view?.(piece));
+  /** Moments are numbers of what happened. */
+  nextMoment(): number {
+    return ++this.#moment;
   }
 
   /** A client asks for a write. */
@@ -82,58 +56,65 @@ export class VolumeHistory {
     range: { readonly first: number; readonly count: number },
     value: number,
   ): OpenWrite | undefined {
-    const branch = this.#current[node.id];
+    const branch = this.current[node.id];
     if (branch === undefined) return undefined;
-    const start = ++this.#moment;
+    const start = this.nextMoment();
     for (let at = 0; at < range.count; at++) {
-      this.#pieceOf(branch, range.first + at).set(value, {
-        value,
-        writeStart: start,
-        writeEnd: Infinity,
-        firstReadEnd: Infinity,
-        lastReadStart: -Infinity,
-      });
+      branch.noteWrite(range.first + at, value, start);
     }
-    return { branch, node, ...range, value, start };
+    return { branch, node, ...range, value };
   }
 
   /** It was answered. */
   endWrite(write: OpenWrite): void {
     const { world } = this;
-    const end = ++this.#moment;
+    const end = this.nextMoment();
     this.answers++;
+    const lines = new Set([write.branch, ...this.branches.slice(-2)]);
+    // A person forced the other node meanwhile: this one answers in vain.
+    const isOverruled = world.register.isOverruled(write.node.id);
     for (let at = 0; at < write.count; at++) {
       const piece = write.first + at;
-      for (
-        const branch of new Set([write.branch, ...this.#branches.slice(-2)])
-      ) {
-        const known = branch.pieces.get(piece)?.get(write.value);
-        if (known?.writeEnd === Infinity) known.writeEnd = end;
+      for (const branch of lines) {
+        const known = branch.of(piece).get(write.value);
+        if (known?.writeEnd !== Infinity) continue;
+        known.writeEnd = end;
+        branch.newest[piece] = write.value;
       }
-      this.#mustBeSomewhere(write, piece);
+      if (isOverruled) world.lineage.excuse(piece, [write.value]);
+      else this.#mustBeSomewhere(write, piece);
       world.lineage.answered(piece, write.value);
-      this.#newest.set(piece, write.value);
     }
+    const isOnItsWay = world.plan.protocol === "A" &&
+      write.node.core?.replicates() === true;
+    if (isOnItsWay) this.#onTheirWay.add(write.value);
   }
 
-  /** A client asks for a read: returns its moment. */
-  beginRead(node: SimNode): { branch: Branch; start: number } | undefined {
-    const branch = this.#current[node.id];
-    return branch && { branch, start: ++this.#moment };
+  /** Whether a write was answered before the peer had it (protocol A). */
+  wasOnItsWay(value: number): boolean {
+    return this.#onTheirWay.has(value);
+  }
+
+  /** A client asks for a read. */
+  beginRead(node: SimNode): OpenQuestion | undefined {
+    const branch = this.current[node.id];
+    return branch &&
+      { branch, start: this.nextMoment(), covered: NOTHING };
   }
 
   /** It was answered, with this content of a piece. */
   endRead(
-    read: { readonly branch: Branch; readonly start: number },
+    node: SimNode,
+    read: OpenQuestion,
     piece: number,
     content: number,
   ): void {
     const { world } = this;
     this.answers++;
-    const value = world.lineage.valueOf(piece, content);
-    const known = value === undefined
-      ? undefined
-      : this.#pieceOf(read.branch, piece).get(value);
+    const value = world.lineage.valueOf(piece, content) ?? 0;
+    // The node may have joined another line meanwhile.
+    const known = this.current[node.id]?.of(piece).get(value) ??
+      read.branch.of(piece).get(value);
     if (known === undefined) {
       return world.fail(
         "I6",
@@ -141,153 +122,86 @@ export class VolumeHistory {
           `of branch ${read.branch.number}`,
       );
     }
-    known.firstReadEnd = Math.min(known.firstReadEnd, ++this.#moment);
+    known.firstReadEnd = Math.min(known.firstReadEnd, this.nextMoment());
     known.lastReadStart = Math.max(known.lastReadStart, read.start);
   }
 
   /** What a flush that begins now will promise. */
-  beginFlush(): ReadonlyMap<number, number> {
-    return new Map(this.#newest);
+  beginFlush(node: SimNode): OpenQuestion | undefined {
+    const branch = this.current[node.id];
+    return branch && {
+      branch,
+      start: this.nextMoment(),
+      covered: branch.newest.slice(),
+    };
   }
 
   /** It was answered: no loss of power takes these (I8). */
-  endFlush(node: SimNode, covered: ReadonlyMap<number, number>): void {
+  endFlush(node: SimNode, flush: OpenQuestion): void {
     const { world } = this;
-    const nodes = [node];
-    const peer = world.nodes[other(node.id)];
-    const core = node.core;
-    const isBoth = world.plan.protocol === "C" && core?.replicates() === true &&
-      core.state.peerDisk === "UpToDate" && core.state.connection ===
-        "Connected";
-    if (isBoth) nodes.push(peer);
-    for (const each of nodes) {
-      if (each === node && core?.state.disk !== "UpToDate") continue;
-      if (world.plan.liar === each.id) continue;
+    const { branch, covered } = flush;
+    this.nextMoment();
+    branch.floor = Math.max(branch.floor, flush.start);
+    if (this.current[node.id] !== branch) return;
+    this.losses.promise(covered);
+    for (const each of this.#holdersOfFlush(node)) {
       for (const [piece, versions] of each.disk.dirty) {
-        const value = covered.get(piece);
-        if (value === undefined) continue;
-        const worst = world.lineage.valueOf(piece, versions[0] ?? 0);
-        if (worst === undefined) continue;
+        const value = covered[piece] ?? 0;
+        if (value === 0) continue;
         const isStable = versions.every((content) => {
           const held = world.lineage.valueOf(piece, content);
           return held !== undefined &&
             world.lineage.descends(piece, held, value);
         });
-        if (!isStable && this.#branches.length <= 1) {
-          world.fail(
-            "I8",
-            `flush answered by ${node.name}; piece ${piece} is not stable ` +
-              `on ${each.name}: ${versions} should be ${value}`,
-          );
-        }
+        if (isStable) continue;
+        world.fail(
+          "I8",
+          `flush answered by ${node.name}; piece ${piece} is not stable ` +
+            `on ${each.name}: ${versions} should be ${value}`,
+        );
       }
     }
-    for (const [piece, value] of covered) this.#promised.set(piece, value);
   }
 
-  /** A machine lost power. */
-  lost(node: SimNode, losses: readonly Loss[]): void {
+  /** The image of a node's disk must be a write-order prefix (I7). */
+  mustBeCut(image: Image, what: string): void {
     const { world } = this;
-    const peer = world.nodes[other(node.id)];
-    let isCut = false;
-    for (const { piece, unflushed, isLost } of losses) {
-      const theirs = world.lineage.valueOf(piece, peer.disk.cache[piece] ?? 0);
-      for (const content of unflushed) {
-        const value = world.lineage.valueOf(piece, content);
-        if (value === undefined) continue;
-        // Two failures at once: what nobody flushed may be old or new (B8).
-        const isAlone = !peer.isAlive || !peer.isAttached ||
-          peer.core?.disk.stayedUp !== true;
-        const isPromised = this.#isPromised(piece, value);
-        const survives = (!isAlone || isPromised) && this.#isMember(peer) &&
-          theirs !== undefined &&
-          world.lineage.descends(piece, theirs, value);
-        const name = `${piece} ${value}`;
-        // Both machines lost it, or might have: B8 says old or new.
-        const wasSuspect = this.#suspects.get(name) === peer.id;
-        this.#suspects.set(name, node.id);
-        if (world.plan.isFenced && survives && !wasSuspect) continue;
-        isCut ||= isLost && world.lineage.isAnswered(piece, value);
-        world.lineage.excuse(piece, [value]);
-      }
+    const lines = this.branches.filter((branch) => isOf(branch, image));
+    if (lines.length === 0) return world.mark("an image of no line");
+    let broken: string | undefined;
+    for (const branch of lines) {
+      broken = brokenCut(branch, image);
+      if (broken === undefined) return world.mark("a prefix cut");
     }
-    if (isCut) this.#beginAnew();
-  }
-
-  /** What was answered is gone for good reason: a Primary goes on without it. */
-  #beginAnew(): void {
-    const old = this.#current.filter((each) => each !== undefined);
-    this.#current.fill(undefined);
-    for (const each of this.world.nodes) {
-      if (each.core?.state.role !== "Primary") continue;
-      this.promoted(each);
-      for (const branch of old) this.#carryOver(branch, each);
-    }
-  }
-
-  /** Writes under way go on in the new branch. */
-  #carryOver(from: Branch, node: SimNode): void {
-    const to = this.#current[node.id];
-    if (to === undefined || to === from) return;
-    const view = this.#viewOf(node);
-    for (const [piece, values] of from.pieces) {
-      const known = this.#pieceOf(to, piece);
-      const now = view?.(piece);
-      for (const each of values.values()) {
-        if (each.writeEnd !== Infinity || known.has(each.value)) continue;
-        const isPast = now !== undefined &&
-          this.world.lineage.descends(piece, now, each.value);
-        if (isPast) continue; // overwritten already
-        known.set(each.value, {
-          ...each,
-          firstReadEnd: Infinity,
-          lastReadStart: -Infinity,
-          writeStart: ++this.#moment,
-        });
-      }
-    }
-  }
-
-  #isPromised(piece: number, value: number): boolean {
-    const promised = this.#promised.get(piece);
-    return promised !== undefined &&
-      this.world.lineage.descends(piece, promised, value);
-  }
-
-  #isMember(node: SimNode): boolean {
-    const { register, plan } = this.world;
-    return !plan.isFenced || register.insync.some(({ id }) => id === node.id);
-  }
-
-  /**
-   * A process died. What a loss of power took from the peer, and the page cache
-   * of this node has, may be overwritten when both come back.
-   */
-  died(node: SimNode): void {
-    for (const [name, lostBy] of this.#suspects) {
-      if (lostBy === node.id) continue;
-      const [piece = 0, value = 0] = name.split(" ").map(Number);
-      if (this.#isPromised(piece, value)) continue;
-      this.world.lineage.excuse(piece, [value]);
-    }
+    world.fail("I7", `${what}: ${broken}`);
   }
 
   /** Every history at the end. */
   check(): void {
-    // What A answered may be lost with the Primary's disk (B5).
-    if (this.world.plan.protocol === "A") return;
-    for (const branch of this.#branches) {
-      for (const [piece, values] of branch.pieces) {
+    for (const branch of this.branches) {
+      for (const [piece, values] of branch.pieces.entries()) {
         const broken = brokenZone(values.values());
-        if (broken !== undefined) {
-          this.world.fail(
-            "I6",
-            `piece ${piece} (block ${piece >> 3}), branch ${branch.number}: ` +
-              broken,
-          );
-        }
+        if (broken === undefined) continue;
+        this.world.fail(
+          "I6",
+          `piece ${piece} (block ${Math.floor(piece / PIECES_PER_BLOCK)}), ` +
+            `branch ${branch.number}: ${broken}`,
+        );
       }
     }
+  }
+
+  /** Whose disks have stable what a flush covers. */
+  #holdersOfFlush(node: SimNode): SimNode[] {
+    const { world } = this;
+    const { core } = node;
+    if (core === undefined) return [];
+    const holders = core.state.disk === "UpToDate" ? [node] : [];
+    const isBoth = world.plan.protocol === "C" && core.replicates() &&
+      core.state.peerDisk === "UpToDate" &&
+      core.state.connection === "Connected";
+    if (isBoth) holders.push(world.nodes[other(node.id)]);
+    return holders.filter(({ id }) => id !== world.plan.liar);
   }
 
   /** R2, R3: an answered write is on every member of the in-sync set. */
@@ -298,95 +212,21 @@ export class VolumeHistory {
       const node = world.nodes[id];
       // One that was started anew is promoted no more.
       if (boot !== node.bootName() && id !== write.node.id) continue;
+      // Its disk has failed: it counts again when it was compared.
+      const isCompared = node.core === undefined ||
+        node.core.state.disk === "UpToDate";
+      if (!isCompared) continue;
       const held = world.lineage.valueOf(piece, node.disk.cache[piece] ?? 0);
       const isThere = held !== undefined &&
         world.lineage.descends(piece, held, write.value);
       if (isThere) continue;
-      // In memory; or it was, and the disk has failed since.
-      const wasThere = node.received.has(write.value) || !node.isAttached;
-      if (world.plan.protocol === "B" && wasThere) continue;
+      const isInMemory = node.received.has(write.value);
+      if (world.plan.protocol === "B" && isInMemory) continue;
       world.fail(
         "I3",
         `${write.node.name} answered ${write.value}, which ${node.name} ` +
           `lacks (piece ${piece}) and should have`,
       );
     }
-  }
-
-  /** What a node would read now. */
-  #viewOf(
-    node: SimNode,
-  ): ((piece: number) => number | undefined) | undefined {
-    const { world } = this;
-    const core = node.core;
-    const peer = world.nodes[other(node.id)];
-    const disk = core?.state.disk === "UpToDate" ? node.disk : peer.disk;
-    return (piece) => world.lineage.valueOf(piece, disk.cache[piece] ?? 0);
-  }
-
-  #isComplete(
-    view: (piece: number) => number | undefined,
-    node: SimNode,
-  ): boolean {
-    const { world } = this;
-    const pieces = node.disk.cache.length;
-    let isWhole = true;
-    for (let piece = 0; piece < pieces; piece++) {
-      const value = view(piece);
-      if (value === undefined) return false;
-      if (world.plan.isFenced && world.plan.protocol !== "A") {
-        const missing = world.lineage.missing(piece, value);
-        if (missing.length > 0 && node.isForced) {
-          world.lineage.excuse(piece, missing);
-        } else if (missing.length > 0) {
-          world.fail(
-            "I5",
-            `${node.name} was promoted without ${missing} of piece ${piece}` +
-              ` (block ${piece >> 3}), it has ${value}`,
-          );
-        }
-      }
-      isWhole &&= world.lineage.isComplete(piece, value);
-    }
-    return isWhole;
-  }
-
-  /** Writes that nobody answered may have taken effect. */
-  #noteLeftovers(
-    branch: Branch,
-    node: SimNode,
-    view: (piece: number) => number | undefined,
-  ): void {
-    for (let piece = 0; piece < node.disk.cache.length; piece++) {
-      const value = view(piece);
-      const values = this.#pieceOf(branch, piece);
-      if (value === undefined || values.has(value)) continue;
-      values.set(value, {
-        value,
-        writeStart: ++this.#moment,
-        writeEnd: Infinity,
-        firstReadEnd: Infinity,
-        lastReadStart: -Infinity,
-      });
-    }
-  }
-
-  #noteFirst(branch: Branch, piece: number, value: number): void {
-    this.#pieceOf(branch, piece).set(value, {
-      value,
-      writeStart: -Infinity,
-      writeEnd: -Infinity,
-      firstReadEnd: Infinity,
-      lastReadStart: -Infinity,
-    });
-  }
-
-  #pieceOf(branch: Branch, piece: number): Map<number, ValueHistory> {
-    let values = branch.pieces.get(piece);
-    if (values === undefined) {
-      values = new Map();
-      branch.pieces.set(piece, values);
-    }
-    return values;
   }
 }

@@ -40,8 +40,8 @@ export function overwrite(node: SimNode, piece: number, content: number): void {
   if (isGood) lineage.settle(piece, value, old);
   const lost = lineage.lostBy(piece, old, value);
   if (lost.length === 0) return;
-  const mine = lost.filter((each) => isProtected(node, piece, each));
-  if (mine.length === 0 || node.mayLose) {
+  const mine = lost.filter((each) => !isGiven(node, piece, each));
+  if (mine.length === 0) {
     lineage.excuse(piece, lost);
     world.mark("discarded an answered write");
     return;
@@ -63,11 +63,9 @@ function predecessor(node: SimNode, piece: number, old: number): number {
   return world.lineage.descends(piece, old, theirs) ? old : theirs;
 }
 
-/** With protocol A only what both nodes have had is safe. */
-function isProtected(node: SimNode, piece: number, value: number): boolean {
-  const { world } = node;
-  if (world.plan.protocol !== "A") return true;
-  const peer = world.nodes[other(node.id)];
-  const theirs = world.lineage.valueOf(piece, peer.disk.cache[piece] ?? 0);
-  return theirs !== undefined && world.lineage.descends(piece, theirs, value);
+/** A person gave it up: it was on this disk when a command said so. */
+function isGiven(node: SimNode, piece: number, value: number): boolean {
+  return node.given.some((values) =>
+    node.world.lineage.descends(piece, values[piece] ?? 0, value)
+  );
 }

@@ -48,6 +48,7 @@ export interface World {
     readonly clients: Prng;
     readonly faults: Prng;
     readonly people: Prng;
+    readonly crashes: Prng;
   };
   readonly nodes: readonly [SimNode, SimNode];
   readonly network: Network;

@@ -1,0 +1,81 @@
+/**
+ * What a loss of power may take: what nobody flushed, where no other copy that
+ * counts has it (B8).
+ *
+ * @module
+ */
+
+import type { Loss } from "./sim_disk.ts";
+import type { SimNode } from "./sim_node.ts";
+import { other } from "./world.ts";
+import type { VolumeHistory } from "./volume_history.ts";
+
+/** See the module comment. */
+export class PowerLosses {
+  /** Values that a flush promised, newest per piece. */
+  readonly #promised = new Map<number, number>();
+  /** Values that were not flushed when a machine lost power: which. */
+  readonly #suspects = new Map<string, number>();
+
+  constructor(readonly history: VolumeHistory) {}
+
+  /** A flush that covers these values was answered. */
+  promise(covered: Uint32Array): void {
+    covered.forEach((value, piece) => {
+      if (value !== 0) this.#promised.set(piece, value);
+    });
+  }
+
+  /** A machine lost power, or a page whose flush had failed. */
+  lost(node: SimNode, losses: readonly Loss[]): void {
+    const { world, promotions } = this.history;
+    const { lineage } = world;
+    const peer = world.nodes[other(node.id)];
+    let isCut = false;
+    for (const { piece, unflushed, isLost } of losses) {
+      const theirs = lineage.valueOf(piece, peer.disk.cache[piece] ?? 0);
+      for (const content of unflushed) {
+        const value = lineage.valueOf(piece, content);
+        if (value === undefined) continue;
+        // Two failures at once: what nobody flushed may be old or new (B8).
+        const isAlone = !peer.isAlive || !peer.isAttached ||
+          peer.core?.disk.stayedUp !== true;
+        const isPromised = this.#isPromised(piece, value);
+        const survives = (!isAlone || isPromised) && this.#isMember(peer) &&
+          theirs !== undefined && lineage.descends(piece, theirs, value);
+        const name = `${piece} ${value}`;
+        // Both machines lost it, or might have: B8 says old or new.
+        const wasSuspect = this.#suspects.get(name) === peer.id;
+        this.#suspects.set(name, node.id);
+        if (world.plan.isFenced && survives && !wasSuspect) continue;
+        isCut ||= isLost && lineage.isAnswered(piece, value);
+        lineage.excuse(piece, [value]);
+      }
+    }
+    if (isCut) promotions.beginAnew();
+  }
+
+  /**
+   * A process died. What a loss of power took from the peer, and the page cache
+   * of this node has, may be overwritten when both come back.
+   */
+  died(node: SimNode): void {
+    for (const [name, lostBy] of this.#suspects) {
+      if (lostBy === node.id) continue;
+      const [piece = 0, value = 0] = name.split(" ").map(Number);
+      if (this.#isPromised(piece, value)) continue;
+      this.history.world.lineage.excuse(piece, [value]);
+    }
+  }
+
+  #isPromised(piece: number, value: number): boolean {
+    const promised = this.#promised.get(piece);
+    return promised !== undefined &&
+      this.history.world.lineage.descends(piece, promised, value);
+  }
+
+  #isMember(node: SimNode): boolean {
+    const { register, plan } = this.history.world;
+    return !plan.isFenced || register.insync.some(({ id }) => id === node.id);
+  }
+}

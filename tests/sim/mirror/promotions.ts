@@ -1,0 +1,207 @@
+/**
+ * What a node has when it becomes Primary, and which line of history its
+ * clients are on from then on (I5, I7).
+ *
+ * @module
+ */
+
+import type { MirrorState } from "../../../node-agent/mirror/decisions/mirror_state.ts";
+import { Branch } from "./branch.ts";
+import type { Image } from "./prefix_cut.ts";
+import type { SimNode } from "./sim_node.ts";
+import { other, type World } from "./world.ts";
+import type { VolumeHistory } from "./volume_history.ts";
+
+/** See the module comment. */
+export class Promotions {
+  /** The line that the data of each node are of. */
+  readonly #data: (Branch | undefined)[] = [undefined, undefined];
+
+  constructor(readonly history: VolumeHistory) {}
+
+  /** A node became Primary; `before` is undefined if it was already. */
+  promoted(node: SimNode, before?: MirrorState): void {
+    const { history } = this;
+    const { world, current } = history;
+    const peer = world.nodes[other(node.id)];
+    // With a register there is one Primary, whatever the other one believes.
+    const isContested = (!world.plan.isFenced || node.isForced) &&
+      peer.core?.state.role === "Primary";
+    const image = this.imageOf(node);
+    // What is half copied is no cut of anything; a person may force it.
+    if (before?.disk === "UpToDate" && node.core?.state.disk === "UpToDate") {
+      history.mustBeCut(image, `${node.name} was promoted`);
+    }
+    const whole = this.#isComplete(image, node);
+    const [mine, theirs] = [current[node.id], current[peer.id]];
+    const last = mine ?? theirs;
+    const isOne = mine === undefined || theirs === undefined || mine === theirs;
+    if (whole && last !== undefined && isOne && !isContested) {
+      current[0] = current[1] = this.#data[node.id] = last;
+      return this.#noteLeftovers(last, image);
+    }
+    if (last !== undefined) world.mark("new branch");
+    if (isContested) world.mark("split brain made");
+    const branch = this.#begin(node, image);
+    current[node.id] = this.#data[node.id] = branch;
+    if (!isContested) current[peer.id] = branch;
+  }
+
+  /**
+   * A node that serves, or will, gets its data from the peer now: its clients
+   * are on the peer's line.
+   */
+  joined(node: SimNode, isOnDisk: boolean): void {
+    const { current } = this.history;
+    const peer = node.world.nodes[other(node.id)];
+    const mine = current[node.id];
+    let theirs = this.#data[peer.id];
+    if (isOnDisk) this.#data[node.id] = theirs;
+    if (theirs === undefined || theirs === mine) return;
+    // A loss of power took something of it.
+    if (!holds(theirs, this.imageOf(peer))) {
+      theirs = this.#begin(node, this.imageOf(peer));
+      this.#data[peer.id] = theirs;
+      if (isOnDisk) this.#data[node.id] = theirs;
+    }
+    node.trace(`joins branch ${theirs.number}`);
+    current[node.id] = theirs;
+    if (peer.core?.state.role !== "Primary") current[peer.id] = theirs;
+    if (mine !== undefined) this.#carryOver(mine, theirs, this.imageOf(peer));
+  }
+
+  /** What was answered is gone for good reason: a Primary goes on without it. */
+  beginAnew(): void {
+    const { current, world } = this.history;
+    const old = [...current];
+    current.fill(undefined);
+    for (const node of world.nodes) {
+      if (node.core?.state.role !== "Primary") continue;
+      this.promoted(node);
+      for (const branch of new Set(old)) {
+        const to = current[node.id];
+        if (branch === undefined || to === undefined || to === branch) continue;
+        this.#carryOver(branch, to, this.imageOf(node));
+      }
+    }
+  }
+
+  /** What a node would read now. */
+  imageOf(node: SimNode): Image {
+    const { world } = this.history;
+    const { state } = node.core ?? {};
+    const isWhole = state?.disk === "UpToDate" ||
+      state?.peerDisk !== "UpToDate" && node.disk.state.flags.consistent;
+    const { disk } = isWhole ? node : world.nodes[other(node.id)];
+    return imageOf(world, disk.cache);
+  }
+
+  #begin(node: SimNode, image: Image): Branch {
+    const { branches, world } = this.history;
+    const pieces = node.disk.cache.length;
+    const branch = new Branch(branches.length, pieces);
+    node.trace(`begins branch ${branch.number}`);
+    branches.push(branch);
+    for (let piece = 0; piece < pieces; piece++) {
+      const value = image.seen(piece);
+      if (value !== undefined) branch.noteFirst(piece, value);
+    }
+    // A loss of power may bring back what was not flushed yet.
+    for (const [piece, contents] of node.disk.dirty) {
+      for (const content of contents) {
+        const value = world.lineage.valueOf(piece, content);
+        if (value !== undefined && !branch.of(piece).has(value)) {
+          branch.noteFirst(piece, value);
+        }
+      }
+    }
+    world.lineage.beginWith((piece) => image.seen(piece));
+    return branch;
+  }
+
+  /** Writes under way go on in another line. */
+  #carryOver(from: Branch, to: Branch, now: Image): void {
+    from.pieces.forEach((values, piece) => {
+      const known = to.of(piece);
+      const seen = now.seen(piece);
+      for (const each of values.values()) {
+        if (each.writeEnd !== Infinity || known.has(each.value)) continue;
+        const isPast = seen !== undefined &&
+          now.descends(piece, seen, each.value);
+        if (isPast) continue; // overwritten already
+        to.noteWrite(piece, each.value, this.history.nextMoment());
+      }
+    });
+  }
+
+  #isComplete(image: Image, node: SimNode): boolean {
+    const { world } = this.history;
+    const { lineage, plan } = world;
+    const pieces = node.disk.cache.length;
+    let isWhole = true;
+    for (let piece = 0; piece < pieces; piece++) {
+      const value = image.seen(piece);
+      if (value === undefined) return false;
+      this.#excuse(node, piece, value);
+      const missing = plan.isFenced ? lineage.missing(piece, value) : [];
+      if (missing.length > 0) {
+        world.fail(
+          "I5",
+          `${node.name} was promoted without ${missing} of piece ${piece}` +
+            ` (block ${piece >> 3}), it has ${value}`,
+        );
+      }
+      isWhole &&= lineage.isComplete(piece, value);
+    }
+    return isWhole;
+  }
+
+  /**
+   * What this promotion may lose: everything when a person forces it; with
+   * protocol A what was answered and still on its way (B5).
+   */
+  #excuse(node: SimNode, piece: number, value: number): void {
+    const { world } = this.history;
+    const { lineage } = world;
+    for (;;) {
+      const missing = lineage.missing(piece, value);
+      const lost = node.isForced
+        ? missing
+        : missing.filter((each) => this.history.wasOnItsWay(each));
+      if (lost.length === 0) return;
+      world.mark("a promotion lost answered writes");
+      lineage.excuse(piece, lost);
+    }
+  }
+
+  /** Writes that nobody answered may have taken effect. */
+  #noteLeftovers(branch: Branch, image: Image): void {
+    branch.pieces.forEach((values, piece) => {
+      const value = image.seen(piece);
+      if (value === undefined || values.has(value)) return;
+      branch.noteWrite(piece, value, this.history.nextMoment());
+    });
+  }
+}
+
+/** Whether an image has every answered write of a line. */
+function holds(branch: Branch, image: Image): boolean {
+  return branch.pieces.every((values, piece) => {
+    const seen = image.seen(piece);
+    for (const each of values.values()) {
+      if (each.writeEnd === Infinity) continue;
+      if (seen === undefined) return false;
+      if (!image.descends(piece, seen, each.value)) return false;
+    }
+    return true;
+  });
+}
+
+/** Contents of pieces as an image. */
+export function imageOf(world: World, contents: Uint32Array): Image {
+  const { lineage } = world;
+  return {
+    seen: (piece) => lineage.valueOf(piece, contents[piece] ?? 0),
+    descends: (piece, value, old) => lineage.descends(piece, value, old),
+  };
+}
