@@ -107,16 +107,17 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
       };
     }),
     plan: {
+      // B has writes of A that nobody flushed, is source, and loses power.
       protocol: "C",
       flushShare: 0,
       maxEpochWrites: 2_048,
       isFenced: false,
-      thinkMs: 8,
-      workMs: 3_500,
+      startsNew: false,
+      workMs: 2_500,
       operator: quiet({}),
       faults: [
-        { atMs: 400, kind: "cut", a: 0, ms: 1_500, n: 0 },
-        { atMs: 2_600, kind: "power", a: 0, ms: 200, n: 0 },
+        { atMs: 1_000, kind: "kill", a: 0, ms: 50, n: 0 },
+        { atMs: 1_500, kind: "power", a: 1, ms: 200, n: 0 },
       ],
     },
   },
