@@ -323,3 +323,21 @@ Deno.test("a large file that was read a while ago is checked again", async () =>
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+Deno.test("a file of one block is compared at every read", () =>
+  withStore(async (store, dir) => {
+    for (const size of [4096, 65_537, 200_000, MIB]) {
+      const bytes = someBytes(size);
+      const entry = await store.upload(bytes);
+      await store.store.settle(0);
+      assert.deepEqual(await store.read(entry), bytes);
+      const path = diskPath(dir, entry.id);
+      // The fingerprint stays: a medium rots without any sign on the file.
+      const { mtime, atime } = await Deno.stat(path);
+      const wrong = bytes.slice();
+      wrong[size - 7] = (wrong[size - 7] ?? 0) ^ 1;
+      await Deno.writeFile(path, wrong);
+      if (atime && mtime) await Deno.utime(path, atime, mtime);
+      await assert.rejects(store.read(entry), { slug: "damaged" }, `${size}`);
+    }
+  }));
