@@ -62,8 +62,10 @@ export class DiskKeeper {
     if (!this.#isWhatWeLost(disk)) return done({ code: 150 });
     volume.change({ disk: "Attaching" });
     this.backingBytes = disk.sizeBytes;
-    volume.sizeBytes ||= persistent.agreedBytes || disk.sizeBytes;
     volume.persistent = persistent;
+    if (volume.sizeBytes === 0) {
+      this.adoptSize(persistent.agreedBytes || disk.sizeBytes);
+    }
     this.#wasInSync &&= this.exposed !== undefined && this.isExposedData;
     volume.generations.shared();
     this.#loadBitmap(disk);
@@ -152,7 +154,8 @@ export class DiskKeeper {
   }
 
   /**
-   * The volume has this size from now on, on disk too.
+   * The volume has this size from now on, on disk too. Metadata goes to where
+   * it belongs, so that the size has room.
    *
    * @param isNewDirty Whether what grew is out of sync.
    * @returns False: it could not be saved.
@@ -160,13 +163,35 @@ export class DiskKeeper {
   resizeTo(sizeBytes: number, isNewDirty = false): boolean {
     const { volume } = this;
     const { bitmap } = volume;
+    if (volume.persistent !== undefined && !volume.effects.useWholeDisk()) {
+      this.failed("moving the metadata");
+      return false;
+    }
     if (bitmap !== undefined && bitmap.sizeBytes !== sizeBytes) {
       volume.bitmap = bitmap.resized(sizeBytes, isNewDirty);
       if (!volume.saveBitmap()) return false;
     }
+    if (volume.persistent?.agreedBytes !== sizeBytes) {
+      const isSaved = volume.generations.save({ agreedBytes: sizeBytes });
+      if (!isSaved) return false;
+    }
+    this.adoptSize(sizeBytes);
+    return true;
+  }
+
+  /** Every block below this size may be used from now on. */
+  adoptSize(sizeBytes: number): void {
+    const { volume } = this;
+    if (volume.sizeBytes === sizeBytes) return;
     volume.sizeBytes = sizeBytes;
-    if (volume.persistent?.agreedBytes === sizeBytes) return true;
-    return volume.generations.save({ agreedBytes: sizeBytes });
+    volume.effects.sizeChanged(sizeBytes);
+  }
+
+  /** Look how much the backing device has room for now. */
+  look(): number {
+    if (this.volume.persistent === undefined) return 0;
+    this.backingBytes = this.volume.effects.usableBytes() ?? this.backingBytes;
+    return this.backingBytes;
   }
 
   /** The peer is Primary and works on our copy: DRBD's peer would refuse. */
@@ -192,7 +217,11 @@ export class DiskKeeper {
 
   #loadBitmap(disk: AttachedDisk): void {
     const { volume } = this;
-    const bitmap = new OutOfSyncBitmap(volume.sizeBytes);
+    // It may have grown with the peer while we had no disk, or the other way.
+    const { agreedBytes } = disk.persistent;
+    const bitmap = new OutOfSyncBitmap(
+      Math.max(volume.sizeBytes, agreedBytes),
+    );
     const used = disk.bitmap.subarray(0, bitmap.bytes.length);
     bitmap.merge(0, used);
     bitmap.saved(bitmap.unsavedPages());

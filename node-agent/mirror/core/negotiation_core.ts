@@ -24,6 +24,7 @@ import {
   isConnected,
   type MirrorState,
 } from "../decisions/mirror_state.ts";
+import { meetingSize } from "../decisions/size_core.ts";
 import { TARGET_CONNECTIONS, type VolumeCore } from "./volume_core.ts";
 import {
   connectionOf,
@@ -38,6 +39,8 @@ export class Negotiation {
   isDiscarding = false;
   #sent = false;
   #told: MirrorReport | undefined;
+  /** The peer is about to mark blocks that are new to it. */
+  #isPeerGrowing = false;
 
   constructor(readonly volume: VolumeCore) {}
 
@@ -56,6 +59,8 @@ export class Negotiation {
   /** The peer's report came. */
   reported(report: MirrorReport): void {
     this.#told = report;
+    this.volume.resize.isPeerAble = (report.sizeFrames ?? 0) > 0;
+    this.#isPeerGrowing = false;
     const { link, state } = this.volume;
     if (!this.#sent && isConnected(state.connection)) link.sendReport(false);
     else this.#decideIfComplete();
@@ -176,7 +181,7 @@ export class Negotiation {
 
   #compare(report: MirrorReport, told: Partial<MirrorState>): void {
     const { volume } = this;
-    const outcome = decideHandshake(this.#self(), peerSide(report), {
+    const outcome = decideHandshake(this.#self(), this.#peer(report), {
       resolveConflicts: volume.link.resolveConflicts,
       couldDemote: !volume.roles.isOpen && volume.writes.isIdle,
       // A Primary that gets its disk back has lost nothing by syncing it.
@@ -250,6 +255,19 @@ export class Negotiation {
     };
   }
 
+  #peer(report: MirrorReport): HandshakeSide {
+    const { dirtyBits } = report.state;
+    return {
+      generations: generationsOf(report.state.generations),
+      outOfSyncBlocks: this.#isPeerGrowing ? dirtyBits + 1 : dirtyBits,
+      role: roleOf(report.state.role),
+      disk: realDisk(report),
+      crashedPrimary: report.crashedPrimary,
+      stayedUp: report.stayedUp ?? false,
+      discardMyData: report.discardMyData,
+    };
+  }
+
   #incompatible(report: MirrorReport): string | undefined {
     const { config } = this.volume;
     const pairs: [string, string, string][] = [
@@ -279,21 +297,26 @@ export class Negotiation {
 
   /** The volume is as large as the smaller disk, for ever; growing is `resize`. */
   #agreeOnSize(report: MirrorReport): string | undefined {
-    const { volume } = this;
-    const own = volume.disk.backingBytes;
-    if (own === 0 || report.backingBytes === 0) {
-      volume.sizeBytes ||= report.agreedBytes || report.backingBytes;
+    const { disk } = this.volume;
+    if (disk.backingBytes === 0 || report.backingBytes === 0) {
+      this.#takePeersSize(report);
       return undefined;
     }
-    const known = volume.persistent?.agreedBytes ?? 0;
-    const agreed = Math.max(known, report.agreedBytes);
-    const possible = Math.min(own, report.backingBytes);
-    if (possible < agreed) return "The peer's disk size is too small";
-    // Nobody counted behind the size that was known here: copy it.
-    const isNewDirty = known !== 0 && known < agreed;
-    return volume.disk.resizeTo(agreed === 0 ? possible : agreed, isNewDirty)
+    const agreedBytes = this.volume.persistent?.agreedBytes ?? 0;
+    const { backingBytes } = disk;
+    const size = meetingSize({ backingBytes, agreedBytes }, report);
+    if ("refused" in size) return size.refused;
+    this.#isPeerGrowing = size.isPeerDirty;
+    return disk.resizeTo(size.sizeBytes, size.isNewDirty)
       ? undefined
       : "The size could not be saved";
+  }
+
+  /** Without a disk we have the peer's size, which only grows. */
+  #takePeersSize(report: MirrorReport): void {
+    const { disk, sizeBytes } = this.volume;
+    const peers = report.agreedBytes || report.backingBytes;
+    if (disk.backingBytes === 0 && peers > sizeBytes) disk.adoptSize(peers);
   }
 
   /** The register names one Primary: the other one is about to hear of it. */
@@ -312,18 +335,6 @@ export class Negotiation {
     volume.effects.closeLink(why);
     volume.link.linkDown();
   }
-}
-
-function peerSide(report: MirrorReport): HandshakeSide {
-  return {
-    generations: generationsOf(report.state.generations),
-    outOfSyncBlocks: report.state.dirtyBits,
-    role: roleOf(report.state.role),
-    disk: realDisk(report),
-    crashedPrimary: report.crashedPrimary,
-    stayedUp: report.stayedUp ?? false,
-    discardMyData: report.discardMyData,
-  };
 }
 
 /** A disk that is being negotiated is worth what it will be. */

@@ -87,9 +87,9 @@ export class PeerAgreement {
         volume.effects.closeLink("The peer is disconnecting");
         return volume.link.linkDown();
       case "StartingSyncS":
-        return volume.roles.beginAsTarget();
+        return volume.roles.beginAsTarget(wish.onlyMarked);
       case "StartingSyncT":
-        return volume.roles.beginAsSource();
+        return volume.roles.beginAsSource(wish.onlyMarked);
       case "VerifyS":
         volume.change({ connection: "VerifyT" });
         return;

@@ -111,6 +111,7 @@ export class PeerLink {
     this.negotiation.stop();
     this.bitmaps.stop();
     this.agreement.stop();
+    volume.resize.stop();
     volume.replica.linkDown();
     if (!isLeaving && !isEnding) volume.change({ connection: why });
     volume.reads.peerLost();
@@ -209,6 +210,10 @@ export class PeerLink {
         return this.agreement.asked(frame.id, frame.wish);
       case "stateReply":
         return this.agreement.answered(frame.id, frame.code);
+      case "sizeRequest":
+        return volume.resize.requested(frame.id, frame.wish);
+      case "sizeReply":
+        return volume.resize.replied(frame.id, frame.answer);
     }
   }
 
@@ -300,7 +305,8 @@ export class PeerLink {
     return {
       state: wordsOf(volume),
       again,
-      backingBytes: volume.disk.backingBytes,
+      backingBytes: volume.disk.look(),
+      sizeFrames: 1,
       agreedBytes: persistent?.agreedBytes ?? 0,
       protocol: config.protocol,
       discardMyData: this.discardMyData,

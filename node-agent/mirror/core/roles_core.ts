@@ -161,20 +161,29 @@ export class Roles {
     done({ code: 1 });
   }
 
-  /** Both agreed: everything is copied to us. */
-  beginAsTarget(): void {
+  /** Copy what is out of sync already, from us or to us. */
+  syncMarked(fromHere: boolean, done: CommandDone): void {
+    const connection = fromHere ? "StartingSyncS" : "StartingSyncT";
+    this.#agree({ connection, onlyMarked: true }, done, () => {
+      if (fromHere) this.beginAsSource(true);
+      else this.beginAsTarget(true);
+    });
+  }
+
+  /** Both agreed: everything is copied to us, or what is marked. */
+  beginAsTarget(onlyMarked = false): void {
     const { volume } = this;
-    volume.bitmap?.setAll();
+    if (!onlyMarked) volume.bitmap?.setAll();
     if (!volume.saveBitmap()) return;
     volume.change({ connection: "StartingSyncT" });
     volume.change({ connection: "WFBitMapT" });
     volume.link.bitmaps.send();
   }
 
-  /** Both agreed: everything is copied from us. */
-  beginAsSource(): void {
+  /** Both agreed: everything is copied from us, or what is marked. */
+  beginAsSource(onlyMarked = false): void {
     const { volume } = this;
-    volume.bitmap?.setAll();
+    if (!onlyMarked) volume.bitmap?.setAll();
     if (!volume.saveBitmap()) return;
     volume.change({ connection: "StartingSyncS" });
     volume.change({ connection: "WFBitMapS" });

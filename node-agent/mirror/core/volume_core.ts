@@ -40,6 +40,7 @@ import { PrimaryWrites } from "./primary_writes_core.ts";
 import { Reads } from "./reads_core.ts";
 import { RegisterFence } from "./register_fence_core.ts";
 import { ReplicaWrites } from "./replica_writes_core.ts";
+import { Resize } from "./resize_core.ts";
 import { ResyncSource } from "./resync_source_core.ts";
 import { ResyncTarget } from "./resync_target_core.ts";
 import { Roles } from "./roles_core.ts";
@@ -96,6 +97,7 @@ export class VolumeCore {
   readonly fence: RegisterFence = new RegisterFence(this);
   readonly congestion: Congestion = new Congestion(this);
   readonly options: OptionChanges = new OptionChanges(this);
+  readonly resize: Resize = new Resize(this);
 
   constructor(public config: VolumeConfig, readonly effects: VolumeEffects) {
     this.log = new ActivityLog(config.alExtents, config.extentBytes);
@@ -148,6 +150,7 @@ export class VolumeCore {
     this.options.tick(nowMs);
     this.fence.tick(nowMs);
     this.roles.promotion.tick(nowMs);
+    this.resize.tick();
     this.settle();
   }
 

@@ -59,7 +59,7 @@ export const NEW_STATE: PersistentState = {
 
 /** One node of a pair. */
 export class TestNode {
-  readonly data: Uint8Array;
+  data: Uint8Array;
   persistent: PersistentState = NEW_STATE;
   bitmap: Uint8Array = new Uint8Array(4096);
   readonly sent: MirrorFrame[] = [];
@@ -71,6 +71,9 @@ export class TestNode {
   failsWrites = false;
   /** What the network has not taken. */
   queuedBytes = 0;
+  failsMetadata = false;
+  /** Every size that the volume was given. */
+  readonly sizes: number[] = [];
   core: VolumeCore;
   #work: (() => void)[] = [];
   static #random = 0x1000n;
@@ -78,6 +81,13 @@ export class TestNode {
   constructor(sizeBytes: number, config: Partial<VolumeConfig> = {}) {
     this.data = new Uint8Array(sizeBytes);
     this.core = new VolumeCore({ ...TEST_CONFIG, ...config }, this.#effects());
+  }
+
+  /** A new process: it knows what is on the disk. */
+  restart(): void {
+    this.#work = [];
+    this.sent.length = 0;
+    this.core = new VolumeCore(this.core.config, this.#effects());
   }
 
   /** The backing device as it is now. */
@@ -88,6 +98,13 @@ export class TestNode {
       bitmap: this.bitmap.slice(),
       bitmapLost: false,
     };
+  }
+
+  /** The backing device is larger from now on; what is new in it is no zeroes. */
+  enlarge(sizeBytes: number, fill: number): void {
+    const data = new Uint8Array(sizeBytes).fill(fill);
+    data.set(this.data);
+    this.data = data;
   }
 
   /** Let the register answer its oldest question. */
@@ -130,6 +147,9 @@ export class TestNode {
         this.persistent = state;
         return true;
       },
+      usableBytes: () => this.data.length,
+      useWholeDisk: () => !this.failsMetadata,
+      sizeChanged: (sizeBytes) => this.sizes.push(sizeBytes),
       saveBitmap: (bytes) => {
         this.bitmap = bytes.slice();
         return true;
@@ -197,6 +217,29 @@ export class Pair {
       this.b.core.tick(this.nowMs);
       for (let round = 0; round < 10_000 && this.#step(); round++);
     }
+  }
+
+  /** So many frames arrive, one after the other; no time passes. */
+  frames(count: number): void {
+    for (let left = count; left > 0; left--) {
+      const [from, to] = this.a.sent.length > 0
+        ? [this.a, this.b]
+        : [this.b, this.a];
+      const frame = from.sent.shift();
+      if (frame !== undefined) to.core.frame(frame);
+      to.core.settle();
+      this.a.work();
+      this.b.work();
+    }
+  }
+
+  /** A node's process is killed and comes back; its disk is as it was. */
+  restart(node: TestNode): void {
+    if (this.#isUp) this.#down();
+    node.restart();
+    node.core.tick(this.nowMs);
+    node.core.disk.attach(node.disk(), () => {});
+    this.connect(node);
   }
 
   #step(): boolean {

@@ -107,6 +107,15 @@ export interface VolumeEffects {
   resetLog(): boolean;
   /** Stable on return. False: it failed. */
   saveState(state: PersistentState): boolean;
+  /** What the backing device has room for now; undefined: it cannot be told. */
+  usableBytes(): number | undefined;
+  /**
+   * Let the metadata follow the end of a backing device that has grown, as it
+   * is and with its activity log. Stable on return. False: it failed.
+   */
+  useWholeDisk(): boolean;
+  /** The volume has another size (for the export and its device node). */
+  sizeChanged(sizeBytes: number): void;
   /** Save pages of the bitmap. Stable on return. False: it failed. */
   saveBitmap(bytes: Uint8Array, pages: readonly number[]): boolean;
   /**

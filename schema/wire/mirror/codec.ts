@@ -9,7 +9,13 @@
  */
 
 import { z } from "zod";
-import { MirrorReport, MirrorStateWords, StateWish } from "./control.ts";
+import {
+  MirrorReport,
+  MirrorStateWords,
+  SizeAnswer,
+  SizeWish,
+  StateWish,
+} from "./control.ts";
 import type { MirrorFrame, MirrorFrameKind } from "./frames.ts";
 import {
   MIRROR_BODY_BYTES_MAX,
@@ -46,6 +52,8 @@ export function mirrorFrameBytes(frame: MirrorFrame): number {
     case "report":
     case "state":
     case "stateRequest":
+    case "sizeRequest":
+    case "sizeReply":
       return MIRROR_HEADER_BYTES + JSON_BYTES_MAX;
     default:
       return MIRROR_HEADER_BYTES + 40;
@@ -180,6 +188,10 @@ export function mirrorFrameOf(
       return { kind, id: number(0), wish: parse(StateWish, rest) };
     case "stateReply":
       return { kind, id: number(0), code: number(1) - CODE_OFFSET };
+    case "sizeRequest":
+      return { kind, id: number(0), wish: parse(SizeWish, rest) };
+    case "sizeReply":
+      return { kind, id: number(0), answer: parse(SizeAnswer, rest) };
   }
 }
 
@@ -205,6 +217,8 @@ export const MIRROR_NUMBERS: Readonly<Record<MirrorFrameKind, number>> = {
   currentGeneration: 1,
   stateRequest: 1,
   stateReply: 2,
+  sizeRequest: 1,
+  sizeReply: 1,
 };
 
 const HAS_PAYLOAD: ReadonlySet<MirrorFrameKind> = new Set<MirrorFrameKind>([
@@ -217,6 +231,8 @@ const HAS_PAYLOAD: ReadonlySet<MirrorFrameKind> = new Set<MirrorFrameKind>([
   "report",
   "state",
   "stateRequest",
+  "sizeRequest",
+  "sizeReply",
 ]);
 
 /** Refusals are negative; numbers on the wire are not. */
@@ -279,6 +295,10 @@ function partsOf(frame: MirrorFrame): Parts {
       return { numbers: [frame.id], payload: json(frame.wish) };
     case "stateReply":
       return { numbers: [frame.id, frame.code + CODE_OFFSET] };
+    case "sizeRequest":
+      return { numbers: [frame.id], payload: json(frame.wish) };
+    case "sizeReply":
+      return { numbers: [frame.id], payload: json(frame.answer) };
   }
 }
 

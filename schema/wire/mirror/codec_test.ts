@@ -18,6 +18,7 @@ import {
 } from "./header.ts";
 
 const number = fc.maxSafeNat();
+const sectors = fc.nat().map((count) => count * 512);
 const payload = fc.uint8Array({ maxLength: 5_000 });
 const digest = fc.uint8Array({ maxLength: 64 });
 const generation = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
@@ -55,6 +56,23 @@ const frame = fc.oneof(
   of("syncGeneration", { generation }),
   of("currentGeneration", { generation }),
   of("stateReply", { id: number, code: fc.integer({ min: -999, max: 999 }) }),
+  of("sizeRequest", {
+    id: number,
+    wish: fc.record({
+      step: fc.constantFrom("lead" as const, "grow" as const),
+      sizeBytes: sectors,
+      assumeClean: fc.boolean(),
+      backingBytes: number,
+    }, { noNullPrototype: true }),
+  }),
+  of("sizeReply", {
+    id: number,
+    answer: fc.record({
+      code: fc.integer({ min: -999, max: 999 }),
+      sizeBytes: sectors,
+      why: fc.string({ maxLength: 100 }),
+    }, { noNullPrototype: true, requiredKeys: ["code", "sizeBytes"] }),
+  }),
 ) as fc.Arbitrary<MirrorFrame>;
 
 function encoded(frame: MirrorFrame, epoch: number, at: number) {

@@ -62,6 +62,8 @@ export const MirrorReport = z.object({
   again: z.boolean(),
   /** Whether a register decides who may be Primary; both must say the same. */
   fencedByRegister: z.boolean().optional(),
+  /** The version of the frames about sizes that the sender knows; 0: none. */
+  sizeFrames: z.int().min(0).optional(),
   /** The sender's copy as the register names it. */
   member: VolumeMember.optional(),
 });
@@ -77,6 +79,37 @@ export const StateWish = z.object({
   verifyAlgorithm: z.string().max(32).optional(),
   /** Both are new and equal: this is the name of their data from now on. */
   skipSync: GenerationHex.optional(),
+  /** With a resync: copy only what is out of sync already, not everything. */
+  onlyMarked: z.boolean().optional(),
 });
 /** A change of state of the sender that the peer must agree to. */
 export type StateWish = z.infer<typeof StateWish>;
+
+/** Longest sentence of a refusal that a peer may send, in characters. */
+export const SIZE_WHY_MAX = 500;
+
+/** A node asks its peer for another size of the volume. */
+export const SizeWish = z.object({
+  /** `lead`: the receiver is Primary and asks in turn. `grow`: grow your copy. */
+  step: z.enum(["lead", "grow"]),
+  /** The size wanted, in bytes; 0: as large as both disks allow. */
+  sizeBytes: z.int().min(0).multipleOf(512),
+  /** What is new is equal on both disks: it needs no resync. */
+  assumeClean: z.boolean(),
+  /** What the sender's disk has room for now, in bytes. */
+  backingBytes: z.int().min(0),
+});
+/** A node asks its peer for another size of the volume. */
+export type SizeWish = z.infer<typeof SizeWish>;
+
+/** The peer's answer to a {@linkcode SizeWish}. */
+export const SizeAnswer = z.object({
+  /** 1: done. Otherwise a refusal, as of a command. */
+  code: z.int().min(-999).max(999),
+  /** The size of the sender's copy now, in bytes. */
+  sizeBytes: z.int().min(0).multipleOf(512),
+  /** The cause and the next step. */
+  why: z.string().max(SIZE_WHY_MAX).optional(),
+});
+/** The peer's answer to a {@linkcode SizeWish}. */
+export type SizeAnswer = z.infer<typeof SizeAnswer>;

@@ -14,7 +14,13 @@
  * @module
  */
 
-import type { MirrorReport, MirrorStateWords, StateWish } from "./control.ts";
+import type {
+  MirrorReport,
+  MirrorStateWords,
+  SizeAnswer,
+  SizeWish,
+  StateWish,
+} from "./control.ts";
 
 /** The longest payload of one frame, in bytes. */
 export const MIRROR_PAYLOAD_BYTES_MAX = 128 * 1024;
@@ -181,6 +187,20 @@ export interface StateReplyFrame {
   readonly code: number;
 }
 
+/** The volume is to have another size. */
+export interface SizeRequestFrame {
+  readonly kind: "sizeRequest";
+  readonly id: number;
+  readonly wish: SizeWish;
+}
+
+/** What became of it. */
+export interface SizeReplyFrame {
+  readonly kind: "sizeReply";
+  readonly id: number;
+  readonly answer: SizeAnswer;
+}
+
 /** Every frame of a mirror connection after the handshake of the transport. */
 export type MirrorFrame =
   | DataFrame
@@ -202,7 +222,9 @@ export type MirrorFrame =
   | SyncGenerationFrame
   | CurrentGenerationFrame
   | StateRequestFrame
-  | StateReplyFrame;
+  | StateReplyFrame
+  | SizeRequestFrame
+  | SizeReplyFrame;
 
 /** The name of a frame. */
 export type MirrorFrameKind = MirrorFrame["kind"];

@@ -55,6 +55,8 @@ export const MIRROR_KINDS = {
   currentGeneration: 27,
   stateRequest: 28,
   stateReply: 29,
+  sizeRequest: 30,
+  sizeReply: 31,
 } as const;
 
 /** The name of a kind of frame. */

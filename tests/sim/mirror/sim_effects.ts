@@ -149,6 +149,9 @@ export function effectsOf(node: SimNode): VolumeEffects {
         if (!isLost) disk.state = state;
         return true;
       }),
+    usableBytes: () => node.isAttached ? disk.sizeBytes : undefined,
+    useWholeDisk: () => !node.isAttached || step(() => !fails("meta")),
+    sizeChanged: () => {},
     saveBitmap: (bytes) =>
       step(() => {
         mustBeAttached("bitmap");

@@ -1,0 +1,288 @@
+/** Growing a volume: both nodes, in order, also when it is cut short. */
+
+import assert from "node:assert/strict";
+import type { ResizeWish } from "./resize_core.ts";
+import { Pair, type TestNode } from "./volume_fixture.ts";
+
+const OLD = 1024 * 1024;
+const NEW = 3 * 1024 * 1024;
+const LARGEST: ResizeWish = {
+  sizeBytes: 0,
+  assumePeerHasSpace: false,
+  assumeClean: false,
+};
+
+function words(node: TestNode): string {
+  const { connection, role, peerRole, disk, peerDisk } = node.core.state;
+  return `${connection} ${role}/${peerRole} ${disk}/${peerDisk}`;
+}
+
+/** A pair in sync, `a` Primary. */
+function synced(config: ConstructorParameters<typeof Pair>[1] = {}): Pair {
+  const pair = new Pair(OLD, config);
+  pair.up();
+  pair.a.core.roles.primary(true, () => {});
+  pair.run();
+  assert.equal(words(pair.a), "Connected Primary/Secondary UpToDate/UpToDate");
+  return pair;
+}
+
+/** What it came to; -999: no answer yet. */
+function resize(node: TestNode, wish: Partial<ResizeWish> = {}) {
+  const answer: { code: number; why?: string | undefined } = { code: -999 };
+  node.core.resize.start({ ...LARGEST, ...wish }, ({ code, why }) => {
+    Object.assign(answer, { code, why });
+  });
+  return answer;
+}
+
+function write(node: TestNode, offset: number, value: number): boolean[] {
+  const answers: boolean[] = [];
+  const data = new Uint8Array(4096).fill(value);
+  node.core.writes.write(offset, data, (ok) => answers.push(ok));
+  return answers;
+}
+
+function enlarge(pair: Pair): void {
+  pair.a.enlarge(NEW, 0xaa);
+  pair.b.enlarge(NEW, 0xbb);
+}
+
+function sizes(pair: Pair): number[] {
+  return [pair.a, pair.b].flatMap(({ core, persistent }) => [
+    core.sizeBytes,
+    persistent.agreedBytes,
+    core.bitmap?.sizeBytes ?? -1,
+  ]);
+}
+
+function assertGrown(pair: Pair): void {
+  assert.deepEqual(sizes(pair), [NEW, NEW, NEW, NEW, NEW, NEW]);
+  assert.equal(words(pair.a), "Connected Primary/Secondary UpToDate/UpToDate");
+  assert.deepEqual(pair.b.data, pair.a.data);
+}
+
+Deno.test("both grow, and what is new is copied from the Primary", () => {
+  const pair = synced();
+  enlarge(pair);
+  const answer = resize(pair.a);
+  pair.run();
+  assert.equal(answer.code, 1);
+  assertGrown(pair);
+  assert.equal(pair.b.data[NEW - 1], 0xaa);
+  assert.equal(pair.a.sizes.at(-1), NEW);
+});
+
+Deno.test("the Secondary may ask as well", () => {
+  const pair = synced();
+  enlarge(pair);
+  const answer = resize(pair.b);
+  pair.run();
+  assert.equal(answer.code, 1);
+  assertGrown(pair);
+});
+
+Deno.test("writes go on meanwhile, also into what is new", () => {
+  for (const protocol of ["A", "B", "C"] as const) {
+    const pair = synced({ protocol });
+    enlarge(pair);
+    const before = write(pair.a, 0, 1);
+    const answer = resize(pair.a);
+    const early = write(pair.a, 8192, 2);
+    let late: boolean[] | undefined;
+    for (let tick = 0; tick < 50; tick++) {
+      pair.run(1);
+      if (answer.code === 1) late ??= write(pair.a, OLD + 4096, 3);
+    }
+    pair.run();
+    assert.deepEqual([before, early, late], [[true], [true], [true]]);
+    assertGrown(pair);
+    assert.equal(pair.b.data[OLD + 4096], 3);
+  }
+});
+
+Deno.test("assume-clean leaves what is new as it is", () => {
+  const pair = synced();
+  enlarge(pair);
+  const answer = resize(pair.a, { assumeClean: true });
+  pair.run();
+  assert.equal(answer.code, 1);
+  assert.deepEqual(sizes(pair), [NEW, NEW, NEW, NEW, NEW, NEW]);
+  assert.equal(pair.a.core.bitmap?.count, 0);
+  assert.equal(pair.b.data[NEW - 1], 0xbb);
+  assert.equal(words(pair.a), "Connected Primary/Secondary UpToDate/UpToDate");
+});
+
+Deno.test("the size wanted is the size", () => {
+  const pair = synced();
+  enlarge(pair);
+  const answer = resize(pair.a, { sizeBytes: 2 * OLD });
+  pair.run();
+  assert.equal(answer.code, 1);
+  assert.deepEqual(new Set(sizes(pair)), new Set([2 * OLD]));
+});
+
+Deno.test("the smaller disk decides, and the answer says so", () => {
+  const pair = synced();
+  pair.a.enlarge(NEW, 0xaa);
+  const answer = resize(pair.a);
+  pair.run();
+  assert.equal(answer.code, 1);
+  assert.match(answer.why ?? "", /keeps its 1048576 bytes.*enlarge/);
+  assert.deepEqual(new Set(sizes(pair)), new Set([OLD]));
+});
+
+Deno.test("what is not possible is refused with a reason", () => {
+  const pair = synced();
+  const refusals = [{ sizeBytes: OLD / 2 }, { sizeBytes: NEW }]
+    .map((wish) => {
+      const answer = resize(pair.a, wish);
+      pair.run();
+      return answer;
+    });
+  assert.deepEqual(refusals.map(({ code }) => code), [170, 111]);
+  assert.match(refusals[0]?.why ?? "", /would be lost/);
+  pair.a.core.roles.secondary(() => {});
+  pair.run();
+  assert.equal(resize(pair.a).code, 131);
+  pair.b.core.disk.detach(false, () => {});
+  pair.a.core.roles.primary(false, () => {});
+  pair.run();
+  assert.equal(resize(pair.a).code, 138);
+  assert.equal(resize(pair.b).code, 138);
+  pair.cut();
+  assert.equal(resize(pair.a).code, -15);
+  assert.deepEqual(pair.a.core.sizeBytes, OLD);
+});
+
+Deno.test("not during a resync", () => {
+  const pair = synced();
+  pair.a.core.roles.pauseSync(() => {});
+  pair.a.core.roles.invalidateRemote(() => {});
+  pair.run();
+  assert.equal(pair.a.core.state.connection, "PausedSyncS");
+  assert.equal(resize(pair.a).code, 130);
+  assert.equal(resize(pair.b).code, 130);
+});
+
+Deno.test("one at a time", () => {
+  const pair = synced();
+  enlarge(pair);
+  const first = resize(pair.a);
+  assert.equal(resize(pair.a).code, -18);
+  pair.run();
+  assert.equal(first.code, 1);
+});
+
+Deno.test("a link that is lost anywhere: both have one size again", () => {
+  for (const asks of ["a", "b"] as const) {
+    for (const assumeClean of [false, true]) {
+      let halfway = 0;
+      for (let count = 0; count < 16; count++) {
+        const pair = synced();
+        enlarge(pair);
+        const answer = resize(pair[asks], { assumeClean });
+        pair.frames(count);
+        pair.cut();
+        assert.ok(answer.code === 1 || answer.code === -21, `${answer.code}`);
+        halfway += pair.a.core.sizeBytes === pair.b.core.sizeBytes ? 0 : 1;
+        pair.mend();
+        assert.equal(new Set(sizes(pair)).size, 1, `after ${count} frames`);
+        assert.equal(
+          words(pair.a),
+          "Connected Primary/Secondary UpToDate/UpToDate",
+        );
+        assert.equal(pair.a.core.bitmap?.count, 0);
+        const again = resize(pair[asks], { assumeClean });
+        pair.run();
+        assert.equal(again.code, 1);
+        assert.equal(pair.a.core.sizeBytes, NEW);
+        if (!assumeClean) assertGrown(pair);
+      }
+      assert.ok(halfway > 0);
+    }
+  }
+});
+
+Deno.test("a node that ends anywhere comes back with the other's size", () => {
+  for (const dies of ["a", "b"] as const) {
+    for (let count = 0; count < 16; count++) {
+      const pair = synced();
+      enlarge(pair);
+      resize(pair.a);
+      pair.frames(count);
+      pair.restart(pair[dies]);
+      pair.run();
+      if (dies === "a") pair.a.core.roles.primary(false, () => {});
+      pair.run();
+      assert.equal(new Set(sizes(pair)).size, 1, `after ${count} frames`);
+      assert.equal(pair.a.core.bitmap?.count, 0, `after ${count} frames`);
+      assert.deepEqual(
+        pair.b.data.subarray(0, pair.b.core.sizeBytes),
+        pair.a.data.subarray(0, pair.a.core.sizeBytes),
+      );
+    }
+  }
+});
+
+Deno.test("alone with --assume-peer-has-space: the peer follows", () => {
+  const pair = synced();
+  enlarge(pair);
+  pair.cut();
+  assert.equal(resize(pair.b, { assumePeerHasSpace: true }).code, 1);
+  pair.mend();
+  pair.run();
+  assertGrown(pair);
+});
+
+Deno.test("a peer that has no room after all is not connected to", () => {
+  const pair = synced();
+  pair.a.enlarge(NEW, 0xaa);
+  pair.cut();
+  assert.equal(resize(pair.a, { assumePeerHasSpace: true }).code, 1);
+  pair.mend();
+  pair.run();
+  assert.equal(pair.a.core.state.connection, "StandAlone");
+  assert.equal(pair.b.core.sizeBytes, OLD);
+  assert.match(pair.a.lines.join("\n"), /peer's disk size is too small/);
+  assert.match(pair.b.lines.join("\n"), /Our disk size is too small/);
+});
+
+Deno.test("assume-clean alone: the peer's new blocks are copied all the same", () => {
+  const pair = synced();
+  enlarge(pair);
+  pair.cut();
+  const wish = { assumePeerHasSpace: true, assumeClean: true };
+  assert.equal(resize(pair.a, wish).code, 1);
+  pair.mend();
+  pair.run();
+  assertGrown(pair);
+});
+
+Deno.test("metadata that cannot be moved cost the disk, not the data", () => {
+  for (const fails of ["a", "b"] as const) {
+    const pair = synced();
+    enlarge(pair);
+    pair[fails].failsMetadata = true;
+    const answer = resize(pair.a);
+    pair.run();
+    assert.notEqual(answer.code, 1);
+    assert.equal(pair[fails].core.state.disk, "Diskless");
+    pair[fails].failsMetadata = false;
+    const answers = write(pair.a, 0, 9);
+    pair.run();
+    assert.deepEqual(answers, [true]);
+    pair[fails].core.disk.attach(pair[fails].disk(), () => {});
+    pair.run();
+    assert.equal(new Set(sizes(pair)).size, 1);
+    assert.equal(
+      words(pair.a),
+      "Connected Primary/Secondary UpToDate/UpToDate",
+    );
+    const size = pair.a.core.sizeBytes;
+    assert.deepEqual(
+      pair.b.data.subarray(0, size),
+      pair.a.data.subarray(0, size),
+    );
+  }
+});

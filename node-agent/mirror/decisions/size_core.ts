@@ -1,0 +1,117 @@
+/**
+ * How large a volume is: what two disks agree on when they meet, and what a
+ * `resize` may make of it.
+ *
+ * The size that both agreed on is in both superblocks. It never becomes smaller
+ * by itself: the node that knows the smaller one grows. DRBD 8.4 also grows a
+ * volume whenever both disks turn out to be larger; here only `resize` does.
+ *
+ * Source: DRBD 8.4, reference §1 (online resize), §2.7 and §6.6.
+ *
+ * @module
+ */
+
+/** What one node knows of its disk, in bytes. */
+export interface SizedDisk {
+  /** Room for data; 0: there is no disk. */
+  readonly backingBytes: number;
+  /** Size both agreed on last, as this disk knows it; 0: never. */
+  readonly agreedBytes: number;
+}
+
+/** What two disks come to when they meet. */
+export type MeetingSize =
+  | {
+    readonly sizeBytes: number;
+    /** Blocks that are new here must be copied. */
+    readonly isNewDirty: boolean;
+    /** So must those that are new on the peer. */
+    readonly isPeerDirty: boolean;
+  }
+  | { readonly refused: string };
+
+/** Both nodes compute this, each with itself in front. */
+export function meetingSize(own: SizedDisk, peer: SizedDisk): MeetingSize {
+  const agreed = Math.max(own.agreedBytes, peer.agreedBytes);
+  const possible = Math.min(own.backingBytes, peer.backingBytes);
+  if (possible < agreed) {
+    const isOwn = own.backingBytes < agreed;
+    const [who, room] = isOwn
+      ? ["Our", own.backingBytes]
+      : ["The peer's", peer.backingBytes];
+    return {
+      refused:
+        `${who} disk size is too small: it has room for ${room} bytes, ` +
+        `the volume has ${agreed}. Enlarge that disk, then connect`,
+    };
+  }
+  // Nobody counted behind the size that was known there: copy it.
+  const grows = ({ agreedBytes }: SizedDisk) =>
+    agreedBytes !== 0 && agreedBytes < agreed;
+  return {
+    sizeBytes: agreed === 0 ? possible : agreed,
+    isNewDirty: grows(own),
+    isPeerDirty: grows(peer),
+  };
+}
+
+/** What a `resize` is about, in bytes. */
+export interface GrowthQuestion {
+  /** The size of the volume now. */
+  readonly currentBytes: number;
+  /** The size wanted; 0: as large as possible. */
+  readonly wantedBytes: number;
+  /** Room on the disk of the node that decides. */
+  readonly ownBytes: number;
+  /** Room on the other one's disk. */
+  readonly otherBytes: number;
+}
+
+/** What it comes to. */
+export type Growth =
+  | {
+    readonly sizeBytes: number;
+    /** Why it is no larger, when that may surprise. */
+    readonly note?: string;
+  }
+  | { readonly code: 111 | 170; readonly why: string };
+
+/** Judge a `resize`. The texts are read on either node: they name no side. */
+export function growthOf(question: GrowthQuestion): Growth {
+  const { currentBytes, wantedBytes, ownBytes, otherBytes } = question;
+  const possible = Math.min(ownBytes, otherBytes);
+  if (possible < currentBytes) {
+    return {
+      code: 111,
+      why: `a disk has room for ${possible} bytes, less than the volume's ` +
+        `${currentBytes}: give it back its size before anything else`,
+    };
+  }
+  if (wantedBytes !== 0 && wantedBytes < currentBytes) {
+    return {
+      code: 170,
+      why: `the volume has ${currentBytes} bytes; whatever lies behind ` +
+        `${wantedBytes} would be lost. Volumes only grow: for a smaller one ` +
+        "create another volume and copy the files",
+    };
+  }
+  if (wantedBytes > possible) {
+    return {
+      code: 111,
+      why: `${wantedBytes} bytes are wanted, the smaller disk has room for ` +
+        `${possible}: enlarge it first (lvextend, or losetup -c)`,
+    };
+  }
+  if (wantedBytes !== 0) return { sizeBytes: wantedBytes };
+  if (possible > currentBytes) return { sizeBytes: possible };
+  return { sizeBytes: currentBytes, note: notGrown(question) };
+}
+
+function notGrown({ currentBytes, ownBytes, otherBytes }: GrowthQuestion) {
+  const larger = Math.max(ownBytes, otherBytes);
+  const rest = larger > currentBytes
+    ? `one disk has room for ${larger}, the other one for no more: enlarge it`
+    : "no disk has room for more: enlarge both (lvextend, or losetup -c)";
+  return `The volume keeps its ${currentBytes} bytes: ${rest}, then resize ` +
+    "again";
+}
