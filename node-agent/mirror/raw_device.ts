@@ -15,7 +15,7 @@ export type DeviceOperation = "open" | "read" | "write" | "flush";
 export interface RawDevice {
   /** What it is called in messages. */
   readonly path: string;
-  /** Its size; fixed while it is open. */
+  /** Its size when it was opened, or when its owner last looked. */
   readonly sizeBytes: number;
   /**
    * Fill all of `buffer`.

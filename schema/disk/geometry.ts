@@ -51,6 +51,8 @@ export interface GeometryInput {
   readonly metaDeviceBytes?: number;
   /** Default: one stripe of 32 KiB. */
   readonly striping?: AlStriping;
+  /** External metadata that exists offers what it has room for; new one is refused. */
+  readonly exists?: boolean;
 }
 
 /** Where everything is, in bytes of the device that holds the metadata. */
@@ -143,7 +145,17 @@ export function layoutOf(
     stripes: superblock.alStripes,
     stripeSize4k: superblock.alStripeSize4k,
   };
-  const wanted = layOut({ ...input, striping });
+  // A device for metadata alone may have grown: nothing moves in it.
+  const { placement, metaDeviceBytes = 0 } = input;
+  const toldBytes = superblock.mdSizeSectors * SECTOR_BYTES;
+  const wanted = layOut({
+    ...input,
+    striping,
+    exists: true,
+    ...(placement.kind === "flexible" && toldBytes < metaDeviceBytes
+      ? { metaDeviceBytes: toldBytes }
+      : {}),
+  });
   if ("problem" in wanted) return wanted;
   const mismatch = MISPLACED.find(([, of]) => of(superblock) !== of(wanted));
   if (mismatch === undefined) return wanted;
@@ -216,7 +228,10 @@ function layOutExternal(
     : Math.floor(metaDeviceBytes / SECTOR_BYTES);
   const bmRoomSectors = mdSizeSectors - bmOffsetSectors;
   const end = superblockOffset + mdSizeSectors * SECTOR_BYTES;
-  const usableSectors = Math.floor(dataDeviceBytes / SECTOR_BYTES);
+  const dataSectors = Math.floor(dataDeviceBytes / SECTOR_BYTES);
+  const usableSectors = input.exists === true
+    ? Math.min(dataSectors, sectorsOfBitmap(bmRoomSectors))
+    : dataSectors;
   if (end > metaDeviceBytes || bmSectorsOf(usableSectors) > bmRoomSectors) {
     return refuse(
       "meta-too-small",
@@ -246,6 +261,12 @@ function alSectorsOf({ stripes, stripeSize4k }: AlStriping): number {
 function bmSectorsOf(deviceSectors: number): number {
   const bytes = Math.ceil(deviceSectors / BIT_SECTORS / 8);
   return Math.ceil(bytes / META_BLOCK_BYTES) * META_BLOCK_SECTORS;
+}
+
+/** Data that a bitmap in so much room can stand for. */
+function sectorsOfBitmap(roomSectors: number): number {
+  const blocks = Math.floor(roomSectors / META_BLOCK_SECTORS);
+  return blocks * META_BLOCK_BYTES * 8 * BIT_SECTORS;
 }
 
 function stripingProblem(

@@ -32,8 +32,8 @@ import type { RawDevice } from "../raw_device.ts";
 export class ActivityLogFile {
   /** Extent by slot as the disk has it; `AL_FREE` where there is none. */
   readonly map: Uint32Array;
-  readonly #device: RawDevice;
-  readonly #geometry: MetaGeometry;
+  #device: RawDevice;
+  #geometry: MetaGeometry;
   readonly #numbersEnd: number;
   readonly #encoder = new AlBlockEncoder();
   readonly #slots = new Uint16Array(AL_UPDATES_MAX);
@@ -57,6 +57,12 @@ export class ActivityLogFile {
     this.#geometry = geometry;
     this.#numbersEnd = alNumbersEnd(geometry.striping);
     this.map = new Uint32Array(alNrExtents).fill(AL_FREE);
+  }
+
+  /** The same ring stands somewhere else now. */
+  movedTo(device: RawDevice, geometry: MetaGeometry): void {
+    this.#device = device;
+    this.#geometry = geometry;
   }
 
   /** Slots that wait for {@link commit}. */

@@ -13,7 +13,6 @@ import { DeviceError, type RawDevice } from "../raw_device.ts";
 /** {@link RawDevice} that fences itself. Reads go on. */
 export class FencedDevice implements RawDevice {
   readonly path: string;
-  readonly sizeBytes: number;
   readonly #device: RawDevice;
   #failure: unknown;
   #hasFailed = false;
@@ -22,7 +21,10 @@ export class FencedDevice implements RawDevice {
   constructor(device: RawDevice) {
     this.#device = device;
     this.path = device.path;
-    this.sizeBytes = device.sizeBytes;
+  }
+
+  get sizeBytes(): number {
+    return this.#device.sizeBytes;
   }
 
   /** Whether a write or flush has failed. */

@@ -27,6 +27,12 @@ export interface FileDeviceOptions {
 /** An open block device or file. */
 export interface FileDevice extends RawDevice {
   /**
+   * Look how large it is now: a block device may have grown.
+   *
+   * @throws {DeviceError} `read`
+   */
+  refresh(): void;
+  /**
    * A second handle on the same disk, for the metadata: each write is durable
    * when it returns, so `flush` costs nothing, and no transaction of the log
    * waits for the data that happens to be unwritten. Closed with the first.
@@ -51,7 +57,7 @@ export function openFileDevice(
   const lock = openLocked(path, options);
   try {
     // A block device has no length in its status; its end has an offset.
-    const sizeBytes = lock.seekSync(0, Deno.SeekMode.End);
+    const sizeBytes = endOf(lock);
     return new LockedDevice(path, { lock, sizeBytes, readOnly });
   } catch (error) {
     lock.close();
@@ -62,7 +68,7 @@ export function openFileDevice(
 /** Positional I/O on one descriptor. */
 class Handle implements RawDevice {
   readonly path: string;
-  readonly sizeBytes: number;
+  sizeBytes: number;
   readonly #fd: number;
   readonly #isDurable: boolean;
   #isClosed = false;
@@ -158,7 +164,7 @@ class Handle implements RawDevice {
 
 class LockedDevice extends Handle implements FileDevice {
   readonly #lock: Deno.FsFile;
-  readonly #durable: RawDevice[] = [];
+  readonly #durable: Handle[] = [];
   #isReleased = false;
 
   constructor(
@@ -172,6 +178,15 @@ class LockedDevice extends Handle implements FileDevice {
     const { O_RDONLY, O_RDWR } = fs.constants;
     super(path, options.sizeBytes, options.readOnly ? O_RDONLY : O_RDWR);
     this.#lock = options.lock;
+  }
+
+  refresh(): void {
+    try {
+      this.sizeBytes = endOf(this.#lock);
+    } catch (error) {
+      throw failure("read", this.path, error);
+    }
+    for (const handle of this.#durable) handle.sizeBytes = this.sizeBytes;
   }
 
   openDurable(): RawDevice {
@@ -192,6 +207,10 @@ class LockedDevice extends Handle implements FileDevice {
     super.close();
     this.#lock.close();
   }
+}
+
+function endOf(file: Deno.FsFile): number {
+  return file.seekSync(0, Deno.SeekMode.End);
 }
 
 function openLocked(path: string, options: FileDeviceOptions): Deno.FsFile {

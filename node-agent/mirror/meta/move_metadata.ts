@@ -1,22 +1,26 @@
 /**
- * Internal metadata follows the end of its disk when that has grown.
+ * Metadata follows its device when that has grown.
  *
  * ```text
  * before  data … │ bitmap │ log │ superblock │ (new room)
  * after   data …                      … │ bitmap │ log │ superblock │
  * ```
  *
- * The new superblock is written first and asks for a full resync; the old one
- * is never needed from then on, so that the parts may overlap and a crash
- * anywhere costs a resync at most.
+ * Everything moves as it is, the activity log with it, so that a volume may use
+ * it all the while. Where both places lie apart, the new superblock is the last
+ * that is written: a crash anywhere leaves the old metadata or the new, whole.
+ * Where they overlap (a disk that grew by less than its metadata), the new
+ * superblock is the first and asks for a full resync until the rest is written.
+ * The old superblock counts as long as it is there, so it goes next; then all
+ * that was metadata and becomes data is zeroed, on both nodes alike.
  *
  * @module
  */
 
-import { layOut } from "@kedge/schema/disk/geometry";
+import { layOut, type MetaGeometry } from "@kedge/schema/disk/geometry";
 import { META_BLOCK_BYTES } from "@kedge/schema/disk/units";
 import type { RawDevice } from "../raw_device.ts";
-import { initialiseRing } from "./activity_log_file.ts";
+import { Beginning } from "./beginning.ts";
 import { BitmapFile } from "./bitmap_file.ts";
 import {
   geometryInput,
@@ -25,99 +29,149 @@ import {
   type MetaSource,
   openMeta,
 } from "./meta_device.ts";
-import { geometryProblem, metaProblem } from "./problems.ts";
+import { geometryProblem } from "./problems.ts";
 
-/**
- * Move internal metadata to the end of a disk that has grown. Bits of the new
- * room are clear; the volume does not use it yet.
- *
- * @param device The disk with its size of now.
- * @param oldSizeBytes Its size when the metadata was last at its end.
- * @returns The metadata at the end of the disk, which may have been there
- * already.
- * @throws {DeviceError} What is at the end of the disk is valid or nothing.
- */
-export function moveMetadata(
-  device: RawDevice,
-  oldSizeBytes: number,
-): MetaDevice | MetaRefusal {
-  const source = sourceOf(device);
-  const present = openMeta(source);
-  const isThere = !("problem" in present) || present.problem.code !== 119;
-  if (isThere) return present;
-  if (oldSizeBytes > device.sizeBytes) {
-    const detail = `"${device.path}" has shrunk; its metadata is gone`;
-    return { problem: metaProblem(111, detail) };
-  }
-  const old = openMeta(sourceOf(new Beginning(device, oldSizeBytes)));
-  if ("problem" in old) return old;
-  if (old.needsActivityLog) {
-    const detail = `apply the activity log of "${device.path}" before it grows`;
-    return { problem: metaProblem(165, detail) };
-  }
-  return copyToEnd(old, source);
+/** Most bytes of one write of zeroes. */
+const ZEROES = new Uint8Array(1024 * 1024);
+
+/** Metadata, and whether it is still where the device ended before. */
+export interface FoundMeta {
+  readonly meta: MetaDevice;
+  /** {@link moveMetadata} has to be called before the volume is used. */
+  readonly isBehind: boolean;
 }
 
-function copyToEnd(old: MetaDevice, source: MetaSource) {
-  const { striping } = old.geometry;
-  const geometry = layOut({ ...geometryInput(source), striping });
-  if ("problem" in geometry) {
-    return { problem: geometryProblem(geometry.problem, source.device.path) };
+/**
+ * Find metadata, also at the place where internal metadata was before the
+ * device grew. Writes nothing.
+ *
+ * @param lastSizeBytes Size of the device when its metadata was last seen at
+ * its end; undefined: nobody knows. What is valid there counts: at the end of
+ * today may be what an earlier life of the device has left.
+ */
+export function findMeta(
+  source: MetaSource,
+  lastSizeBytes?: number,
+): FoundMeta | MetaRefusal {
+  const { device, placement } = source;
+  const mayBeBehind = placement.kind === "internal" &&
+    lastSizeBytes !== undefined && lastSizeBytes < device.sizeBytes;
+  if (mayBeBehind) {
+    const old = openMeta({
+      device: new Beginning(device, lastSizeBytes),
+      dataDeviceBytes: lastSizeBytes,
+      placement,
+    });
+    if (!("problem" in old)) return { meta: old, isBehind: true };
   }
-  const { file: from, fullBecause } = old.loadBitmap();
+  const meta = openMeta(source);
+  return "problem" in meta ? meta : { meta, isBehind: false };
+}
+
+/** Where the metadata of a device of this size belongs. */
+export function placeOf(
+  old: MetaDevice,
+  source: MetaSource,
+): MetaGeometry | MetaRefusal {
+  const { striping } = old.geometry;
+  const input = { ...geometryInput(source), striping, exists: true };
+  const geometry = layOut(input);
+  if (!("problem" in geometry)) return geometry;
+  return { problem: geometryProblem(geometry.problem, source.device.path) };
+}
+
+/** Whether metadata is where it belongs, and says so. */
+export function isInPlace(
+  old: MetaDevice,
+  { usableSectors, bmOffset, mdSizeSectors }: MetaGeometry,
+): boolean {
+  return old.geometry.usableSectors === usableSectors &&
+    old.geometry.bmOffset === bmOffset &&
+    old.superblock.mdSizeSectors === mdSizeSectors;
+}
+
+/**
+ * Move metadata to where it belongs now. Bits of the new room are clear; the
+ * volume does not use it yet.
+ *
+ * @param old Metadata that nobody writes meanwhile.
+ * @param source The device with its size of now.
+ * @returns The metadata in its new place; `old` when it was there.
+ * @throws {DeviceError} Old or new metadata is valid, see above.
+ */
+export function moveMetadata(
+  old: MetaDevice,
+  source: MetaSource,
+): MetaDevice | MetaRefusal {
+  const geometry = placeOf(old, source);
+  if ("problem" in geometry || isInPlace(old, geometry)) {
+    return "problem" in geometry ? geometry : old;
+  }
   const { mdSizeSectors, alOffsetSectors, bmOffsetSectors } = geometry;
-  const superblock = {
+  const moved = new MetaDevice(source, {
     ...old.superblock,
     mdSizeSectors,
     alOffsetSectors,
     bmOffsetSectors,
-  };
-  const { flags } = superblock;
-  const moved = new MetaDevice(source, superblock, geometry);
-  moved.writeSuperblock({ flags: new Set(flags).add("FullSync") });
-
-  initialiseRing(moved.device, geometry);
-  const to = new BitmapFile(moved.device, geometry);
-  to.bitmap.bytes.set(from.bitmap.bytes);
-  to.savePages(to.bitmap.bytes, Array.from({ length: to.bitmap.pages }, at));
-  if (fullBecause === undefined) moved.writeSuperblock({ flags });
-
-  const { superblockOffset } = old.geometry;
-  if (superblockOffset < geometry.bmOffset) {
-    moved.device.writeAt(new Uint8Array(META_BLOCK_BYTES), superblockOffset);
-    moved.device.flush();
+  }, geometry);
+  const isSamePlace = geometry.bmOffset === old.geometry.bmOffset;
+  const isApart = geometry.bmOffset >= endOf(old.geometry);
+  const write = partsOf(old, moved);
+  const { flags } = write;
+  if (!isSamePlace && !isApart) {
+    moved.writeSuperblock({ flags: new Set(flags).add("FullSync") });
+    zeroSuperblock(old.geometry, moved);
   }
+  write.logAndBitmap();
+  moved.writeSuperblock({ flags });
+  if (!isSamePlace) zeroOldPlace(old.geometry, moved);
   return moved;
 }
 
-function at(_: unknown, index: number): number {
-  return index;
+/** Reads everything before anything is written: the places may overlap. */
+function partsOf(old: MetaDevice, moved: MetaDevice) {
+  const { file, fullBecause } = old.loadBitmap();
+  const to = new BitmapFile(moved.device, moved.geometry);
+  const common = Math.min(file.bitmap.bytes.length, to.bitmap.bytes.length);
+  to.bitmap.bytes.set(file.bitmap.bytes.subarray(0, common));
+  const ring = new Uint8Array(old.geometry.alBytes);
+  old.device.readAt(ring, old.geometry.alOffset);
+  const flags = new Set(old.superblock.flags);
+  if (fullBecause !== undefined) flags.add("FullSync");
+  const pages = Array.from({ length: to.bitmap.pages }, (_, page) => page);
+  return {
+    flags,
+    logAndBitmap() {
+      moved.device.writeAt(ring, moved.geometry.alOffset);
+      to.savePages(to.bitmap.bytes, pages);
+    },
+  };
 }
 
-function sourceOf(device: RawDevice): MetaSource {
-  const placement = { kind: "internal" as const };
-  return { device, dataDeviceBytes: device.sizeBytes, placement };
+/** Durable on return: the old place is none any more. */
+function zeroSuperblock(old: MetaGeometry, { device }: MetaDevice): void {
+  zero(device, old.superblockOffset, META_BLOCK_BYTES);
+  device.flush();
 }
 
-/** The first bytes of a device, as if there were no more. */
-class Beginning implements RawDevice {
-  readonly path: string;
-
-  constructor(readonly device: RawDevice, readonly sizeBytes: number) {
-    this.path = device.path;
+function zeroOldPlace(old: MetaGeometry, moved: MetaDevice): void {
+  const end = Math.min(endOf(old), moved.geometry.bmOffset);
+  const { device } = moved;
+  if (old.superblockOffset < end) zeroSuperblock(old, moved);
+  for (let at = old.bmOffset; at < end; at += ZEROES.length) {
+    zero(device, at, Math.min(ZEROES.length, end - at));
   }
+  device.flush();
+}
 
-  readAt(buffer: Uint8Array, offset: number): void {
-    this.device.readAt(buffer, offset);
-  }
+function zero(device: RawDevice, offset: number, lengthBytes: number): void {
+  device.writeAt(ZEROES.subarray(0, lengthBytes), offset);
+}
 
-  writeAt(buffer: Uint8Array, offset: number): void {
-    this.device.writeAt(buffer, offset);
-  }
-
-  flush(): void {
-    this.device.flush();
-  }
-
-  close(): void {}
+function endOf(
+  { placement, superblockOffset, bmOffset, bmRoomBytes }: MetaGeometry,
+) {
+  return placement.kind === "internal"
+    ? superblockOffset + META_BLOCK_BYTES
+    : bmOffset + bmRoomBytes;
 }

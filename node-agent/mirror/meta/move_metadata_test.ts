@@ -1,26 +1,30 @@
-import { equal, ok } from "node:assert/strict";
+/** Metadata moves with the end of its disk, whole, whatever happens meanwhile. */
+
+import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
+import { BIT_BYTES } from "@kedge/schema/disk/units";
 import { DeviceError } from "../raw_device.ts";
 import { MemoryDevice } from "../memory_device.ts";
+import type { ActivityLogFile } from "./activity_log_file.ts";
+import { bitsOfExtent } from "./bitmap_file.ts";
 import { createMetadata } from "./create_metadata.ts";
-import { type MetaDevice, type MetaRefusal, openMeta } from "./meta_device.ts";
-import { moveMetadata } from "./move_metadata.ts";
+import { type MetaDevice, openMeta } from "./meta_device.ts";
+import { findMeta, moveMetadata } from "./move_metadata.ts";
 import { applyActivityLog } from "./recover.ts";
 
 const KIB = 1024;
-const OLD_BYTES = 512 * KIB;
+const OLD_BYTES = 8 * 1024 * KIB;
 const BITS = [0, 5, 63, 64, 90];
+/** Its bits are in the log only. */
+const EXTENT = 1;
 
 function sourceOf(device: MemoryDevice) {
   const placement = { kind: "internal" as const };
   return { device, dataDeviceBytes: device.sizeBytes, placement };
 }
 
-/** A disk that has grown by so many bytes, its metadata where it was. */
-function grown(
-  byBytes: number,
-  prepare: (meta: MetaDevice) => void = () => {},
-) {
+/** A disk in use that has grown by so many bytes, its metadata where it was. */
+function grown(byBytes: number): MemoryDevice {
   const device = new MemoryDevice(OLD_BYTES);
   const created = createMetadata(sourceOf(device));
   if (created.kind !== "created") throw new Error(created.kind);
@@ -33,72 +37,153 @@ function grown(
   for (const bit of BITS) file.bitmap.set({ from: bit, to: bit + 1 });
   file.writeDirty();
   file.flush();
-  prepare(meta);
-  const larger = new Uint8Array(OLD_BYTES + byBytes);
+  const log = meta.attach();
+  log.stage(0, EXTENT);
+  log.commit();
+  const larger = new Uint8Array(OLD_BYTES + byBytes).fill(0xdd, OLD_BYTES);
   larger.set(device.bytes);
   return new MemoryDevice(larger);
 }
 
-function codeOf(result: MetaDevice | MetaRefusal): number | undefined {
-  return "problem" in result ? result.problem.code : undefined;
+function find(device: MemoryDevice): { meta: MetaDevice; isBehind: boolean } {
+  const found = findMeta(sourceOf(device), OLD_BYTES);
+  if ("problem" in found) throw new Error(found.problem.detail);
+  return found;
 }
 
-function open(device: MemoryDevice): MetaDevice {
-  const meta = openMeta(sourceOf(device));
-  if ("problem" in meta) throw new Error(meta.problem.detail);
-  return meta;
+function move(device: MemoryDevice): MetaDevice {
+  const moved = moveMetadata(find(device).meta, sourceOf(device));
+  if ("problem" in moved) throw new Error(moved.problem.detail);
+  return moved;
 }
 
-Deno.test("names, size and bits move to the new end", () => {
-  for (const byBytes of [4 * KIB, 40 * KIB, 2000 * KIB]) {
+/** Everything that must be marked is, and nothing else unless `isMore`. */
+function checkBits(meta: MetaDevice, isMore: boolean): void {
+  applyActivityLog(meta);
+  const { bitmap } = meta.loadBitmap().file;
+  const logged = bitsOfExtent(EXTENT);
+  const end = Math.min(logged.to, bitmap.bits);
+  ok(BITS.every((bit) => bitmap.has(bit)));
+  const count = bitmap.count({ from: logged.from, to: end });
+  equal(count, end - logged.from);
+  if (!isMore) equal(bitmap.setBits, BITS.length + count);
+}
+
+Deno.test("names, size, bits and log move to the new end", () => {
+  for (const byBytes of [4 * KIB, 40 * KIB, 20_000 * KIB]) {
     const device = grown(byBytes);
-    equal(codeOf(openMeta(sourceOf(device))), 119);
-    equal(codeOf(moveMetadata(device, OLD_BYTES)), undefined);
-    const meta = open(device.crash(() => false));
+    equal(find(device).isBehind, true);
+    move(device);
+    const { meta, isBehind } = find(device.crash(() => false));
+    equal(isBehind, false);
     equal(meta.superblock.uuids.current, 99n);
     ok(!meta.superblock.flags.has("FullSync"));
     ok(meta.geometry.usableSectors > meta.superblock.laSizeSectors);
-    const { bitmap } = meta.loadBitmap().file;
-    equal(bitmap.setBits, BITS.length);
-    ok(BITS.every((bit) => bitmap.has(bit)));
-    const before = device.done.length;
-    equal(codeOf(moveMetadata(device, OLD_BYTES)), undefined);
-    ok(device.done.slice(before).every((d) => d.operation === "read"));
+    ok(meta.needsActivityLog);
+    checkBits(meta, false);
   }
 });
 
-Deno.test("what may not be moved stays where it is", () => {
-  const inUse = grown(64 * KIB, (meta) => void meta.attach());
-  equal(codeOf(moveMetadata(inUse, OLD_BYTES)), 165);
+Deno.test("what was metadata is zeroed", () => {
+  const device = grown(2000 * KIB);
+  const { bmOffset } = find(device).meta.geometry;
+  move(device);
+  ok(device.bytes.subarray(bmOffset, OLD_BYTES).every((byte) => byte === 0));
+  ok(
+    device.bytes.subarray(OLD_BYTES, OLD_BYTES + KIB).every((b) => b === 0xdd),
+  );
+});
+
+Deno.test("where it is already nothing is written", () => {
   const device = grown(64 * KIB);
-  equal(codeOf(moveMetadata(device, OLD_BYTES - 4096)), 119);
-  equal(codeOf(moveMetadata(device, OLD_BYTES * 2)), 111);
-  device.faults = (_, offset) => offset === device.sizeBytes - 4096;
-  equal(codeOf(moveMetadata(device, OLD_BYTES)), 118);
+  move(device);
+  const before = device.done.length;
+  move(device);
+  ok(device.done.slice(before).every((d) => d.operation === "read"));
+});
+
+Deno.test("the log goes on in the new place", () => {
+  const device = grown(2000 * KIB);
+  const { meta } = find(device);
+  applyActivityLog(meta);
+  const log: ActivityLogFile = meta.attach();
+  log.stage(0, 0);
+  log.commit();
+  const moved = moveMetadata(meta, sourceOf(device));
+  if ("problem" in moved) throw new Error(moved.problem.detail);
+  log.movedTo(moved.device, moved.geometry);
+  log.stage(1, 2);
+  log.commit();
+  const after = find(device.crash(() => false)).meta;
+  applyActivityLog(after);
+  const { bitmap } = after.loadBitmap().file;
+  const count = (extent: number) => {
+    const { from, to } = bitsOfExtent(extent);
+    return bitmap.count({ from, to: Math.min(to, bitmap.bits) });
+  };
+  deepEqual([count(0), count(2) > 0], [1024, true]);
+});
+
+Deno.test("without the size of before, or with a wrong one, it is not found", () => {
+  const device = grown(64 * KIB);
+  for (const last of [undefined, OLD_BYTES - 4096, OLD_BYTES * 2]) {
+    const found = findMeta(sourceOf(device), last);
+    equal("problem" in found ? found.problem.code : 0, 119);
+  }
   ok(device.done.every((d) => d.operation === "read"));
 });
 
-Deno.test("cut short anywhere, no bit is lost", () => {
-  const sizes = fc.constantFrom(4 * KIB, 12 * KIB, 36 * KIB, 400 * KIB);
-  const fates = fc.tuple(sizes, fc.nat(14), fc.infiniteStream(fc.boolean()));
-  fc.assert(
-    fc.property(fates, ([byBytes, failsAfter, keeps]) => {
-      const device = grown(byBytes);
-      let left = failsAfter;
-      device.faults = () => left-- <= 0;
-      try {
-        moveMetadata(device, OLD_BYTES);
-      } catch (error) {
-        if (!(error instanceof DeviceError)) throw error;
-      }
-      const after = device.crash(() => keeps.next().value === true);
-      const meta = moveMetadata(after, OLD_BYTES);
-      if ("problem" in meta) throw new Error(meta.problem.detail);
-      applyActivityLog(meta);
-      equal(meta.superblock.uuids.current, 99n);
-      const { bitmap } = open(after).loadBitmap().file;
-      ok(BITS.every((bit) => bitmap.has(bit)));
-    }),
-    { numRuns: 200 },
-  );
+Deno.test("what an earlier life left at the end does not count", () => {
+  const device = grown(20_000 * KIB);
+  const created = createMetadata(sourceOf(device), { isConfirmed: true });
+  equal(created.kind, "created");
+  equal(find(device).meta.superblock.uuids.current, 99n);
 });
+
+/** How many writes and flushes a whole move takes. */
+function operations(byBytes: number): number {
+  const device = grown(byBytes);
+  const before = device.done.length;
+  move(device);
+  const done = device.done.slice(before);
+  return done.filter(({ operation }) => operation !== "read").length;
+}
+
+Deno.test("cut short at any write: the old or the new, and no bit is lost", () => {
+  const sizes = [4 * KIB, 12 * KIB, 36 * KIB, 400 * KIB, 20_000 * KIB];
+  const keeps = fc.infiniteStream(fc.boolean());
+  for (const byBytes of sizes) {
+    const isApart = byBytes > 100 * KIB;
+    const last = operations(byBytes);
+    ok(last >= 7);
+    for (let cut = 0; cut <= last; cut++) {
+      fc.assert(
+        fc.property(keeps, (stream) => {
+          const device = grown(byBytes);
+          let left = cut;
+          device.faults = (operation) => operation !== "read" && left-- <= 0;
+          attempt(() => void move(device));
+          const after = device.crash(() => stream.next().value === true);
+          // What is found is whole, even before anything is repaired.
+          const { meta } = find(after);
+          equal(meta.superblock.uuids.current, 99n);
+          const isFull = meta.superblock.flags.has("FullSync");
+          ok(!isApart || !isFull);
+          checkBits(move(after), isFull);
+          const source = sourceOf(after);
+          const end = openMeta(source);
+          ok(!("problem" in end));
+        }),
+        { numRuns: 4 },
+      );
+    }
+  }
+});
+
+function attempt(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+  }
+}
