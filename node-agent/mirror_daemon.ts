@@ -19,6 +19,8 @@ export interface MirrorDaemonOptions {
   readonly runDir: string;
   /** Folder for what a split brain throws away; it must outlive restarts. */
   readonly undoDir?: string;
+  /** Folder where the sizes of disks are remembered; it must outlive restarts. */
+  readonly sizesDir?: string;
   readonly log: Log;
   /** Stops the daemon in order. */
   readonly signal: AbortSignal;
@@ -46,6 +48,7 @@ export async function runMirrorDaemon(
   const host = new MirrorHost({
     runDir,
     ...(options.undoDir === undefined ? {} : { undoDir: options.undoDir }),
+    ...(options.sizesDir === undefined ? {} : { sizesDir: options.sizesDir }),
     version: VERSION,
     workerEntry: new URL("./volume_worker.ts", import.meta.url),
     log,

@@ -9,7 +9,7 @@ import { EXIT } from "./exit_codes.ts";
 import { MirrorClient } from "./mirror_client.ts";
 import { loadRunMirrorDaemon } from "./mirror_module.ts";
 import { ensureDaemon, stopDaemon } from "./mirror/daemon_process.ts";
-import { RUN_DIR, runDirOf, undoDirOf } from "./mirror/run_dir.ts";
+import { RUN_DIR, runDirOf, sizesDirOf, undoDirOf } from "./mirror/run_dir.ts";
 import {
   FENCING_OPTIONS,
   fencingEnv,
@@ -96,6 +96,7 @@ async function runHere(
   await runMirrorDaemon({
     runDir,
     undoDir: undoDirOf(runDir, env),
+    sizesDir: sizesDirOf(runDir),
     fencing,
     log: context.openLog(values["log-format"] === "json" ? "json" : "text"),
     signal: context.signal,

@@ -9,15 +9,27 @@ export async function loadRunMirrorDaemon(): Promise<
 
 /** Load what reads and writes the metadata of disks that nobody uses. */
 export async function loadMetaTools(): Promise<MetaTools> {
-  const [disk, create, recover, texts, meta, inspect] = await Promise.all([
-    import("../mirror/meta/open_disk.ts"),
-    import("../mirror/meta/create_metadata.ts"),
-    import("../mirror/meta/recover.ts"),
-    import("../mirror/meta/create_texts.ts"),
-    import("../mirror/meta/meta_device.ts"),
-    import("../mirror/meta/inspect.ts"),
-  ]);
-  return { ...disk, ...create, ...recover, ...texts, ...meta, ...inspect };
+  const [disk, create, recover, texts, meta, inspect, move, sizes] =
+    await Promise.all([
+      import("../mirror/meta/open_disk.ts"),
+      import("../mirror/meta/create_metadata.ts"),
+      import("../mirror/meta/recover.ts"),
+      import("../mirror/meta/create_texts.ts"),
+      import("../mirror/meta/meta_device.ts"),
+      import("../mirror/meta/inspect.ts"),
+      import("../mirror/meta/move_metadata.ts"),
+      import("../mirror/volume/disk_sizes.ts"),
+    ]);
+  return {
+    ...disk,
+    ...create,
+    ...recover,
+    ...texts,
+    ...meta,
+    ...inspect,
+    ...move,
+    ...sizes,
+  };
 }
 
 /** What {@linkcode loadMetaTools} gives. */
@@ -27,7 +39,9 @@ export type MetaTools =
   & typeof import("../mirror/meta/recover.ts")
   & typeof import("../mirror/meta/create_texts.ts")
   & typeof import("../mirror/meta/meta_device.ts")
-  & typeof import("../mirror/meta/inspect.ts");
+  & typeof import("../mirror/meta/inspect.ts")
+  & typeof import("../mirror/meta/move_metadata.ts")
+  & typeof import("../mirror/volume/disk_sizes.ts");
 
 /** Load what runs a configured handler. */
 export async function loadHandlers(): Promise<

@@ -26,6 +26,7 @@ export const volume: Command = {
     "volume list|status [NAME]",
     "volume create NAME --disk PATH [--size SIZE] --listen IP:PORT --peer HOST=IP:PORT",
     "volume init|up|down|promote|demote|connect|disconnect|verify|pause|resume NAME",
+    "volume resize NAME [--size SIZE] [--assume-clean]",
     "volume watch [NAME]",
     "volume resolve NAME",
     "volume undo NAME list | restore FILE",
@@ -42,6 +43,8 @@ promote  make this host Primary; --force only for new data, or when the other
          copy is lost
 connect  look for the peer; after a split brain see "resolve"
 verify   compare the two copies; differences are marked for the next resync
+resize   after both disks were enlarged: use their new room. Say it on one
+         host; a mounted volume keeps its old size until it is opened anew
 watch    the state, live, with progress
 resolve  after a split brain: what each side wrote, and the commands to say
 undo     what the loser of a split brain held, and how to bring it back
@@ -54,6 +57,7 @@ drbdadm does the same with DRBD's words; both read the same files.`,
       "a new volume of 10 GiB, with host b",
     ],
     ["kedge volume promote db", "use it here"],
+    ["kedge volume resize db", "use all of two disks that have grown"],
     ["kedge volume watch", "all volumes, live"],
     ["kedge volume resolve db", "a way out of a split brain"],
     ["kedge volume status db --json", "for scripts; exit code 1: not well"],

@@ -152,6 +152,8 @@ export class Resource {
         this.#running.get(number)?.speed.progressOf(volume.core);
         say({ type: "changed", volume: number, before, after });
       },
+      sizeChanged: (sizeBytes) =>
+        say({ type: "resized", volume: number, sizeBytes }),
       undo: undoDir === undefined
         ? undefined
         : { dir: undoDir, resource: this.spec.resource, volume: number },
@@ -177,10 +179,12 @@ export class Resource {
     const next = (index: number, last: CommandResult) => {
       const running = wanted[index];
       if (running === undefined) return done(last);
-      act(running, command, (result) => {
+      const { sizesDir } = this.spec;
+      const isDone = (result: CommandResult) => {
         if (result.code !== 1) return done(result);
         next(index + 1, result);
-      });
+      };
+      act(running, command, { sizesDir, done: isDone });
       running.volume.settle();
     };
     if (wanted.length === 0) return done({ code: 127 });
@@ -229,13 +233,16 @@ function refuseUnknownDigests(spec: ResourceSpec): void {
 function act(
   { spec, volume }: Running,
   command: MirrorCommand,
-  done: CommandDone,
+  { sizesDir, done }: {
+    readonly sizesDir: string | undefined;
+    readonly done: CommandDone;
+  },
 ): void {
-  const { roles, disk, verify } = volume.core;
+  const { roles, disk, verify, resize } = volume.core;
   switch (command.kind) {
     case "attach":
       if (spec.paths === undefined) return done({ code: 1 });
-      return volume.attach(spec.paths, done);
+      return volume.attach({ ...spec.paths, sizesDir }, done);
     case "detach":
       return disk.detach(command.force, done);
     case "connect":
@@ -265,7 +272,7 @@ function act(
     case "new-current-uuid":
       return roles.newCurrentUuid(command.clearBitmap, done);
     case "resize":
-      return done({ code: 130, why: "Resize is not available yet" });
+      return resize.start(command, done);
   }
 }
 

@@ -49,6 +49,8 @@ export interface ResourceSpec {
   readonly volumes: readonly VolumeSpec[];
   /** Folder for what a split brain throws away; missing: it is not kept. */
   readonly undoDir?: string;
+  /** Folder where the sizes of disks are remembered; missing: nowhere. */
+  readonly sizesDir?: string;
   /** Where the exports are offered. */
   readonly listen: readonly (
     | { readonly path: string }
@@ -148,6 +150,11 @@ export type FromWorker =
     readonly volume: number;
     readonly before: MirrorState;
     readonly after: MirrorState;
+  }
+  | {
+    readonly type: "resized";
+    readonly volume: number;
+    readonly sizeBytes: number;
   }
   | {
     readonly type: "helper";

@@ -44,7 +44,13 @@ export const MirrorCommand = z.discriminatedUnion("kind", [
     toByte: z.int().min(0).optional(),
   }),
   z.object({ kind: z.literal("new-current-uuid"), clearBitmap: z.boolean() }),
-  z.object({ kind: z.literal("resize"), assumeClean: z.boolean() }),
+  z.object({
+    kind: z.literal("resize"),
+    /** The size wanted; 0: as large as both disks allow. */
+    sizeBytes: z.int().min(0).multipleOf(512),
+    assumePeerHasSpace: z.boolean(),
+    assumeClean: z.boolean(),
+  }),
 ]);
 /** A command for one volume of a resource, or for all of them. */
 export type MirrorCommand = z.infer<typeof MirrorCommand>;
@@ -165,9 +171,18 @@ export const MirrorEvent = z.object({
   atMs: z.number(),
   resource: z.string(),
   volume: z.int(),
-  kind: z.enum(["exists", "create", "change", "destroy", "helper"]),
+  kind: z.enum([
+    "exists",
+    "create",
+    "change",
+    "destroy",
+    "helper",
+    "resize",
+  ]),
   before: MirrorStateView.optional(),
   after: MirrorStateView.optional(),
+  /** Of a resize: the new size. */
+  sizeBytes: z.int().min(0).optional(),
   /** Of a helper: its name and exit code. */
   helper: z.object({ name: z.string(), status: z.int().optional() }).optional(),
 });

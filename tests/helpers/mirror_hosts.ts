@@ -210,6 +210,8 @@ cp -a /etc/. "$dir/etc"
 rm -rf "$dir/etc/drbd.conf" "$dir/etc/drbd.d"
 mount --move "$dir/etc" /etc
 mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /var/lib/kedge
+mount -t tmpfs -o mode=755 tmpfs /var/lib/kedge
 mount -t tmpfs -o mode=755 tmpfs /mnt
 [ ! -e /proc/sysrq-trigger ] || mount --bind /dev/null /proc/sysrq-trigger
 for program in reboot halt poweroff; do

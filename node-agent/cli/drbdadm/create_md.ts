@@ -3,6 +3,7 @@
 import type { VolumeConfig } from "@kedge/schema/drbd-conf";
 import { confirm } from "./confirm.ts";
 import { type DiskAction, EXIT_DEVICE } from "./disk_tool.ts";
+import type { MetaTools } from "../mirror_module.ts";
 import { diskPaths } from "./offline.ts";
 import type { Session } from "./session.ts";
 import { countOption, sizeOption } from "./values.ts";
@@ -35,10 +36,32 @@ function createOptions({ line }: Session, volume: VolumeConfig) {
   };
 }
 
+/** Metadata that is still where the disk ended before it grew is not nothing. */
+function behindRefusal(
+  paths: Parameters<MetaTools["openDisk"]>[0],
+  tools: MetaTools,
+): string | undefined {
+  const found = tools.openDisk(paths);
+  if ("problem" in found) return undefined;
+  found.close();
+  if (!found.isBehind) return undefined;
+  return `"${paths.dataPath}" has grown since it was last used, and has ` +
+    'metadata where it ended then: "drbdadm check-resize" moves it to the ' +
+    "end of today. To give it up: create-md --force";
+}
+
 /** Ask what must be asked, and write it. */
 export const createMd: DiskAction = async (session, volume, tools) => {
-  const paths = diskPaths(volume);
+  const paths = diskPaths(volume, tools, session.sizesDir);
   if (paths === undefined) return 0;
+  const { lastSizeBytes } = paths;
+  if (lastSizeBytes !== undefined && !session.asks("force")) {
+    const refusal = behindRefusal(paths, tools);
+    if (refusal !== undefined) {
+      session.warn(refusal);
+      return tools.CREATE_CANCELLED;
+    }
+  }
   const devices = tools.openDevices(paths);
   if ("problem" in devices) {
     session.warn(`${devices.problem.text}\n  ${devices.problem.detail}`);

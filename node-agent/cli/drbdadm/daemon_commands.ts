@@ -67,10 +67,18 @@ const ROWS = {
   "resize": {
     make: (session) => ({
       kind: "resize",
+      sizeBytes: wholeSectors(
+        sizeOption(session.line.setup.get("size"), "size") ?? 0,
+      ),
+      assumePeerHasSpace: session.asks("assume-peer-has-space"),
       assumeClean: session.asks("assume-clean"),
     }),
   },
 } as const satisfies Readonly<Record<string, Row>>;
+
+function wholeSectors(bytes: number): number {
+  return bytes - bytes % 512;
+}
 
 /** Name of such a command. */
 export type DaemonCommand = keyof typeof ROWS;

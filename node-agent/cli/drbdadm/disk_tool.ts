@@ -63,7 +63,8 @@ function extraOf(session: Session): [string, string][] {
   ]);
 }
 
-async function isAttached(
+/** Whether the daemon has the disk of a volume. */
+export async function isAttached(
   session: Session,
   { config }: Target,
   { volume }: VolumeConfig,

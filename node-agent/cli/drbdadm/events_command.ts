@@ -32,6 +32,8 @@ export async function events2(session: Session): Promise<number> {
         followProgress(printer, session, stop.signal);
       } else if (event.kind === "helper") {
         printer.helper(event);
+      } else if (event.kind === "resize") {
+        await printer.resized(event);
       } else if (event.kind !== "exists") {
         await printer.changed(event);
       }
@@ -110,6 +112,13 @@ class EventPrinter {
     const now = this.#wanted(await this.session.client.status());
     // An event that came meanwhile knows better.
     if (this.#last === last) this.#print(lastStates(now, last));
+  }
+
+  /** A size, which is told with the statistics as in DRBD; states stay. */
+  async resized(event: MirrorEvent): Promise<void> {
+    if (!this.#isWanted(event.resource)) return;
+    const now = this.#wanted(await this.session.client.status());
+    this.#print(lastStates(now, this.#last));
   }
 
   /** A change of one volume keeps the others as they were told last. */

@@ -6,7 +6,12 @@ import type { MetaTools } from "../mirror_module.ts";
 import { confirm } from "./confirm.ts";
 import { createMd } from "./create_md.ts";
 import { runFor, volumesOf } from "./daemon_commands.ts";
-import { type DiskAction, forEachDisk, onDisk } from "./disk_tool.ts";
+import {
+  type DiskAction,
+  forEachDisk,
+  isAttached,
+  onDisk,
+} from "./disk_tool.ts";
 import { liveGenerations } from "./live_generations.ts";
 import { diskPaths } from "./offline.ts";
 import { SETUP_EXIT } from "./replies.ts";
@@ -34,8 +39,18 @@ interface OnMeta {
 function onMetadata(
   act: (meta: Meta, given: OnMeta) => number | Promise<number>,
 ): DiskAction {
+  return onFoundDisk(({ meta }, given) => act(meta, given));
+}
+
+/** A disk with metadata. */
+type Found = Exclude<ReturnType<MetaTools["openDisk"]>, { problem: unknown }>;
+
+/** A tool that needs a disk with metadata. */
+function onFoundDisk(
+  act: (disk: Found, given: OnMeta) => number | Promise<number>,
+): DiskAction {
   return async (session, volume, tools) => {
-    const paths = diskPaths(volume);
+    const paths = diskPaths(volume, tools, session.sizesDir);
     if (paths === undefined) return 0;
     const disk = tools.openDisk(paths);
     if ("problem" in disk) {
@@ -44,7 +59,7 @@ function onMetadata(
       return EXIT_NO_METADATA;
     }
     try {
-      return await act(disk.meta, { session, volume, tools });
+      return await act(disk, { session, volume, tools });
     } finally {
       disk.close();
     }
@@ -96,6 +111,37 @@ const invalidate = onMetadata((meta, { tools }) => {
   tools.invalidate(meta);
   return 0;
 });
+
+/** Let the metadata follow a disk that has grown; an attach does it as well. */
+const checkResize = onFoundDisk((disk, { session, volume, tools }) => {
+  const path = volume.disk ?? "";
+  if (disk.isBehind) {
+    session.context.out.write(
+      tools.applyText(tools.applyActivityLog(disk.meta)),
+    );
+    const moved = tools.moveMetadata(disk.meta, disk.source);
+    if ("problem" in moved) {
+      session.warn(`${moved.problem.text}\n  ${moved.problem.detail}`);
+      return EXIT_NO_METADATA;
+    }
+    session.say(`The metadata of ${path} is at its new end now.`);
+  }
+  tools.rememberSize(session.sizesDir, path, disk.data.sizeBytes);
+  return 0;
+});
+
+/** A disk that the daemon has needs no look: it looks at every resize. */
+async function checkResizes(session: Session): Promise<number> {
+  let exit = 0;
+  const how = { command: "check-resize", action: checkResize };
+  for (const target of session.targets()) {
+    for (const volume of volumesOf(target)) {
+      if (await isAttached(session, target, volume)) continue;
+      exit = Math.max(exit, await onDisk(session, target, volume, how));
+    }
+  }
+  return exit;
+}
 
 /** A disk that the daemon has: ask it; else look at the metadata. */
 function liveOr(
@@ -162,6 +208,7 @@ export const COMMANDS = {
   "dump-md": tool("dump-md", dumpMd),
   "wipe-md": tool("wipe-md", wipeMd),
   "apply-al": tool("apply-al", applyAl),
+  "check-resize": checkResizes,
   "get-gi": liveOr("get-gi", getGi),
   "show-gi": liveOr("show-gi", showGi),
   "outdate": daemonOr("outdate", outdate),

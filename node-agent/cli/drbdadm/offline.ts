@@ -4,14 +4,24 @@ import type { VolumeConfig } from "@kedge/schema/drbd-conf";
 import { dataState } from "@kedge/schema/disk/metadata-text";
 import { loadMetaTools, type MetaTools } from "../mirror_module.ts";
 
-/** The paths of a volume's disk; undefined: it has none. */
+/**
+ * The paths of a volume's disk; undefined: it has none.
+ *
+ * @param sizesDir Where the daemon remembers how large disks were.
+ */
 export function diskPaths(
   { disk, metaDisk }: VolumeConfig,
+  tools: MetaTools,
+  sizesDir: string,
 ): Parameters<MetaTools["openDisk"]>[0] | undefined {
   if (disk === undefined) return undefined;
   switch (metaDisk.kind) {
     case "internal":
-      return { dataPath: disk, placement: { kind: "internal" } };
+      return {
+        dataPath: disk,
+        placement: { kind: "internal" },
+        lastSizeBytes: tools.lastSizeOf(sizesDir, disk),
+      };
     case "flexible":
       return {
         dataPath: disk,
@@ -30,10 +40,12 @@ export function diskPaths(
 /** `drbdmeta dstate`: `Inconsistent/DUnknown`; undefined: no metadata. */
 export async function offlineDataState(
   volume: VolumeConfig,
+  sizesDir: string,
 ): Promise<string | undefined> {
-  const paths = diskPaths(volume);
+  const tools = await loadMetaTools();
+  const paths = diskPaths(volume, tools, sizesDir);
   if (paths === undefined) return undefined;
-  const disk = (await loadMetaTools()).openDisk(paths);
+  const disk = tools.openDisk(paths);
   if ("problem" in disk) return undefined;
   try {
     return `${dataState(disk.meta.superblock)}/DUnknown`;

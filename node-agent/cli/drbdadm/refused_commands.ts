@@ -18,8 +18,6 @@ const REASONS = {
   "set-gi": "generation identifiers are not written by hand: they decide " +
     'whose data is overwritten; see "drbdadm invalidate" and ' +
     '"drbdadm new-current-uuid"',
-  "check-resize": "sizes are read when a disk is attached: " +
-    '"drbdadm resize NAME"',
 } as const;
 
 /** Actions by name. */

@@ -18,6 +18,7 @@ import type {
 } from "@kedge/schema/mirror/control-api";
 import type { CommandContext } from "../context.ts";
 import { MirrorClient } from "../mirror_client.ts";
+import { sizesDirOf } from "../mirror/run_dir.ts";
 import { DEFAULT_CONFIG, type Identity, loadConf } from "./config.ts";
 import { type Line, LineError, type OwnOption } from "./line.ts";
 import { withoutSecret } from "./setup_lines.ts";
@@ -64,6 +65,11 @@ export class Session implements Disposable {
   /** The daemon. */
   get client(): MirrorClient {
     return this.#client;
+  }
+
+  /** Where the daemon remembers how large disks were. */
+  get sizesDir(): string {
+    return sizesDirOf(this.given.runDir);
   }
 
   /** What the command may touch. */

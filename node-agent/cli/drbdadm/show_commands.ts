@@ -46,7 +46,7 @@ async function show(
       let text = textOf(name, status);
       if (text === UNCONFIGURED && name === "dstate") {
         session.trace(metaLine("dstate", volume));
-        text = await offlineDataState(volume) ?? UNCONFIGURED;
+        text = await offlineDataState(volume, session.sizesDir) ?? UNCONFIGURED;
       }
       const { volume: number, minor } = volume;
       const { name: resourceName } = target.config;

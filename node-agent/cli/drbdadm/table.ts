@@ -117,6 +117,8 @@ const USUAL: readonly Row[] = [
   ],
   ["outdate", "meta", "some", "our data is old: never promote it"],
   ["resize", "daemon", "some", "use all of a disk that has grown", [
+    "size",
+    "assume-peer-has-space",
     "assume-clean",
   ]],
   ["verify", "daemon", "some", "compare both copies, block by block", [
@@ -195,7 +197,7 @@ const EXPERT: readonly Row[] = [
   ["new-current-uuid", "daemon", "some", "begin a new generation", [
     "clear-bitmap",
   ]],
-  ["check-resize", "refused", "some", "look whether a disk has grown"],
+  ["check-resize", "meta", "some", "let metadata follow a disk that has grown"],
 ];
 
 /** Handlers that can be run by hand, with what calls them otherwise. */

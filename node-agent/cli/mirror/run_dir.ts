@@ -52,3 +52,13 @@ export function undoDirOf(
   }
   return runDir === "/run/kedge" ? "/var/lib/kedge/undo" : join(runDir, "undo");
 }
+
+/**
+ * Where the sizes of disks are remembered: beside the sockets; for
+ * `/run/kedge`, which a restart empties, on disk.
+ */
+export function sizesDirOf(runDir: string): string {
+  return runDir === "/run/kedge"
+    ? "/var/lib/kedge/disks"
+    : join(runDir, "disks");
+}

@@ -4,9 +4,10 @@ import type {
   MirrorCommand,
   ResourceStatus,
 } from "@kedge/schema/mirror/control-api";
+import { parseSize } from "@kedge/schema/config/units";
 import type { CommandContext } from "../context.ts";
 import { isDone } from "../drbdadm/replies.ts";
-import { CliError } from "../errors.ts";
+import { CliError, UsageError } from "../errors.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { MirrorClient } from "../mirror_client.ts";
 import { nearest } from "../nearest.ts";
@@ -34,9 +35,25 @@ export const REQUESTS: Readonly<
   }),
   "disconnect": ({ force }) => ({ kind: "disconnect", force }),
   "verify": () => ({ kind: "verify" }),
+  "resize": (values) => ({
+    kind: "resize",
+    sizeBytes: wantedSize(values.size),
+    assumePeerHasSpace: values["assume-peer-has-space"],
+    assumeClean: values["assume-clean"],
+  }),
   "pause": () => ({ kind: "pause-sync" }),
   "resume": () => ({ kind: "resume-sync" }),
 };
+
+/** A size of a volume: whole sectors; 0: the largest there is room for. */
+function wantedSize(text: string | undefined): number {
+  if (text === undefined) return 0;
+  const bytes = parseSize(text);
+  if (bytes === undefined || bytes === 0) {
+    throw new UsageError(`--size must be a size such as 20G, not "${text}"`);
+  }
+  return bytes - bytes % 512;
+}
 
 /** Ask; say how it is then. */
 export async function request(

@@ -13,7 +13,8 @@ export const VOLUME_OPTIONS = {
   "size": {
     kind: "text",
     value: "SIZE",
-    help: "create, init: make the file, this large, if there is none",
+    help: "create, init: make the file, this large, if there is none; " +
+      "resize: no larger than this",
   },
   "listen": {
     kind: "text",
@@ -59,6 +60,14 @@ export const VOLUME_OPTIONS = {
   "discard-my-data": {
     kind: "flag",
     help: "connect: after a split brain this side gives up what it wrote",
+  },
+  "assume-peer-has-space": {
+    kind: "flag",
+    help: "resize: without a connection; the peer's disk is large enough",
+  },
+  "assume-clean": {
+    kind: "flag",
+    help: "resize: the new room is equal on both disks; copy nothing",
   },
   "peer-status": {
     kind: "text",

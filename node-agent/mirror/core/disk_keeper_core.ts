@@ -182,9 +182,10 @@ export class DiskKeeper {
   /** Every block below this size may be used from now on. */
   adoptSize(sizeBytes: number): void {
     const { volume } = this;
-    if (volume.sizeBytes === sizeBytes) return;
+    const before = volume.sizeBytes;
+    if (before === sizeBytes) return;
     volume.sizeBytes = sizeBytes;
-    volume.effects.sizeChanged(sizeBytes);
+    if (before !== 0) volume.effects.sizeChanged(sizeBytes);
   }
 
   /** Look how much the backing device has room for now. */

@@ -20,7 +20,7 @@ import {
   endFuse,
   standsOn,
 } from "./device_node_fuse.ts";
-import { holderOf } from "./device_node_holders.ts";
+import { holderOf, sysOf } from "./device_node_holders.ts";
 import {
   attachKernel,
   detachKernel,
@@ -38,7 +38,7 @@ import {
   takeName,
   writeRecord,
 } from "./device_node_name.ts";
-import { namesIn } from "./device_node_tools.ts";
+import { namesIn, textAt } from "./device_node_tools.ts";
 
 /** What nodes need. */
 export interface HostDeviceNodesOptions {
@@ -89,6 +89,13 @@ export class HostDeviceNodes implements DeviceNodes {
 
   pathOf({ minor }: DeviceNodeOf): string | undefined {
     return this.#nodes.get(minor)?.device;
+  }
+
+  sizeOf({ minor }: DeviceNodeOf): number | undefined {
+    const node = this.#nodes.get(minor);
+    if (node === undefined) return undefined;
+    const sectors = Number(textAt(`${sysOf(node.block)}/size`).trim());
+    return Number.isSafeInteger(sectors) ? sectors * 512 : undefined;
   }
 
   abandon({ minor }: DeviceNodeOf): Promise<void> {

@@ -28,6 +28,8 @@ export interface DeviceNodes {
   abandon(volume: DeviceNodeOf): Promise<void>;
   /** Path of the node now. */
   pathOf(volume: DeviceNodeOf): string | undefined;
+  /** Size of the node in bytes; undefined: there is none. */
+  sizeOf(volume: DeviceNodeOf): number | undefined;
 }
 
 /** Which node. */
@@ -51,6 +53,13 @@ export interface WithNodes {
   /** Whether it wants nodes. */
   readonly usesNodes: boolean;
 }
+
+/** A node's size may be cut to whole blocks of this many bytes. */
+const NODE_GRAIN_BYTES = 4096;
+
+/** NBD has no way to tell a client. */
+const OLD_CLIENTS = "NBD clients that are connected keep the old size; they " +
+  "see the new one when they connect again";
 
 /** How long a Worker may take to see that our own client has left, in ms. */
 const CLOSE_MS = 2_000;
@@ -127,9 +136,40 @@ export class NodeKeeper {
    * @returns What to tell when one could not be.
    */
   async renew(running: WithNodes): Promise<string | undefined> {
-    const held = await this.release(running);
-    if (held === undefined) return await this.make(running);
-    return `${held}. The device has its new size when it is promoted again`;
+    const told: string[] = [];
+    for (const status of await running.process.status()) {
+      const why = await this.#renewOne(nodeOf(running, status.volume), status);
+      if (why !== undefined) told.push(why);
+    }
+    const problem = await this.make(running);
+    if (problem !== undefined) told.push(problem);
+    return told.length === 0 ? undefined : told.join(". ");
+  }
+
+  /** Take away a node that is too small; the reason why it cannot go. */
+  async #renewOne(
+    node: DeviceNodeOf,
+    { sizeBytes, openCount }: {
+      readonly sizeBytes: number;
+      readonly openCount: number;
+    },
+  ): Promise<string | undefined> {
+    const has = this.nodes?.sizeOf(node);
+    if (this.nodes === undefined || has === undefined) {
+      return openCount === 0 ? undefined : OLD_CLIENTS;
+    }
+    if (has + NODE_GRAIN_BYTES > sizeBytes) return undefined;
+    const keepsOld = (held: string) =>
+      `${held}. ${node.device} keeps its old size until then: close it, and ` +
+      `run "drbdadm resize ${node.resource}" once more`;
+    const held = await this.nodes.heldBy(node);
+    if (held !== undefined) return keepsOld(held);
+    try {
+      await this.nodes.vanish(node);
+    } catch (error) {
+      return keepsOld(messageOf(error));
+    }
+    return undefined;
   }
 
   /** The export is gone, or no longer ours to write: so are its nodes. */

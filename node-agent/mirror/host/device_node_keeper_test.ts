@@ -15,6 +15,7 @@ class NotedNodes implements DeviceNodes {
   held: string | undefined;
   broken: string | undefined;
   missing: string | undefined;
+  sizeBytes = 1024 * 1024;
 
   appear({ device }: DeviceNodeOf): Promise<string> {
     this.done.push(`appear ${device}`);
@@ -44,6 +45,10 @@ class NotedNodes implements DeviceNodes {
     return Promise.resolve();
   }
 
+  sizeOf({ device }: DeviceNodeOf): number | undefined {
+    return this.made.has(device) ? this.sizeBytes : undefined;
+  }
+
   pathOf({ device }: DeviceNodeOf): string | undefined {
     return this.made.has(device) ? device : undefined;
   }
@@ -68,6 +73,7 @@ function primary(nodes: NotedNodes): WithNodes {
       devices.map((_, volume) => ({
         volume,
         state: { role: "Primary" },
+        sizeBytes: 2 * 1024 * 1024,
         openCount,
       })),
     );
@@ -123,9 +129,17 @@ Deno.test("a volume that has grown gets its node again, unless held", async () =
     "appear /dev/drbd1",
     "appear /dev/drbd2",
   ]);
+  nodes.done.length = 0;
   nodes.held = "/dev/drbd1 is mounted on /mnt: umount it first";
-  assert.match(await keeper.renew(running) ?? "", /when it is promoted again$/);
-  assert.equal(nodes.done.length, 4);
+  assert.match(
+    await keeper.renew(running) ?? "",
+    /umount it first\. \/dev\/drbd1 keeps its old size.*resize r" once more/,
+  );
+  assert.ok(!nodes.done.some((each) => each.startsWith("vanish")));
+  nodes.held = undefined;
+  nodes.sizeBytes = 2 * 1024 * 1024;
+  assert.equal(await keeper.renew(running), undefined);
+  assert.ok(!nodes.done.some((each) => each.startsWith("vanish")));
 });
 
 Deno.test("what is missing is told with the way without a node", async () => {
@@ -145,5 +159,9 @@ Deno.test("without nodes, or when none are wanted, nothing is done", async () =>
   assert.equal(await new NodeKeeper(nodes).make(running), undefined);
   assert.equal(await new NodeKeeper(nodes).release(running), undefined);
   assert.equal(await new NodeKeeper(undefined).release(running), undefined);
+  assert.match(
+    await new NodeKeeper(nodes).renew(running) ?? "",
+    /NBD clients that are connected keep the old size/,
+  );
   assert.deepEqual(nodes.done, []);
 });

@@ -28,6 +28,8 @@ export interface MirrorHostOptions {
   readonly runDir: string;
   /** Folder for what a split brain throws away. Default: `undo` in `runDir`. */
   readonly undoDir?: string;
+  /** Folder where the sizes of disks are remembered. Default: `disks` in `runDir`. */
+  readonly sizesDir?: string;
   readonly version: string;
   /** Module of the Worker. */
   readonly workerEntry: URL;
@@ -49,6 +51,8 @@ interface Running {
   readonly socket: string;
   readonly exports: readonly string[];
   readonly usesNodes: boolean;
+  /** The nodes get another size; resolves with what to tell about it. */
+  renewing: Promise<string | undefined>;
 }
 
 /** See the module comment. */
@@ -97,10 +101,13 @@ export class MirrorHost {
     let spec;
     try {
       const { registers } = this.options;
-      const undoDir = this.options.undoDir ?? `${this.options.runDir}/undo`;
+      const { runDir } = this.options;
+      const undoDir = this.options.undoDir ?? `${runDir}/undo`;
+      const sizesDir = this.options.sizesDir ?? `${runDir}/disks`;
       spec = {
         ...specOf(config, { listen, identity: registers?.identity }),
         undoDir,
+        sizesDir,
       };
     } catch (error) {
       return { code: 162, why: messageOf(error) };
@@ -116,6 +123,7 @@ export class MirrorHost {
       socket,
       exports: exportUris(spec, socket, exportAddress),
       usesNodes: options.deviceNodes,
+      renewing: Promise.resolve(undefined),
     };
     try {
       await process.started;
@@ -170,8 +178,10 @@ export class MirrorHost {
       if (problem !== undefined) return { ...reply, why: problem };
     }
     if (command.kind === "resize" && reply.code === 1) {
-      const why = await this.#nodes.renew(running);
-      if (why !== undefined) return { ...reply, why };
+      await running.renewing; // what the Worker said of it on its own
+      const held = await this.#nodes.renew(running);
+      const why = [reply.why, held].filter((text) => text !== undefined);
+      if (why.length > 0) return { ...reply, why: why.join(". ") };
     }
     return reply;
   }
@@ -267,7 +277,7 @@ export class MirrorHost {
     name: string,
     message: Extract<
       FromWorker,
-      { type: "changed" | "helper" | "register" | "log" }
+      { type: "changed" | "resized" | "helper" | "register" | "log" }
     >,
   ): void {
     const { log, registers } = this.options;
@@ -291,6 +301,17 @@ export class MirrorHost {
           after,
         });
       }
+      case "resized": {
+        const { volume, sizeBytes } = message;
+        log.info(`${name}/${volume}: size is ${sizeBytes} bytes now`);
+        this.#renew(name);
+        return this.#tell({
+          resource: name,
+          volume,
+          kind: "resize",
+          sizeBytes,
+        });
+      }
       case "helper":
         this.#help(name, message);
         return;
@@ -311,6 +332,18 @@ export class MirrorHost {
         });
       }
     }
+  }
+
+  /** The nodes of a resource get its size: the peer may have asked for it. */
+  #renew(name: string): void {
+    const running = this.#running.get(name);
+    if (running === undefined) return;
+    running.renewing = running.renewing
+      .then(() => this.#nodes.renew(running))
+      .catch((error: unknown) => messageOf(error));
+    running.renewing.then((why) => {
+      if (why !== undefined) this.options.log.warn(`${name}: ${why}`);
+    });
   }
 
   async #help(

@@ -18,7 +18,7 @@ import type {
 export type Spoken = (
   message: Extract<
     FromWorker,
-    { type: "changed" | "helper" | "register" | "log" }
+    { type: "changed" | "resized" | "helper" | "register" | "log" }
   >,
 ) => void;
 

@@ -23,6 +23,36 @@ export function bitsOfExtent(extent: number): BitRange {
   return { from, to: from + AL_EXTENT_BITS };
 }
 
+/**
+ * Write pages of a bitmap to their place, neighbours together; durable on
+ * return.
+ *
+ * @throws {DeviceError}
+ */
+export function saveBitmapPages(
+  device: RawDevice,
+  { bmOffset }: MetaGeometry,
+  { bytes, pages }: {
+    /** A whole bitmap, in whole pages. */
+    readonly bytes: Uint8Array;
+    /** Which of them, ascending. */
+    readonly pages: readonly number[];
+  },
+): void {
+  for (let at = 0; at < pages.length;) {
+    const first = pages[at] ?? 0;
+    let length = 1;
+    while (length < CHUNK_PAGES && pages[at + length] === first + length) {
+      length++;
+    }
+    const offset = first * META_BLOCK_BYTES;
+    const run = bytes.subarray(offset, offset + length * META_BLOCK_BYTES);
+    device.writeAt(run, bmOffset + offset);
+    at += length;
+  }
+  device.flush();
+}
+
 /** A {@link Bitmap} with its place on disk. */
 export class BitmapFile {
   /** The bits. Change them here, then write. */
@@ -93,18 +123,7 @@ export class BitmapFile {
    * @throws {DeviceError}
    */
   savePages(bytes: Uint8Array, pages: readonly number[]): void {
-    for (let at = 0; at < pages.length;) {
-      const first = pages[at] ?? 0;
-      let length = 1;
-      while (length < CHUNK_PAGES && pages[at + length] === first + length) {
-        length++;
-      }
-      const offset = first * META_BLOCK_BYTES;
-      const run = bytes.subarray(offset, offset + length * META_BLOCK_BYTES);
-      this.#device.writeAt(run, this.#geometry.bmOffset + offset);
-      at += length;
-    }
-    this.#device.flush();
+    saveBitmapPages(this.#device, this.#geometry, { bytes, pages });
     this.#mustFlush = false;
   }
 

@@ -2,7 +2,6 @@
 
 import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
-import { BIT_BYTES } from "@kedge/schema/disk/units";
 import { DeviceError } from "../raw_device.ts";
 import { MemoryDevice } from "../memory_device.ts";
 import type { ActivityLogFile } from "./activity_log_file.ts";

@@ -7,12 +7,8 @@
 import type { MetaPlacement } from "@kedge/schema/disk/geometry";
 import { DeviceError } from "../raw_device.ts";
 import { type FileDevice, openFileDevice } from "./file_device.ts";
-import {
-  type MetaDevice,
-  type MetaRefusal,
-  type MetaSource,
-  openMeta,
-} from "./meta_device.ts";
+import type { MetaDevice, MetaRefusal, MetaSource } from "./meta_device.ts";
+import { findMeta } from "./move_metadata.ts";
 import { type AttachCode, metaProblem } from "./problems.ts";
 
 /** Which disk, as configured. */
@@ -23,12 +19,16 @@ export interface DiskPaths {
   readonly metaPath?: string;
   /** How the metadata is placed. */
   readonly placement: MetaPlacement;
+  /** Size of `dataPath` when it was last used; undefined: nobody knows. */
+  readonly lastSizeBytes?: number | undefined;
 }
 
 /** Devices that were opened, and locked. */
 export interface DiskDevices {
   /** The data. Nothing at or after `usableSectors` of the layout is data. */
   readonly data: FileDevice;
+  /** The device that holds the metadata: `data`, when it is internal. */
+  readonly metaDisk: FileDevice;
   /** Where to look for metadata, or to create it. */
   readonly source: MetaSource;
   /** Close both. More than once is fine. */
@@ -39,6 +39,8 @@ export interface DiskDevices {
 export interface OpenDisk extends DiskDevices {
   /** The metadata. It may still need its activity log applied. */
   readonly meta: MetaDevice;
+  /** It is where the disk ended before it grew: `moveMetadata` before use. */
+  readonly isBehind: boolean;
 }
 
 /**
@@ -67,7 +69,7 @@ export function openDevices(paths: DiskPaths): DiskDevices | MetaRefusal {
   try {
     const device = metaDisk.openDurable();
     const source = { device, dataDeviceBytes: data.sizeBytes, placement };
-    return { data, source, close };
+    return { data, metaDisk, source, close };
   } catch (error) {
     close();
     if (!(error instanceof DeviceError)) throw error;
@@ -79,10 +81,10 @@ export function openDevices(paths: DiskPaths): DiskDevices | MetaRefusal {
 export function openDisk(paths: DiskPaths): OpenDisk | MetaRefusal {
   const devices = openDevices(paths);
   if ("problem" in devices) return devices;
-  const meta = openMeta(devices.source);
-  if (!("problem" in meta)) return { ...devices, meta };
+  const found = findMeta(devices.source, paths.lastSizeBytes);
+  if (!("problem" in found)) return { ...devices, ...found };
   devices.close();
-  return meta;
+  return found;
 }
 
 function tryOpen(

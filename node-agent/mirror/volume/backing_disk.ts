@@ -12,7 +12,6 @@
 import { randomBytes } from "node:crypto";
 import type { MetaPlacement } from "@kedge/schema/disk/geometry";
 import type { MetaFlag, MetaSuperblock } from "@kedge/schema/disk/superblock";
-import { META_BLOCK_BYTES } from "@kedge/schema/disk/units";
 import type { SlotChange } from "../core/activity_log_core.ts";
 import type {
   AttachedDisk,
@@ -20,10 +19,17 @@ import type {
   PersistentState,
 } from "../core/volume_types.ts";
 import type { ActivityLogFile } from "../meta/activity_log_file.ts";
-import type { MetaDevice, MetaRefusal } from "../meta/meta_device.ts";
+import type {
+  MetaDevice,
+  MetaRefusal,
+  MetaSource,
+} from "../meta/meta_device.ts";
 import { type OpenDisk, openDisk } from "../meta/open_disk.ts";
+import { saveBitmapPages } from "../meta/bitmap_file.ts";
+import { moveMetadata, placeOf } from "../meta/move_metadata.ts";
 import { applyActivityLog } from "../meta/recover.ts";
 import type { RawDevice } from "../raw_device.ts";
+import { lastSizeOf, rememberSize } from "./disk_sizes.ts";
 import { HolePuncher } from "./hole_puncher.ts";
 
 const SECTOR_BYTES = 512;
@@ -35,6 +41,8 @@ export interface BackingPaths {
   /** The metadata's device; the same as `disk` when it is internal. */
   readonly metaDisk: string;
   readonly placement: MetaPlacement;
+  /** Folder where sizes of disks are remembered; missing: nowhere. */
+  readonly sizesDir?: string | undefined;
 }
 
 /** Why a disk cannot be attached: DRBD's code, and words. */
@@ -49,24 +57,27 @@ export class AttachError extends Error {
 
 /** See the module comment. */
 export class BackingDisk {
+  readonly #paths: BackingPaths;
   readonly #devices: OpenDisk;
   readonly #data: RawDevice;
-  readonly #meta: MetaDevice;
+  #meta: MetaDevice;
   readonly #flusher: Deno.FsFile;
   #puncher: HolePuncher | undefined;
   #log: ActivityLogFile | undefined;
   #isClosed = false;
 
   private constructor(
+    paths: BackingPaths,
     devices: OpenDisk,
-    flusher: Deno.FsFile,
-    puncher: HolePuncher | undefined,
+    meta: MetaDevice,
   ) {
+    this.#paths = paths;
     this.#devices = devices;
     this.#data = devices.data;
-    this.#meta = devices.meta;
-    this.#flusher = flusher;
-    this.#puncher = puncher;
+    this.#meta = meta;
+    this.#flusher = Deno.openSync(paths.disk, { read: true, write: true });
+    this.#puncher = HolePuncher.open(paths.disk);
+    this.#remember();
   }
 
   /**
@@ -81,26 +92,30 @@ export class BackingDisk {
       readonly mustHaveIdentity: boolean;
     } = { mustHaveIdentity: false },
   ): BackingDisk {
+    const { sizesDir } = paths;
     const devices = openDisk({
       dataPath: paths.disk,
       metaPath: paths.metaDisk,
       placement: paths.placement,
+      lastSizeBytes: sizesDir === undefined
+        ? undefined
+        : lastSizeOf(sizesDir, paths.disk),
     });
     if ("problem" in devices) throw attachError(devices);
     try {
-      const { data, meta } = devices;
+      const { data } = devices;
       // What a killed process wrote may be in the page cache only; a later
       // power loss must not take it once nothing is marked for it any more.
       data.flush();
-      applyActivityLog(meta);
+      applyActivityLog(devices.meta);
+      const meta = moveMetadata(devices.meta, devices.source);
+      if ("problem" in meta) throw attachError(meta);
       const problem = meta.attachProblem();
       if (problem !== undefined) throw attachError({ problem });
       if (options.mustHaveIdentity && meta.superblock.deviceUuid === 0n) {
         meta.writeSuperblock({ deviceUuid: randomIdentity() });
       }
-      const flusher = Deno.openSync(paths.disk, { read: true, write: true });
-      const puncher = HolePuncher.open(paths.disk);
-      return new BackingDisk(devices, flusher, puncher);
+      return new BackingDisk(paths, devices, meta);
     } catch (error) {
       devices.close();
       if (error instanceof AttachError) throw error;
@@ -202,17 +217,49 @@ export class BackingDisk {
     });
   }
 
+  /** Room for data on the devices as they are now; undefined: who knows. */
+  usableBytes(): number | undefined {
+    let bytes: number | undefined;
+    this.#attempt(() => {
+      const place = placeOf(this.#meta, this.#lookAgain());
+      if ("problem" in place) this.lastError = place.problem.detail;
+      else bytes = place.usableSectors * SECTOR_BYTES;
+    });
+    return bytes;
+  }
+
+  /** Let the metadata follow the end of the disk; stable on return. */
+  useWholeDisk(): boolean {
+    return this.#attempt(() => {
+      const moved = moveMetadata(this.#meta, this.#lookAgain());
+      if ("problem" in moved) throw new Error(moved.problem.detail);
+      if (moved === this.#meta) return;
+      this.#meta = moved;
+      this.#log?.movedTo(moved.device, moved.geometry);
+      this.#remember();
+    });
+  }
+
+  #lookAgain(): MetaSource {
+    const { data, metaDisk, source } = this.#devices;
+    data.refresh();
+    if (metaDisk !== data) metaDisk.refresh();
+    return { ...source, dataDeviceBytes: data.sizeBytes };
+  }
+
+  /** For the next attach: the disk may have grown until then. */
+  #remember(): void {
+    const { disk, placement, sizesDir } = this.#paths;
+    if (sizesDir === undefined || placement.kind !== "internal") return;
+    rememberSize(sizesDir, disk, this.#data.sizeBytes);
+  }
+
   /** Save pages of the bitmap; stable on return. */
   saveBitmap(bytes: Uint8Array, pages: readonly number[]): boolean {
     const { device, geometry } = this.#meta;
-    return this.#attempt(() => {
-      for (const page of pages) {
-        const at = page * META_BLOCK_BYTES;
-        const piece = bytes.subarray(at, at + META_BLOCK_BYTES);
-        device.writeAt(piece, geometry.bmOffset + at);
-      }
-      device.flush();
-    });
+    return this.#attempt(() =>
+      saveBitmapPages(device, geometry, { bytes, pages })
+    );
   }
 
   /** Let go of it. In order: a clean disk needs no recovery. */

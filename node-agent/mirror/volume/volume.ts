@@ -45,6 +45,8 @@ export interface VolumeSurroundings {
     parties: RegisterParties,
   ): void;
   stateChanged(before: MirrorState, after: MirrorState): void;
+  /** The volume has another size. */
+  sizeChanged(sizeBytes: number): void;
   /** Where to keep what a split brain throws away; undefined: nowhere. */
   readonly undo: UndoPlace | undefined;
   log(level: "info" | "warn" | "error", text: string): void;
@@ -307,6 +309,9 @@ export class Volume {
       },
       resetLog: () => disk()?.resetLog(this.core.config.alExtents) ?? false,
       saveState: (state) => disk()?.saveState(state) ?? false,
+      usableBytes: () => disk()?.usableBytes(),
+      useWholeDisk: () => disk()?.useWholeDisk() ?? false,
+      sizeChanged: (sizeBytes) => around.sizeChanged(sizeBytes),
       saveBitmap: (bytes, pages) => {
         counters.bitmapWrites += pages.length;
         return disk()?.saveBitmap(bytes, pages) ?? false;

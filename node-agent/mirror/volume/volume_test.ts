@@ -64,6 +64,7 @@ function attached(paths: BackingPaths): Volume {
     runHelper: () => {},
     identity: undefined,
     changeRegister: () => {},
+    sizeChanged: () => {},
     stateChanged: () => {},
     undo: undefined,
     log: () => {},
