@@ -77,6 +77,7 @@ export class Exporter {
       progress.phase = "packed";
       await this.#trunks.end();
     } finally {
+      await this.#lanes.settled();
       this.#binlog?.close();
     }
     await this.#facts();

@@ -85,6 +85,16 @@ export class Importer {
       (oddity) => this.#odd(oddity),
     );
     await this.#countAll(packed);
+    try {
+      await this.#takeAll(packed);
+    } finally {
+      await this.#lanes.settled();
+    }
+    await this.#lanes.end();
+  }
+
+  async #takeAll(packed: readonly PackedFile[]): Promise<void> {
+    const { tree, progress } = this.#parts;
     progress.phase = "files";
     const named = new Set(packed.map(slotKey));
     for await (const folder of tree.folders()) {
@@ -98,7 +108,6 @@ export class Importer {
     for (const file of packed) {
       await this.#lanes.run(() => this.#take(packedItem(file, this.#parts)));
     }
-    await this.#lanes.end();
   }
 
   /** So that people see how much there is. */

@@ -29,9 +29,14 @@ export class Lanes {
     this.#running.add(piece);
   }
 
+  /** Wait for all of it. Never throws. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#running);
+  }
+
   /** Wait for all of it. @throws What a piece threw. */
   async end(): Promise<void> {
-    await Promise.all(this.#running);
+    await this.settled();
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 }

@@ -1,0 +1,118 @@
+/**
+ * Imports and exports over files in memory, for tests.
+ *
+ * @module
+ */
+
+import { crc32 } from "node:zlib";
+import type {
+  ImportRequest,
+  MigrationRequest,
+  MigrationView,
+} from "@kedge/schema/migration";
+import { MigrationDesk } from "../../node-agent/migration/desk.ts";
+import type { LinkingStore } from "../../node-agent/operation_ports.ts";
+import { FakeDoor } from "./fake_door.ts";
+import type { FakeGroupOptions } from "./fake_replicator.ts";
+import type { Scope } from "./scope.ts";
+
+/** A desk, and what it works on. */
+export class TestDesk {
+  /** The node. */
+  readonly door: FakeDoor;
+  /** A folder for this test. */
+  readonly dir: string;
+  /** The desk itself. */
+  readonly desk: MigrationDesk;
+  /** Paths that were linked. */
+  readonly linked: string[] = [];
+  /** Thrown by links. */
+  linkFailure: Error | undefined;
+
+  private constructor(dir: string, options: FakeGroupOptions) {
+    this.dir = dir;
+    this.door = new FakeDoor(options);
+    const store: LinkingStore = {
+      link: async (path, pathIndex) => {
+        if (this.linkFailure !== undefined) throw this.linkFailure;
+        this.linked.push(path);
+        const body = await Deno.readFile(path);
+        const sizeBytesMax = body.length;
+        return await this.door.files.stage({ body, sizeBytesMax, pathIndex });
+      },
+      takeOver: () => Promise.resolve(),
+    };
+    const { app, files } = this.door;
+    this.desk = new MigrationDesk({
+      keeper: app.keeper,
+      operations: app.operations,
+      store,
+      files,
+      clock: { monotonicMs: () => performance.now(), wallMs: () => Date.now() },
+      log: { info() {}, warn() {} },
+      reportDir: `${dir}/reports`,
+      storePaths: [`${dir}/own`],
+    });
+  }
+
+  /** Set everything up. */
+  static async make(
+    scope: Scope,
+    options: FakeGroupOptions = {},
+  ): Promise<TestDesk> {
+    const dir = await scope.tempDir();
+    await Deno.mkdir(`${dir}/own/data`, { recursive: true });
+    const test = new TestDesk(dir, options);
+    scope.defer(() => test.desk.stop());
+    return test;
+  }
+
+  /** Import, to its end. */
+  async import(
+    roots: readonly string[],
+    more: Partial<ImportRequest> = {},
+  ): Promise<MigrationView> {
+    return await this.run({
+      kind: "import",
+      base: roots[0] ?? "",
+      storePaths: [...roots],
+      mode: "copy",
+      dryRun: false,
+      bytesPerS: 0,
+      ...more,
+    });
+  }
+
+  /** Do it, to its end. */
+  async run(request: MigrationRequest): Promise<MigrationView> {
+    await this.desk.start(request);
+    return await this.ended();
+  }
+
+  /** Wait for the end of what runs. */
+  async ended(): Promise<MigrationView> {
+    for (;;) {
+      const view = this.desk.view(0);
+      if (view !== null && view.state !== "running") return view;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  /** Checksum of every file that is here, by ID. */
+  get content(): Map<string, string> {
+    const present = [...this.door.files.stored]
+      .filter(([, { entry }]) => entry.state === "present");
+    return sums(new Map(present.map(([id, { bytes }]) => [id, bytes])));
+  }
+}
+
+/** Lengths and checksums, which a failed comparison can print. */
+export function sums(
+  files: ReadonlyMap<string, Uint8Array>,
+): Map<string, string> {
+  const ids = [...files.keys()].sort();
+  return new Map(ids.map((id) => {
+    const bytes = files.get(id) ?? new Uint8Array();
+    return [id, `${bytes.length} ${crc32(bytes)}`];
+  }));
+}
