@@ -78,7 +78,7 @@ export class Importer {
 
   /** Do it. @throws When it cannot go on, or was stopped. */
   async run(): Promise<void> {
-    const { tree, progress, keeper } = this.#parts;
+    const { keeper } = this.#parts;
     const packed = await packedNames(
       this.#request.base,
       keeper.group,
