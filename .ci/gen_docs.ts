@@ -10,6 +10,7 @@
 import * as limits from "@kedge/schema";
 import { PROBLEMS } from "@kedge/schema";
 import { agentSettings } from "@kedge/schema/config/agent";
+import { FASTDFS_KEYS } from "@kedge/schema/fastdfs-conf";
 import { TRACKER_SETTINGS } from "@kedge/schema/config/tracker";
 import { helpOf } from "../node-agent/cli/command.ts";
 import { EXIT, EXIT_MEANINGS } from "../node-agent/cli/exit_codes.ts";
@@ -72,6 +73,43 @@ function agentPage(): Page {
   ];
 }
 
+function fastdfsKeysPage(): Page {
+  const rows = FASTDFS_KEYS.map((row) => {
+    const targets = (row.to ?? []).map((target) =>
+      "agent" in target ? target.agent : target.tracker
+    );
+    const settings = targets.length > 0
+      ? targets.map((name) => `\`${name}\``).join(", ")
+      : typeof row.becomes === "string"
+      ? row.becomes
+      : Object.entries(row.becomes ?? {})
+        .map(([kind, text]) => `${kind}.conf: ${text}`).join("; ");
+    const words = Object.entries(row.words ?? {})
+      .map(([theirs, ours]) => `${theirs}: \`${ours}\``).join(", ");
+    const unless = row.except === undefined
+      ? ""
+      : ` unless \`${row.except.join("`, `")}\``;
+    const section = row.section === undefined ? "" : `[${row.section}] `;
+    const say = [settings, words, row.say].filter((text) => text !== "");
+    return `| \`${section}${row.key}\` | ${row.in.join(", ")} | ` +
+      `${FATE_WORDS[row.fate]}${unless} | ${say.join(". ")} |`;
+  });
+  return [
+    "fastdfs-keys.md",
+    "# Keys of FastDFS's configuration\n\n" + NOTE +
+    "What `kedge config import` and `--fastdfs-conf` make of each key; how to use\n" +
+    "them: [fastdfs.md](../fastdfs.md). `#` stands for a number.\n\n" +
+    "| key | files | | setting, reason, or what to do |\n| --- | --- | --- | --- |\n" +
+    rows.join("\n") + "\n",
+  ];
+}
+
+const FATE_WORDS = {
+  mapped: "mapped",
+  unneeded: "not needed",
+  refused: "refused",
+} as const;
+
 async function commandPage(): Promise<Page> {
   const texts = await Promise.all(
     COMMANDS.map(async ({ name, load }) =>
@@ -102,6 +140,7 @@ if (import.meta.main) {
     limitsPage(),
     trackerPage(),
     agentPage(),
+    fastdfsKeysPage(),
     await commandPage(),
   ];
   for (const [name, text] of pages) {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { stderrLog } from "./adapters/log.ts";
+import { atLeast, type LogFormat, stderrLog } from "./adapters/log.ts";
 import { runCommand } from "./cli/command.ts";
 import { ReaderGone } from "./cli/errors.ts";
 import { EXIT } from "./cli/exit_codes.ts";
@@ -13,10 +13,13 @@ import { COMMANDS } from "./cli/registry.ts";
 import { hasImportMap, relaunch } from "./cli/relaunch.ts";
 import { systemContext } from "./cli/system_context.ts";
 
+const openLog = (format: LogFormat, level: "info" | "warn" = "info") =>
+  atLeast(level, stderrLog(format));
+
 if (import.meta.main) {
   Deno.exit(
     hasImportMap()
-      ? await runCommand(COMMANDS, Deno.args, systemContext(stderrLog))
+      ? await runCommand(COMMANDS, Deno.args, systemContext(openLog))
         .catch((error: unknown) => {
           if (error instanceof ReaderGone) return EXIT.ok;
           throw error;

@@ -9,6 +9,16 @@ import type { Log } from "../ports.ts";
 /** How lines look. */
 export type LogFormat = "json" | "text";
 
+/** Which lines there are: all, or warnings alone. */
+export type LogLevel = "info" | "warn";
+
+/** A log without the lines below a level. */
+export function atLeast(level: LogLevel, log: Log): Log {
+  return level === "info"
+    ? log
+    : { info: () => {}, warn: (message, facts) => log.warn(message, facts) };
+}
+
 /**
  * A log that writes to standard error.
  *

@@ -7,6 +7,7 @@ import {
   agentSettings,
   readAgentConfig,
 } from "@kedge/schema/config/agent";
+import { settingsToStart } from "./config/load_fastdfs.ts";
 import { loadRebuildIndex, loadRunAgent } from "./agent_module.ts";
 import { type Option, type OptionTable, parse } from "./args.ts";
 import type { Command } from "./command.ts";
@@ -18,6 +19,12 @@ const SETTINGS: readonly AgentSetting[] = agentSettings();
 
 const OPTIONS: OptionTable = {
   config: { kind: "text", value: "FILE", help: "settings as a JSON object" },
+  "fastdfs-conf": {
+    kind: "list",
+    value: "FILE",
+    help:
+      "FastDFS's storage.conf and tracker.conf, as they are; other settings win",
+  },
   ...Object.fromEntries(
     SETTINGS.flatMap((setting): [string, Option][] =>
       setting.flag === undefined
@@ -43,6 +50,8 @@ set KEDGE_JOIN_TOKEN). Later starts need neither.
 
 Every setting is a flag, an environment variable (KEDGE_UPLOAD_PRIORITY) and a
 line in the file of --config ({"upload_priority": 10}); the flag wins.
+--fastdfs-conf takes FastDFS's own files: "kedge config import" says what becomes
+of each key.
 
 "rebuild-index" makes the database again from the files on disk. Stop the
 agent first.`,
@@ -55,6 +64,10 @@ agent first.`,
     [
       "kedge agent --config /etc/kedge/agent.json",
       "the same with a file of settings",
+    ],
+    [
+      "kedge agent --fastdfs-conf /etc/fdfs/storage.conf --fastdfs-conf /etc/fdfs/tracker.conf --token-file token",
+      "in the place of fdfs_storaged",
     ],
   ],
   verbs: ["rebuild-index"],
@@ -121,8 +134,12 @@ async function settingsFrom(
   const file = typeof values.config === "string"
     ? await readJson(values.config)
     : undefined;
+  const confs = values["fastdfs-conf"];
+  const fastdfs = Array.isArray(confs) && confs.length > 0
+    ? settingsToStart(confs, "agent").agent
+    : {};
   try {
-    return readAgentConfig({ flags, env: context.env, file });
+    return readAgentConfig({ flags, env: context.env, file, fastdfs });
   } catch (error) {
     throw new UsageError(messageOf(error));
   }
@@ -147,7 +164,7 @@ async function serve(
 ): Promise<number> {
   const runAgent = await loadRunAgent();
   await runAgent(config, {
-    log: context.openLog(config.logFormat),
+    log: context.openLog(config.logFormat, config.logLevel),
     signal: context.signal,
     onReady(ready) {
       context.out.line(

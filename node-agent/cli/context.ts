@@ -66,7 +66,7 @@ export interface CommandContext {
    */
   network(caPem: string | undefined): Network;
   /** The log of a long-running program, on standard error. */
-  openLog(format: "text" | "json"): Log;
+  openLog(format: "text" | "json", level?: "info" | "warn"): Log;
   /** Milliseconds since some fixed moment; never goes back. */
   nowMs(): number;
   /** Wait; rejects when aborted. */

@@ -174,6 +174,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   ),
   entry(
     "tools",
+    "config",
+    "turn FastDFS's configuration files into Kedge's",
+    async () => (await import("./config.ts")).config,
+  ),
+  entry(
+    "tools",
     "bench",
     "measure uploads and downloads",
     async () => (await import("./bench.ts")).bench,

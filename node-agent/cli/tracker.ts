@@ -1,9 +1,11 @@
 /** `kedge tracker`: the tracker functions, self-hosted. */
 
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseHostPort } from "@kedge/schema/config/units";
 import { parse } from "./args.ts";
 import type { Command } from "./command.ts";
+import { settingsToStart } from "./config/load_fastdfs.ts";
 import { CliError, UsageError } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { denoArgs } from "./start/programs.ts";
@@ -12,8 +14,7 @@ const OPTIONS = {
   listen: {
     kind: "text",
     value: "HOST:PORT",
-    fallback: "127.0.0.1:8080",
-    help: "where to serve",
+    help: "where to serve (default 127.0.0.1:8080)",
   },
   kv: {
     kind: "text",
@@ -35,6 +36,11 @@ const OPTIONS = {
   },
   "tls-cert": { kind: "text", value: "FILE", help: "certificate chain, PEM" },
   "tls-key": { kind: "text", value: "FILE", help: "its private key, PEM" },
+  "fastdfs-conf": {
+    kind: "text",
+    value: "FILE",
+    help: "FastDFS's tracker.conf, as it is; other settings win",
+  },
 } as const;
 
 /** Variable of each option. */
@@ -46,6 +52,25 @@ const VARIABLES = {
   "tls-cert": "KEDGE_TLS_CERT",
   "tls-key": "KEDGE_TLS_KEY",
 } as const;
+
+/** Where it listens when nothing else is said. */
+const DEFAULT_LISTEN = "127.0.0.1:8080";
+
+/** What tracker.conf says and the environment does not. */
+function fromFastdfs(
+  file: string | undefined,
+  env: Readonly<Record<string, string>>,
+): Record<string, string> {
+  if (file === undefined) return {};
+  const { tracker } = settingsToStart([file], "tracker");
+  const kv = tracker.KEDGE_KV;
+  if (kv !== undefined && !env.KEDGE_KV) {
+    Deno.mkdirSync(dirname(kv), { recursive: true, mode: 0o700 });
+  }
+  return Object.fromEntries(
+    Object.entries(tracker).filter(([name]) => !env[name]),
+  );
+}
 
 /** See the module comment. */
 export const tracker: Command = {
@@ -74,12 +99,16 @@ environment; the options here win. The same code runs on Deno Deploy.`,
   async run(args, context) {
     const { values, words } = parse(args, OPTIONS);
     if (words.length > 0) throw new UsageError(`Unexpected word "${words[0]}"`);
-    if (parseHostPort(values.listen) === undefined) {
+    const { listen } = values;
+    if (listen !== undefined && parseHostPort(listen) === undefined) {
       throw new UsageError(
-        `--listen must be HOST:PORT, got "${values.listen}"`,
+        `--listen must be HOST:PORT, got "${listen}"`,
       );
     }
-    const env: Record<string, string> = {};
+    const env: Record<string, string> = {
+      KEDGE_LISTEN: context.env.KEDGE_LISTEN || DEFAULT_LISTEN,
+      ...fromFastdfs(values["fastdfs-conf"], context.env),
+    };
     for (const [name, variable] of Object.entries(VARIABLES)) {
       const value = values[name as keyof typeof VARIABLES];
       if (value !== undefined) env[variable] = value;

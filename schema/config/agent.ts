@@ -18,13 +18,14 @@ import {
   fastdfsConfig,
   fastdfsContradictions,
 } from "./fastdfs.ts";
-import { list, number, parsed } from "./fields.ts";
+import { list, number, parsed, toggle } from "./fields.ts";
 import {
   type HostPort,
   parseDuration,
   parseHostPort,
   parseRate,
   parseReserve,
+  parseSize,
   parseTimeOfDay,
   type Reserve,
 } from "./units.ts";
@@ -67,6 +68,13 @@ export const AgentSettings = z.strictObject({
     .describe("How files are spread over folders."),
   file_distribute_rotate_count: number(1, 1_000_000).default(100)
     .describe("Files in one folder before `rotate` takes the next."),
+  check_file_duplicate: toggle().default(false).describe(
+    "Keep equal bytes once per store path; every upload has its own file ID all the same.",
+  ),
+  fsync_after_written_bytes: parsed(parseSize, "a size such as 4MB")
+    .prefault("0").describe(
+      "Flush a large upload each time this many bytes of it were written; 0: once, at its end.",
+    ),
   sync_start_time: parsed(parseTimeOfDay, "HH:MM").prefault("00:00")
     .describe("Background catch-up may run from this time of day (local)."),
   sync_end_time: parsed(parseTimeOfDay, "HH:MM").prefault("23:59")
@@ -75,6 +83,8 @@ export const AgentSettings = z.strictObject({
     .prefault("0").describe(
       "Ceiling for background catch-up per second; 0 is none. Acknowledgements at B and C are never slowed.",
     ),
+  sync_interval: parsed(parseDuration, "a duration such as 10ms")
+    .prefault("0").describe("Pause between two files of background catch-up."),
   scrub_interval: parsed(parseDuration, "a duration such as 7d").prefault("7d")
     .describe("Every stored byte is read again this often; 0 never."),
   scrub_bandwidth: parsed(parseRate, "bytes per second, such as 20MB")
@@ -102,6 +112,8 @@ export const AgentSettings = z.strictObject({
     .describe("More certificate authorities (PEM) to trust towards trackers."),
   log_format: z.enum(["text", "json"]).default("text")
     .describe("How log lines look on standard error."),
+  log_level: z.enum(["info", "warn"]).default("info")
+    .describe("`warn` leaves out what is not worth a look."),
   ...FASTDFS_SETTINGS,
 });
 
@@ -137,6 +149,10 @@ export interface AgentConfig {
   readonly distributeMode: "rotate" | "random";
   /** Files in one folder before `rotate` takes the next. */
   readonly distributeRotateCount: number;
+  /** Whether equal bytes are kept once per store path. */
+  readonly checkDuplicates: boolean;
+  /** Bytes of a large upload after which it is flushed; 0: at its end. */
+  readonly fsyncAfterBytes: number;
   /** Catch-up window: minutes after local midnight, end included. */
   readonly syncWindow: {
     readonly startMinute: number;
@@ -144,6 +160,8 @@ export interface AgentConfig {
   };
   /** Ceiling for background catch-up, bytes per second; 0 is none. */
   readonly syncBytesPerS: number;
+  /** Pause between two files of background catch-up, in ms. */
+  readonly syncIntervalMs: number;
   /** Time between the starts of two scrubs, in ms; 0 is never. */
   readonly scrubIntervalMs: number;
   /** Ceiling for the scrub, bytes per second; 0 is none. */
@@ -166,6 +184,8 @@ export interface AgentConfig {
   readonly caFile: string | undefined;
   /** How log lines look. */
   readonly logFormat: "text" | "json";
+  /** Which log lines there are. */
+  readonly logLevel: "info" | "warn";
   /** FastDFS's protocol; `undefined` is off. */
   readonly fastdfs?: FastdfsConfig | undefined;
 }
@@ -178,6 +198,8 @@ export interface AgentSources {
   readonly env: Readonly<Record<string, string>>;
   /** A parsed JSON file, by setting name. */
   readonly file?: unknown;
+  /** What FastDFS's configuration says, by setting name. */
+  readonly fastdfs?: Readonly<Record<string, unknown>>;
 }
 
 /** One setting, for help texts and generated pages. */
@@ -207,7 +229,11 @@ const LISTS: ReadonlySet<string> = new Set([
   "fastdfs_allow_hosts",
 ]);
 
-const TOGGLES: ReadonlySet<string> = new Set(["fastdfs", "fastdfs_read_only"]);
+const TOGGLES: ReadonlySet<string> = new Set([
+  "check_file_duplicate",
+  "fastdfs",
+  "fastdfs_read_only",
+]);
 
 function flagOf(name: string): string | undefined {
   if (SECRET.has(name)) return undefined;
@@ -262,6 +288,7 @@ export function readAgentConfig(sources: AgentSources): AgentConfig {
     throw new Error("Cannot use the configuration file: it must be an object");
   }
   const result = AgentSettings.safeParse({
+    ...sources.fastdfs,
     ...file.data,
     ...fromEnv(sources.env),
     ...sources.flags,
@@ -323,11 +350,14 @@ function toConfig(settings: z.infer<typeof AgentSettings>): AgentConfig {
     subdirCountPerPath: settings.subdir_count_per_path,
     distributeMode: settings.file_distribute_path_mode,
     distributeRotateCount: settings.file_distribute_rotate_count,
+    checkDuplicates: settings.check_file_duplicate,
+    fsyncAfterBytes: settings.fsync_after_written_bytes,
     syncWindow: {
       startMinute: settings.sync_start_time,
       endMinute: settings.sync_end_time,
     },
     syncBytesPerS: settings.sync_bandwidth,
+    syncIntervalMs: settings.sync_interval,
     scrubIntervalMs: settings.scrub_interval,
     scrubBytesPerS: settings.scrub_bandwidth,
     isolatedReads: settings.isolated_reads,
@@ -340,6 +370,7 @@ function toConfig(settings: z.infer<typeof AgentSettings>): AgentConfig {
       : undefined,
     caFile: settings.ca,
     logFormat: settings.log_format,
+    logLevel: settings.log_level,
     fastdfs: fastdfsConfig(settings),
   };
 }
