@@ -96,6 +96,8 @@ async function runOnce(
     subdirCount: config.subdirCountPerPath,
     distributeMode: config.distributeMode,
     rotateCount: config.distributeRotateCount,
+    checkDuplicates: config.checkDuplicates,
+    fsyncAfterBytes: config.fsyncAfterBytes,
     reserve: config.reserve,
     newStore: admission.newStore,
     clock: systemClock,
@@ -373,6 +375,7 @@ class Life {
       logLagRecordsMax: this.#config.logLagRecordsMax,
       pace: {
         bytesPerSecond: this.#config.syncBytesPerS,
+        fileMs: this.#config.syncIntervalMs,
         ...this.#config.syncWindow,
       },
     });

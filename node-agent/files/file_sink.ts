@@ -63,6 +63,8 @@ export interface FileSinkOptions {
    * written and passed on, not when the next collection happens to come.
    */
   readonly mayFree: boolean;
+  /** Flush each time this many bytes were written; never when 0. */
+  readonly flushEveryBytes?: number;
   /** So many bytes are there now; throws when there is no room. */
   readonly grow: (writtenBytes: number) => void;
 }
@@ -84,6 +86,7 @@ export class FileSink {
   readonly #options: FileSinkOptions;
   #parts: Part[] = [];
   #collected = 0;
+  #unflushed = 0;
   #passed: Promise<void> | undefined;
   #isWriting = false;
   #writing: Promise<void> = Promise.resolve();
@@ -139,6 +142,7 @@ export class FileSink {
       const { length } = bytes;
       try {
         await desk.write(this.file, bytes);
+        await this.#flushSome(length);
       } finally {
         desk.heldBytes -= length;
       }
@@ -147,6 +151,15 @@ export class FileSink {
       else parts.forEach(freeOnceUnused);
     }
     this.#isWriting = false;
+  }
+
+  /** A large body must not leave all its bytes for one long flush. */
+  async #flushSome(writtenBytes: number): Promise<void> {
+    const { flushEveryBytes = 0 } = this.#options;
+    this.#unflushed += writtenBytes;
+    if (flushEveryBytes === 0 || this.#unflushed < flushEveryBytes) return;
+    this.#unflushed = 0;
+    await this.file.syncData();
   }
 
   async #settled(): Promise<void> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { eventually } from "../../tests/helpers/eventually.ts";
-import { FileSink, SinkDesk } from "./file_sink.ts";
+import { DiskError, FileSink, SinkDesk } from "./file_sink.ts";
 
 async function withFile(
   work: (path: string, desk: SinkDesk) => Promise<void>,
@@ -100,3 +100,23 @@ Deno.test("FileSink frees what is relayed once the relay is done with it", () =>
 function asPart(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }
+
+Deno.test("FileSink flushes each time so many bytes were written", () =>
+  withFile(async (path, desk) => {
+    const file = await desk.openNew(path);
+    let flushes = 0;
+    file.syncData = () => Promise.resolve(void flushes++);
+    const options = { desk, file, relay: undefined, mayFree: false };
+    const grow = () => {};
+    const sink = new FileSink({ ...options, grow, flushEveryBytes: 1000 });
+    for (let i = 0; i < 10; i++) {
+      await sink.take(piece(i, 400));
+      await sink.end(); // each piece alone
+    }
+    assert.equal(flushes, 3, "after 1,200, 2,400 and 3,600 bytes");
+
+    file.syncData = () => Promise.reject(new Error("no flush"));
+    await sink.take(piece(0, 600));
+    await assert.rejects(sink.end(), DiskError);
+    sink.close();
+  }));

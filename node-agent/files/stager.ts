@@ -36,12 +36,23 @@ export class Stager {
   readonly #layout: Layout;
   readonly #paths: StorePaths;
   readonly #onFence: OnFence;
+  readonly #flushEveryBytes: number;
   readonly #files = new Map<string, StagedFile>();
   readonly #desk = new SinkDesk();
   readonly #flushes = new Turns(FLUSHES_AT_ONCE);
 
-  /** Stage on these paths. */
-  constructor(layout: Layout, paths: StorePaths, onFence: OnFence) {
+  /**
+   * Stage on these paths.
+   *
+   * @param flushEveryBytes See `FileSinkOptions`.
+   */
+  constructor(
+    layout: Layout,
+    paths: StorePaths,
+    onFence: OnFence,
+    flushEveryBytes = 0,
+  ) {
+    this.#flushEveryBytes = flushEveryBytes;
     this.#layout = layout;
     this.#paths = paths;
     this.#onFence = onFence;
@@ -145,7 +156,14 @@ export class Stager {
     const file = await this.#desk.openNew(path);
     const grow = (writtenBytes: number) => room.grow(writtenBytes);
     const mayFree = chunks instanceof BodyChunks;
-    const sink = new FileSink({ desk: this.#desk, file, relay, mayFree, grow });
+    const sink = new FileSink({
+      desk: this.#desk,
+      file,
+      relay,
+      mayFree,
+      flushEveryBytes: this.#flushEveryBytes,
+      grow,
+    });
     try {
       for (;;) {
         const chunk = await chunks.next();

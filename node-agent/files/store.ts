@@ -64,6 +64,10 @@ export interface StoreOptions {
   readonly distributeMode?: "rotate" | "random";
   /** Files in one folder before `rotate` takes the next. */
   readonly rotateCount?: number;
+  /** Keep equal bytes once per store path. */
+  readonly checkDuplicates?: boolean;
+  /** Flush a large body each time this many bytes of it were written. */
+  readonly fsyncAfterBytes?: number;
   /** Space kept free on every store path. */
   readonly reserve: Reserve;
   /** Identity for a database that has to be made; random by default. */
@@ -177,7 +181,12 @@ async function openLocked(
     pump.store(() => ({ kind: "fence", pathIndex, reason }), [], true)
       .catch(() => {});
   };
-  const stager = new Stager(layout, paths, onFence);
+  const stager = new Stager(
+    layout,
+    paths,
+    onFence,
+    options.fsyncAfterBytes,
+  );
   const editor = new Editor(layout, paths, stager, onFence);
   const edits = new Edits(editor, stager);
   const parts: StoreParts = {

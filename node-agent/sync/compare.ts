@@ -48,7 +48,7 @@ export interface ComparerOptions {
   /** Our epoch. */
   epoch(): number;
   /** Wait until so many bytes of background work may go. */
-  pace(bytes: number): Promise<void>;
+  pace(bytes: number, files: number): Promise<void>;
   /** Tell the operator. */
   alarm(why: string): void;
 }
@@ -212,7 +212,10 @@ export class Comparer {
     const { pool, pace } = this.#options;
     for (let at = 0; at < entries.length; at += GIVE_COUNT) {
       const part = entries.slice(at, at + GIVE_COUNT);
-      await pace(part.reduce((sum, entry) => sum + entry.sizeBytes, 0));
+      await pace(
+        part.reduce((sum, entry) => sum + entry.sizeBytes, 0),
+        part.length,
+      );
       const given = await pool.use(donor, async (call) => {
         call.say("give", { entries: part });
         return call.parse(Given, await call.hear("given"));

@@ -94,7 +94,7 @@ export class ContentPuller {
   /**
    * Take states over from a peer, with their bytes.
    *
-   * @param pace Waits as long as the bytes must wait.
+   * @param pace Waits as long as so many bytes and files must wait.
    * @param took Told the bytes of every group that was taken.
    * @returns How many are here now, and how many without their bytes.
    */
@@ -105,7 +105,7 @@ export class ContentPuller {
       pace = () => Promise.resolve(),
       took = () => {},
     }: {
-      readonly pace?: (bytes: number) => Promise<void>;
+      readonly pace?: (bytes: number, files: number) => Promise<void>;
       readonly took?: (files: number, bytes: number) => void;
     } = {},
   ): Promise<Given> {
@@ -123,7 +123,7 @@ export class ContentPuller {
       const ids = alive.slice(at, at + ASK_COUNT).map((entry) => entry.id);
       const bytes = alive.slice(at, at + ASK_COUNT)
         .reduce((sum, entry) => sum + entry.sizeBytes, 0);
-      await pace(bytes);
+      await pace(bytes, ids.length);
       await pool.use(peer, async (call) => {
         const asking = { files, group, content: true };
         let batch: PeerFile[] = [];

@@ -176,6 +176,23 @@ Deno.test("isWithinHours() counts both ends and passes midnight", () => {
   assert(!isWithinHours(700, hours(1380, 60)));
 });
 
+Deno.test("Pace pauses for each file, and a stop ends the pause", async () => {
+  let nowMs = 0;
+  const clock = { monotonicMs: () => nowMs, wallMs: () => 0 };
+  const hours = { startMinute: 0, endMinute: 1439 };
+  const pace = new Pace(clock, { bytesPerSecond: 0, fileMs: 20, ...hours });
+  await pace.take(1 << 30, 100); // the first goes at once: nothing is owed
+  let isThrough = false;
+  const second = pace.take(0, 1).then(() => isThrough = true);
+  await Promise.resolve();
+  assert.equal(isThrough, false);
+  nowMs = 2000;
+  pace.stop();
+  await second;
+  const free = new Pace(clock, { bytesPerSecond: 0, ...hours });
+  for (let i = 0; i < 3; i++) await free.take(1 << 30, 1000);
+});
+
 Deno.test("Pace keeps to its rate and lets go when it is stopped", async () => {
   let waitedMs = 0;
   const clock = {
@@ -188,7 +205,7 @@ Deno.test("Pace keeps to its rate and lets go when it is stopped", async () => {
     endMinute: 1439,
   });
   const startMs = performance.now();
-  for (let i = 0; i < 4; i++) await pace.take(50_000);
+  for (let i = 0; i < 4; i++) await pace.take(50_000, 1);
   waitedMs = performance.now() - startMs;
   assert(waitedMs >= 140, `only ${waitedMs} ms`);
   const closed = new Pace(clock, {
@@ -196,7 +213,7 @@ Deno.test("Pace keeps to its rate and lets go when it is stopped", async () => {
     startMinute: 0,
     endMinute: 1,
   });
-  const waiting = closed.take(1);
+  const waiting = closed.take(1, 1);
   closed.stop();
   await within(waiting, { what: "the stop", deadlineMs: 5000 });
 });

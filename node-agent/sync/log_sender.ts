@@ -49,8 +49,8 @@ export interface LogSenderOptions {
   readonly toldCut?: LogPlace | undefined;
   /** Epoch of the register that the peer was told last. */
   epoch(): number;
-  /** Resolves when `bytes` of catching up may be sent (limit and windows). */
-  pace(bytes: number): Promise<void>;
+  /** Resolves when so much catching up may be sent (limits and hours). */
+  pace(bytes: number, files: number): Promise<void>;
 }
 
 /** A run of records with the durability that their answers wait for. */
@@ -320,7 +320,7 @@ export class LogSender {
       }
       const encoded = records.map(encodeFromLog);
       const bytes = encoded.reduce((sum, one) => sum + one.length, 0);
-      await pace(bytes);
+      await pace(bytes, records.length);
       // A reject may have moved us while we read: then this is not next any more.
       const isStill = comparePlaces(this.#sent, next) === 0;
       if (isStill && !this.#isPaused()) this.#sendParts(next, encoded);

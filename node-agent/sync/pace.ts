@@ -1,6 +1,7 @@
 /**
- * How fast background catching-up may go: a limit in bytes per second, and hours
- * of the day (`sync_start_time`, `sync_end_time` as in FastDFS). Never applied
+ * How fast background catching-up may go: a limit in bytes per second, a pause
+ * per file (`sync_interval`), and hours of the day (`sync_start_time`,
+ * `sync_end_time`), as in FastDFS. Never applied
  * to what an answer at level B or C waits for.
  *
  * The hours are read from the wall clock: they are for people, nothing depends
@@ -15,6 +16,8 @@ import type { Clock } from "../ports.ts";
 export interface PaceLimits {
   /** Bytes per second; 0 is no limit. */
   readonly bytesPerSecond: number;
+  /** Pause for each file, in ms; none when missing. */
+  readonly fileMs?: number;
   /** Minutes after local midnight, both included. */
   readonly startMinute: number;
   readonly endMinute: number;
@@ -52,18 +55,22 @@ export class Pace {
     this.#limits = limits;
   }
 
-  /** Wait until `bytes` may go. */
-  async take(bytes: number): Promise<void> {
+  /** Wait until so many bytes, of so many files, may go. */
+  async take(bytes: number, files: number): Promise<void> {
     while (!this.#isStopped && !isWithinHours(this.#minute(), this.#limits)) {
       await pause(LOOK_MS);
     }
-    const { bytesPerSecond } = this.#limits;
-    if (bytesPerSecond === 0) return;
-    const nowMs = this.#clock.monotonicMs();
-    const waitMs = this.#freeMs - nowMs;
-    this.#freeMs = Math.max(this.#freeMs, nowMs) +
-      bytes * 1000 / bytesPerSecond;
-    if (waitMs > 0 && !this.#isStopped) await pause(waitMs);
+    const { bytesPerSecond, fileMs = 0 } = this.#limits;
+    const costMs = files * fileMs +
+      (bytesPerSecond === 0 ? 0 : bytes * 1000 / bytesPerSecond);
+    const startMs = this.#clock.monotonicMs();
+    const goMs = this.#freeMs;
+    this.#freeMs = Math.max(goMs, startMs) + costMs;
+    while (!this.#isStopped) {
+      const waitMs = goMs - this.#clock.monotonicMs();
+      if (waitMs <= 0) return;
+      await pause(Math.min(waitMs, LOOK_MS));
+    }
   }
 
   /** Nobody waits for the hours any more. */

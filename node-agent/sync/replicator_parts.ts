@@ -153,11 +153,11 @@ export class ReplicatorParts {
       input: (input) => this.loop.input(input),
       content: (peer, record) => this.transfers.content(peer, record),
       missing: (peer, entries) => this.transfers.missing(peer, entries),
-      pace: (peer, bytes) =>
+      pace: (peer, bytes, files) =>
         // What an answer waits for is never slowed down.
         this.core.requiredPeers().includes(peer)
           ? Promise.resolve()
-          : this.transfers.pace(bytes),
+          : this.transfers.pace(bytes, files),
       onReport: (peer, frame) => this.tombstones.take(peer, frame),
       storeFailed: (peer, why) =>
         this.alarms.raise(`cannot store changes of node ${peer}: ${why}`),

@@ -45,8 +45,8 @@ export interface SessionsOptions {
   content(peer: NodeId, record: WireRecord): Promise<ContentSource>;
   /** Get the bytes of states that were stored without, from the peer. */
   missing(peer: NodeId, entries: readonly FileEntry[]): Promise<void>;
-  /** Wait until so many bytes of catching up may go to this peer. */
-  pace(peer: NodeId, bytes: number): Promise<void>;
+  /** Wait until so much catching up may go to this peer. */
+  pace(peer: NodeId, bytes: number, files: number): Promise<void>;
   /** A report or a request for one came; returns what is wrong with it. */
   onReport(peer: NodeId, frame: Frame): string | undefined;
   /** The store refused what a peer sent. */

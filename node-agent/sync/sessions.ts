@@ -77,7 +77,7 @@ export class Sessions {
       positions: theirs.positions,
       toldCut: ours.cut,
       epoch: () => session.toldEpoch,
-      pace: (bytes) => this.#options.pace(control.peer, bytes),
+      pace: (bytes, files) => this.#options.pace(control.peer, bytes, files),
     });
     session.sender = sender;
     const isCut = isBehindCut(theirs.cut, ours.positions);

@@ -61,7 +61,8 @@ export class Transfers {
     this.#options = options;
     this.#context = context;
     this.#pace = new Pace(clock, options.pace ?? NO_LIMITS);
-    const pace = (bytes: number) => this.#pace.take(bytes);
+    const pace = (bytes: number, files: number) =>
+      this.#pace.take(bytes, files);
     const address = (peer: NodeId) => context.address(peer);
     const pool = new BulkPool({ identity, transport, clock, address, epoch });
     const bodies = new StagedBodies(files, clock);
@@ -157,9 +158,9 @@ export class Transfers {
     });
   }
 
-  /** Wait until so many bytes of background work may go. */
-  pace(bytes: number): Promise<void> {
-    return this.#pace.take(bytes);
+  /** Wait until so much background work may go. */
+  pace(bytes: number, files: number): Promise<void> {
+    return this.#pace.take(bytes, files);
   }
 
   /** Close what stalls, forget what is late. About every 100 ms. */

@@ -45,13 +45,14 @@ export const START_OPTIONS = {
   "tls-key": { kind: "text", value: "FILE", help: "private key of --tls-cert" },
   fastdfs: {
     kind: "flag",
-    help: "speak FastDFS's protocol as well, and print a client.conf",
+    help:
+      "speak FastDFS's protocol as well, and print a client.conf; later starts do so by themselves",
   },
   "fastdfs-listen": {
     kind: "text",
     value: "IP",
     help:
-      "address of its tracker (port 22122); agents take the next ones, port 23000 (default 127.0.10.1)",
+      "address of its tracker (port 22122); agents take the next ones, port 23000; off: no longer (default 127.0.10.1, or as last time)",
   },
   "rebuild-kv": {
     kind: "flag",

@@ -44,6 +44,8 @@ export const ClusterPlan = z.object({
   replicas: z.int().min(1).max(16),
   /** Whether everything speaks HTTPS. */
   tls: z.boolean(),
+  /** FastDFS's protocol: address of its tracker side; off when missing. */
+  fastdfs: z.string().optional(),
   agents: z.array(PlannedAgent),
 });
 /** Content of `DATA/cluster.json`. */

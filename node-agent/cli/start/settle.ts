@@ -46,9 +46,10 @@ export async function settle(
   const { plan, tls } = await planOf(layout, values);
   const access = accessOf(values.access, plan.hostname);
   const fastdfs = fastdfsOf(values, plan);
+  const kept = { ...plan, fastdfs };
   const { key, isNew } = await adminKey(layout.adminKey);
-  await writeWhole(layout.cluster, JSON.stringify(plan, null, 2), 0o644);
-  return { plan, tls, access, key, isNewKey: isNew, fastdfs };
+  await writeWhole(layout.cluster, JSON.stringify(kept, null, 2), 0o644);
+  return { plan: kept, tls, access, key, isNewKey: isNew, fastdfs };
 }
 
 async function planOf(
@@ -69,7 +70,8 @@ async function planOf(
   };
   const hasOwnTls = values["tls-cert"] !== undefined ||
     values["tls-key"] !== undefined;
-  const drafted = draftPlan(await readPlan(layout.cluster), {
+  const old = await readPlan(layout.cluster);
+  const drafted = draftPlan(old, {
     hostname: listen?.hostname,
     advertise: values.advertise,
     port: listen?.port,
@@ -87,17 +89,19 @@ async function planOf(
   const plan = choosePorts(drafted.draft);
   const tls = plan.tls ? await tlsFiles(layout, values, plan) : undefined;
   const address = { hostname: plan.advertise, port: plan.port };
-  return { plan: { ...plan, tracker: urlOf(address, plan.tls) }, tls };
+  const tracker = urlOf(address, plan.tls);
+  return { plan: { ...plan, tracker, fastdfs: old?.fastdfs }, tls };
 }
 
-/** Every agent must have its address. */
+/** As the last start had it, unless more is said; every agent must fit. */
 function fastdfsOf(
   values: StartValues,
-  { agents }: ClusterPlan,
+  { agents, fastdfs: kept }: ClusterPlan,
 ): string | undefined {
   const wanted = values["fastdfs-listen"];
-  if (!values.fastdfs && wanted === undefined) return undefined;
-  const base = wanted ?? FASTDFS_LISTEN;
+  if (wanted === "off") return undefined;
+  const base = wanted ?? kept ?? (values.fastdfs ? FASTDFS_LISTEN : undefined);
+  if (base === undefined) return undefined;
   const last = Math.max(...agents.map(({ index }) => index));
   if (fastdfsPlace(base, last) !== undefined) return base;
   throw new UsageError(
