@@ -80,6 +80,16 @@ export class Editor {
     return this.#paths.isWritable(row.pathIndex);
   }
 
+  /** Whether the bytes of a file have other names, too: a copy is changed. */
+  isShared(row: FileRow): boolean {
+    try {
+      const path = this.#layout.file(row.id, row.pathIndex);
+      return (Deno.lstatSync(path).nlink ?? 1) > 1;
+    } catch {
+      return false; // who opens it says what is wrong
+    }
+  }
+
   /**
    * Write a staging file to the end of a file. Nobody reads beyond the length in
    * the index, so nothing shows until the change is stored; what never is

@@ -65,7 +65,8 @@ export class Edits {
 
   #make(row: FileRow, edit: Edit): Promise<Made> {
     const isAppend = edit.kind === "range" && edit.offset === row.sizeBytes &&
-      edit.patch.inline === undefined && this.#editor.isInPlace(row);
+      edit.patch.inline === undefined && this.#editor.isInPlace(row) &&
+      !this.#editor.isShared(row);
     return isAppend
       ? this.#editor.append(row, edit.patch)
       : this.#editor.rebuild(row, edit);

@@ -5,7 +5,13 @@
  */
 
 import type { UnsettledKind } from "@kedge/schema/db";
-import { exists, isMissing, removeSync, writeAllSync } from "./disk.ts";
+import {
+  exists,
+  flushSync,
+  isMissing,
+  removeSync,
+  writeAllSync,
+} from "./disk.ts";
 import { folderOf, type Layout } from "./layout.ts";
 
 /** First part of the token of a second name of a file that lies elsewhere. */
@@ -51,6 +57,7 @@ export class FileActions {
       case "write":
         return this.#write(path, action, payload ?? new Uint8Array(0));
       case "extend":
+        this.#unshare(path, action);
         return extendFile(path, action.offset, payload ?? new Uint8Array(0));
       case "join":
         return; // the bytes were there before the record
@@ -66,6 +73,16 @@ export class FileActions {
       default:
         return action.kind satisfies never;
     }
+  }
+
+  /** Bytes that other names have too are never changed where they lie. */
+  #unshare(path: string, { pathIndex, number }: Pending): void {
+    if ((Deno.statSync(path).nlink ?? 1) <= 1) return;
+    const own = this.#layout.staged(pathIndex, `own-${number}`);
+    removeSync(own);
+    Deno.copyFileSync(path, own);
+    flushSync(own);
+    Deno.renameSync(own, path);
   }
 
   #write(path: string, action: Pending, payload: Uint8Array): void {

@@ -77,6 +77,11 @@ export class Finisher {
     return this.#pending.length + this.#stuck.length;
   }
 
+  /** Files with actions that are not flushed. */
+  waiting(): Set<string> {
+    return new Set([...this.#pending, ...this.#stuck].map(({ id }) => id));
+  }
+
   /**
    * Carry out a new action.
    *

@@ -159,6 +159,7 @@ async function openLocked(
     keyLifeMs: KEY_LIFE_MS,
     checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES,
     reserveFileBytes: options.reserveFileBytes ?? RESERVE_FILE_BYTES,
+    checkDuplicates: options.checkDuplicates ?? false,
   });
   const database = openForReading(layout.database);
   const index = new LocalIndex(

@@ -11,6 +11,7 @@ import { Problem } from "@kedge/schema";
 import { Committer } from "./committer.ts";
 import { openForWriting } from "./database.ts";
 import { DigestTable } from "./digest_table.ts";
+import { type Duplicates, openDuplicates } from "./duplicates.ts";
 import { describeError, isMissing } from "./disk.ts";
 import { Finisher } from "./finisher.ts";
 import { Layout } from "./layout.ts";
@@ -53,6 +54,7 @@ class StoreWorker {
   readonly #layout: Layout;
   readonly #finisher: Finisher;
   readonly #committer: Committer;
+  readonly #duplicates: Duplicates | undefined;
   readonly #digests = new DigestTable();
   readonly #reserve: Reserve;
   readonly #paths: PathState[];
@@ -104,6 +106,16 @@ class StoreWorker {
       head,
       mayWrite,
     }, this.#finisher.lastNumber);
+    this.#duplicates = openDuplicates(options.checkDuplicates, {
+      database: this.#database,
+      statements: this.#statements,
+      layout: this.#layout,
+      fence: (pathIndex, reason) => this.#fence(pathIndex, reason),
+      mayWrite,
+      waiting: () => this.#finisher.waiting(),
+      isOver: () => this.#isOver(),
+      warn,
+    });
     this.#markDamaged(damaged);
     this.#reserve.fill();
     this.#scan(performance.now() + SLICE_MS);
@@ -252,6 +264,8 @@ class StoreWorker {
     if (this.#isOver()) return false;
     const settled = await this.#finisher.settle(performance.now() - minAgeMs);
     if (this.#isOver() || settled.length === 0) return false;
+    await this.#duplicates?.link(settled);
+    if (this.#isOver()) return false;
     this.#guard(() =>
       this.#committer.forget(settled.map(({ number }) => number))
     );

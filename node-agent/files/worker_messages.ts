@@ -37,6 +37,8 @@ export interface WorkerOptions {
   readonly checkpointBytes: number;
   /** Size of the reserve file, in bytes. */
   readonly reserveFileBytes: number;
+  /** Whether equal bytes are kept once per store path. */
+  readonly checkDuplicates: boolean;
 }
 
 /** One thing to store. */

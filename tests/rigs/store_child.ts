@@ -48,6 +48,17 @@ async function uploads(store: TestStore): Promise<void> {
   await store.delete(small);
 }
 
+/** Equal files, small and large, deleted and kept, settled in between. */
+async function duplicates(store: TestStore): Promise<void> {
+  const first = await store.upload(someBytes(4000, 1));
+  await store.upload(someBytes(4000, 1));
+  await store.upload(someBytes(150_000, 2));
+  await store.store.settle(0);
+  await store.upload(someBytes(150_000, 2));
+  await store.delete(first);
+  await store.upload(someBytes(4000, 1), { durable: false });
+}
+
 /** Changes of appenders. */
 async function changes(store: TestStore): Promise<void> {
   let file = await store.upload(someBytes(3000, 1), { appender: true });
@@ -137,6 +148,8 @@ async function power(store: TestStore): Promise<void> {
       const seed = number * 100 + round;
       const small = await store.upload(someBytes(3000 + seed, seed));
       await store.upload(someBytes(70_000 + seed, seed + 1));
+      // Equal bytes: they become links while others settle.
+      await store.upload(someBytes(4500, round % 2));
       if (round % 2 === 0) await store.delete(small);
       await store.upload(someBytes(500, seed + 2), { durable: false });
     }
@@ -181,6 +194,7 @@ async function stubborn(store: TestStore): Promise<void> {
 if (import.meta.main) {
   const store = await TestStore.open(dir, {
     settleDelayMs: 1e9,
+    checkDuplicates: scenario === "duplicates" || scenario === "power",
     ...(scenario === "power" ? { checkpointBytes: 600_000 } : {}),
   });
   store.announce = (what, entry) => say({ what, entry });
@@ -189,6 +203,7 @@ if (import.meta.main) {
   await Deno.open(`${dir}/arm`).then((file) => file.close());
   try {
     if (scenario === "uploads") await uploads(store);
+    else if (scenario === "duplicates") await duplicates(store);
     else if (scenario === "changes") await changes(store);
     else if (scenario === "power") await power(store);
     else if (scenario === "stubborn") await stubborn(store);

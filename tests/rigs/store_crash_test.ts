@@ -61,6 +61,15 @@ function stepOf(scenario: string): number {
   return scenario === "uploads" ? 1 : 2;
 }
 
+Deno.test({
+  name: `S01 S02 S03 kill -9 before every call of "duplicates"`,
+  ignore,
+  async fn() {
+    const step = stepOf("duplicates");
+    assert(await everyCall("duplicates", ["kill-before"], step) > 10);
+  },
+});
+
 for (const scenario of ["uploads", "changes", "applied"]) {
   Deno.test({
     name: `S01 S02 S03 kill -9 before every call of "${scenario}"`,

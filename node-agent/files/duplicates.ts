@@ -1,0 +1,243 @@
+/**
+ * Keeps equal bytes once per store path: `check_file_duplicate`.
+ *
+ * Every upload has its own file ID, row and name; names with equal bytes become
+ * hard links of one file. The file system counts the references, so a delete is
+ * what it always was: the name goes, and the bytes with the last name. Index,
+ * log and peers know nothing of it, and nothing about them can go wrong here.
+ *
+ * ```text
+ * file settles (flushed) ─▶ another settled file of this path has its SHA-256
+ *    ─▶ both are read and compared ─▶ link OTHER .tmp/x, rename .tmp/x NAME
+ * ```
+ *
+ * At every moment NAME is a whole file that was flushed, the old or the linked
+ * one: a crash at any step costs the saving at most. A hash alone is not
+ * believed: if OTHER rotted since, a good copy would be thrown away.
+ *
+ * @module
+ */
+
+import type { DatabaseSync } from "node:sqlite";
+import { and, asc, eq, ne, sql } from "drizzle-orm";
+import { type FileRow, files } from "@kedge/schema/db";
+import { Prepared, write } from "./database.ts";
+import {
+  describeError,
+  errorCode,
+  isFull,
+  isMissing,
+  removeSync,
+} from "./disk.ts";
+import type { Pending } from "./file_actions.ts";
+import { Lately } from "./lately.ts";
+import type { Layout } from "./layout.ts";
+import { hasSameBytes } from "./same_bytes.ts";
+import type { WriteStatements } from "./statements.ts";
+
+/** Files with the same SHA-256 that are tried. */
+const CANDIDATES = 4;
+/** Contents of which the newest file is remembered. */
+const BASES_KEPT = 1000;
+/** File systems without hard links say so by these. */
+const NO_LINKS = new Set(["EPERM", "EOPNOTSUPP", "ENOTSUP", "ENOSYS"]);
+
+const CREATE =
+  `CREATE INDEX IF NOT EXISTS files_sha256 ON files (sha256, createdS)
+  WHERE sha256 IS NOT NULL`;
+const DROP = "DROP INDEX IF EXISTS files_sha256";
+
+/** What a linker works with, and what it tells about disks. */
+export interface DuplicateParts {
+  readonly database: DatabaseSync;
+  readonly statements: WriteStatements;
+  readonly layout: Layout;
+  /** A link or rename failed: the path takes no more bytes. */
+  fence(pathIndex: number, reason: string): void;
+  /** Whether a path takes bytes. */
+  mayWrite(pathIndex: number): boolean;
+  /** Files with actions that are not flushed. */
+  waiting(): ReadonlySet<string>;
+  /** Whether the database is closed: nothing may be asked of it. */
+  isOver(): boolean;
+  warn(message: string, facts: Record<string, unknown>): void;
+}
+
+/** A file that may be linked to, and what it was when it was looked at. */
+interface Found {
+  readonly row: FileRow;
+  readonly path: string;
+  readonly info: Deno.FileInfo;
+}
+
+/**
+ * Make a linker, and the index that finds equal contents; without one neither
+ * costs anything.
+ *
+ * @returns `undefined` when it is not wanted, or when the disk has no room for
+ * the index.
+ */
+export function openDuplicates(
+  isWanted: boolean,
+  parts: DuplicateParts,
+): Duplicates | undefined {
+  try {
+    parts.database.exec(isWanted ? CREATE : DROP);
+  } catch (error) {
+    const why = describeError(error);
+    parts.warn("equal files are kept apart: no index of contents", { why });
+    return undefined;
+  }
+  return isWanted ? new Duplicates(parts) : undefined;
+}
+
+/** Links equal files of one store. One call at a time. */
+export class Duplicates {
+  readonly #parts: DuplicateParts;
+  readonly #sameHash: Prepared<FileRow>;
+  /** Newest file of a content: the older ones may have no room for a link. */
+  readonly #bases = new Lately<string>(BASES_KEPT);
+  readonly #withoutLinks = new Set<number>();
+
+  /** Work on one database and its store paths. */
+  constructor(parts: DuplicateParts) {
+    this.#parts = parts;
+    const at = sql.placeholder;
+    this.#sameHash = new Prepared(
+      parts.database,
+      write.select().from(files).where(and(
+        eq(files.sha256, at("sha256")),
+        eq(files.pathIndex, at("pathIndex")),
+        ne(files.id, at("id")),
+        eq(files.tombstone, 0),
+        eq(files.damaged, 0),
+        eq(files.appender, 0),
+      )).orderBy(asc(files.createdS)).limit(CANDIDATES),
+    );
+  }
+
+  /**
+   * Link what settled to equal files that settled before.
+   *
+   * @param settled Actions whose files are on the disk, and still unsettled in
+   * the database: a crash does them again.
+   */
+  async link(settled: readonly Pending[]): Promise<void> {
+    const waiting = this.#parts.waiting();
+    for (const { id, pathIndex, kind } of settled) {
+      if (this.#parts.isOver()) return;
+      if (kind !== "write" && kind !== "rename") continue;
+      if (this.#withoutLinks.has(pathIndex)) continue;
+      try {
+        const own = this.#find(this.#parts.statements.file.get({ id }));
+        if (own?.row.pathIndex === pathIndex) {
+          await this.#linkOne(own, waiting);
+        }
+      } catch (error) {
+        // A file that cannot be read now stays as it is; the scrub will see.
+        this.#parts.warn("an equal file could not be looked for", {
+          id,
+          why: describeError(error),
+        });
+      }
+    }
+  }
+
+  async #linkOne(own: Found, waiting: ReadonlySet<string>): Promise<void> {
+    const { sha256, pathIndex, id } = own.row;
+    const key = `${pathIndex}:${sha256}`;
+    for (const other of this.#candidates(own, key, waiting)) {
+      if (this.#withoutLinks.has(pathIndex)) return;
+      if (other.info.ino === own.info.ino) return;
+      if (other.info.dev !== own.info.dev) continue;
+      const { sizeBytes } = own.row;
+      const isSame = await hasSameBytes(own.path, other.path, sizeBytes);
+      if (this.#parts.isOver()) return;
+      if (isSame && this.#replace(own, other)) return;
+    }
+    this.#bases.set(key, id);
+  }
+
+  /** The oldest first: everybody becomes a link to one. */
+  #candidates(
+    own: Found,
+    key: string,
+    waiting: ReadonlySet<string>,
+  ): Found[] {
+    const { id, sha256, pathIndex } = own.row;
+    const base = this.#bases.get(key);
+    const rows = [
+      ...(base === undefined || base === id
+        ? []
+        : [this.#parts.statements.file.get({ id: base })]),
+      ...this.#sameHash.all({ id, sha256, pathIndex }),
+    ];
+    return rows.map((row) => this.#find(row))
+      .filter((found) => found !== undefined)
+      .filter(({ row }) =>
+        row.sha256 === sha256 && row.pathIndex === pathIndex &&
+        // What a power loss may still take away is nothing to link to.
+        !waiting.has(row.id)
+      );
+  }
+
+  /** A file as it is on the disk, if it can share its bytes. */
+  #find(row: FileRow | undefined): Found | undefined {
+    if (row === undefined || row.sha256 === null || row.sizeBytes === 0) {
+      return undefined;
+    }
+    // An appender is changed where it lies.
+    if (row.appender === 1 || row.tombstone === 1 || row.damaged === 1) {
+      return undefined;
+    }
+    const path = this.#parts.layout.file(row.id, row.pathIndex);
+    try {
+      const info = Deno.lstatSync(path);
+      const isWhole = info.isFile && info.size === row.sizeBytes;
+      return isWhole ? { row, path, info } : undefined;
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Whether `own` is a link to `other` now. Nothing happens in between. */
+  #replace(own: Found, other: Found): boolean {
+    const { pathIndex } = own.row;
+    if (!this.#isStill(own) || !this.#isStill(other)) return false;
+    if (!this.#parts.mayWrite(pathIndex)) return false;
+    const link = this.#parts.layout.staged(pathIndex, "same");
+    try {
+      removeSync(link);
+      Deno.linkSync(other.path, link);
+      Deno.renameSync(link, own.path);
+      return true;
+    } catch (error) {
+      this.#failed(error, pathIndex);
+      return false;
+    }
+  }
+
+  /** Whether neither the index nor the disk has changed since. */
+  #isStill({ row, path, info }: Found): boolean {
+    const now = this.#find(this.#parts.statements.file.get({ id: row.id }));
+    return now !== undefined && now.path === path &&
+      now.row.epoch === row.epoch && now.row.version === row.version &&
+      now.info.ino === info.ino && now.info.size === info.size &&
+      +(now.info.mtime ?? 0) === +(info.mtime ?? 0);
+  }
+
+  #failed(error: unknown, pathIndex: number): void {
+    const code = errorCode(error);
+    // Room for names is nothing to worry about: the file keeps its own bytes.
+    if (code === "EMLINK" || isFull(error) || isMissing(error)) return;
+    const why = describeError(error);
+    if (NO_LINKS.has(code)) {
+      this.#withoutLinks.add(pathIndex);
+      this.#parts.warn("equal files are kept apart: there are no hard links", {
+        pathIndex,
+        why,
+      });
+    } else this.#parts.fence(pathIndex, `link of a file: ${why}`);
+  }
+}
