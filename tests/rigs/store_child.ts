@@ -48,15 +48,22 @@ async function uploads(store: TestStore): Promise<void> {
   await store.delete(small);
 }
 
-/** Equal files, small and large, deleted and kept, settled in between. */
+/** Equal files, small and large; faults begin when they are to be linked. */
 async function duplicates(store: TestStore): Promise<void> {
   const first = await store.upload(someBytes(4000, 1));
-  await store.upload(someBytes(4000, 1));
   await store.upload(someBytes(150_000, 2));
   await store.store.settle(0);
   await store.upload(someBytes(150_000, 2));
+  await store.upload(someBytes(4000, 1));
+  await arm();
+  await store.store.settle(0);
   await store.delete(first);
-  await store.upload(someBytes(4000, 1), { durable: false });
+}
+
+/** From here on the fault shim counts. */
+async function arm(): Promise<void> {
+  await Deno.stat(dir);
+  await Deno.open(`${dir}/arm`).then((file) => file.close());
 }
 
 /** Changes of appenders. */
@@ -198,9 +205,7 @@ if (import.meta.main) {
     ...(scenario === "power" ? { checkpointBytes: 600_000 } : {}),
   });
   store.announce = (what, entry) => say({ what, entry });
-  // From here on the fault shim counts.
-  await Deno.stat(dir);
-  await Deno.open(`${dir}/arm`).then((file) => file.close());
+  if (scenario !== "duplicates") await arm();
   try {
     if (scenario === "uploads") await uploads(store);
     else if (scenario === "duplicates") await duplicates(store);

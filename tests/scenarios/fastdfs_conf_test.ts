@@ -1,0 +1,95 @@
+/** The tutorial's configuration files, as they are, start a cluster. */
+
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { run } from "../../node-agent/cli/testdata/fake_context.ts";
+import {
+  TUTORIAL_STORAGE,
+  TUTORIAL_TRACKER,
+} from "../../schema/fastdfs_conf/tutorial_fixture.ts";
+import { Child } from "../helpers/child.ts";
+import { eventually } from "../helpers/eventually.ts";
+import {
+  downloadBody,
+  idIn,
+  RawFastdfs,
+  uploadBody,
+} from "../helpers/fastdfs_raw.ts";
+import { Scope } from "../helpers/scope.ts";
+import { kedgeCommand, loopbackAddress } from "../helpers/stack.ts";
+
+const READY_MS = 40_000;
+
+Deno.test("fastdfs: tracker.conf and storage.conf of the tutorial start a cluster that takes an upload", async () => {
+  await using scope = new Scope();
+  const dir = await scope.tempDir();
+  const base = loopbackAddress().replace(/\.\d+$/, "");
+  const [trackerHost, storageHost] = [`${base}.1`, `${base}.2`];
+  // Only what every user must change: folders and addresses.
+  const adapted = (text: string, host: string) =>
+    text.replaceAll("/home/fastdfs", dir)
+      .replaceAll("192.168.209.121", trackerHost)
+      .replace("bind_addr=", `bind_addr=${host}`);
+  const [trackerConf, storageConf] = [
+    `${dir}/tracker.conf`,
+    `${dir}/storage.conf`,
+  ];
+  await Deno.writeTextFile(trackerConf, adapted(TUTORIAL_TRACKER, trackerHost));
+  await Deno.writeTextFile(storageConf, adapted(TUTORIAL_STORAGE, storageHost));
+  const files = [storageConf, trackerConf];
+  const imported = await run(["config", "import", "--json", ...files]);
+  assert.equal(imported.code, 0, imported.out + imported.err);
+  const { agent, problems } = JSON.parse(imported.out);
+  assert.deepEqual(problems, []);
+  assert.equal(agent.tracker, `http://${trackerHost}:8080`);
+
+  // The disk of a test may be fuller than the tutorial's.
+  const env = scope.environment({ KEDGE_RESERVED_STORAGE_SPACE: "1MB" });
+  const tracker = Child.start(scope, {
+    command: kedgeCommand(
+      ["tracker", "--fastdfs-conf", trackerConf, "--access", "open"],
+    ),
+    env,
+  });
+  await tracker.line(/"ready":true/, READY_MS);
+  const token = await run([
+    ...["token", "create", "--tracker", agent.tracker],
+    ...["--group", agent.group, "--create-group"],
+  ], { fetch });
+  assert.equal(token.code, 0, token.err);
+  await Deno.writeTextFile(`${dir}/token`, token.out.trim());
+  const confs = files.flatMap((file) => ["--fastdfs-conf", file]);
+  const node = Child.start(scope, {
+    command: kedgeCommand(
+      ["agent", "--json", ...confs, "--token-file", `${dir}/token`],
+    ),
+    env,
+  });
+  await node.line(/"ready":true/, READY_MS);
+
+  using asking = await RawFastdfs.connect({
+    hostname: trackerHost,
+    port: 22122,
+  });
+  // Until the tracker has heard the node's first report there is no group.
+  const body = await eventually(async () => {
+    const { status, body } = await asking.call(101);
+    assert.equal(status, 0);
+    return body;
+  }, { what: "a group for uploads" });
+  assert.match(body.toString("latin1"), /^group1\0/);
+  assert(body.includes(storageHost));
+  using storage = await RawFastdfs.connect({
+    hostname: storageHost,
+    port: 23000,
+  });
+  const content = Buffer.from("as in the tutorial");
+  const uploaded = await storage.call(11, uploadBody(content, { path: 1 }));
+  assert.equal(uploaded.status, 0);
+  const id = idIn(uploaded.body);
+  assert.match(id, /^group1\/M01\/00\/00\//);
+  const path = `${dir}/storage2/data/${id.slice("group1/M01/".length)}`;
+  assert.deepEqual(await Deno.readFile(path), new Uint8Array(content));
+  const read = await storage.call(14, downloadBody(id));
+  assert.deepEqual(read.body, content);
+});
