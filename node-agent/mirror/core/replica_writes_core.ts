@@ -49,6 +49,8 @@ export class ReplicaWrites {
   #written = 0;
   #stable = 0;
   #told = { received: 0, written: 0, stable: 0 };
+  /** Somebody waits for what is to be told. */
+  #isAwaited = false;
   /** Counts connections: an answer of an earlier one is not for this one. */
   #session = 0;
 
@@ -95,6 +97,7 @@ export class ReplicaWrites {
       return volume.link.protocolError("a gap in the stream of writes");
     }
     this.#received = frame.sequence;
+    this.#isAwaited ||= isAwaited(frame);
     if (!volume.hasLocalDisk) return this.#refuse(frame);
     // Now, and not when it is applied: the peer's disk may come back meanwhile.
     if (!this.#isNoted(frame)) return this.#refuse(frame);
@@ -123,6 +126,11 @@ export class ReplicaWrites {
     this.#waitingBytes += bytes;
   }
 
+  /** Time passes: tell also what nobody waits for. */
+  tick(): void {
+    this.#isAwaited = true;
+  }
+
   /** The end of a batch: acknowledge in one frame. */
   settle(): void {
     const now = {
@@ -134,6 +142,8 @@ export class ReplicaWrites {
     const isNews = now.received !== told.received ||
       now.written !== told.written || now.stable !== told.stable;
     if (!isNews || !isConnected(this.volume.state.connection)) return;
+    if (!this.#isAwaited) return;
+    this.#isAwaited = false;
     this.#told = now;
     this.volume.effects.send({ kind: "ack", ...now });
   }
@@ -175,7 +185,9 @@ export class ReplicaWrites {
   }
 
   #isWritten({ frame, session }: Arrival): void {
-    if (session === this.#session) this.#written = frame.sequence;
+    if (session !== this.#session) return;
+    this.#written = frame.sequence;
+    this.#isAwaited ||= isAwaited(frame);
   }
 
   #flush(arrival: Arrival): void {
@@ -185,7 +197,10 @@ export class ReplicaWrites {
     this.#isWritten(arrival);
     this.volume.flusher.request((stable) => {
       if (!stable) return; // the disk is gone, and everybody knows
-      if (session === this.#session) this.#stable = frame.sequence;
+      if (session === this.#session) {
+        this.#stable = frame.sequence;
+        this.#isAwaited = true;
+      }
       if (!isBarrier) return this.settle();
       this.#isFlushing = false;
       this.#applyWaiting();
@@ -214,4 +229,9 @@ export class ReplicaWrites {
     const { sequence } = frame;
     this.volume.effects.send({ kind: "failed", sequence });
   }
+}
+
+/** Of a flush that is no barrier only its end is waited for. */
+function isAwaited(frame: StreamFrame): boolean {
+  return frame.kind !== "flush" || frame.barrier;
 }

@@ -145,6 +145,7 @@ export class VolumeCore {
     this.nowMs = nowMs;
     this.link.tick(nowMs);
     this.writes.tick(nowMs);
+    this.replica.tick();
     this.target.tick(nowMs);
     this.congestion.tick(nowMs);
     this.options.tick(nowMs);

@@ -30,6 +30,7 @@ import { moveMetadata, placeOf } from "../meta/move_metadata.ts";
 import { applyActivityLog } from "../meta/recover.ts";
 import type { RawDevice } from "../raw_device.ts";
 import { lastSizeOf, rememberSize } from "./disk_sizes.ts";
+import { FlushPace } from "./flush_pace_core.ts";
 import { HolePuncher } from "./hole_puncher.ts";
 
 const SECTOR_BYTES = 512;
@@ -62,6 +63,7 @@ export class BackingDisk {
   readonly #data: RawDevice;
   #meta: MetaDevice;
   readonly #flusher: Deno.FsFile;
+  readonly #pace = new FlushPace();
   #puncher: HolePuncher | undefined;
   #log: ActivityLogFile | undefined;
   #isClosed = false;
@@ -169,10 +171,17 @@ export class BackingDisk {
     return this.#attempt(() => this.#data.readAt(into, offset));
   }
 
-  /** Make all data stable, beside the event loop. */
+  /**
+   * Make all data stable: beside the event loop, unless that takes longer than
+   * the flush. Not before the caller has returned, so that frames leave first.
+   */
   async flush(): Promise<boolean> {
     try {
-      await this.#flusher.syncData();
+      await undefined;
+      const beganMs = performance.now();
+      if (this.#pace.isInline) this.#flusher.syncDataSync();
+      else await this.#flusher.syncData();
+      this.#pace.took(performance.now() - beganMs);
       return true;
     } catch {
       return false;

@@ -287,6 +287,7 @@ export class Volume {
       writeData: (offset, data) => {
         counters.writtenBytes += data.length;
         this.#undo.before(offset, data.length);
+        this.#sendFirst();
         return disk()?.write(offset, data) ?? false;
       },
       zeroData: (offset, lengthBytes, mayPunch) => {
@@ -352,6 +353,11 @@ export class Volume {
       random64: () => randomBytes(8).readBigUInt64BE(),
       log: (level, text) => around.log(level, text),
     };
+  }
+
+  /** The first write after a pause goes to the peer while we write it here. */
+  #sendFirst(): void {
+    if (this.core.writes.pending === 0) this.#connection?.out.flush();
   }
 
   #watchResync({ connection }: MirrorState): void {
