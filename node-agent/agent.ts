@@ -23,9 +23,12 @@ import { TrackerClock } from "./adapters/tracker_clock.ts";
 import { TrackerClient } from "./adapters/tracker_client.ts";
 import { AgentReport } from "./agent_report.ts";
 import { FastdfsGateway } from "./fastdfs/gateway.ts";
+import { exists } from "./files/disk.ts";
 import { openStore, type Store } from "./files/store.ts";
 import { type AgentApp, createAgentApp } from "./http/agent_app.ts";
 import { type Admission, admit } from "./join.ts";
+import { linkRules } from "./link_rules.ts";
+import { type NginxLinks, openToNginx } from "./nginx_links.ts";
 import { MigrationDesk } from "./migration/desk.ts";
 import { type Answer, Opening } from "./opening.ts";
 import type { FileOperations } from "./operation_ports.ts";
@@ -87,7 +90,7 @@ async function runOnce(
   const { log, signal } = surroundings;
   const admission = await admit(config);
   const marker = new RunMarker(config.dataDir);
-  const isNew = !await exists(`${config.dataDir}/kedge.db`);
+  const isNew = !exists(`${config.dataDir}/kedge.db`);
   const store = await openStore({
     dataDir: config.dataDir,
     storePaths: config.storePaths,
@@ -99,6 +102,7 @@ async function runOnce(
     checkDuplicates: config.checkDuplicates,
     fsyncAfterBytes: config.fsyncAfterBytes,
     reserve: config.reserve,
+    isShared: config.downloads?.nginxDir !== undefined,
     newStore: admission.newStore,
     clock: systemClock,
     log,
@@ -118,16 +122,6 @@ async function runOnce(
   } catch (error) {
     await life.end();
     await store.close({ clean: false });
-    throw error;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }
@@ -156,6 +150,7 @@ class Life {
   #gateway: FastdfsGateway | undefined;
   #migrationDesk: MigrationDesk | undefined;
   #peerClient: Deno.HttpClient | undefined;
+  #nginx: NginxLinks | undefined;
 
   constructor(
     config: AgentConfig,
@@ -219,6 +214,7 @@ class Life {
       clock: this.#clock,
       log,
       fetchPeer: (url, init) => this.#fetchPeer(url, init),
+      links: await linkRules(this.#config.downloads),
       admin: {
         status: () => {
           const status = replicator.status();
@@ -239,7 +235,7 @@ class Life {
     });
     const opening = new Opening();
     this.#server = await this.#serve(
-      opening.door((request) => app.fetch(request)),
+      opening.door((request, caller) => app.fetch(request, caller)),
     );
     replicator.start();
     scrubs.schedule();
@@ -249,6 +245,11 @@ class Life {
     ]);
     opening.open();
     this.#gateway = this.#openGateway(app.operations, this.#tracker);
+    this.#nginx = openToNginx(this.#config.downloads?.nginxDir, {
+      shared: this.#store.shared,
+      replicator,
+      log,
+    });
     this.#surroundings.onReady({ node, group, url: this.url });
   }
 
@@ -278,6 +279,7 @@ class Life {
 
   /** Stop what runs, in the order that loses nothing. */
   async end(): Promise<void> {
+    this.#nginx?.stop();
     await this.#migrationDesk?.stop();
     await this.#scrubs?.stop();
     await this.#gateway?.close();

@@ -6,8 +6,11 @@
  * @module
  */
 
-/** Answers a request. */
-export type Answer = (request: Request) => Response | Promise<Response>;
+/** Answers a request of somebody. */
+export type Answer = (
+  request: Request,
+  caller: { address(): string },
+) => Response | Promise<Response>;
 
 /** See the module comment. */
 export class Opening {
@@ -22,10 +25,10 @@ export class Opening {
 
   /** The same answers, changes not before {@linkcode open}. */
   door(answer: Answer): Answer {
-    return (request) =>
+    return (request, caller) =>
       this.#isOpen || changesNothing(request)
-        ? answer(request)
-        : this.#opened.promise.then(() => answer(request));
+        ? answer(request, caller)
+        : this.#opened.promise.then(() => answer(request, caller));
   }
 }
 

@@ -45,6 +45,11 @@ export const PROBLEMS = {
     title: "The capability does not allow this",
     next: "Ask a tracker for a new one: POST /v1/uploads",
   },
+  "bad-link": {
+    status: 403,
+    title: "The link does not allow this download",
+    next: "Ask whoever gave you the link for a new one: `kedge link ID`",
+  },
   "bad-token": {
     status: 403,
     title: "The join token does not count",

@@ -5,10 +5,10 @@
  */
 
 import { servePlain } from "./http_server_plain.ts";
-import type { FetchHandler } from "./http_server_plain.ts";
+import type { FetchHandler, Remote } from "./http_server_plain.ts";
 import { serveTls } from "./http_server_tls.ts";
 
-export type { FetchHandler };
+export type { FetchHandler, Remote };
 
 /** How long requests under way may take once the server closes, in ms. */
 const GRACE_MS = 10_000;

@@ -13,8 +13,19 @@
 
 import { areShort, type Descriptors, descriptors } from "./descriptors.ts";
 
+/** The other end of a connection. */
+export interface Remote {
+  /** Its address; "" is not known. */
+  address(): string;
+  /** Its port. */
+  port(): number;
+}
+
 /** Answers requests; never throws. */
-export type FetchHandler = (request: Request) => Response | Promise<Response>;
+export type FetchHandler = (
+  request: Request,
+  remote: Remote,
+) => Response | Promise<Response>;
 
 /** Where to listen, and how long to wait at the end. */
 export interface PlainOptions {
@@ -64,6 +75,23 @@ interface Listener {
   underWay: number;
 }
 
+/** The address is looked up when somebody asks for it. */
+class Other implements Remote {
+  readonly #info: Deno.ServeHandlerInfo<Deno.NetAddr>;
+
+  constructor(info: Deno.ServeHandlerInfo<Deno.NetAddr>) {
+    this.#info = info;
+  }
+
+  address(): string {
+    return this.#info.remoteAddr.hostname;
+  }
+
+  port(): number {
+    return this.#info.remoteAddr.port;
+  }
+}
+
 /** A `Deno.serve` that is replaced when descriptors are short. */
 class RenewedServer implements PlainServer {
   readonly port: number;
@@ -98,10 +126,13 @@ class RenewedServer implements PlainServer {
   #listen(port: number): number {
     const { hostname } = this.#options;
     const listener: Listener = {
-      server: Deno.serve({ hostname, port, onListen() {} }, async (request) => {
+      server: Deno.serve({ hostname, port, onListen() {} }, async (
+        request,
+        info,
+      ) => {
         listener.underWay++;
         try {
-          return await this.#fetch(request);
+          return await this.#fetch(request, new Other(info));
         } finally {
           listener.underWay--;
         }

@@ -60,8 +60,15 @@ export async function serveTls(
   });
   await listen(server, hostname, port);
   const loopback = { hostname: LOOPBACK, port: 0 };
-  const inner = servePlain(fetch, { ...options, ...loopback });
-  server.on("secureConnection", (outside) => join(outside, inner.port));
+  const outer = new Map<number, string>();
+  const inner = servePlain((request, remote) => {
+    const address = outer.get(remote.port()) ?? "";
+    return fetch(request, {
+      address: () => address,
+      port: () => remote.port(),
+    });
+  }, { ...options, ...loopback });
+  server.on("secureConnection", (outside) => join(outside, inner.port, outer));
   const address = server.address();
   const bound = typeof address === "object" && address ? address.port : port;
   let closed: Promise<void> | undefined;
@@ -122,9 +129,26 @@ function nameOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
-/** Pass bytes both ways until one side ends or fails. */
-function join(outside: TLSSocket, port: number): void {
+/**
+ * Pass bytes both ways until one side ends or fails.
+ *
+ * @param outer Gets the client's address, by the port of our inner end.
+ */
+function join(
+  outside: TLSSocket,
+  port: number,
+  outer: Map<number, string>,
+): void {
   const inside = connect(port, LOOPBACK);
+  const address = outside.remoteAddress ?? "";
+  let innerPort: number | undefined;
+  inside.once("connect", () => {
+    innerPort = inside.localPort;
+    if (innerPort !== undefined) outer.set(innerPort, address);
+  });
+  inside.once("close", () => {
+    if (innerPort !== undefined) outer.delete(innerPort);
+  });
   inside.setNoDelay(true);
   outside.setTimeout(IDLE_TIMEOUT_MS, () => outside.destroy());
   outside.pipe(inside).pipe(outside);

@@ -71,6 +71,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     async () => (await import("./list.ts")).list,
   ),
   entry(
+    "files",
+    "link",
+    "make links to files that need one",
+    async () => (await import("./link.ts")).link,
+  ),
+  entry(
     "volumes",
     "volume",
     "create, promote, watch and repair mirrored volumes",
@@ -177,6 +183,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     "config",
     "turn FastDFS's configuration files into Kedge's",
     async () => (await import("./config.ts")).config,
+  ),
+  entry(
+    "tools",
+    "nginx-config",
+    "print the configuration of an nginx for downloads",
+    async () => (await import("./nginx_config.ts")).nginxConfig,
   ),
   entry(
     "tools",

@@ -77,7 +77,13 @@ the operator's key is shown once and kept in DATA/admin.key.`,
       await awaitOrphans(layout.running, context.sleep);
       for (let tries = 1;; tries++) {
         const settled = await settle(layout, values);
-        const cluster = await open(settled, { layout, entries, context });
+        const { nginx } = values;
+        const cluster = await open(settled, {
+          layout,
+          entries,
+          context,
+          nginx,
+        });
         try {
           await keepRunning(cluster, settled, { values, context });
           return EXIT.ok;
@@ -96,15 +102,16 @@ async function open(settled: Settled, given: {
   readonly layout: Layout;
   readonly entries: ProgramContext["entries"];
   readonly context: CommandContext;
+  readonly nginx: boolean;
 }): Promise<LocalCluster> {
   const { plan, tls, access, key, fastdfs } = settled;
-  const { layout, entries, context } = given;
+  const { layout, entries, context, nginx } = given;
   const caPem = tls?.caFile === undefined
     ? undefined
     : await Deno.readTextFile(tls.caFile);
   const { fetch } = context.network(caPem);
   return new LocalCluster(
-    { plan, layout, tls, access, fastdfs, env: context.env, entries },
+    { plan, layout, tls, access, fastdfs, nginx, env: context.env, entries },
     new Operator(fetch, plan.tracker, key),
     {
       say: sayer(context),

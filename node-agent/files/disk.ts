@@ -173,3 +173,12 @@ export function exists(path: string): boolean {
     throw error;
   }
 }
+
+/** Length of a file in bytes; `undefined` when it cannot be known. */
+export function sizeOf(path: string): number | undefined {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return undefined;
+  }
+}

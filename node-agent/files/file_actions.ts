@@ -12,7 +12,7 @@ import {
   removeSync,
   writeAllSync,
 } from "./disk.ts";
-import { folderOf, type Layout } from "./layout.ts";
+import { folderOf, type Layout, mustParse } from "./layout.ts";
 
 /** First part of the token of a second name of a file that lies elsewhere. */
 export const LINK_TOKEN_PREFIX = "link-";
@@ -34,15 +34,24 @@ export interface Pending {
   done: boolean;
 }
 
-/** Does what actions say. */
+/**
+ * Does what actions say.
+ *
+ * With `isShared` another program (nginx) looks at the folders. Then a small
+ * file gets its name only when it is whole, at the price of a rename (15 µs);
+ * and its time is that of its creation, so that all copies have the same
+ * `Last-Modified`.
+ */
 export class FileActions {
   readonly #layout: Layout;
+  readonly #isShared: boolean;
   /** Folders made lately, of which the names may not be on the disk yet. */
   readonly newFolders = new Set<string>();
 
   /** Work on these store paths. */
-  constructor(layout: Layout) {
+  constructor(layout: Layout, isShared = false) {
     this.#layout = layout;
+    this.#isShared = isShared;
   }
 
   /**
@@ -63,9 +72,12 @@ export class FileActions {
         return; // the bytes were there before the record
       case "rename": {
         const from = this.#layout.staged(pathIndex, action.token);
+        const isSecondName = action.token.startsWith(LINK_TOKEN_PREFIX);
+        // The time of a file that is somebody else's as well is left alone.
+        if (this.#isShared && !isSecondName) setTime(from, action.id);
         this.#inFolder(path, pathIndex, () => renameOnce(from, path));
         // Of two names of one file, a rename removes neither.
-        if (action.token.startsWith(LINK_TOKEN_PREFIX)) removeSync(from);
+        if (isSecondName) removeSync(from);
         return;
       }
       case "unlink":
@@ -86,7 +98,7 @@ export class FileActions {
   }
 
   #write(path: string, action: Pending, payload: Uint8Array): void {
-    if (!action.replaces) {
+    if (!action.replaces && !this.#isShared) {
       try {
         // Nobody sees the name before the index is told to show it.
         return this.#inFolder(
@@ -104,6 +116,7 @@ export class FileActions {
       `write-${action.number}`,
     );
     Deno.writeFileSync(temporary, payload);
+    if (this.#isShared) setTime(temporary, action.id);
     this.#inFolder(
       path,
       action.pathIndex,
@@ -165,5 +178,15 @@ function renameOnce(from: string, to: string): void {
   } catch (error) {
     if (isMissing(error) && !exists(from) && exists(to)) return;
     throw error;
+  }
+}
+
+/** The time of a file's creation as that of its last change. */
+function setTime(path: string, id: string): void {
+  const { createdS } = mustParse(id);
+  try {
+    Deno.utimeSync(path, createdS, createdS);
+  } catch (error) {
+    if (!isMissing(error)) throw error; // renamed before a crash
   }
 }

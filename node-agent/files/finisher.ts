@@ -60,16 +60,21 @@ export class Finisher {
   /** Files of which a flush may have been lost. */
   readonly #rewrites = new Set<string>();
 
-  /** Work on one database and its store paths. */
+  /**
+   * Work on one database and its store paths.
+   *
+   * @param isShared Whether another program looks at the files.
+   */
   constructor(
     layout: Layout,
     statements: WriteStatements,
     events: FinisherEvents,
+    isShared = false,
   ) {
     this.#layout = layout;
     this.#statements = statements;
     this.#events = events;
-    this.#actions = new FileActions(layout);
+    this.#actions = new FileActions(layout, isShared);
   }
 
   /** Actions that are not forgotten yet. */

@@ -6,6 +6,7 @@
 
 import {
   IDEMPOTENCY_KEY_LIFE_MS,
+  INLINE_BODY_BYTES_MAX,
   Problem,
   type StorePathReport,
 } from "@kedge/schema";
@@ -27,7 +28,7 @@ import type {
   StageRequest,
 } from "../ports.ts";
 import type { Editor } from "./editor.ts";
-import { exists } from "./disk.ts";
+import { exists, sizeOf } from "./disk.ts";
 import { type Layout, mustParse } from "./layout.ts";
 import type { ListQuery, LocalIndex } from "./local_index.ts";
 import { NewNames } from "./new_names.ts";
@@ -298,6 +299,22 @@ export class StoredFiles implements LocalFiles {
       [],
       false,
     ).then(() => index.rows.forget(id), () => {});
+  }
+
+  /** @inheritdoc */
+  isPlain(entry: FileEntry): boolean {
+    const { index, layout, paths } = this.#parts;
+    const { id, appender, sizeBytes } = entry;
+    if (appender || sizeBytes <= INLINE_BODY_BYTES_MAX) return false;
+    const row = index.row(id);
+    if (row === undefined || row.damaged === 1 || row.tombstone === 1) {
+      return false;
+    }
+    // A disk that takes no changes may not have renamed it yet.
+    const { pathIndex } = row;
+    return mustParse(id).pathIndex === pathIndex &&
+      paths.isWritable(pathIndex) &&
+      sizeOf(layout.file(id, pathIndex)) === sizeBytes;
   }
 
   /** @inheritdoc */

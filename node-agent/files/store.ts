@@ -80,10 +80,24 @@ export interface StoreOptions {
   readonly random?: () => number;
   /** For tests. */
   readonly settleDelayMs?: number;
+  /** Whether another program, such as nginx, looks at the files. */
+  readonly isShared?: boolean;
   /** For tests; 64 MiB by default. */
   readonly reserveFileBytes?: number;
   /** For tests: log bytes after which it is moved into the database. */
   readonly checkpointBytes?: number;
+}
+
+/** What another program that reads the files has to know. */
+export interface SharedFiles {
+  /** Folders with the files of `M00`, `M01`, …, as they were given. */
+  readonly folders: readonly string[];
+  /** Whether a disk takes changes, deletes among them. */
+  takesChanges(pathIndex: number): boolean;
+  /** Files whose copy here is missing or wrong. */
+  damaged(limit: number): readonly { readonly id: string }[];
+  /** Be told at once when a disk begins or ends to take changes. */
+  onChange(act: () => void): void;
 }
 
 /** An open store. */
@@ -105,6 +119,8 @@ export interface Store {
   openPath(pathIndex: number): Promise<PathOpened>;
   /** Files that lie on the disk of a store path already, for imports. */
   readonly linker: Linker;
+  /** For another program that reads the files. */
+  readonly shared: SharedFiles;
   /** This start, and those before it. */
   readonly run: RunIdentity;
   /** A tracker heard of this start: those before are not needed any more. */
@@ -160,6 +176,7 @@ async function openLocked(
     checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES,
     reserveFileBytes: options.reserveFileBytes ?? RESERVE_FILE_BYTES,
     checkDuplicates: options.checkDuplicates ?? false,
+    isShared: options.isShared ?? false,
   });
   const database = openForReading(layout.database);
   const index = new LocalIndex(
@@ -232,6 +249,12 @@ async function openLocked(
     files,
     log: changes,
     settle: (minAgeMs) => pump.settle(minAgeMs),
+    shared: {
+      folders: options.storePaths.map((_, index) => layout.data(index)),
+      takesChanges: (pathIndex) => paths.isWritable(pathIndex),
+      damaged: (limit) => index.damaged(limit),
+      onChange: (act) => paths.onChange = act,
+    },
     run: opened.run,
     async runHeard() {
       const value = JSON.stringify([opened.run.id]);

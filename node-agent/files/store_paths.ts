@@ -35,6 +35,8 @@ export class StorePaths {
   #next = 0;
   /** Paths that are being filled again. */
   refills: { filesOn(pathIndex: number): number } | undefined;
+  /** Told at once when a path changes its state. */
+  onChange: (() => void) | undefined;
 
   /** Begin with what the worker found. */
   constructor(
@@ -57,6 +59,7 @@ export class StorePaths {
   /** A path changed its state. */
   set(pathIndex: number, state: PathState): void {
     this.#states[pathIndex] = state;
+    this.onChange?.();
   }
 
   /** Whether bytes can be written there now, space aside. */

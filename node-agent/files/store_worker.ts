@@ -90,7 +90,7 @@ class StoreWorker {
           this.#statements.markFile.run({ id, epoch, version, damaged: 1 })
         );
       },
-    });
+    }, options.isShared);
     const damaged = this.#finisher.replay((id) =>
       this.#statements.file.get({ id })
     );

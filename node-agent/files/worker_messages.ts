@@ -39,6 +39,8 @@ export interface WorkerOptions {
   readonly reserveFileBytes: number;
   /** Whether equal bytes are kept once per store path. */
   readonly checkDuplicates: boolean;
+  /** Whether another program looks at the files; see `FileActions`. */
+  readonly isShared: boolean;
 }
 
 /** One thing to store. */

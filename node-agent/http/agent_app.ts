@@ -10,6 +10,7 @@ import { answerTo } from "./answers.ts";
 import { authorize, capabilityText, isForOther } from "./authorize.ts";
 import type { AgentHttpDeps } from "./deps.ts";
 import { peerUrl } from "./elsewhere.ts";
+import { type Caller, UNKNOWN_CALLER } from "./read/link_gate.ts";
 import { agentRoutes } from "./agent_routes.ts";
 import type { AgentServices } from "./agent_routes.ts";
 import { isPublic, notAllowed, RouteTable } from "./routes.ts";
@@ -20,7 +21,7 @@ import type { Resource, Target } from "./target.ts";
 /** The door, to be given to a server. */
 export interface AgentApp {
   /** Answer a request. Never throws, never rejects. */
-  fetch(request: Request): Response | Promise<Response>;
+  fetch(request: Request, caller?: Caller): Response | Promise<Response>;
   /** Requests whose answer has not begun. For the heartbeat. */
   load(): number;
   /** The same operations for doors other than this one. */
@@ -41,7 +42,7 @@ export function createAgentApp(deps: AgentHttpDeps): AgentApp {
   const { rows, services } = agentRoutes(deps);
   const door = new Door(deps, new RouteTable(rows), services);
   return {
-    fetch: (request) => door.fetch(request),
+    fetch: (request, caller = UNKNOWN_CALLER) => door.fetch(request, caller),
     load: () => door.load,
     operations: services.operations,
     keeper: services.keeper,
@@ -82,13 +83,15 @@ class Door {
     this.#services = services;
   }
 
-  async fetch(request: Request): Promise<Response> {
+  async fetch(request: Request, caller: Caller): Promise<Response> {
     this.load++;
     const target = targetOf(request.url);
     try {
       // The hot path first: no table, no copies.
-      if (isFilePath(target.path)) return await this.#content(request, target);
-      return await this.#dispatch(request, target);
+      if (isFilePath(target.path)) {
+        return await this.#content(request, target, caller);
+      }
+      return await this.#dispatch(request, target, caller);
     } catch (error) {
       const url = peerUrl(error, request.method, target);
       return url === undefined ? answerTo(error, this.#deps.log) : sendOn(url);
@@ -97,17 +100,29 @@ class Door {
     }
   }
 
-  async #content(request: Request, target: Target): Promise<Response> {
+  async #content(
+    request: Request,
+    { path, query }: Target,
+    caller: Caller,
+  ): Promise<Response> {
     const { method } = request;
     if (method === "GET" || method === "HEAD") {
-      const id = target.path.slice(1);
-      return await this.#services.downloads.serve(request, id, target.query);
+      const id = path.slice(1);
+      const { downloads, gate } = this.#services;
+      if (gate === undefined) return await downloads.serve(request, id, query);
+      const keepS = gate.check(request, { id, query, caller });
+      const isProxied = gate.maySendFiles(request, caller);
+      return await downloads.serve(request, id, query, { keepS, isProxied });
     }
     if (method === "OPTIONS") return preflight(["GET", "HEAD"]);
     throw notAllowed(["GET"]);
   }
 
-  async #dispatch(request: Request, target: Target): Promise<Response> {
+  async #dispatch(
+    request: Request,
+    target: Target,
+    caller: Caller,
+  ): Promise<Response> {
     const { path, query } = target;
     const resource = resourceOf(path);
     if (request.method === "OPTIONS") {
@@ -125,7 +140,11 @@ class Door {
       rawQuery: query,
       query: new URLSearchParams(query),
     };
-    if (isPublic(route)) return await route.handle(call);
+    if (isPublic(route)) {
+      const { id } = call;
+      if (id !== "") this.#services.gate?.check(request, { id, query, caller });
+      return await route.handle(call);
+    }
     return await this.#guarded(route, call);
   }
 

@@ -17,6 +17,7 @@ import { limitsOf } from "./deps.ts";
 import { Downloads } from "./read/download.ts";
 import { fileInfo, fileList } from "./read/facts.ts";
 import { Finder } from "./read/finder.ts";
+import { LinkGate } from "./read/link_gate.ts";
 import type {
   AllowedCall,
   Call,
@@ -37,6 +38,8 @@ import type { WriteTools } from "./write/upload.ts";
 /** The parts that the door itself uses. */
 export interface AgentServices {
   readonly downloads: Downloads;
+  /** Judges links; `undefined`: everybody may read. */
+  readonly gate: LinkGate | undefined;
   readonly owners: Owners;
   /** The same for doors other than this one. */
   readonly operations: Operations;
@@ -60,6 +63,7 @@ export function agentRoutes(
   const downloads = new Downloads(deps.files, finder);
   const services = {
     downloads,
+    gate: deps.links && new LinkGate(deps.links, deps),
     owners: new Owners(deps, finder),
     operations: new Operations(deps, tools, downloads),
     keeper: new Keeper(deps, tools),

@@ -7,6 +7,7 @@
 import type { NodeId } from "@kedge/schema";
 import type { MigrationRequest } from "@kedge/schema/migration";
 import type { Clock, LocalFiles, Log, Replicator } from "../ports.ts";
+import type { LinkRules } from "./read/link_gate.ts";
 
 /** What operators ask of an agent; everything they get is JSON. */
 export interface AgentAdmin {
@@ -70,6 +71,8 @@ export interface AgentHttpDeps {
   readonly fetchPeer?:
     | ((url: string, init: RequestInit) => Promise<Response>)
     | undefined;
+  /** Links that downloads need, and proxies in front; none when missing. */
+  readonly links?: LinkRules | undefined;
   /** Other limits than the defaults. */
   readonly limits?: Partial<HttpLimits> | undefined;
 }

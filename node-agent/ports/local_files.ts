@@ -53,6 +53,12 @@ export interface LocalFiles {
     entry: FileEntry,
     span?: ByteSpan,
   ): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>>;
+  /**
+   * Whether a program that we trust may send the content by itself, from where
+   * the file ID says. Not when it is too small to be worth it, may change, is
+   * not all there, or lies elsewhere.
+   */
+  isPlain?(entry: FileEntry): boolean;
   /** Entries in ID order, for operators. */
   list(query: {
     readonly prefix?: string | undefined;

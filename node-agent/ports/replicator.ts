@@ -84,8 +84,13 @@ export interface Replicator {
    *
    * `confirm`: this node is not in sync, so each file needs
    * `fetch(id, "confirm")` before its local copy is served.
+   * `forMs`: how long this answer holds if nothing else is heard.
    */
-  mayRead(): { readonly ok: true; readonly confirm?: boolean } | {
+  mayRead(): {
+    readonly ok: true;
+    readonly confirm?: boolean;
+    readonly forMs?: number;
+  } | {
     readonly ok: false;
     readonly why: string;
   };

@@ -35,7 +35,8 @@ const CLOCK_RATE_ERROR = 0.01;
 
 /** See the table above. */
 export type ReadVerdict =
-  | { readonly kind: "serve" }
+  /** `forMs`: how long this holds without any further word. */
+  | { readonly kind: "serve"; readonly forMs: number }
   | { readonly kind: "confirm" }
   | { readonly kind: "refuse"; readonly why: string };
 
@@ -62,11 +63,11 @@ export function readVerdict(view: LeaseView): ReadVerdict {
   const serveAnyway = view.isolatedReads === "serve";
   if (register === undefined) {
     return serveAnyway
-      ? { kind: "serve" }
+      ? { kind: "serve", forMs: Infinity }
       : refuse("no tracker has told the group yet");
   }
   if (!isInSync(register, node) || !view.isWhole) return { kind: "confirm" };
-  if (view.required.length === 0) return { kind: "serve" };
+  if (view.required.length === 0) return { kind: "serve", forMs: Infinity };
   const sinceMs = view.leaseMs * (1 - CLOCK_RATE_ERROR);
   const confirmedMs = Math.max(
     view.trackerMs ?? -Infinity,
@@ -74,9 +75,9 @@ export function readVerdict(view: LeaseView): ReadVerdict {
       ...view.required.map((peer) => view.peerMs.get(peer) ?? -Infinity),
     ),
   );
-  if (view.nowMs - confirmedMs < sinceMs || serveAnyway) {
-    return { kind: "serve" };
-  }
+  const forMs = confirmedMs + sinceMs - view.nowMs;
+  if (serveAnyway) return { kind: "serve", forMs: Infinity };
+  if (forMs > 0) return { kind: "serve", forMs };
   return refuse("cut off: neither a tracker nor the nodes in sync answer");
 }
 

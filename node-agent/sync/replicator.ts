@@ -207,7 +207,7 @@ export class GroupReplicator implements Replicator {
     if (verdict.kind === "refuse") return { ok: false, why: verdict.why };
     return verdict.kind === "confirm"
       ? { ok: true, confirm: true }
-      : { ok: true };
+      : { ok: true, forMs: verdict.forMs };
   }
 
   mayWrite(): ReturnType<Replicator["mayWrite"]> {

@@ -13,6 +13,12 @@ import { z } from "zod";
 import { GroupName } from "../group.ts";
 import { STORE_PATHS_MAX } from "../limits.ts";
 import {
+  DOWNLOAD_SETTINGS,
+  type DownloadConfig,
+  downloadConfig,
+  downloadContradictions,
+} from "./downloads.ts";
+import {
   FASTDFS_SETTINGS,
   type FastdfsConfig,
   fastdfsConfig,
@@ -114,6 +120,7 @@ export const AgentSettings = z.strictObject({
     .describe("How log lines look on standard error."),
   log_level: z.enum(["info", "warn"]).default("info")
     .describe("`warn` leaves out what is not worth a look."),
+  ...DOWNLOAD_SETTINGS,
   ...FASTDFS_SETTINGS,
 });
 
@@ -186,6 +193,8 @@ export interface AgentConfig {
   readonly logFormat: "text" | "json";
   /** Which log lines there are. */
   readonly logLevel: "info" | "warn";
+  /** Links that downloads need, and nginx in front. */
+  readonly downloads?: DownloadConfig | undefined;
   /** FastDFS's protocol; `undefined` is off. */
   readonly fastdfs?: FastdfsConfig | undefined;
 }
@@ -221,12 +230,14 @@ export interface AgentSetting {
 }
 
 /** Settings that must not stand on a command line. */
-const SECRET: ReadonlySet<string> = new Set(["join_token"]);
+const SECRET: ReadonlySet<string> = new Set(["join_token", "download_keys"]);
 
 const LISTS: ReadonlySet<string> = new Set([
   "tracker",
   "store_paths",
   "fastdfs_allow_hosts",
+  "download_token_paths",
+  "trusted_proxies",
 ]);
 
 const TOGGLES: ReadonlySet<string> = new Set([
@@ -308,7 +319,10 @@ export function readAgentConfig(sources: AgentSources): AgentConfig {
 }
 
 function contradictions(settings: z.infer<typeof AgentSettings>): string[] {
-  const found = fastdfsContradictions(settings);
+  const found = [
+    ...fastdfsContradictions(settings),
+    ...downloadContradictions(settings),
+  ];
   if ((settings.tls_cert === undefined) !== (settings.tls_key === undefined)) {
     found.push("tls_cert, tls_key: give both or neither");
   }
@@ -371,6 +385,7 @@ function toConfig(settings: z.infer<typeof AgentSettings>): AgentConfig {
     caFile: settings.ca,
     logFormat: settings.log_format,
     logLevel: settings.log_level,
+    downloads: downloadConfig(settings),
     fastdfs: fastdfsConfig(settings),
   };
 }

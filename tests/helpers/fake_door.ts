@@ -9,6 +9,7 @@ import type { CapabilityClaims } from "@kedge/schema/capability";
 import { createAgentApp } from "../../node-agent/http/agent_app.ts";
 import type { AgentApp } from "../../node-agent/http/agent_app.ts";
 import type { HttpLimits } from "../../node-agent/http/deps.ts";
+import type { LinkRules } from "../../node-agent/http/read/link_gate.ts";
 import { GROUP } from "./fake_files.ts";
 import { FakeNode } from "./fake_ports.ts";
 import type { FakeGroupOptions } from "./fake_replicator.ts";
@@ -22,6 +23,8 @@ export interface Ask {
   /** Claims of the capability; none is sent when missing. */
   readonly cap?: Partial<CapabilityClaims> | undefined;
   readonly headers?: Record<string, string>;
+  /** Address of the other end; not known when missing. */
+  readonly from?: string;
   readonly body?: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
 }
 
@@ -36,6 +39,7 @@ export class FakeDoor extends FakeNode {
   constructor(
     options: FakeGroupOptions & {
       limits?: Partial<HttpLimits>;
+      links?: LinkRules;
       fetchPeer?: (url: string, init: RequestInit) => Promise<Response>;
     } = {},
   ) {
@@ -62,6 +66,7 @@ export class FakeDoor extends FakeNode {
         migration: { start: () => ({}), view: () => null, stop: () => ({}) },
       },
       limits: options.limits,
+      links: options.links,
       fetchPeer: options.fetchPeer,
     });
   }
@@ -90,7 +95,7 @@ export class FakeDoor extends FakeNode {
     });
     // A Request normalises its URL; a server does not.
     Object.defineProperty(request, "url", { value: BASE + path });
-    return await this.app.fetch(request);
+    return await this.app.fetch(request, { address: () => ask.from ?? "" });
   }
 
   /** Upload, and fail unless it worked. */

@@ -54,6 +54,10 @@ export const START_OPTIONS = {
     help:
       "address of its tracker (port 22122); agents take the next ones, port 23000; off: no longer (default 127.0.10.1, or as last time)",
   },
+  nginx: {
+    kind: "flag",
+    help: 'let nginx serve the files: see "kedge nginx-config"',
+  },
   "rebuild-kv": {
     kind: "flag",
     help:

@@ -48,6 +48,8 @@ export interface ProgramContext {
   readonly access: "open" | "key";
   /** FastDFS's protocol: address of its tracker side; off when missing. */
   readonly fastdfs?: string | undefined;
+  /** Whether nginx may serve files of the agents. */
+  readonly nginx?: boolean;
   /** Programs to run; ours when missing. Tests pass others. */
   readonly entries:
     | { readonly tracker: string; readonly agent: string }
@@ -108,6 +110,7 @@ export function agentSpec(
     ca: tls?.caFile,
     "fastdfs-listen": place?.storage,
     "fastdfs-tracker-listen": place?.tracker,
+    ...(context.nginx === true ? nginxFlags(data, env) : {}),
   };
   const words = Object.entries(flags).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, value]
@@ -126,6 +129,18 @@ export function agentSpec(
     env: { ...inherited(env), ...ours(env) },
     logFile: layout.log(`node-${agent.index}`),
     onLine,
+  };
+}
+
+/** With links every download is decided by an agent, which then tells nginx. */
+function nginxFlags(
+  data: string,
+  env: Readonly<Record<string, string>>,
+): Record<string, string | undefined> {
+  const needsLinks = (env.KEDGE_DOWNLOAD_TOKENS || "off") !== "off";
+  return {
+    "nginx-dir": needsLinks ? undefined : join(data, "nginx"),
+    "trusted-proxies": "127.0.0.0/8",
   };
 }
 
@@ -183,6 +198,7 @@ const NOT_OURS: ReadonlySet<string> = new Set([
   "KEDGE_KEY_FILE",
   "KEDGE_KV",
   "KEDGE_LISTEN",
+  "KEDGE_NGINX_DIR",
   "KEDGE_PEER_ADVERTISE",
   "KEDGE_STORE_PATHS",
   "KEDGE_TLS_CERT",

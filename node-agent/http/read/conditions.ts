@@ -16,6 +16,8 @@ export interface Conditions {
 export interface Validators {
   /** Strong entity tag, with its quotes. */
   readonly etag: string;
+  /** The tag that nginx gives the same content when it sends it by itself. */
+  readonly alias?: string | undefined;
   /**
    * Seconds since the Unix epoch of the last change; `undefined` where no date
    * is known that every change moves (appenders): dates are then ignored.
@@ -39,15 +41,21 @@ export function verdictOf(
 ): Verdict {
   const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } =
     conditions;
-  const { etag, modifiedS } = validators;
+  const { etag, alias, modifiedS } = validators;
+  const named = (list: string, comparison: "strong" | "weak") =>
+    alias !== undefined && hasTag(list, alias, comparison);
   if (ifMatch !== null) {
-    if (!hasTag(ifMatch, etag, "strong")) return "failed";
+    if (!hasTag(ifMatch, etag, "strong") && !named(ifMatch, "strong")) {
+      return "failed";
+    }
   } else if (ifUnmodifiedSince !== null && modifiedS !== undefined) {
     const sinceS = httpDateS(ifUnmodifiedSince);
     if (sinceS !== undefined && modifiedS > sinceS) return "failed";
   }
   if (ifNoneMatch !== null) {
-    return hasTag(ifNoneMatch, etag, "weak") ? "not-modified" : "send";
+    return hasTag(ifNoneMatch, etag, "weak") || named(ifNoneMatch, "weak")
+      ? "not-modified"
+      : "send";
   }
   if (ifModifiedSince !== null && modifiedS !== undefined) {
     const sinceS = httpDateS(ifModifiedSince);
@@ -67,7 +75,9 @@ export function mayUseRange(
 ): boolean {
   if (ifRange === null) return true;
   const text = ifRange.trim();
-  if (text.startsWith('"')) return text === validators.etag;
+  if (text.startsWith('"')) {
+    return text === validators.etag || text === validators.alias;
+  }
   if (text.startsWith("W/")) return false;
   const sinceS = httpDateS(text);
   return sinceS !== undefined && sinceS === validators.modifiedS;

@@ -1,10 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  contentType,
-  isShown,
-  storedType,
-  UNKNOWN_TYPE,
-} from "./content_type.ts";
+import { isShown, UNKNOWN_TYPE } from "@kedge/schema/content-types";
+import { contentType, storedType } from "./content_type.ts";
 
 const id = (tail: string) => `group1/M00/00/00/${"A".repeat(27)}${tail}`;
 const byName = (tail: string) => contentType({ id: id(tail), type: null });

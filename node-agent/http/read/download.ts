@@ -5,6 +5,12 @@
  */
 
 import { Problem } from "@kedge/schema";
+import { isShown } from "@kedge/schema/content-types";
+import {
+  CONTENT_POLICY,
+  EXPOSED_HEADERS,
+  IMMUTABLE,
+} from "@kedge/schema/download-headers";
 import type { FileEntry } from "@kedge/schema/change";
 import type { ByteSpan, LocalFiles } from "../../ports.ts";
 import {
@@ -16,16 +22,11 @@ import type { ByteRanges, SpanContent } from "./byteranges.ts";
 import { httpDate, mayUseRange, verdictOf } from "./conditions.ts";
 import type { Validators } from "./conditions.ts";
 import { attachment } from "./content_disposition.ts";
-import { contentType, isShown } from "./content_type.ts";
+import { contentType } from "./content_type.ts";
 import type { Finder } from "./finder.ts";
 import { rangesOf } from "./ranges.ts";
 
-const IMMUTABLE = "public, max-age=31536000, immutable";
-/** A document of ours may show itself and nothing else, in an origin of its own. */
-const POLICY = "sandbox; default-src 'none'; img-src 'self'; " +
-  "media-src 'self'; style-src 'unsafe-inline'";
-const EXPOSED = "ETag, Content-Range, Accept-Ranges, Content-Disposition";
-
+const PRIVATE = "private, no-cache";
 /** Serves contents. */
 export class Downloads {
   readonly #files: LocalFiles;
@@ -42,11 +43,17 @@ export class Downloads {
    *
    * @param request With its conditional and range headers.
    * @param id The file, as in the path.
-   * @param query Undecoded; `download` is read from it.
+   * @param query Undecoded; `download` or `filename` is read from it.
+   * @param terms What the link and the proxy in front change.
    * @throws {Problem} As {@linkcode Finder}, and `damaged`,
    * `precondition-failed`.
    */
-  async serve(request: Request, id: string, query: string): Promise<Response> {
+  async serve(
+    request: Request,
+    id: string,
+    query: string,
+    terms: DownloadTerms = {},
+  ): Promise<Response> {
     const found = this.#finder.findForRead(id);
     const entry = found instanceof Promise ? await found : found;
     const { headers: asked } = request;
@@ -62,9 +69,14 @@ export class Downloads {
         etag: validators.etag,
       });
     }
-    const headers = headersOf(entry, validators, query);
+    const headers = headersOf(entry, validators, { query, terms });
     if (verdict === "not-modified") {
       return new Response(null, { status: 304, headers });
+    }
+    if (terms.isProxied === true && mayHandOver(asked)) {
+      if (this.#files.isPlain?.(entry) === true) {
+        return handedOver(id, headers);
+      }
     }
     if (request.method === "HEAD") {
       headers.push(["content-length", String(entry.sizeBytes)]);
@@ -147,6 +159,26 @@ export class Downloads {
   }
 }
 
+/** What a link and a proxy in front change of an answer. */
+export interface DownloadTerms {
+  /** Seconds for which the client alone may keep it; `undefined`: for ever. */
+  readonly keepS?: number | undefined;
+  /** Whether a proxy that we trust sends files itself. */
+  readonly isProxied?: boolean;
+}
+
+/** nginx knows our entity tag too late for these. */
+function mayHandOver(asked: Headers): boolean {
+  return !asked.has("if-match") && !asked.has("if-unmodified-since");
+}
+
+/** nginx adds what it says of ranges itself. */
+function handedOver(id: string, headers: Pairs): Response {
+  const kept = headers.filter(([name]) => name !== "accept-ranges");
+  kept.push(["x-accel-redirect", `/.kedge/${id}`]);
+  return new Response(null, { headers: kept });
+}
+
 type Pairs = [string, string][];
 
 /**
@@ -156,7 +188,9 @@ type Pairs = [string, string][];
  */
 export function validatorsOf(entry: FileEntry): Validators {
   if (entry.sha256 !== null && !entry.appender) {
-    return { etag: `"${entry.sha256}"`, modifiedS: entry.createdS };
+    const { sha256, createdS: modifiedS, sizeBytes } = entry;
+    const nginx = `"${modifiedS.toString(16)}-${sizeBytes.toString(16)}"`;
+    return { etag: `"${sha256}"`, alias: nginx, modifiedS };
   }
   const crc = entry.crc32.toString(16).padStart(8, "0");
   const etag = `"${entry.epoch}-${entry.version}-${crc}"`;
@@ -166,29 +200,39 @@ export function validatorsOf(entry: FileEntry): Validators {
 function headersOf(
   entry: FileEntry,
   { etag, modifiedS }: Validators,
-  query: string,
+  { query, terms }: { readonly query: string; readonly terms: DownloadTerms },
 ): Pairs {
   const type = contentType(entry);
   const headers: Pairs = [
     ["content-type", type],
     ["etag", etag],
     ["accept-ranges", "bytes"],
-    ["cache-control", entry.appender ? "no-cache" : IMMUTABLE],
+    ["cache-control", cacheControl(entry, terms)],
     ["x-content-type-options", "nosniff"],
-    ["content-security-policy", POLICY],
+    ["content-security-policy", CONTENT_POLICY],
     ["access-control-allow-origin", "*"],
-    ["access-control-expose-headers", EXPOSED],
+    ["access-control-expose-headers", EXPOSED_HEADERS],
   ];
   if (modifiedS !== undefined) {
     headers.push(["last-modified", httpDate(modifiedS)]);
   }
-  const wanted = query === ""
-    ? null
-    : new URLSearchParams(query).get("download");
+  const wanted = query === "" ? null : nameWanted(query);
   if (wanted !== null || !isShown(type)) {
     headers.push(["content-disposition", attachment(wanted || nameOf(entry))]);
   }
   return headers;
+}
+
+/** A link ends one day: nobody but its holder may keep what it showed. */
+function cacheControl(entry: FileEntry, { keepS }: DownloadTerms): string {
+  if (entry.appender) return keepS === undefined ? "no-cache" : PRIVATE;
+  return keepS === undefined ? IMMUTABLE : `private, max-age=${keepS}`;
+}
+
+/** `filename` is what FastDFS's nginx module calls it. */
+function nameWanted(query: string): string | null {
+  const parameters = new URLSearchParams(query);
+  return parameters.get("download") ?? parameters.get("filename");
 }
 
 function nameOf(entry: FileEntry): string {
