@@ -21,6 +21,8 @@ export const ImportRequest = z.object({
   kind: z.literal("import"),
   /** `base_path` of the storage; its `M00` too unless `storePaths` says it. */
   base: Folder,
+  /** Its group, if the caller knows it: the node must be of that group. */
+  group: z.string().max(16).nullable(),
   /** `store_path0`, `store_path1`, … */
   storePaths: z.array(Folder).max(256),
   mode: ImportMode,
@@ -69,6 +71,8 @@ const count = z.int().min(0);
 /** How far it is, or how it ended. */
 export const MigrationView = z.object({
   request: MigrationRequest,
+  /** Group of the node: the first part of every ID. */
+  group: z.string(),
   state: z.enum(["running", "done", "stopped", "failed"]),
   /** What it is doing. */
   phase: z.enum(["counting", "files", "packed", "ending"]),

@@ -30,6 +30,11 @@ const OPTIONS = {
     help: "store_path0, store_path1, … in order; the base when missing",
   },
   node: { kind: "text", value: "NODE", help: "the node that reads the folder" },
+  group: {
+    kind: "text",
+    value: "NAME",
+    help: "group_name of the storage; refused unless the node's is the same",
+  },
   copy: { kind: "flag", help: "copy every file (this is the default)" },
   link: {
     kind: "flag",
@@ -148,6 +153,7 @@ function requestOf(values: Values<typeof OPTIONS>): ImportRequest {
   const request = ImportRequest.safeParse({
     kind: "import",
     base: resolve(base),
+    group: values.group ?? null,
     storePaths: values["store-path"].map((path) => resolve(path)),
     mode,
     dryRun: values["dry-run"],

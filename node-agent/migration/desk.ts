@@ -109,7 +109,7 @@ export class MigrationDesk {
   }
 
   async #prepare(request: MigrationRequest, signal: AbortSignal) {
-    const { clock, reportDir } = this.#parts;
+    const { clock, reportDir, keeper: { group } } = this.#parts;
     const work = request.kind === "import"
       ? await this.#importer(request)
       : await this.#exporter(request);
@@ -117,13 +117,20 @@ export class MigrationDesk {
     const stamp = new Date(clock.wallMs()).toISOString().replaceAll(":", "");
     const report = `${reportDir}/${request.kind}-${stamp}.jsonl`;
     await Deno.writeTextFile(report, "");
-    const progress = new Progress(request, report, clock);
+    const progress = new Progress(request, { group, report }, clock);
     const pace = new Pace(clock, request.bytesPerS, signal);
     return { progress, work: () => work({ progress, pace }) };
   }
 
   async #importer(request: ImportRequest) {
     const { keeper, store, storePaths, clock } = this.#parts;
+    if (request.group !== null && request.group !== keeper.group) {
+      throw new Problem(
+        "invalid-request",
+        `This node is of ${keeper.group}, the files are of ${request.group}: ` +
+          "import them on a node of a group with that name (kedge group create)",
+      );
+    }
     const given = request.storePaths;
     const roots = given.length === 0 ? [request.base] : given;
     const tree = new SourceTree(keeper.group, roots);

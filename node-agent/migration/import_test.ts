@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { encodeFileName } from "@kedge/schema/file-id";
 import { readMetadata } from "@kedge/schema/wire/fastdfs";
 import { FastdfsBase } from "../../tests/helpers/fastdfs_base.ts";
 import { sums, TestDesk } from "../../tests/helpers/migration_desk.ts";
@@ -216,6 +217,7 @@ Deno.test("a refusal that passes is waited for, a full disk ends the run", async
   await desk.desk.start({
     kind: "import",
     base: base.base,
+    group: null,
     storePaths: [...base.roots],
     mode: "copy",
     dryRun: false,
@@ -250,6 +252,25 @@ Deno.test("a folder that is no storage is refused, and so is a strange one in pl
     /must be M00 of this node/,
   );
   assert.equal(desk.desk.view(0), null);
+});
+
+Deno.test("files of another group, and of the future, are refused", async () => {
+  await using scope = new Scope();
+  const { desk, base } = await setUp(scope);
+  await assert.rejects(
+    desk.import(base.roots, { group: "group2" }),
+    /This node is of group1, the files are of group2/,
+  );
+  const name = encodeFileName({
+    origin: desk.door.node,
+    createdS: 4_294_967_295,
+    sizeBytes: 0,
+    crc32: 0,
+    ...{ appender: false, random: 1, digits: 1, extension: "" },
+  });
+  await base.write(`group1/M00/00/00/${name}`, base.bytes(0));
+  const view = await desk.import(base.roots, { group: "group1" });
+  assert.deepEqual(view.reasons, { "of-the-future": 1 });
 });
 
 Deno.test("export writes what import reads", async () => {
@@ -294,6 +315,7 @@ Deno.test("a run can be stopped and goes on later", async () => {
   await desk.desk.start({
     kind: "import",
     base: base.base,
+    group: null,
     storePaths: [...base.roots],
     mode: "copy",
     dryRun: false,

@@ -11,7 +11,6 @@ import { hexByte, parseFileId } from "@kedge/schema/file-id";
 import type { FileId } from "@kedge/schema/file-id";
 import {
   binlogFiles,
-  isTrunkFileName,
   readBinlogLine,
   readTrunkSlot,
   slotFault,
@@ -21,7 +20,7 @@ import {
 } from "@kedge/schema/fastdfs";
 import type { Pace } from "./pace.ts";
 import { SourceFault, SourceSpan } from "./source_span.ts";
-import type { Oddity, SourceTree } from "./source_tree.ts";
+import type { Oddity, SourceFolder, SourceTree } from "./source_tree.ts";
 
 const LINK_BYTES_MAX = 127;
 const LINK_TEXT =
@@ -178,13 +177,12 @@ async function openLink(
  * @param named `trunkFileOf` and offset of every named file, as `FILE OFFSET`.
  */
 export async function unnamedSlots(
-  folder: { readonly path: string; readonly pathIndex: number },
+  folder: Pick<SourceFolder, "path" | "pathIndex" | "trunks">,
   named: ReadonlySet<string>,
 ): Promise<Oddity[]> {
   const found: Oddity[] = [];
   const [high, low] = folder.path.split("/").slice(-2);
-  for (const name of await namesIn(folder.path)) {
-    if (!isTrunkFileName(name)) continue;
+  for (const name of folder.trunks) {
     const path = `${folder.path}/${name}`;
     const key = `${hexByte(folder.pathIndex)}/${high}/${low}/${name}`;
     for (const offset of await usedSlots(path)) {

@@ -23,6 +23,7 @@ export type DoneKind = keyof MigrationView["done"];
 /** The figures of one run, and its report file. */
 export class Progress {
   readonly #request: MigrationRequest;
+  readonly #group: string;
   readonly #clock: Clock;
   readonly #startMs: number;
   readonly #report: string;
@@ -56,8 +57,13 @@ export class Progress {
   known = 0;
 
   /** Begin; `report` is the file that gets one problem per line. */
-  constructor(request: MigrationRequest, report: string, clock: Clock) {
+  constructor(
+    request: MigrationRequest,
+    { group, report }: { readonly group: string; readonly report: string },
+    clock: Clock,
+  ) {
     this.#request = request;
+    this.#group = group;
     this.#report = report;
     this.#clock = clock;
     this.#startMs = clock.monotonicMs();
@@ -120,6 +126,7 @@ export class Progress {
     const nowMs = this.#endMs ?? this.#clock.monotonicMs();
     return {
       request: this.#request,
+      group: this.#group,
       state: this.#state,
       ...{ phase, filesTotal, bytesTotal, filesDone, bytesDone },
       ...{ replaced, withMeta, known },

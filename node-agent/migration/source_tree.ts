@@ -43,6 +43,8 @@ export interface SourceFolder {
   readonly pathIndex: number;
   readonly path: string;
   readonly files: readonly SourceFile[];
+  /** Names of its trunk files. */
+  readonly trunks: readonly string[];
   readonly oddities: readonly Oddity[];
 }
 
@@ -111,6 +113,7 @@ export class SourceTree {
     const path = `${this.#data[pathIndex]}/${high}/${low}`;
     const place = `${this.#group}/M${hexByte(pathIndex)}/${high}/${low}`;
     const files: SourceFile[] = [];
+    const trunks: string[] = [];
     const oddities: Oddity[] = [];
     let entries: Deno.DirEntry[] = [];
     try {
@@ -123,13 +126,16 @@ export class SourceTree {
     for (const entry of entries) {
       const { name } = entry;
       const id = `${place}/${name}`;
-      if (isTrunkFileName(name) && entry.isFile) continue;
+      if (isTrunkFileName(name) && entry.isFile) {
+        trunks.push(name);
+        continue;
+      }
       const found = this.#entry({ entry, id, path, pathIndex, names });
       if (found === undefined) continue;
       if ("reason" in found) oddities.push(found);
       else files.push(found);
     }
-    return { pathIndex, path, files, oddities };
+    return { pathIndex, path, files, trunks, oddities };
   }
 
   #entry({ entry, id, path, pathIndex, names }: {

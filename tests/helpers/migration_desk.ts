@@ -75,6 +75,7 @@ export class TestDesk {
     return await this.run({
       kind: "import",
       base: roots[0] ?? "",
+      group: null,
       storePaths: [...roots],
       mode: "copy",
       dryRun: false,

@@ -72,7 +72,9 @@ export function migrationText(view: MigrationView): string {
   const kinds = Object.entries(done).filter(([, count]) => count > 0)
     .map(([kind, count]) => `${count} ${kind}`);
   const lines = [
-    state === "running" ? "It runs." : `It is ${state}.`,
+    `${state === "running" ? "It runs" : `It is ${state}`}; IDs begin with ${
+      plainText(view.group)
+    }/`,
     ...(view.why === null ? [] : [`  ${plainText(view.why)}`]),
     row(verb, total, kinds.join(", ")),
     row("known", view.known, "here already"),
