@@ -66,6 +66,31 @@ Deno.test("import takes every kind of file, under its ID", async () => {
   assert.equal(desk.door.replicator.committed.length, 9, "nothing twice");
 });
 
+Deno.test("packed files are found by compressed binlogs, packed links by their text", async () => {
+  await using scope = new Scope();
+  const { desk, base } = await setUp(scope);
+  const plain = await base.add(base.bytes(400));
+  await base.addPacked(base.bytes(50));
+  const bytes = base.files.get(plain) ?? base.bytes(0);
+  const link = await base.addPacked(bytes);
+  await base.writePackedLink(plain);
+  const stray = await base.addPacked(bytes);
+  await base.writePackedLink("group1/M00/../../etc/passwd");
+  const sync = `${base.base}/data/sync`;
+  const text = await Deno.open(`${sync}/binlog.000`);
+  const packed = await Deno.create(`${sync}/binlog.000.gz`);
+  await text.readable.pipeThrough(new CompressionStream("gzip"))
+    .pipeTo(packed.writable);
+  await Deno.writeTextFile(`${sync}/binlog.001`, "\0 what is this?\n");
+  await Deno.remove(`${sync}/binlog.000`);
+  const view = await desk.import(base.roots);
+  assert.equal(desk.content.get(link), desk.content.get(plain));
+  assert.equal(desk.content.size, 3);
+  const [problem, ...more] = view.problems;
+  assert.deepEqual([problem?.name, more], [stray, []]);
+  assert.equal(problem?.reason, "outside-the-tree");
+});
+
 Deno.test("import tells damage from what is no file, and takes the rest", async () => {
   await using scope = new Scope();
   const { desk, base } = await setUp(scope);

@@ -40,6 +40,7 @@ export class FastdfsBase {
   readonly #ip: string;
   #count = 0;
   #trunkEnd = 0;
+  #lastSlotBytes = 0;
 
   private constructor(roots: readonly string[], ip: string, seed: number) {
     this.roots = roots;
@@ -117,6 +118,7 @@ export class FastdfsBase {
     const allocatedBytes = Math.ceil(needed / SLOT_BYTES) * SLOT_BYTES;
     const place = { number: 1, offset: this.#trunkEnd, allocatedBytes };
     this.#trunkEnd += allocatedBytes;
+    this.#lastSlotBytes = allocatedBytes;
     const id = this.#packedId(bytes, encodeTrunkPlace(place));
     const header = encodeTrunkSlot({
       kind: "file",
@@ -132,6 +134,23 @@ export class FastdfsBase {
     this.files.set(id, bytes);
     await this.#log("C", id);
     return id;
+  }
+
+  /** Make the last packed file a link, as FastDHT's duplicates are packed. */
+  async writePackedLink(to: string): Promise<void> {
+    const text = new TextEncoder().encode(to.slice(to.indexOf("/") + 1));
+    const allocatedBytes = this.#lastSlotBytes;
+    const header = encodeTrunkSlot({
+      kind: "link",
+      allocatedBytes,
+      sizeBytes: text.length,
+      crc32: crc32(text),
+      createdS: CREATED_S,
+      tail: "",
+    });
+    const offset = this.#trunkEnd - allocatedBytes;
+    await this.writeTrunk(offset, header);
+    await this.writeTrunk(offset + header.length, text);
   }
 
   /** Where the slot of the last packed file ends. */
