@@ -36,6 +36,26 @@ export const MUST_HAPPEN: readonly string[] = [
   "write failed",
   "read failed",
   "discarded an answered write",
+  // What disks hold wrongly, lose, or never had.
+  "fault bit-rot",
+  "bad sector found",
+  "damaged",
+  "damage overwritten",
+  "scrubbed",
+  "wiped",
+  "the bitmap was lost",
+  "a prefix cut",
+  // Fencing by handlers, and policies.
+  "fence-peer 1",
+  "fence-peer 4",
+  "fence-peer 5",
+  "fence-peer 6",
+  "fence-peer 7",
+  "split brain resolved",
+  // Congestion.
+  "is Ahead",
+  "is Behind",
+  "a promotion lost answered writes",
   // Roles and people.
   "became Primary",
   "became Secondary",

@@ -32,6 +32,7 @@ export function healEverything(world: World): void {
   register.unreachable.all = 0;
   register.unreachable.nodes = [0, 0];
   for (const node of nodes) {
+    node.disk.bad.clear();
     node.flushFactor = 1;
     node.crashIn = undefined;
     Object.assign(node.errorIn, { write: -1, read: -1, flush: -1, meta: -1 });

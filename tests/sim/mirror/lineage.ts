@@ -5,6 +5,8 @@
  * @module
  */
 
+import { Taints } from "./taints.ts";
+
 interface Piece {
   readonly parents: Map<number, number>;
   readonly answered: Set<number>;
@@ -22,7 +24,11 @@ export class Lineage {
   readonly #zeroes = new Map<number, number>();
 
   /** @param roots Values that were there before. */
-  constructor(pieces: number, readonly roots: readonly number[]) {
+  constructor(
+    pieces: number,
+    readonly roots: readonly number[],
+    readonly taints: Taints = new Taints(),
+  ) {
     this.#pieces = Array.from({ length: pieces }, () => ({
       parents: new Map<number, number>(),
       answered: new Set<number>(),
@@ -77,6 +83,10 @@ export class Lineage {
 
   /** Whether `value` is `old` or came from it. */
   descends(piece: number, value: number, old: number): boolean {
+    return this.taints.has(piece) || this.#cameFrom(piece, value, old);
+  }
+
+  #cameFrom(piece: number, value: number, old: number): boolean {
     const { parents } = this.#at(piece);
     for (let at: number | undefined = value; at !== undefined;) {
       if (at === old) return true;
@@ -110,8 +120,8 @@ export class Lineage {
   }
 
   #with(piece: number, tips: number[], value: number): number[] {
-    if (tips.some((tip) => this.descends(piece, tip, value))) return tips;
-    const kept = tips.filter((tip) => !this.descends(piece, value, tip));
+    if (tips.some((tip) => this.#cameFrom(piece, tip, value))) return tips;
+    const kept = tips.filter((tip) => !this.#cameFrom(piece, value, tip));
     return [...kept, value];
   }
 

@@ -8,6 +8,7 @@
 import type { CommandDone } from "../../../node-agent/mirror/core/volume_types.ts";
 import type { VolumeCore } from "../../../node-agent/mirror/core/volume_core.ts";
 import type { SimNode } from "./sim_node.ts";
+import { needsScrub } from "./scrub.ts";
 import { other, type World } from "./world.ts";
 
 /** Let people work. They go on while the volume heals, without mischief. */
@@ -95,11 +96,13 @@ function misbehave(world: World, node: SimNode): boolean {
     return true;
   }
   if (does(operator.split) && state.role === "Secondary") {
+    node.isForced = false;
     say(node, "primary", (c, done) => c.roles.primary(false, done));
     return true;
   }
   if (does(operator.force) && state.role === "Secondary") {
     peer.give();
+    node.isForced = true;
     say(node, "primary --force", (c, done) => c.roles.primary(true, done));
     return true;
   }
@@ -134,12 +137,20 @@ function repair(world: World, node: SimNode): void {
     state.disk === "UpToDate" && state.peerDisk === "UpToDate" &&
     (core.bitmap?.count ?? 0) > 0 && core.writes.isIdle;
   if (isMarked) {
-    // What a verify has marked is copied at the next connect.
+    // What a verify has marked is copied at the next connect. A fenced pair
+    // lets nobody go without force.
+    const force = world.plan.fencing !== "dont-care";
     return say(
       node,
       "disconnect",
-      (c, done) => c.roles.disconnect(false, done),
+      (c, done) => c.roles.disconnect(force, done),
     );
+  }
+  const mayVerify = isHealing && needsScrub(world) &&
+    state.connection === "Connected" && state.disk === "UpToDate" &&
+    state.peerDisk === "UpToDate";
+  if (mayVerify) {
+    return say(node, "verify", (c, done) => c.verify.start({}, done));
   }
   if (state.connection === "StandAlone" && eager) {
     const peer = world.nodes[other(node.id)];
@@ -201,12 +212,14 @@ function keepPrimary(world: World, node: SimNode): void {
   if (isNew && nodes.every((each) => each.isAlive) && rng.chance(0.5)) {
     peer.give();
     node.give();
+    node.isForced = true;
     return say(
       node,
       "primary --force",
       (c, done) => c.roles.primary(true, done),
     );
   }
+  node.isForced = false;
   say(node, "primary", (c, done) => c.roles.primary(false, done));
 }
 

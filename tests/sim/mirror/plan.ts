@@ -6,6 +6,7 @@
  */
 
 import { Prng } from "../prng.ts";
+import { drawExtras, type PlanExtras } from "./plan_extras.ts";
 
 /** Kinds of faults, with what their fields mean. */
 export const MIRROR_FAULTS = [
@@ -57,7 +58,7 @@ export interface OperatorPlan {
 }
 
 /** Everything about a run that is not an event. */
-export interface MirrorPlan {
+export interface MirrorPlan extends PlanExtras {
   readonly protocol: "A" | "B" | "C";
   /** Roles by the register in the KV; otherwise by people. */
   readonly isFenced: boolean;
@@ -66,7 +67,6 @@ export interface MirrorPlan {
   readonly alExtents: number;
   readonly maxEpochWrites: number;
   readonly onNoData: "io-error" | "suspend-io";
-  readonly onIoError: "detach" | "pass_on";
   readonly hasChecksums: boolean;
   readonly onCongestion: "block" | "pull-ahead" | "disconnect";
   readonly congestionFillBytes: number;
@@ -88,8 +88,6 @@ export interface MirrorPlan {
   /** Rate of the nodes' clocks. */
   readonly clocks: readonly [number, number];
   readonly registerLoss: number;
-  /** This node's disk says "flushed" and has not done it; -1: none. */
-  readonly liar: number;
   readonly operator: OperatorPlan;
   readonly faults: readonly MirrorFault[];
 }
@@ -135,7 +133,6 @@ export function drawPlan(seed: number): MirrorPlan {
     alExtents: rng.pick([3, 4, 7, 67]),
     maxEpochWrites: rng.pick([2, 8, 2048]),
     onNoData: rng.chance(0.3) ? "suspend-io" : "io-error",
-    onIoError: "detach",
     hasChecksums: rng.chance(0.2),
     onCongestion: rng.pick(["block", "block", "pull-ahead", "disconnect"]),
     congestionFillBytes: rng.pick([8192, 40_000]),
@@ -155,9 +152,9 @@ export function drawPlan(seed: number): MirrorPlan {
       ? [1, 1]
       : [rng.range(0.991, 1.009), rng.range(0.991, 1.009)],
     registerLoss: rng.chance(0.5) ? 0 : rng.range(0, 0.3),
-    liar: -1,
     operator: drawOperator(rng),
     faults: drawFaults(rng, { workMs, isFenced }),
+    ...drawExtras(seed, { workMs, isFenced, protocol }),
   };
 }
 

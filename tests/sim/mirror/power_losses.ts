@@ -41,8 +41,10 @@ export class PowerLosses {
         const isAlone = !peer.isAlive || !peer.isAttached ||
           peer.core?.disk.stayedUp !== true;
         const isPromised = this.#isPromised(piece, value);
-        const survives = (!isAlone || isPromised) && this.#isMember(peer) &&
+        const isThere = peer.received.has(value) ||
           theirs !== undefined && lineage.descends(piece, theirs, value);
+        const survives = (!isAlone || isPromised) && this.#isMember(peer) &&
+          isThere;
         const name = `${piece} ${value}`;
         // Both machines lost it, or might have: B8 says old or new.
         const wasSuspect = this.#suspects.get(name) === peer.id;

@@ -18,6 +18,8 @@ export interface Image {
   /** Undefined: something that nobody wrote. */
   seen(piece: number): number | undefined;
   descends(piece: number, value: number, old: number): boolean;
+  /** Nothing is said about it. */
+  isDamaged(piece: number): boolean;
 }
 
 /** What is wrong with an image as a cut of this line; undefined: nothing. */
@@ -26,7 +28,7 @@ export function brokenCut(branch: Branch, image: Image): string | undefined {
   let cutBy = "";
   branch.pieces.forEach((values, piece) => {
     const seen = image.seen(piece);
-    if (seen === undefined) return;
+    if (seen === undefined || image.isDamaged(piece)) return;
     for (const each of values.values()) {
       if (each.floor <= cut || !image.descends(piece, seen, each.value)) {
         continue;
@@ -37,6 +39,7 @@ export function brokenCut(branch: Branch, image: Image): string | undefined {
   });
   if (cut === -Infinity) return undefined;
   for (const [piece, values] of branch.pieces.entries()) {
+    if (image.isDamaged(piece)) continue;
     const seen = image.seen(piece);
     for (const each of values.values()) {
       if (each.writeEnd >= cut) continue;
@@ -54,6 +57,7 @@ export function brokenCut(branch: Branch, image: Image): string | undefined {
 /** Whether every value of an image is known in a line. */
 export function isOf(branch: Branch, image: Image): boolean {
   return branch.pieces.every((values, piece) => {
+    if (image.isDamaged(piece)) return true;
     const seen = image.seen(piece);
     return seen !== undefined && values.has(seen);
   });

@@ -67,6 +67,7 @@ Deno.test("a prefix cut is what brute force over the epochs says", () => {
       });
       const image: Image = {
         seen: (piece) => seen[piece],
+        isDamaged: () => false,
         // Values of a piece replace one another in the order of writing.
         descends: (_, value, old) => value >= old,
       };
@@ -88,6 +89,7 @@ Deno.test("a write that nobody was told of may be missing before a flush", () =>
   branch.noteWrite(1, 2, 3);
   const image: Image = {
     seen: (piece) => [0, 2][piece],
+    isDamaged: () => false,
     descends: (_, value, old) => value >= old,
   };
   assert.equal(brokenCut(branch, image), undefined);

@@ -25,7 +25,7 @@ export class Promotions {
     const { world, current } = history;
     const peer = world.nodes[other(node.id)];
     // With a register there is one Primary, whatever the other one believes.
-    const isContested = (!world.plan.isFenced || node.isForced) &&
+    const isContested = (!isExclusive(world) || node.isForced) &&
       peer.core?.state.role === "Primary";
     const image = this.imageOf(node);
     // What is half copied is no cut of anything; a person may force it.
@@ -92,8 +92,8 @@ export class Promotions {
     const { state } = node.core ?? {};
     const isWhole = state?.disk === "UpToDate" ||
       state?.peerDisk !== "UpToDate" && node.disk.state.flags.consistent;
-    const { disk } = isWhole ? node : world.nodes[other(node.id)];
-    return imageOf(world, disk.cache);
+    const peer = world.nodes[other(node.id)];
+    return imageOf(isWhole ? node : peer);
   }
 
   #begin(node: SimNode, image: Image): Branch {
@@ -111,7 +111,7 @@ export class Promotions {
       for (const content of contents) {
         const value = world.lineage.valueOf(piece, content);
         if (value !== undefined && !branch.of(piece).has(value)) {
-          branch.noteFirst(piece, value);
+          branch.noteWrite(piece, value, -Infinity);
         }
       }
     }
@@ -136,14 +136,14 @@ export class Promotions {
 
   #isComplete(image: Image, node: SimNode): boolean {
     const { world } = this.history;
-    const { lineage, plan } = world;
+    const { lineage } = world;
     const pieces = node.disk.cache.length;
     let isWhole = true;
     for (let piece = 0; piece < pieces; piece++) {
       const value = image.seen(piece);
       if (value === undefined) return false;
       this.#excuse(node, piece, value);
-      const missing = plan.isFenced ? lineage.missing(piece, value) : [];
+      const missing = isExclusive(world) ? lineage.missing(piece, value) : [];
       if (missing.length > 0) {
         world.fail(
           "I5",
@@ -165,7 +165,7 @@ export class Promotions {
     const { lineage } = world;
     for (;;) {
       const missing = lineage.missing(piece, value);
-      const lost = node.isForced
+      const lost = node.isForced && isExclusive(world)
         ? missing
         : missing.filter((each) => this.history.wasOnItsWay(each));
       if (lost.length === 0) return;
@@ -184,6 +184,11 @@ export class Promotions {
   }
 }
 
+/** Something keeps a node from serving that lacks what was answered. */
+function isExclusive({ plan }: World): boolean {
+  return plan.isFenced || plan.fencing !== "dont-care";
+}
+
 /** Whether an image has every answered write of a line. */
 function holds(branch: Branch, image: Image): boolean {
   return branch.pieces.every((values, piece) => {
@@ -197,11 +202,16 @@ function holds(branch: Branch, image: Image): boolean {
   });
 }
 
-/** Contents of pieces as an image. */
-export function imageOf(world: World, contents: Uint32Array): Image {
-  const { lineage } = world;
+/** What is on a node's disk, but for damage, as an image. */
+export function imageOf(node: SimNode, contents = node.disk.cache): Image {
+  const { lineage, taints } = node.world;
   return {
-    seen: (piece) => lineage.valueOf(piece, contents[piece] ?? 0),
+    seen: (piece) =>
+      lineage.valueOf(
+        piece,
+        taints.before(node, piece) ?? contents[piece] ?? 0,
+      ),
+    isDamaged: (piece) => taints.has(piece),
     descends: (piece, value, old) => lineage.descends(piece, value, old),
   };
 }

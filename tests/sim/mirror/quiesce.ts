@@ -5,6 +5,7 @@
  */
 
 import type { SimNode } from "./sim_node.ts";
+import { needsScrub } from "./scrub.ts";
 import { mustCoverDifferences } from "./step_checks.ts";
 import { primaryOf, read } from "./volume_clients.ts";
 import { PIECES_PER_BLOCK, type World } from "./world.ts";
@@ -26,6 +27,7 @@ export function mustBecomeWell(world: World): void {
     mustCoverDifferences(world);
   }
   mustBeEqual(world);
+  world.taints.compared();
   mustReadAll(world);
   mustHoldAnswers(world);
 }
@@ -52,6 +54,7 @@ function unwell(world: World): string | undefined {
   }
   const primary = primaryOf(world);
   if (primary === undefined) return "nobody is Primary";
+  if (needsScrub(world)) return "nobody has verified";
   if (world.plan.isFenced && world.register.insync.length < 2) {
     return "the register has one member";
   }

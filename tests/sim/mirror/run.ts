@@ -7,6 +7,7 @@
 
 import { Prng } from "../prng.ts";
 import { Scheduler } from "../scheduler.ts";
+import { startDiskLosses } from "./disk_losses.ts";
 import { healEverything, startFaults } from "./faults.ts";
 import { Lineage } from "./lineage.ts";
 import { Network } from "./network.ts";
@@ -17,6 +18,7 @@ import { SimDisk } from "./sim_disk.ts";
 import { SimNode } from "./sim_node.ts";
 import { memberOf, SimRegister } from "./sim_register.ts";
 import { mustCoverDifferences, mustSurvivePowerLoss } from "./step_checks.ts";
+import { Taints } from "./taints.ts";
 import { resetValues, startVolumeClients } from "./volume_clients.ts";
 import { VolumeHistory } from "./volume_history.ts";
 import { firstState } from "./volume_options.ts";
@@ -83,6 +85,7 @@ function play(world: World): void {
   meetAgain(world);
   startPeople(world);
   startFaults(world);
+  startDiskLosses(world);
   startVolumeClients(world, plan.workMs);
   for (let step = 1; scheduler.nowMs < plan.workMs; step++) {
     scheduler.runUntil(Math.min(plan.workMs, scheduler.nowMs + 5));
@@ -118,6 +121,7 @@ function buildWorld(
   };
   const sabotage = options.sabotage ?? {};
   const history = new VolumeHistory();
+  const taints = new Taints();
   const nodes: SimNode[] = [];
   const world: World = {
     seed,
@@ -133,11 +137,13 @@ function buildWorld(
       isOnDisk: plan.protocol === "C",
       forgetsBoots: sabotage.forgetsBoots ?? false,
     }),
-    lineage: new Lineage(plan.blocks * PIECES_PER_BLOCK, [1, 2]),
+    lineage: new Lineage(plan.blocks * PIECES_PER_BLOCK, [1, 2], taints),
+    taints,
     history,
     sabotage,
     trace: options.trace,
     isHealing: false,
+    isScrubbed: false,
     lastDrop: undefined,
     watched: options.watched,
     mark: (name) => {
@@ -154,6 +160,7 @@ function buildWorld(
       state: firstState(plan),
       value: plan.startsNew ? id + 1 : 1,
     });
+    disk.isLiar = plan.liar === id;
     if (plan.startsNew) disk.bitmap.fill(0xff); // as create-md does
     nodes.push(new SimNode(id, world, disk, new Prng(seed, 110 + id)));
   }

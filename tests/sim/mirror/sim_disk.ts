@@ -16,11 +16,16 @@ import type { SlotChange } from "../../../node-agent/mirror/core/activity_log_co
 import type { Prng } from "../prng.ts";
 import { PIECE_BYTES, PIECES_PER_BLOCK } from "./world.ts";
 
+/** Contents that nobody ever wrote begin here. */
+export const ROT_FROM = 0x4000_0000;
+
 /** Writes of a piece that a loss of power has taken, or may have taken. */
 export interface Loss {
   readonly piece: number;
   readonly unflushed: readonly number[];
   readonly isLost: boolean;
+  /** A flush had said that it was stable. */
+  readonly isHidden?: boolean;
 }
 
 /** See the module comment. */
@@ -31,6 +36,14 @@ export class SimDisk {
   readonly dirty = new Map<number, number[]>();
   /** Pieces whose flush failed: nothing makes them stable but another write. */
   readonly poisoned = new Set<number>();
+  /** Pieces that cannot be read until they are written. */
+  readonly bad = new Set<number>();
+  /** The bitmap cannot be read. */
+  isBitmapLost = false;
+  /** It says that a flush is done, and does nothing. */
+  isLiar = false;
+  /** By piece: how many versions a lie has covered. */
+  readonly #lies = new Map<number, number>();
   /** The bitmap, only the bytes that say something. */
   bitmap: Uint8Array;
   /** The activity log; undefined: closed in order. */
@@ -59,6 +72,28 @@ export class SimDisk {
     else versions.push(value);
     this.cache[piece] = value;
     this.poisoned.delete(piece);
+    this.bad.delete(piece);
+  }
+
+  /** Whether one of these pieces cannot be read. */
+  hasBadSector(first: number, behind: number): boolean {
+    if (this.bad.size === 0) return false;
+    for (let at = first; at < behind; at++) if (this.bad.has(at)) return true;
+    return false;
+  }
+
+  /** Somebody put a new disk in its place. */
+  replace(state: PersistentState, value: number): void {
+    this.cache.fill(value);
+    this.dirty.clear();
+    this.poisoned.clear();
+    this.bad.clear();
+    this.#lies.clear();
+    this.#flushing = undefined;
+    this.bitmap.fill(0xff);
+    this.isBitmapLost = false;
+    this.log = undefined;
+    this.state = state;
   }
 
   /** A flush begins: it covers what is written now. */
@@ -78,6 +113,10 @@ export class SimDisk {
         this.poisoned.add(piece);
         continue;
       }
+      if (this.isLiar) {
+        this.#lies.set(piece, count);
+        continue;
+      }
       const versions = this.dirty.get(piece);
       if (versions === undefined) continue;
       versions.splice(0, count - 1);
@@ -92,9 +131,12 @@ export class SimDisk {
 
   /** Save bytes of the bitmap; `keep` says which bytes are really written. */
   saveBitmap(bytes: Uint8Array, keep: (byte: number) => boolean): void {
+    let isWhole = true;
     for (let byte = 0; byte < this.bitmap.length; byte++) {
       if (keep(byte)) this.bitmap[byte] = bytes[byte] ?? 0;
+      else isWhole = false;
     }
+    if (isWhole) this.isBitmapLost = false;
   }
 
   /** Whether the disk says that a block may differ from the peer's. */
@@ -104,14 +146,25 @@ export class SimDisk {
     for (const each of this.log?.values() ?? []) {
       if (each === extent) return true;
     }
-    return this.state.flags.fullSync;
+    return this.state.flags.fullSync || this.isBitmapLost;
+  }
+
+  /** Everything that no flush has covered. */
+  unflushed(): Loss[] {
+    return [...this.dirty].map(([piece, [, ...unflushed]]) => ({
+      piece,
+      unflushed,
+      isLost: false,
+    }));
   }
 
   /** What a loss of power at this moment might leave. */
   crashImage(rng: Prng): Uint32Array {
     const image = this.cache.slice();
     for (const [piece, versions] of this.dirty) {
-      image[piece] = rng.pick(versions);
+      const content = rng.pick(versions);
+      // What rotted below what was written is nobody's promise.
+      if (content < ROT_FROM) image[piece] = content;
     }
     return image;
   }
@@ -126,9 +179,12 @@ export class SimDisk {
       this.cache[piece] = kept;
       const [, ...unflushed] = versions;
       const isLost = at + 1 < versions.length;
-      losses.push({ piece, unflushed, isLost });
+      const isHidden = at + 1 < (this.#lies.get(piece) ?? 0) ||
+        kept >= ROT_FROM;
+      losses.push({ piece, unflushed, isLost, isHidden });
     }
     this.dirty.clear();
+    this.#lies.clear();
     this.poisoned.clear();
     return losses;
   }
@@ -143,10 +199,18 @@ export class SimDisk {
    * is applied, durably. Where a flush failed, the page may be an older one.
    */
   recover(rng: Prng, lost: (losses: Loss[]) => void): AttachedDisk {
-    for (const piece of this.dirty.keys()) {
-      if (!this.poisoned.has(piece)) this.dirty.delete(piece);
+    const rest = new Map<number, number[]>();
+    for (const [piece, versions] of this.dirty) {
+      if (this.poisoned.has(piece)) continue;
+      if (this.isLiar) rest.set(piece, versions);
+      this.dirty.delete(piece);
     }
+    const lies = this.isLiar
+      ? [...rest].map(([piece, { length }]) => [piece, length] as const)
+      : [];
     lost(this.losePower(rng));
+    for (const [piece, versions] of rest) this.dirty.set(piece, versions);
+    for (const [piece, length] of lies) this.#lies.set(piece, length);
     for (const extent of this.log?.values() ?? []) {
       const first = extent * this.extentBlocks;
       for (let at = first; at < first + this.extentBlocks; at++) {
@@ -159,7 +223,7 @@ export class SimDisk {
       persistent: this.state,
       sizeBytes: this.sizeBytes,
       bitmap: this.bitmap.slice(),
-      bitmapLost: false,
+      bitmapLost: this.isBitmapLost,
     };
   }
 }

@@ -7,7 +7,9 @@
 
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import type { VolumeEffects } from "../../../node-agent/mirror/core/volume_types.ts";
+import { fencePeer } from "./fence_handler.ts";
 import { Crash, type SimNode } from "./sim_node.ts";
+import { scrubEnded } from "./scrub.ts";
 import { contentOf, overwrite } from "./watch_writes.ts";
 import { memberOf } from "./sim_register.ts";
 import { other, PIECE_BYTES } from "./world.ts";
@@ -66,6 +68,14 @@ export function effectsOf(node: SimNode): VolumeEffects {
       mustBeAttached("read");
       if (fails("read")) return false;
       const first = offset / PIECE_BYTES;
+      const behind = first + into.length / PIECE_BYTES;
+      if (disk.hasBadSector(first, behind)) {
+        world.mark("bad sector found");
+        return false;
+      }
+      if (world.taints.isAny && !isComparing(node)) {
+        for (let at = first; at < behind; at++) world.taints.served(node, at);
+      }
       const view = new DataView(into.buffer, into.byteOffset, into.length);
       for (let at = 0; at * PIECE_BYTES < into.length; at++) {
         const value = disk.cache[first + at] ?? 0;
@@ -89,7 +99,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
             if (node.attachment !== attachment) return;
             isFlushing = 0;
             const ok = !fails("flush");
-            if (node.id !== plan.liar) disk.endFlush(ok);
+            disk.endFlush(ok);
             core.diskFlushed(ok);
           });
         });
@@ -170,6 +180,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
         node.isAttached = false;
         node.attachment++;
         if (isClean) disk.log = undefined;
+        else node.doubtsUnflushed();
         disk.processDied();
         world.mark("detached");
       }),
@@ -192,16 +203,25 @@ export function effectsOf(node: SimNode): VolumeEffects {
       node.seeks = seek && node.side === undefined;
     },
     runHelper: (name, id) => {
-      scheduler.after(1, () => node.run((core) => core.helperDone(id, 0)));
       world.mark(`helper ${name}`);
+      if (name === "initial-split-brain") node.isDivided = true;
+      if (name === "fence-peer") {
+        const { process } = node;
+        return fencePeer(node, (code) => {
+          if (node.process !== process) return;
+          node.run((core) => core.helperDone(id, code));
+        });
+      }
+      scheduler.after(1, () => node.run((core) => core.helperDone(id, 0)));
     },
     changeRegister: (change, id) => {
       const { process } = node;
-      const me = memberOf(node.id, node.bootName());
+      const me = memberOf(node.id, node.bootName(), node.diskNumber);
       const { peerBoot } = node;
       const peer = peerBoot === undefined ? undefined : memberOf(
         other(node.id),
         node.bootName(peerBoot.boot, peerBoot.process),
+        peerBoot.disk,
       );
       node.trace(`register: ${change.kind}`);
       world.register.ask(me, peer, change, (answer) => {
@@ -232,12 +252,20 @@ export function effectsOf(node: SimNode): VolumeEffects {
         world.lastDrop = scheduler.nowMs;
         world.mark("connection dropped");
       }
+      if (text.startsWith("Online verify done")) scrubEnded(node);
       if (text.startsWith("Split-Brain")) world.mark("split brain found");
       if (text.startsWith("Protocol error")) {
         world.fail("no protocol error", text);
       }
     },
   };
+}
+
+/** What is read now is compared, and goes nowhere. */
+function isComparing({ core }: SimNode): boolean {
+  const connection = core?.state.connection;
+  return connection === "VerifyS" || connection === "VerifyT" ||
+    connection === "SyncTarget";
 }
 
 function copied(frame: MirrorFrame): MirrorFrame {

@@ -9,11 +9,12 @@
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import { VolumeCore } from "../../../node-agent/mirror/core/volume_core.ts";
 import type { MirrorState } from "../../../node-agent/mirror/decisions/mirror_state.ts";
+import type { SplitBrainPolicies } from "../../../node-agent/mirror/decisions/split_brain_core.ts";
 import type { Prng } from "../prng.ts";
 import type { Item, Side } from "./network.ts";
 import { configOf } from "./volume_options.ts";
 import { effectsOf } from "./sim_effects.ts";
-import type { SimDisk } from "./sim_disk.ts";
+import type { Loss, SimDisk } from "./sim_disk.ts";
 import { contentOf } from "./watch_writes.ts";
 import { PIECE_BYTES, Violation, type World } from "./world.ts";
 
@@ -42,7 +43,7 @@ export class SimNode {
   seeks = false;
   side: Side | undefined;
   /** What the peer was when this connection came to be. */
-  peerBoot: { boot: number; process: number } | undefined;
+  peerBoot: { boot: number; process: number; disk: number } | undefined;
   isAttached = false;
   out: MirrorFrame[] = [];
   closing: string | undefined;
@@ -53,6 +54,10 @@ export class SimNode {
   flushFactor = 1;
   /** What people gave up: values of this disk when they said so. */
   given: Uint32Array[] = [];
+  /** A split brain was found, and nobody has lost anything by it yet. */
+  isDivided = false;
+  /** Counts disks. */
+  diskNumber = 0;
   /** A person promotes this node whatever it lacks. */
   isForced = false;
   /** Counts attached disks: what an earlier one did is not for this one. */
@@ -121,8 +126,9 @@ export class SimNode {
       this.isAttached = true;
       this.attachment++;
       const found = this.disk.recover(this.rng, (losses) => {
-        this.world.history.losses.lost(this, losses);
+        this.#tookLosses(losses);
       });
+      if (found.bitmapLost) this.world.mark("the bitmap was lost");
       core.disk.attach(found, ({ code }) => {
         this.trace(`attach: ${code}`);
         if (code !== 1) this.isAttached = false;
@@ -224,7 +230,11 @@ export class SimNode {
       side.heardMs = this.nowMs();
       this.seeks = false;
       const peer = side.other.node;
-      this.peerBoot = { boot: peer.boot, process: side.other.process };
+      this.peerBoot = {
+        boot: peer.boot,
+        process: side.other.process,
+        disk: peer.diskNumber,
+      };
       core.link.linkUp({ resolveConflicts });
       const waiting = side.waiting;
       side.waiting = [];
@@ -277,6 +287,18 @@ export class SimNode {
     );
   }
 
+  /** Its disk failed, or was taken away: what it never flushed may be gone. */
+  doubtsUnflushed(): void {
+    const losses: Loss[] = this.disk.unflushed();
+    for (const [value, { first, count }] of this.received) {
+      for (let at = 0; at < count; at++) {
+        losses.push({ piece: first + at, unflushed: [value], isLost: false });
+      }
+    }
+    this.received.clear();
+    this.world.history.losses.lost(this, losses);
+  }
+
   trace(line: string): void {
     const { trace, scheduler } = this.world;
     trace?.(`${scheduler.nowMs.toFixed(1)} ${this.name} ${line}`);
@@ -294,6 +316,11 @@ export class SimNode {
       after.connection === "Connected" && after.disk === "UpToDate" &&
       after.peerDisk === "UpToDate";
     if (isWhole || isJoined) this.given = [];
+    if (after.connection === "WFReportParams") this.isDivided = false;
+    // A policy, or a command, says whose changes go.
+    const loses = this.isDivided && after.connection === "WFBitMapT" &&
+      before.connection !== "WFBitMapT";
+    if (loses) this.#losesSplitBrain();
     const was = before.connection;
     if (was !== after.connection) this.world.mark(`is ${after.connection}`);
     if (joinsPeer(before, after)) {
@@ -306,6 +333,14 @@ export class SimNode {
         this.world.history.promotions.promoted(this, before);
       }
     }
+  }
+
+  #losesSplitBrain(): void {
+    this.isDivided = false;
+    this.world.mark("split brain resolved");
+    // This policy decides only where nothing is lost.
+    const { splitBrain } = this.world.plan;
+    if (decides(splitBrain) && !losesNothing(splitBrain)) this.give();
   }
 
   #frame(core: VolumeCore, frame: MirrorFrame, epoch: number): void {
@@ -359,8 +394,30 @@ export class SimNode {
     if (losses.some(({ isLost }) => isLost)) {
       this.world.mark("power took writes");
     }
+    this.#tookLosses(losses);
+  }
+
+  #tookLosses(losses: readonly Loss[]): void {
+    for (const { piece, isHidden, unflushed } of losses) {
+      const before = unflushed.at(-1) ?? 0;
+      if (isHidden === true) this.world.taints.add(this, piece, before);
+    }
     this.world.history.losses.lost(this, losses);
   }
+}
+
+function decides(policies: SplitBrainPolicies): boolean {
+  const { afterSb0pri, afterSb1pri, afterSb2pri } = policies;
+  return [afterSb0pri, afterSb1pri, afterSb2pri].some((policy) =>
+    policy !== "disconnect"
+  );
+}
+
+function losesNothing(policies: SplitBrainPolicies): boolean {
+  const { afterSb0pri, afterSb1pri, afterSb2pri } = policies;
+  return afterSb0pri === "discard-zero-changes" &&
+    (afterSb1pri === "consensus" || afterSb1pri === "disconnect") &&
+    afterSb2pri === "disconnect";
 }
 
 /** The peer's data are what this node has, or reads, from now on. */

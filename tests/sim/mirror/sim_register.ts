@@ -21,9 +21,18 @@ import type { Scheduler } from "../scheduler.ts";
 import { storeIdOf } from "../setup.ts";
 
 /** A copy of the volume as the register may know it. */
-export function memberOf(id: 0 | 1, boot: string): VolumeMember {
+export function memberOf(
+  id: 0 | 1,
+  boot: string,
+  disk = 0,
+): VolumeMember {
   const name = id === 0 ? "A" : "B";
-  return { node: id + 1, name, disk: `000000000000000${id + 1}`, boot };
+  return {
+    node: id + 1,
+    name,
+    disk: `00000000000000${disk % 10}${id + 1}`,
+    boot,
+  };
 }
 
 /** See the module comment. */

@@ -24,6 +24,7 @@ export function mustCoverDifferences(world: World): void {
   let uncovered = -1;
   for (let piece = 0; piece < a.disk.cache.length; piece++) {
     if (a.disk.cache[piece] === b.disk.cache[piece]) continue;
+    if (world.taints.has(piece)) continue;
     const block = Math.floor(piece / PIECES_PER_BLOCK);
     if (a.disk.covers(block) || b.disk.covers(block)) continue;
     uncovered = block;
@@ -46,7 +47,7 @@ export function mustSurvivePowerLoss(world: World): void {
     const { flags } = node.disk.state;
     const mayServe = flags.consistent && flags.wasUpToDate;
     if (!mayServe || node.id === world.plan.liar) continue;
-    const image = imageOf(world, node.disk.crashImage(world.rng.crashes));
+    const image = imageOf(node, node.disk.crashImage(world.rng.crashes));
     world.history.mustBeCut(image, `power would be lost on ${node.name}`);
   }
 }

@@ -7,6 +7,7 @@
 
 import { Branch } from "./branch.ts";
 import { brokenCut, type Image, isOf } from "./prefix_cut.ts";
+import { ROT_FROM } from "./sim_disk.ts";
 import { PowerLosses } from "./power_losses.ts";
 import { Promotions } from "./promotions.ts";
 import type { SimNode } from "./sim_node.ts";
@@ -112,9 +113,13 @@ export class VolumeHistory {
     const { world } = this;
     this.answers++;
     const value = world.lineage.valueOf(piece, content) ?? 0;
+    if (world.trace !== undefined && piece === world.watched) {
+      node.trace(`read of piece ${piece}: ${value}`);
+    }
     // The node may have joined another line meanwhile.
     const known = this.current[node.id]?.of(piece).get(value) ??
       read.branch.of(piece).get(value);
+    if (known === undefined && world.taints.has(piece)) return;
     if (known === undefined) {
       return world.fail(
         "I6",
@@ -149,6 +154,7 @@ export class VolumeHistory {
         const value = covered[piece] ?? 0;
         if (value === 0) continue;
         const isStable = versions.every((content) => {
+          if (content >= ROT_FROM) return true;
           const held = world.lineage.valueOf(piece, content);
           return held !== undefined &&
             world.lineage.descends(piece, held, value);
@@ -173,13 +179,15 @@ export class VolumeHistory {
       broken = brokenCut(branch, image);
       if (broken === undefined) return world.mark("a prefix cut");
     }
-    world.fail("I7", `${what}: ${broken}`);
+    const numbers = lines.map(({ number }) => number);
+    world.fail("I7", `${what}: ${broken} (branch ${numbers})`);
   }
 
   /** Every history at the end. */
   check(): void {
     for (const branch of this.branches) {
       for (const [piece, values] of branch.pieces.entries()) {
+        if (this.world.taints.isSpread(piece)) continue;
         const broken = brokenZone(values.values());
         if (broken === undefined) continue;
         this.world.fail(

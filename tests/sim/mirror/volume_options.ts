@@ -14,7 +14,6 @@ import {
 } from "../../../node-agent/mirror/decisions/generations_core.ts";
 import { HARDENED } from "../../../node-agent/mirror/decisions/hardenings_core.ts";
 import { RESYNC_DEFAULTS } from "../../../node-agent/mirror/decisions/resync_controller_core.ts";
-import { SPLIT_BRAIN_DEFAULTS } from "../../../node-agent/mirror/decisions/split_brain_core.ts";
 import type { MirrorPlan } from "./plan.ts";
 import { PIECE_BYTES, PIECES_PER_BLOCK } from "./world.ts";
 
@@ -27,9 +26,9 @@ export function configOf(plan: MirrorPlan): VolumeConfig {
     alExtents: plan.alExtents,
     extentBytes: plan.extentBlocks * BLOCK_BYTES,
     onIoError: plan.onIoError,
-    fencing: "dont-care",
+    fencing: plan.fencing,
     onNoData: plan.onNoData,
-    splitBrain: SPLIT_BRAIN_DEFAULTS,
+    splitBrain: plan.splitBrain,
     verifyAlgorithm: "sha1",
     checksumAlgorithm: plan.hasChecksums ? "sha1" : "",
     checksumAfterCrashOnly: false,
@@ -39,7 +38,7 @@ export function configOf(plan: MirrorPlan): VolumeConfig {
     maxEpochWrites: plan.maxEpochWrites,
     peerTimeoutMs: 4_000,
     fencedByRegister: plan.isFenced,
-    handlers: new Set(),
+    handlers: handlersOf(plan),
     resync: {
       ...RESYNC_DEFAULTS,
       planAheadSteps: 0,
@@ -47,6 +46,13 @@ export function configOf(plan: MirrorPlan): VolumeConfig {
     },
     hardenings: HARDENED,
   };
+}
+
+function handlersOf(plan: MirrorPlan): ReadonlySet<string> {
+  return new Set([
+    "initial-split-brain",
+    ...plan.fencing === "dont-care" ? [] : ["fence-peer"],
+  ]);
 }
 
 /** What is on the disks at the start. */

@@ -19,7 +19,8 @@ export function contentOf(data: Uint8Array, at: number): number {
 export function overwrite(node: SimNode, piece: number, content: number): void {
   const { disk, world } = node;
   const { lineage } = world;
-  const old = lineage.valueOf(piece, disk.cache[piece] ?? 0);
+  const was = world.taints.before(node, piece) ?? disk.cache[piece] ?? 0;
+  const old = lineage.valueOf(piece, was);
   const value = lineage.valueOf(piece, content);
   if (old === undefined || value === undefined) {
     return world.fail(
@@ -32,6 +33,7 @@ export function overwrite(node: SimNode, piece: number, content: number): void {
     node.trace(`piece ${piece}: ${old} -> ${value}`);
   }
   disk.write(piece, content);
+  world.taints.wrote(node, piece);
   if (old === value) return;
   const isGood = node.core?.state.disk === "UpToDate";
   const isNew = !lineage.isKnown(piece, value);

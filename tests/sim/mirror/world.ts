@@ -12,6 +12,7 @@ import type { Network } from "./network.ts";
 import type { SimNode } from "./sim_node.ts";
 import type { MirrorPlan } from "./plan.ts";
 import type { SimRegister } from "./sim_register.ts";
+import type { Taints } from "./taints.ts";
 import type { VolumeHistory } from "./volume_history.ts";
 
 /** Bytes of a piece: what a disk never tears. */
@@ -54,6 +55,7 @@ export interface World {
   readonly network: Network;
   readonly register: SimRegister;
   readonly lineage: Lineage;
+  readonly taints: Taints;
   readonly history: VolumeHistory;
   readonly sabotage: Sabotage;
   readonly trace: ((line: string) => void) | undefined;
@@ -61,6 +63,8 @@ export interface World {
   isHealing: boolean;
   /** A piece whose changes are traced. */
   readonly watched: number | undefined;
+  /** An online verify has compared everything since the faults. */
+  isScrubbed: boolean;
   /** When a handshake ended with StandAlone last, in ms. */
   lastDrop: number | undefined;
   mark(name: string): void;

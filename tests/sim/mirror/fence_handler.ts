@@ -1,0 +1,49 @@
+/**
+ * The handler `fence-peer`, as a careful operator has it: it reaches the other
+ * node on another way and says what is true. Where it may, it switches the
+ * other machine off.
+ *
+ * Exit codes: reference §2.9.
+ *
+ * @module
+ */
+
+import type { SimNode } from "./sim_node.ts";
+import { other } from "./world.ts";
+
+const OUTDATED = 4;
+const PEER_IS_DEAD = 5;
+const PEER_IS_PRIMARY = 6;
+const SHOT = 7;
+const FAILED = 1;
+
+/** Run it; the answer comes later. */
+export function fencePeer(node: SimNode, answer: (code: number) => void): void {
+  const { world } = node;
+  const { scheduler, rng, plan } = world;
+  const peer = world.nodes[other(node.id)];
+  const isReachable = world.isHealing || rng.people.chance(0.8);
+  scheduler.after(rng.people.range(5, 300), () => {
+    const say = (code: number) => {
+      world.mark(`fence-peer ${code}`);
+      node.trace(`fence-peer: ${code}`);
+      scheduler.after(5, () => answer(code));
+    };
+    if (!peer.isAlive) return say(PEER_IS_DEAD);
+    const shoot = () => {
+      if (plan.fencing !== "resource-and-stonith") return say(FAILED);
+      peer.die(true);
+      scheduler.after(400, () => peer.start());
+      say(SHOT);
+    };
+    if (!isReachable || peer.isPaused) return shoot();
+    if (peer.core?.state.role === "Primary") return say(PEER_IS_PRIMARY);
+    peer.run((core) =>
+      core.roles.outdate(({ code }) => {
+        peer.trace(`outdate: ${code}`);
+        if (code === 1) say(OUTDATED);
+        else shoot();
+      })
+    );
+  });
+}
