@@ -28,6 +28,8 @@ export class OutOfSyncBitmap {
   readonly blocks: number;
   #count = 0;
   readonly #unsaved = new Set<number>();
+  /** A page that is in there. */
+  #lastTouched = -1;
 
   /** @param sizeBytes Size of the device in bytes. */
   constructor(readonly sizeBytes: number) {
@@ -43,7 +45,7 @@ export class OutOfSyncBitmap {
 
   /** Whether one block is out of sync. */
   has(block: number): boolean {
-    return ((this.bytes[block >> 3] ?? 0) >> (block & 7) & 1) === 1;
+    return ((this.bytes[byteOf(block)] ?? 0) >> (block & 7) & 1) === 1;
   }
 
   /** Whether any block that the range touches is out of sync. */
@@ -58,13 +60,7 @@ export class OutOfSyncBitmap {
   /** Mark every block that the range touches. */
   set(offset: number, lengthBytes: number): void {
     const last = Math.min(lastBlock(offset, lengthBytes), this.blocks - 1);
-    for (let block = firstBlock(offset); block <= last; block++) {
-      if (this.has(block)) continue;
-      const at = block >> 3;
-      this.bytes[at] = (this.bytes[at] ?? 0) | (1 << (block & 7));
-      this.#count++;
-      this.#unsaved.add(Math.floor(at / BITMAP_PAGE_BYTES));
-    }
+    this.#change(firstBlock(offset), last + 1, 0xff);
   }
 
   /** The same; whether any of them was not marked before. */
@@ -81,13 +77,7 @@ export class OutOfSyncBitmap {
     const behind = end >= this.sizeBytes
       ? this.blocks
       : Math.floor(end / BLOCK_BYTES);
-    for (let block = first; block < behind; block++) {
-      if (!this.has(block)) continue;
-      const at = block >> 3;
-      this.bytes[at] = (this.bytes[at] ?? 0) & ~(1 << (block & 7));
-      this.#count--;
-      this.#unsaved.add(Math.floor(at / BITMAP_PAGE_BYTES));
-    }
+    this.#change(first, behind, 0);
   }
 
   /** Mark everything. */
@@ -103,7 +93,7 @@ export class OutOfSyncBitmap {
   /** The first block at or behind `from` that is out of sync, or -1. */
   next(from: number): number {
     for (let block = from; block < this.blocks;) {
-      if ((block & 7) === 0 && this.bytes[block >> 3] === 0) {
+      if ((block & 7) === 0 && this.bytes[byteOf(block)] === 0) {
         block += 8;
         continue;
       }
@@ -154,6 +144,7 @@ export class OutOfSyncBitmap {
   /** These pages are stable on disk as they are now. */
   saved(pages: readonly number[]): void {
     for (const page of pages) this.#unsaved.delete(page);
+    this.#lastTouched = -1;
   }
 
   /** Every page has to be saved, whatever is on disk. */
@@ -165,14 +156,52 @@ export class OutOfSyncBitmap {
   /** The same bits for a device of another size; new blocks are marked if `dirty`. */
   resized(sizeBytes: number, dirty: boolean): OutOfSyncBitmap {
     const next = new OutOfSyncBitmap(sizeBytes);
-    const common = Math.min(this.bytes.length, next.bytes.length);
-    next.merge(0, this.bytes.subarray(0, common));
+    if (next.bytes.length < this.bytes.length || sizeBytes < this.sizeBytes) {
+      next.merge(0, this.bytes.subarray(0, next.bytes.length));
+    } else {
+      next.bytes.set(this.bytes);
+      next.#count = this.#count;
+    }
     if (dirty && sizeBytes > this.sizeBytes) {
       next.set(this.sizeBytes, sizeBytes - this.sizeBytes);
     }
     next.touchAll();
     return next;
   }
+
+  /** Set (0xff) or clear (0) the blocks from `first` to in front of `behind`. */
+  #change(first: number, behind: number, to: 0 | 0xff): void {
+    for (let block = first; block < behind;) {
+      const at = byteOf(block);
+      const end = Math.min(behind, (at + 1) * 8);
+      const mask = (0xff << (block & 7)) & (0xff >> ((at + 1) * 8 - end));
+      const old = this.bytes[at] ?? 0;
+      const now = (old & ~mask) | (to & mask);
+      block = end;
+      if (now === old) continue;
+      this.bytes[at] = now;
+      this.#count += (BITS_SET[now] ?? 0) - (BITS_SET[old] ?? 0);
+      this.#touch(Math.floor(at / BITMAP_PAGE_BYTES));
+    }
+  }
+
+  #touch(page: number): void {
+    if (page === this.#lastTouched) return;
+    this.#unsaved.add(page);
+    this.#lastTouched = page;
+  }
+}
+
+/** How many bits a byte has. */
+const BITS_SET: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => {
+  let count = 0;
+  for (let rest = byte; rest > 0; rest >>= 1) count += rest & 1;
+  return count;
+});
+
+/** Not by shifting: that ends at 2^31 blocks, which are 8 TiB. */
+function byteOf(block: number): number {
+  return Math.floor(block / 8);
 }
 
 function firstBlock(offset: number): number {

@@ -169,11 +169,12 @@ export class UndoKeeper {
   }
 
   #has(block: number): boolean {
-    return ((this.#kept[block >> 3] ?? 0) & (1 << (block & 7))) !== 0;
+    return ((this.#kept[Math.floor(block / 8)] ?? 0) & (1 << (block & 7))) !==
+      0;
   }
 
   #mark(block: number): void {
-    const at = block >> 3;
+    const at = Math.floor(block / 8);
     this.#kept[at] = (this.#kept[at] ?? 0) | (1 << (block & 7));
   }
 }
