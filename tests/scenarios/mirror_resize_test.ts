@@ -72,8 +72,13 @@ Deno.test({
     await first.must("mkfs.xfs -q -f /dev/drbd1 && mount /dev/drbd1 /mnt");
     await first.must("seq 1 1000000 >/mnt/old && sync");
     for (const host of [first, second]) await enlarge(host, NEW_BYTES);
+    const busy = first.must(
+      "dd if=/dev/urandom of=/mnt/busy bs=64k count=400 oflag=direct " +
+        "status=none",
+    );
     const { code, stderr } = await first.type("drbdadm resize data");
     assert.equal(code, 0, stderr);
+    await busy;
     assert.match(stderr, /mounted on \/mnt.*keeps its old size until then/);
     await first.must("seq 1 500000 >/mnt/meanwhile && umount /mnt");
     const text = await first.must("kedge volume resize data --json");

@@ -52,6 +52,16 @@ export class DiskKeeper {
       sameGeneration(this.exposed, current);
   }
 
+  /** What the disk has room for; of a new one what is configured. */
+  get offeredBytes(): number {
+    const { volume, backingBytes } = this;
+    const isNew = volume.persistent?.agreedBytes === 0;
+    const { sizeBytes } = volume.config;
+    return isNew && sizeBytes !== undefined
+      ? Math.min(sizeBytes, backingBytes)
+      : backingBytes;
+  }
+
   /** Take a disk into use. */
   attach(disk: AttachedDisk, done: CommandDone): void {
     const { volume } = this;
@@ -59,12 +69,18 @@ export class DiskKeeper {
     const { persistent } = disk;
     if (persistent.agreedBytes > disk.sizeBytes) return done({ code: 111 });
     if (volume.sizeBytes > disk.sizeBytes) return done({ code: 111 });
+    const { sizeBytes = 0 } = volume.config;
+    if (sizeBytes > disk.sizeBytes) {
+      const why = `the configured size is ${sizeBytes} bytes, the disk has ` +
+        `room for ${disk.sizeBytes}`;
+      return done({ code: 111, why });
+    }
     if (!this.#isWhatWeLost(disk)) return done({ code: 150 });
     volume.change({ disk: "Attaching" });
     this.backingBytes = disk.sizeBytes;
     volume.persistent = persistent;
     if (volume.sizeBytes === 0) {
-      this.adoptSize(persistent.agreedBytes || disk.sizeBytes);
+      this.adoptSize(persistent.agreedBytes || this.offeredBytes);
     }
     this.#wasInSync &&= this.exposed !== undefined && this.isExposedData;
     volume.generations.shared();

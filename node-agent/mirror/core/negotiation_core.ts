@@ -303,7 +303,7 @@ export class Negotiation {
       return undefined;
     }
     const agreedBytes = this.volume.persistent?.agreedBytes ?? 0;
-    const { backingBytes } = disk;
+    const backingBytes = disk.offeredBytes;
     const size = meetingSize({ backingBytes, agreedBytes }, report);
     if ("refused" in size) return size.refused;
     this.#isPeerGrowing = size.isPeerDirty;

@@ -301,11 +301,12 @@ export class PeerLink {
   #report(again: boolean): MirrorReport {
     const { volume } = this;
     const { config, persistent } = volume;
+    volume.disk.look();
     const alone = volume.disk.atAttach?.disk ?? volume.state.disk;
     return {
       state: wordsOf(volume),
       again,
-      backingBytes: volume.disk.look(),
+      backingBytes: volume.disk.offeredBytes,
       sizeFrames: 1,
       agreedBytes: persistent?.agreedBytes ?? 0,
       protocol: config.protocol,

@@ -31,7 +31,7 @@ import type { CommandDone, CommandResult } from "./volume_types.ts";
 
 /** How a volume is to grow. */
 export interface ResizeWish {
-  /** The size wanted, in bytes; 0: as large as both disks allow. */
+  /** In bytes; 0: as configured, else as large as both disks allow. */
   readonly sizeBytes: number;
   /** Without a connection: the peer's disk has room (`--assume-peer-has-space`). */
   readonly assumePeerHasSpace: boolean;
@@ -64,9 +64,11 @@ export class Resize {
     const refusal = this.#refusal(wish);
     if (refusal !== undefined) return done(refusal);
     const { role, connection } = this.volume.state;
-    if (!isConnected(connection)) return done(this.#growAlone(wish));
-    if (role === "Primary") return this.#lead(wish, done);
-    this.#ask("lead", wish, (answer) => done(resultOf(answer)));
+    const sizeBytes = wish.sizeBytes || (this.volume.config.sizeBytes ?? 0);
+    const sized = { ...wish, sizeBytes };
+    if (!isConnected(connection)) return done(this.#growAlone(sized));
+    if (role === "Primary") return this.#lead(sized, done);
+    this.#ask("lead", sized, (answer) => done(resultOf(answer)));
   }
 
   /** The peer asks. */

@@ -286,3 +286,25 @@ Deno.test("metadata that cannot be moved cost the disk, not the data", () => {
     );
   }
 });
+
+Deno.test("a configured size: for a new volume, and for a resize", () => {
+  const pair = new Pair(NEW, { sizeBytes: OLD });
+  pair.up();
+  pair.a.core.roles.primary(true, () => {});
+  pair.run();
+  assert.deepEqual(new Set(sizes(pair)), new Set([OLD]));
+  const { config } = pair.a.core;
+  pair.a.core.config = { ...config, sizeBytes: 2 * OLD };
+  const answer = resize(pair.a);
+  pair.run();
+  assert.equal(answer.code, 1);
+  assert.deepEqual(new Set(sizes(pair)), new Set([2 * OLD]));
+});
+
+Deno.test("a configured size that the disk has no room for", () => {
+  const pair = new Pair(OLD, { sizeBytes: NEW });
+  const codes: number[] = [];
+  const { disk } = pair.a.core;
+  disk.attach(pair.a.disk(), ({ code }) => codes.push(code));
+  assert.deepEqual(codes, [111]);
+});

@@ -29,6 +29,8 @@ export interface VolumeConfig {
   readonly alExtents: number;
   /** Size of an extent; other than 4 MiB in simulations only. */
   readonly extentBytes?: number;
+  /** A new volume is this large, and `resize` aims at it; missing: as possible. */
+  readonly sizeBytes?: number;
   readonly onIoError: "pass_on" | "call-local-io-error" | "detach";
   readonly fencing: "dont-care" | "resource-only" | "resource-and-stonith";
   readonly onNoData: "io-error" | "suspend-io";

@@ -87,6 +87,7 @@ function volumeSpec(
     config: {
       protocol: net.protocol,
       alExtents: options.alExtents,
+      ...(options.sizeBytes > 0 ? { sizeBytes: options.sizeBytes } : {}),
       onIoError: options.onIoError,
       fencing: net.fencing,
       onNoData: config.options.onNoDataAccessible,
