@@ -136,7 +136,7 @@ function unfinished(place: UndoPlace, sizeBytes: number): bigint | undefined {
       using reader = new UndoReader(`${dir}/${name}`);
       const { head } = reader;
       const isOurs = head.resource === resource && head.volume === volume &&
-        head.sizeBytes === sizeBytes && !reader.hasEnd();
+        head.sizeBytes <= sizeBytes && !reader.hasEnd();
       if (!isOurs || head.createdMs < (found?.createdMs ?? 0)) continue;
       const generation = BigInt(`0x${head.generation}`);
       found = { generation, createdMs: head.createdMs };

@@ -46,6 +46,8 @@ export class UndoKeeper {
   readonly #file: Deno.FsFile;
   readonly #kept: Uint8Array;
   readonly #buffer = new Uint8Array(UNDO_RECORD_BYTES + UNDO_CONTENT_BYTES_MAX);
+  /** Size of the volume when the file was begun: it may have grown since. */
+  #sizeBytes: number;
   #isClosed = false;
 
   /**
@@ -57,6 +59,7 @@ export class UndoKeeper {
     const { dir, resource, volume, generation, sizeBytes } = options;
     const name = formatGeneration(generation);
     this.#options = options;
+    this.#sizeBytes = sizeBytes;
     this.path = `${dir}/${plain(resource)}-${volume}-${name}${UNDO_SUFFIX}`;
     this.#kept = new Uint8Array(Math.ceil(sizeBytes / BLOCK_BYTES / 8));
     Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -84,10 +87,13 @@ export class UndoKeeper {
    * @throws {Error} When that was not possible: do not overwrite it.
    */
   before(offset: number, lengthBytes: number): void {
+    const last = Math.ceil(this.#sizeBytes / BLOCK_BYTES);
     const first = Math.floor(offset / BLOCK_BYTES);
-    const behind = Math.ceil((offset + lengthBytes) / BLOCK_BYTES);
+    const behind = Math.min(
+      last,
+      Math.ceil((offset + lengthBytes) / BLOCK_BYTES),
+    );
     if (this.#isKept(first, behind)) return;
-    const last = Math.ceil(this.#options.sizeBytes / BLOCK_BYTES);
     const end = Math.min(last, first + WINDOW_BYTES / BLOCK_BYTES);
     for (let block = first; block < Math.max(end, behind);) {
       const isDue = block < behind || this.#options.willChange(block);
@@ -117,7 +123,7 @@ export class UndoKeeper {
 
   /** @returns The block behind what was kept. */
   #keepRun(first: number, end: number, mustBefore: number): number {
-    const { read, willChange, sizeBytes } = this.#options;
+    const { read, willChange } = this.#options;
     const most = Math.min(end, first + UNDO_CONTENT_BYTES_MAX / BLOCK_BYTES);
     let behind = first + 1;
     while (
@@ -125,7 +131,8 @@ export class UndoKeeper {
       (behind < mustBefore || willChange(behind))
     ) behind++;
     const offset = first * BLOCK_BYTES;
-    const lengthBytes = Math.min(behind * BLOCK_BYTES, sizeBytes) - offset;
+    const lengthBytes = Math.min(behind * BLOCK_BYTES, this.#sizeBytes) -
+      offset;
     const bytes = this.#buffer.subarray(0, UNDO_RECORD_BYTES + lengthBytes);
     if (!read(offset, bytes.subarray(UNDO_RECORD_BYTES))) {
       throw new Error("the disk cannot be read");
@@ -140,9 +147,10 @@ export class UndoKeeper {
   #goOn(): number | undefined {
     try {
       using reader = new UndoReader(this.path);
-      if (reader.head.sizeBytes !== this.#options.sizeBytes) {
-        throw new Error(`"${this.path}" is of a volume of another size`);
+      if (reader.head.sizeBytes > this.#sizeBytes) {
+        throw new Error(`"${this.path}" is of a larger volume`);
       }
+      this.#sizeBytes = reader.head.sizeBytes;
       for (const { offset, content } of reader.pieces()) {
         const first = offset / BLOCK_BYTES;
         const behind = Math.ceil((offset + content.length) / BLOCK_BYTES);

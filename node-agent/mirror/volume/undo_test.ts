@@ -104,6 +104,32 @@ Deno.test("a torn record ends the file, and is written anew", async () => {
   });
 });
 
+Deno.test("a volume that has grown goes on with its file", async () => {
+  await inFolder(async (dir) => {
+    const { bytes, options } = rig(dir, () => true);
+    const original = bytes.slice();
+    const keeper = new UndoKeeper({ ...options, sizeBytes: 409_600 + 512 });
+    keeper.before(0, 4096);
+    keeper.close();
+    const next = new UndoKeeper(options);
+    next.before(8192, 4096);
+    next.before(409_600, 8192); // the old end, and what is new
+    next.before(SIZE - 4096, 4096);
+    next.finish();
+    using reader = new UndoReader(next.path);
+    const pieces = [...reader.pieces()];
+    const end = Math.max(
+      ...pieces.map(({ offset, content }) => offset + content.length),
+    );
+    assert.equal(end, 409_600 + 512);
+    bytes.fill(0, 0, 409_600 + 512);
+    await restoreUndo(next.path, targetOf(bytes));
+    assert.ok(original.every((byte, at) => bytes[at] === byte));
+    const smaller = { ...options, sizeBytes: 4096 };
+    assert.throws(() => new UndoKeeper(smaller), /of a larger volume/);
+  });
+});
+
 Deno.test("nothing is kept twice, and one sync serves a window", async () => {
   await inFolder((dir) => {
     const { options } = rig(dir, () => true);
