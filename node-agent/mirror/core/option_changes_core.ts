@@ -50,13 +50,14 @@ export class OptionChanges {
     this.#wantedExtents = next.alExtents === alExtents
       ? undefined
       : next.alExtents;
-    this.#nextMs = volume.nowMs;
+    if (!this.isHolding) this.#nextMs = volume.nowMs;
     volume.config = {
       ...next,
       alExtents,
       protocol: isLater ? config.protocol : next.protocol,
     };
-    this.#renewLog();
+    if (this.#wantedExtents === undefined) this.#goOn(Infinity);
+    else this.#renewLog();
     volume.writes.retry();
   }
 
@@ -107,7 +108,6 @@ export class OptionChanges {
 
   #goOn(nextMs: number): void {
     this.#nextMs = nextMs;
-    if (!this.isHolding) return;
     this.isHolding = false;
     this.volume.writes.retry();
   }

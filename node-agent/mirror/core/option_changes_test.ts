@@ -71,6 +71,18 @@ Deno.test("writes do not wait for long for another activity log", () => {
   assert.equal(held.ok, undefined);
 });
 
+Deno.test("an activity log that is not wanted any more holds nobody", () => {
+  const pair = primaryPair({ alExtents: 3 });
+  write(pair, 0);
+  pair.a.work();
+  take(pair.a, { alExtents: 7 });
+  take(pair.a, { alExtents: 3 });
+  const answer = write(pair, EXTENT);
+  pair.run(1);
+  assert.equal(answer.ok, true);
+  assert.equal(pair.a.core.log.extents().length, 3);
+});
+
 Deno.test("protocol A counts from the next connection on", () => {
   const pair = primaryPair();
   for (const node of [pair.a, pair.b]) take(node, { protocol: "A" });

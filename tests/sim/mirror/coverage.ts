@@ -65,6 +65,9 @@ export const MUST_HAPPEN: readonly string[] = [
   "connect --discard-my-data",
   "invalidate",
   "suspend-io",
+  "options",
+  "is Ahead",
+  "is Behind",
   "disconnect",
   // The register.
   "register: promote done",

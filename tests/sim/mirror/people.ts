@@ -82,6 +82,14 @@ function misbehave(world: World, node: SimNode): boolean {
     } else say(node, "suspend-io", (c, done) => c.roles.suspendIo(done));
     return true;
   }
+  if (does(operator.options)) {
+    const alExtents = rng.pick([3, 5, 7]);
+    say(node, "options", (c, done) => {
+      c.options.take({ ...c.config, alExtents });
+      done({ code: 1 });
+    });
+    return true;
+  }
   if (isFenced) return false;
   if (does(operator.outdate)) {
     say(node, "outdate", (c, done) => c.roles.outdate(done));

@@ -55,6 +55,8 @@ export interface OperatorPlan {
   readonly detach: number;
   readonly outdate: number;
   readonly suspend: number;
+  /** Change the size of the activity log. */
+  readonly options: number;
 }
 
 /** Everything about a run that is not an event. */
@@ -122,7 +124,7 @@ export function drawPlan(seed: number): MirrorPlan {
   const rng = new Prng(seed, 101);
   const isFenced = rng.chance(0.5);
   const protocol = rng.chance(0.65) ? "C" : rng.chance(0.7) ? "B" : "A";
-  const congestion = new Prng(seed, 102);
+  const options = new Prng(seed, 102);
   const workMs = rng.between(1000, 3500);
   const flushMs = rng.pick([1, 4, 25]);
   return {
@@ -136,7 +138,7 @@ export function drawPlan(seed: number): MirrorPlan {
     hasChecksums: rng.chance(0.2),
     onCongestion: rng.pick(["block", "block", "pull-ahead", "disconnect"]),
     congestionFillBytes: rng.pick([8192, 40_000]),
-    congestionExtents: congestion.pick([2, 4, 1237]),
+    congestionExtents: options.pick([2, 4, 1237]),
     startsNew: rng.chance(0.15),
     workMs,
     clients: rng.between(1, 3),
@@ -152,13 +154,16 @@ export function drawPlan(seed: number): MirrorPlan {
       ? [1, 1]
       : [rng.range(0.991, 1.009), rng.range(0.991, 1.009)],
     registerLoss: rng.chance(0.5) ? 0 : rng.range(0, 0.3),
-    operator: drawOperator(rng),
+    operator: {
+      ...drawOperator(rng),
+      options: options.chance(0.3) ? 0.1 : 0,
+    },
     faults: drawFaults(rng, { workMs, isFenced }),
     ...drawExtras(seed, { workMs, isFenced, protocol }),
   };
 }
 
-function drawOperator(rng: Prng): OperatorPlan {
+function drawOperator(rng: Prng): Omit<OperatorPlan, "options"> {
   const some = (chance: number, rate: number) => rng.chance(chance) ? rate : 0;
   return {
     everyMs: rng.pick([60, 200, 700]),
