@@ -80,8 +80,8 @@ export class BitmapExchange {
     if (generation === undefined) return;
     this.send();
     // First our names: the target takes them when it is done.
-    volume.effects.send({ kind: "syncGeneration", generation });
     volume.link.tellState();
+    volume.effects.send({ kind: "syncGeneration", generation });
     if (volume.config.handlers.has("before-resync-source")) {
       volume.effects.runHelper("before-resync-source", 0);
     }

@@ -19,9 +19,10 @@
  * @module
  */
 
-import type {
-  ConnectionState,
-  MirrorState,
+import {
+  type ConnectionState,
+  isConnected,
+  type MirrorState,
 } from "../decisions/mirror_state.ts";
 import { RESYNC_QUEUE_BYTES_MAX } from "./resync_source_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
@@ -38,6 +39,13 @@ const WORDS_BYTES_MAX = 1024 * 1024;
 
 /** How long the peer alone must hold all those extents, in ms. */
 const EXTENTS_MS = 1_000;
+
+/** What a peer says that has heard of its target. */
+const HEARD: ReadonlySet<ConnectionState> = new Set([
+  "Connected",
+  "SyncSource",
+  "PausedSyncS",
+]);
 
 /** What congestion is judged by. */
 export interface Load {
@@ -76,6 +84,8 @@ export class Congestion {
   #peerIsBehind = false;
   /** The peer was told to become a target. */
   #isStarting = false;
+  /** We were Behind, and the peer has not said that it is our source. */
+  #isUnheard = false;
   #quietSinceMs = 0;
   #heldSinceMs = Infinity;
   #quietMs = QUIET_MS;
@@ -130,12 +140,24 @@ export class Congestion {
       (peerAt === "SyncTarget" || peerAt === "PausedSyncT");
   }
 
+  /**
+   * What the peer says of itself, to us who have what it has. Whether it runs
+   * ahead; not, if it has not heard yet that we are its target.
+   */
+  isLeft(peerAt: ConnectionState): boolean {
+    if (HEARD.has(peerAt)) this.#isUnheard = false;
+    return peerAt === "Ahead" && !this.#isUnheard;
+  }
+
   /** What follows from a change of state. */
   stateChanged(before: MirrorState, after: MirrorState): void {
     const isWhole = after.connection === "Connected" &&
       after.peerDisk === "UpToDate";
     if (isWhole && before.connection === "SyncSource") this.#quietMs = QUIET_MS;
     if (before.connection === after.connection) return;
+    if (before.connection === "Behind") {
+      this.#isUnheard = isConnected(after.connection);
+    } else if (!isConnected(after.connection)) this.#isUnheard = false;
     if (after.connection !== "Ahead") return;
     this.#peerIsBehind = this.#isStarting = false;
     this.#quietSinceMs = this.volume.nowMs;

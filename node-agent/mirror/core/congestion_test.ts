@@ -198,3 +198,41 @@ Deno.test("only protocol A may leave a peer behind", () => {
   });
   assert.deepEqual(codes, [1, 155, 155]);
 });
+
+Deno.test("a Primary that is Behind answers what its peer has", () => {
+  const pair = congestedPair();
+  pair.run(1);
+  write(pair, 8, 2);
+  pair.run(1);
+  const { a, b } = pair;
+  a.core.roles.secondary(() => {});
+  pair.run(1);
+  b.core.roles.primary(false, () => {});
+  pair.run(1);
+  const { role, connection } = b.core.state;
+  assert.deepEqual([role, connection], ["Primary", "Behind"]);
+  let answer: boolean | undefined;
+  const data = new Uint8Array(BLOCK).fill(6);
+  b.core.writes.write(20 * BLOCK, data, (ok) => answer = ok);
+  b.core.settle();
+  b.work();
+  b.work();
+  assert.equal(answer, undefined, "its own disk is about to be replaced");
+  pair.run(1);
+  assert.equal(answer, true);
+  assert.equal(a.data[20 * BLOCK], 6);
+  a.queuedBytes = 0;
+  pair.run(60);
+  assert.deepEqual(a.data, b.data);
+});
+
+Deno.test("an empty resync ends it, whatever the Primary says meanwhile", () => {
+  const pair = congestedPair();
+  pair.run(1);
+  pair.a.queuedBytes = 0;
+  pair.run(60);
+  assert.deepEqual(stand(pair), [
+    "Connected UpToDate/UpToDate",
+    "Connected UpToDate/UpToDate",
+  ]);
+});

@@ -97,10 +97,10 @@ export class Negotiation {
         break;
       case "SyncTarget":
       case "PausedSyncT":
-        if (volume.target.leads(peerAt)) return this.#fallBehind(told);
+        if (volume.congestion.isLeft(peerAt)) return this.#fallBehind(told);
         break;
       case "Connected":
-        if (peerAt === "Ahead") return this.#fallBehind(told);
+        if (volume.congestion.isLeft(peerAt)) return this.#fallBehind(told);
         // We were its source and lost our disk: it is as old as it was.
         if (
           TARGET_CONNECTIONS.has(peerAt) &&
@@ -248,7 +248,7 @@ export class Negotiation {
         { current: 0n, bitmap: 0n, history: [0n, 0n] },
       outOfSyncBlocks: volume.bitmap?.count ?? 0,
       role: state.role,
-      disk: volume.disk.atAttach?.disk ?? state.disk,
+      disk: this.#ownDisk(),
       crashedPrimary: persistent?.flags.crashedPrimary ?? false,
       stayedUp: volume.disk.stayedUp,
       discardMyData: volume.link.discardMyData,
@@ -266,6 +266,17 @@ export class Negotiation {
       stayedUp: report.stayedUp ?? false,
       discardMyData: report.discardMyData,
     };
+  }
+
+  /** As the peer reads our report: both must judge by the same words. */
+  #ownDisk(): DiskState {
+    const { disk, state } = this.volume;
+    if (state.disk !== "Negotiating" || disk.atAttach === undefined) {
+      return state.disk;
+    }
+    return compareDisk(disk.atAttach.disk, "Inconsistent") <= 0
+      ? "Inconsistent"
+      : "Consistent";
   }
 
   #incompatible(report: MirrorReport): string | undefined {

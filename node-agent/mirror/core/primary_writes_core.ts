@@ -331,7 +331,9 @@ export class PrimaryWrites {
 
   #isAnswerable(write: LoggedWrite): boolean {
     if (write.sequence === 0) return true; // nobody else has to say anything
-    if (!write.isLocal) return this.#hasPeerCopy(write);
+    // A copy that a resync is to replace is no copy.
+    const isKept = write.isLocal && this.volume.state.disk === "UpToDate";
+    if (!isKept) return this.#hasPeerCopy(write);
     switch (this.volume.config.protocol) {
       case "A":
         return true;

@@ -24,7 +24,6 @@ import {
   startController,
   stepController,
 } from "../decisions/resync_controller_core.ts";
-import type { ConnectionState } from "../decisions/mirror_state.ts";
 import { BLOCK_BYTES } from "./bitmap_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 
@@ -73,8 +72,6 @@ export class ResyncTarget {
   #dueMs = 0;
   #failed = 0;
   #usesChecksums = false;
-  /** The source has said that it is one: it replicates from then on. */
-  #isLed = false;
   /** Counts resyncs. */
   #run = 0;
 
@@ -105,15 +102,6 @@ export class ResyncTarget {
   stop(): void {
     this.#reset();
     this.progress = undefined;
-  }
-
-  /**
-   * What the source says of itself. Whether it left the resync that it had
-   * begun, to run ahead.
-   */
-  leads(connection: ConnectionState): boolean {
-    this.#isLed ||= connection === "SyncSource" || connection === "PausedSyncS";
-    return this.#isLed && connection === "Ahead";
   }
 
   /** Ask for more when it is time. */
@@ -324,7 +312,6 @@ export class ResyncTarget {
 
   #reset(): void {
     this.#run++;
-    this.#isLed = false;
     this.#controller = undefined;
     this.#asked = [];
     this.#askedBytes = 0;
