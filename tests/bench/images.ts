@@ -15,6 +15,12 @@ import type { Scope } from "../helpers/scope.ts";
 const PIECE_BYTES = 8 * 1024;
 
 /**
+ * The kernel moves a page to its active list when it is used again, which takes
+ * longer than to copy it. Every file has that behind it.
+ */
+const USES = 2;
+
+/**
  * A file of random bytes, written and not sparse: a hole would be read faster
  * than data, and the first write into it would be slower.
  *
@@ -33,5 +39,12 @@ export async function writtenFile(
     left -= file.writeSync(block.subarray(0, Math.min(left, block.length)));
   }
   await file.syncData();
+  for (let round = 0; round < USES; round++) await use(path);
   return path;
+}
+
+async function use(path: string): Promise<void> {
+  using file = await Deno.open(path);
+  const piece = new Uint8Array(1024 * 1024);
+  while (file.readSync(piece) !== null);
 }
