@@ -161,7 +161,7 @@ export async function untilEqual(a: MirrorNode): Promise<void> {
   await eventually(async () => {
     const { state } = await a.volume();
     return state.connection === "Connected" && state.peerDisk === "UpToDate";
-  }, { what: "equal disks", deadlineMs: RESYNC_MS_MAX, pauseMs: 20 });
+  }, { what: "equal disks", deadlineMs: RESYNC_MS_MAX, pauseMs: 5 });
 }
 
 async function startNode(

@@ -107,8 +107,12 @@ export async function measureNbd(
   };
 }
 
+/** Before anything counts: a program compiles what it runs often. */
+const WARM_UP_MS = 300;
+
 /**
  * Run loads against several servers, in turns, so that all see the same noise.
+ * Each has run for a moment before.
  *
  * @returns A row per load and server: medians over the rounds.
  */
@@ -118,6 +122,11 @@ export async function measureAll(
   plan: { readonly rounds: number; readonly durationMs: number },
 ): Promise<NbdRow[]> {
   const rows: NbdRow[] = [];
+  for (const rw of ["randread", "randwrite"] as const) {
+    for (const subject of subjects) {
+      await measureNbd(subject, load(rw, 4 * KIB, 16), WARM_UP_MS);
+    }
+  }
   for (const load of loads) {
     const found = new Map<string, NbdFigures[]>();
     for (let round = 0; round < plan.rounds; round++) {

@@ -58,21 +58,44 @@ export async function benchNbdLocal(
   return { rows, targets: targetsOf(rows), absent };
 }
 
+/** Whom each of our arrangements is compared with. */
+const PEERS: Readonly<Record<string, string>> = {
+  "kedge": "nbdkit",
+  "kedge A": "qemu mirror",
+  "kedge B": "qemu mirror",
+  "kedge C": "qemu quorum",
+};
+
 /** The figures as a Markdown table. */
 export function nbdTable(rows: readonly NbdRow[]): string {
-  const lines = rows.map(({ load, subject, figures: f }) =>
-    `| ${
-      [
-        ...[load.name, subject, round(f.iops), round(f.mbPerS)],
-        ...[round(f.p50Us), round(f.p99Us), round(f.cpuUsPerOperation)],
-      ].join(" | ")
-    } |`
-  );
+  const lines = rows.map((row) => {
+    const { load, subject, figures: f } = row;
+    const cells = [
+      ...[load.name, subject, round(f.iops), round(f.mbPerS)],
+      ...[round(f.p50Us), round(f.p99Us), round(f.cpuUsPerOperation)],
+      againstPeer(row, rows),
+    ];
+    return `| ${cells.join(" | ")} |`;
+  });
   return [
-    "| load | server | IOPS | MB/s | p50 µs | p99 µs | server CPU µs/op |",
-    "| --- | --- | --- | --- | --- | --- | --- |",
+    "| load | server | IOPS | MB/s | p50 µs | p99 µs | server CPU µs/op " +
+    "| against its peer: IOPS, CPU |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ...lines,
   ].join("\n");
+}
+
+function againstPeer(
+  { subject, load, figures }: NbdRow,
+  rows: readonly NbdRow[],
+): string {
+  const peer = rows.find((row) =>
+    row.subject === PEERS[subject] && row.load === load
+  );
+  if (peer === undefined) return "";
+  const speed = figures.iops / peer.figures.iops;
+  const cost = figures.cpuUsPerOperation / peer.figures.cpuUsPerOperation;
+  return `${round(speed)} ×, ${round(cost)} × ${peer.subject}`;
 }
 
 /** The targets of the issue for the local export, at depth 16. */
