@@ -1,19 +1,10 @@
 /** `kedge append`: append to a file that allows it. */
 
-import { Uploaded } from "@kedge/schema";
 import { exactly, parse } from "./args.ts";
-import { apiError } from "./client/api_error.ts";
+import { sendChange } from "./client/changes.ts";
 import { CONNECTION } from "./client/connection.ts";
-import { afterFailure } from "./client/retry_core.ts";
-import {
-  filePath,
-  openClient,
-  type TrackerClient,
-} from "./client/tracker_client.ts";
-import { ATTEMPTS_MAX, failureOf } from "./client/uploader.ts";
+import { openClient } from "./client/tracker_client.ts";
 import type { Command } from "./command.ts";
-import type { CommandContext } from "./context.ts";
-import { CliError, messageOf } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { sizeText } from "./text/units.ts";
 
@@ -49,16 +40,19 @@ append was done; ask with "kedge info ID" and look at the size.`,
     const { values, words } = parse(args, OPTIONS);
     const [id = "", path = ""] = exactly(words, "ID", "FILE");
     const ifMatch = values["if-match"];
-    const append: Append = {
-      id,
-      path,
-      headers: {
-        "idempotency-key": crypto.randomUUID(),
-        ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
-      },
-    };
     const client = await openClient(values, context);
-    const uploaded = await send(append, client, context);
+    const uploaded = await sendChange(
+      {
+        what: "append",
+        id,
+        path,
+        method: "POST",
+        suffix: "/append",
+        headers: ifMatch === undefined ? {} : { "if-match": ifMatch },
+      },
+      client,
+      context,
+    );
     context.out.line(
       values.json
         ? JSON.stringify(uploaded)
@@ -67,66 +61,3 @@ append was done; ask with "kedge info ID" and look at the size.`,
     return EXIT.ok;
   },
 };
-
-interface Append {
-  readonly id: string;
-  readonly path: string;
-  readonly headers: Record<string, string>;
-}
-
-async function send(
-  append: Append,
-  client: TrackerClient,
-  context: CommandContext,
-): Promise<Uploaded> {
-  const attemptsMax = append.path === "-" ? 1 : ATTEMPTS_MAX;
-  for (let attempt = 1;; attempt++) {
-    try {
-      return await attemptOf(append, client, context);
-    } catch (error) {
-      context.signal.throwIfAborted();
-      const verdict = afterFailure(attempt, attemptsMax, failureOf(error));
-      if (verdict.kind === "give-up") throw finalError(error, append.id);
-      context.err.line(`${append.id}: ${messageOf(error)}; trying again`);
-      await context.sleep(verdict.delayMs, context.signal);
-    }
-  }
-}
-
-/** Another node may own the file by now: the tracker is asked each time. */
-async function attemptOf(
-  { id, path, headers }: Append,
-  client: TrackerClient,
-  context: CommandContext,
-): Promise<Uploaded> {
-  const url = await client.locate(filePath(id, "/append"), { method: "POST" });
-  const { body, sizeBytes } = await open(path, context);
-  const request = { url, method: "POST", headers, body, sizeBytes };
-  const response = await client.network.stream(request, context.signal);
-  if (!response.ok) throw await apiError(response);
-  return Uploaded.parse(await response.json());
-}
-
-function finalError(error: unknown, id: string): CliError {
-  if (error instanceof CliError) return error;
-  return new CliError(
-    `The append may or may not have been done: ${messageOf(error)}`,
-    `kedge info ${id}`,
-    EXIT.unreachable,
-  );
-}
-
-async function open(
-  path: string,
-  context: CommandContext,
-): Promise<
-  { body: ReadableStream<Uint8Array>; sizeBytes: number | undefined }
-> {
-  if (path === "-") return { body: context.stdin, sizeBytes: undefined };
-  try {
-    const file = await Deno.open(path);
-    return { body: file.readable, sizeBytes: (await file.stat()).size };
-  } catch (error) {
-    throw new CliError(`Cannot read "${path}": ${messageOf(error)}`);
-  }
-}

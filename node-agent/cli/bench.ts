@@ -5,7 +5,6 @@ import { parseDuration, parseSize } from "@kedge/schema/config/units";
 import { parse, wholeNumber } from "./args.ts";
 import { CONNECTION } from "./client/connection.ts";
 import {
-  contentPath,
   filePath,
   openClient,
   type TrackerClient,
@@ -200,7 +199,7 @@ function downloads(
   let next = 0;
   return async () => {
     const id = ids[next++ % ids.length] ?? "";
-    const url = `${client.url}${contentPath(id)}`;
+    const url = `${client.url}${client.contentPath(id)}`;
     const response = await client.network.fetch(url, { signal });
     if (!response.ok) {
       await response.body?.cancel();

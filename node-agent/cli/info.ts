@@ -12,22 +12,40 @@ import { EXIT } from "./exit_codes.ts";
 import { plainText } from "./text/table.ts";
 import { sizeText } from "./text/units.ts";
 
+const OPTIONS = {
+  "id-only": { kind: "flag", help: "what the ID says; nobody is asked" },
+  ...CONNECTION,
+} as const;
+
 /** See the module comment. */
 export const info: Command = {
   name: "info",
   summary: "show what is known of a file",
-  usage: ["info ID…"],
-  about: "Asks a replica for size, checksums, type, origin and metadata.",
-  options: CONNECTION,
+  usage: ["info [--id-only] ID…"],
+  about:
+    `Asks a replica for size, checksums, type, origin and metadata. With --id-only
+nobody is asked: what the ID itself says, also of FastDFS's files.`,
+  options: OPTIONS,
   examples: [
     ["kedge info group1/M00/02/44/….jpg", "one file"],
+    [
+      "kedge info --id-only ID",
+      "is it well formed, when and where was it made",
+    ],
     ["kedge info --json ID | jq .sha256", "for scripts"],
   ],
   exits: ["notFound", "unreachable"],
 
   async run(args, context) {
-    const { values, words } = parse(args, CONNECTION);
+    const { values, words } = parse(args, OPTIONS);
     if (words.length === 0) throw new UsageError("Missing ID");
+    if (values["id-only"]) {
+      for (const id of words) {
+        const facts = factsOf(id);
+        context.out.line(values.json ? JSON.stringify(facts) : rowsText(facts));
+      }
+      return EXIT.ok;
+    }
     const client = await openClient(values, context);
     for (const id of words) {
       const found = await fileInfo(client, id);
@@ -67,4 +85,27 @@ function originText({ id, origin, group }: FileInfo): string {
   return typeof named === "string"
     ? `FastDFS storage ${named}`
     : `node ${origin} of ${group}`;
+}
+
+/** What an ID says of its file. */
+function factsOf(text: string): Record<string, string | number | null> {
+  const id = parseFileId(text);
+  if (id === undefined) throw new UsageError(`"${text}" is not a file ID`);
+  const { origin, createdS, sizeBytes, crc32 } = id;
+  return {
+    id: text,
+    kind: id.kind,
+    group: id.group,
+    path: `M${id.pathIndex.toString(16).toUpperCase().padStart(2, "0")}`,
+    origin: typeof origin === "number" ? `node ${origin}` : origin,
+    created: new Date(createdS * 1000).toISOString(),
+    size: sizeBytes ?? null,
+    crc32: crc32.toString(16).padStart(8, "0"),
+  };
+}
+
+function rowsText(facts: Readonly<Record<string, string | number | null>>) {
+  return Object.entries(facts).map(([name, value]) =>
+    `${name.padEnd(9)} ${plainText(String(value ?? "not said"))}`
+  ).join("\n");
 }

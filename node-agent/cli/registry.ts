@@ -60,6 +60,30 @@ export const COMMANDS: readonly CommandEntry[] = [
   ),
   entry(
     "files",
+    "modify",
+    "overwrite a part of an appender file",
+    async () => (await import("./modify.ts")).modify,
+  ),
+  entry(
+    "files",
+    "truncate",
+    "cut or extend an appender file",
+    async () => (await import("./truncate.ts")).truncate,
+  ),
+  entry(
+    "files",
+    "regenerate",
+    "give an appender file the ID of one that stays as it is",
+    async () => (await import("./regenerate.ts")).regenerate,
+  ),
+  entry(
+    "files",
+    "derive",
+    "store a file beside its master: a thumbnail, say",
+    async () => (await import("./derive.ts")).derive,
+  ),
+  entry(
+    "files",
     "meta",
     "read, overwrite or merge the metadata of a file",
     async () => (await import("./meta.ts")).meta,
@@ -189,6 +213,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     "nginx-config",
     "print the configuration of an nginx for downloads",
     async () => (await import("./nginx_config.ts")).nginxConfig,
+  ),
+  entry(
+    "tools",
+    "doctor",
+    "try everything once: upload, read everywhere, change, delete",
+    async () => (await import("./doctor.ts")).doctor,
+  ),
+  entry(
+    "tools",
+    "crc32",
+    "the CRC-32 of local files, as file IDs carry it",
+    async () => (await import("./crc32.ts")).crc32Files,
   ),
   entry(
     "tools",

@@ -7,6 +7,11 @@
 
 import { join } from "node:path";
 import { z } from "zod";
+import {
+  FASTDFS_KEY,
+  type LinkKey,
+  parseLinkKeys,
+} from "@kedge/schema/download-links";
 import type { CommandContext, Network } from "../context.ts";
 import { CliError, messageOf, UsageError } from "../errors.ts";
 
@@ -45,6 +50,8 @@ export interface Connection {
   readonly key: string | undefined;
   /** Trusts what it should. */
   readonly network: Network;
+  /** Signs downloads where they need links; see `kedge link`. */
+  readonly linkKey?: LinkKey | undefined;
 }
 
 /** What is read of `cluster.json`. */
@@ -81,7 +88,22 @@ export async function connect(
     trackers,
     key: await findKey(values, env, isBeside ? data : undefined),
     network: context.network(caPem),
+    linkKey: await findLinkKey(env),
   };
+}
+
+/** The key that signs, when the environment names the download keys. */
+async function findLinkKey(
+  env: Readonly<Record<string, string>>,
+): Promise<LinkKey | undefined> {
+  const text = env.KEDGE_DOWNLOAD_KEYS ||
+    (env.KEDGE_DOWNLOAD_KEYS_FILE
+      ? await read(env.KEDGE_DOWNLOAD_KEYS_FILE, "download keys")
+      : undefined);
+  const found = text === undefined ? undefined : parseLinkKeys(text);
+  return found !== undefined && "keys" in found
+    ? found.keys.find(({ id }) => id !== FASTDFS_KEY)
+    : undefined;
 }
 
 async function findKey(

@@ -11,12 +11,7 @@ import { EXIT } from "../exit_codes.ts";
 import { ApiError, apiError } from "./api_error.ts";
 import { rangeAnswer } from "./resume_core.ts";
 import { afterFailure, type Failure } from "./retry_core.ts";
-import {
-  contentPath,
-  fetchWithin,
-  filePath,
-  type TrackerClient,
-} from "./tracker_client.ts";
+import { fetchWithin, filePath, type TrackerClient } from "./tracker_client.ts";
 
 /** Attempts for one file. */
 export const ATTEMPTS_MAX = 8;
@@ -53,7 +48,9 @@ export async function fileInfo(
   client: TrackerClient,
   id: string,
 ): Promise<FileInfo> {
-  return await client.json(filePath(id, "/info"), FileInfo);
+  return await client.json(filePath(id, "/info"), FileInfo, {
+    query: client.linkTo(id),
+  });
 }
 
 /**
@@ -75,9 +72,9 @@ export async function download(
   for (let attempt = 1;; attempt++) {
     // First the tracker's choice, then every replica in turn.
     const url = attempt === 1
-      ? `${ports.client.url}${contentPath(info.id)}`
+      ? `${ports.client.url}${ports.client.contentPath(info.id)}`
       : sources?.[attempt % sources.length] ??
-        `${ports.client.url}${contentPath(info.id)}`;
+        `${ports.client.url}${ports.client.contentPath(info.id)}`;
     try {
       await fetchRest(url, sink, { known, ports });
       if (sink.haveBytes === info.size) return;
@@ -156,9 +153,9 @@ async function replicas(
   try {
     const view = await client.json(`/v1/groups/${group}`, GroupView);
     const urls = view.nodes.flatMap(({ report }) =>
-      report === null ? [] : [`${report.url}${contentPath(id)}`]
+      report === null ? [] : [`${report.url}${client.contentPath(id)}`]
     );
-    return [...urls, `${client.url}${contentPath(id)}`];
+    return [...urls, `${client.url}${client.contentPath(id)}`];
   } catch {
     return [];
   }

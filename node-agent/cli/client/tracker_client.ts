@@ -8,6 +8,7 @@
  */
 
 import type { z } from "zod";
+import { type LinkKey, linkQuery } from "@kedge/schema/download-links";
 import type { CommandContext, Fetch, Network } from "../context.ts";
 import { CliError, messageOf, noAnswer } from "../errors.ts";
 import { EXIT } from "../exit_codes.ts";
@@ -16,6 +17,8 @@ import { connect, type ConnectionValues } from "./connection.ts";
 
 /** How long a short question may take, in milliseconds. */
 const ASK_TIMEOUT_MS = 30_000;
+/** Life of a link that is used at once, in seconds. */
+const LINK_LIFE_S = 600;
 
 /** Most redirects that are followed. */
 const REDIRECTS_MAX = 5;
@@ -37,6 +40,7 @@ export class TrackerClient {
   readonly #trackers: readonly string[];
   readonly #key: string | undefined;
   readonly #signal: AbortSignal;
+  readonly #linkKey: LinkKey | undefined;
   /** Ways to reach agents. */
   readonly network: Network;
 
@@ -46,9 +50,11 @@ export class TrackerClient {
       trackers: readonly string[];
       key: string | undefined;
       network: Network;
+      linkKey?: LinkKey | undefined;
     },
     signal: AbortSignal,
   ) {
+    this.#linkKey = connection.linkKey;
     this.#trackers = connection.trackers;
     this.#key = connection.key;
     this.#signal = signal;
@@ -58,6 +64,26 @@ export class TrackerClient {
   /** The first tracker, for messages. */
   get url(): string {
     return this.#trackers[0] ?? "";
+  }
+
+  /**
+   * The query that lets a file be read where that needs a link, by name; empty
+   * when we have no key.
+   */
+  linkTo(id: string): Record<string, string> {
+    const key = this.#linkKey;
+    if (key === undefined) return {};
+    const expiresS = Math.floor(Date.now() / 1000) + LINK_LIFE_S;
+    const method = "GET" as const;
+    const claims = { file: id, method, expiresS, ip: "", download: "" };
+    return Object.fromEntries(new URLSearchParams(linkQuery(key, claims)));
+  }
+
+  /** The path of the content of a file, with the link that it may need. */
+  contentPath(id: string): string {
+    const link = new URLSearchParams(this.linkTo(id));
+    const path = `/${id.split("/").map(encodeURIComponent).join("/")}`;
+    return link.size === 0 ? path : `${path}?${link}`;
   }
 
   /**
@@ -228,9 +254,4 @@ export async function fetchWithin(
 export function filePath(id: string, suffix = ""): string {
   const encoded = id.split("/").map(encodeURIComponent).join("/");
   return `/v1/files/${encoded}${suffix}`;
-}
-
-/** The path of the content of a file. */
-export function contentPath(id: string): string {
-  return `/${id.split("/").map(encodeURIComponent).join("/")}`;
 }
