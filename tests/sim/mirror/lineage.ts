@@ -20,7 +20,10 @@ interface Piece {
 
 /** See the module comment. */
 export class Lineage {
-  readonly #pieces: Piece[];
+  /** Where history began anew; 0: nowhere yet. */
+  readonly #begun: Uint32Array;
+  /** Only of pieces that were written. */
+  readonly #pieces: (Piece | undefined)[];
   readonly #zeroes = new Map<number, number>();
 
   /** @param roots Values that were there before. */
@@ -29,14 +32,8 @@ export class Lineage {
     readonly roots: readonly number[],
     readonly taints: Taints = new Taints(),
   ) {
-    this.#pieces = Array.from({ length: pieces }, () => ({
-      parents: new Map<number, number>(),
-      answered: new Set<number>(),
-      excused: new Set<number>(),
-      loose: new Set<number>(),
-      tips: [],
-      heads: [],
-    }));
+    this.#begun = new Uint32Array(pieces);
+    this.#pieces = new Array<Piece | undefined>(pieces).fill(undefined);
   }
 
   /** A write of zeroes has a number, its content has none. */
@@ -87,10 +84,10 @@ export class Lineage {
   }
 
   #cameFrom(piece: number, value: number, old: number): boolean {
-    const { parents } = this.#at(piece);
+    const parents = this.#pieces[piece]?.parents;
     for (let at: number | undefined = value; at !== undefined;) {
       if (at === old) return true;
-      at = parents.get(at);
+      at = parents?.get(at);
     }
     return false;
   }
@@ -106,17 +103,19 @@ export class Lineage {
 
   /** Whether everything that was ever answered is part of `value`. */
   isComplete(piece: number, value: number): boolean {
-    return this.#at(piece).heads.every((head) =>
-      this.descends(piece, value, head)
-    );
+    const begun = this.#begun[piece] ?? 0;
+    const heads = this.#pieces[piece]?.heads ?? (begun === 0 ? [] : [begun]);
+    return heads.every((head) => this.descends(piece, value, head));
   }
 
   /** History begins anew with what is here. */
   beginWith(view: (piece: number) => number | undefined): void {
-    this.#pieces.forEach((place, piece) => {
+    for (let piece = 0; piece < this.#begun.length; piece++) {
       const value = view(piece);
-      place.heads = value === undefined ? [] : [value];
-    });
+      this.#begun[piece] = value ?? 0;
+      const place = this.#pieces[piece];
+      if (place !== undefined) place.heads = value === undefined ? [] : [value];
+    }
   }
 
   #with(piece: number, tips: number[], value: number): number[] {
@@ -127,9 +126,8 @@ export class Lineage {
 
   /** Answered values that `value` does not contain. */
   missing(piece: number, value: number): number[] {
-    return this.#at(piece).tips.filter((tip) =>
-      !this.descends(piece, value, tip)
-    );
+    const tips = this.#pieces[piece]?.tips ?? [];
+    return tips.filter((tip) => !this.descends(piece, value, tip));
   }
 
   /** Whether a write was answered. */
@@ -169,8 +167,15 @@ export class Lineage {
   }
 
   #at(piece: number): Piece {
-    const place = this.#pieces[piece];
-    if (place === undefined) throw new RangeError(`no piece ${piece}`);
-    return place;
+    const begun = this.#begun[piece] ?? 0;
+    const place = this.#pieces[piece] ?? {
+      parents: new Map<number, number>(),
+      answered: new Set<number>(),
+      excused: new Set<number>(),
+      loose: new Set<number>(),
+      tips: [],
+      heads: begun === 0 ? [] : [begun],
+    };
+    return this.#pieces[piece] = place;
   }
 }

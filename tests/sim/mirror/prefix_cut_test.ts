@@ -4,6 +4,8 @@ import { Branch } from "./branch.ts";
 import { brokenCut, type Image } from "./prefix_cut.ts";
 
 const PIECES = 3;
+/** What is there at the beginning. */
+const FIRST = 1;
 
 /** One client, one thing at a time: a piece is written, or all is flushed. */
 type Step = { readonly piece: number } | "flush";
@@ -11,14 +13,14 @@ type Step = { readonly piece: number } | "flush";
 /** What the checker knows of a client that did these steps. */
 function branchOf(steps: readonly Step[]): Branch {
   const branch = new Branch(0, PIECES);
-  for (let piece = 0; piece < PIECES; piece++) branch.noteFirst(piece, 0);
+  for (let piece = 0; piece < PIECES; piece++) branch.noteFirst(piece, FIRST);
   steps.forEach((step, at) => {
     if (step === "flush") {
       branch.floor = 10 * at;
       return;
     }
-    branch.noteWrite(step.piece, at + 1, 10 * at);
-    const written = branch.of(step.piece).get(at + 1);
+    branch.noteWrite(step.piece, at + 2, 10 * at);
+    const written = branch.get(step.piece, at + 2);
     if (written !== undefined) written.writeEnd = 10 * at + 5;
   });
   return branch;
@@ -30,7 +32,7 @@ function epochsOf(steps: readonly Step[]): number[][][] {
   const epochs = [none()];
   steps.forEach((step, at) => {
     if (step === "flush") epochs.push(none());
-    else epochs.at(-1)?.[step.piece]?.push(at + 1);
+    else epochs.at(-1)?.[step.piece]?.push(at + 2);
   });
   return epochs;
 }
@@ -41,7 +43,7 @@ function isPrefix(steps: readonly Step[], seen: readonly number[]): boolean {
   return epochs.some((_, cut) =>
     seen.every((value, piece) => {
       const before = epochs.slice(0, cut).flatMap((each) => each[piece] ?? []);
-      const last = before.at(-1) ?? 0;
+      const last = before.at(-1) ?? FIRST;
       return value === last || epochs[cut]?.[piece]?.includes(value) === true;
     })
   );
@@ -62,8 +64,9 @@ Deno.test("a prefix cut is what brute force over the epochs says", () => {
     fc.property(drawn, ([steps, picks]) => {
       const branch = branchOf(steps);
       const seen = picks.map((pick, piece) => {
-        const values = [...branch.of(piece).keys()];
-        return values[pick % values.length] ?? 0;
+        const list = branch.list(piece) ?? [{ value: FIRST }];
+        const values = list.map(({ value }) => value);
+        return values[pick % values.length] ?? FIRST;
       });
       const image: Image = {
         seen: (piece) => seen[piece],
@@ -82,13 +85,13 @@ Deno.test("a prefix cut is what brute force over the epochs says", () => {
 
 Deno.test("a write that nobody was told of may be missing before a flush", () => {
   const branch = new Branch(0, 2);
-  branch.noteFirst(0, 0);
-  branch.noteFirst(1, 0);
-  branch.noteWrite(0, 1, 1); // never answered
+  branch.noteFirst(0, FIRST);
+  branch.noteFirst(1, FIRST);
+  branch.noteWrite(0, 2, 1); // never answered
   branch.floor = 2;
-  branch.noteWrite(1, 2, 3);
+  branch.noteWrite(1, 3, 3);
   const image: Image = {
-    seen: (piece) => [0, 2][piece],
+    seen: (piece) => [FIRST, 3][piece],
     isDamaged: () => false,
     descends: (_, value, old) => value >= old,
   };

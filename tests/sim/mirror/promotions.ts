@@ -110,7 +110,7 @@ export class Promotions {
     for (const [piece, contents] of node.disk.dirty) {
       for (const content of contents) {
         const value = world.lineage.valueOf(piece, content);
-        if (value !== undefined && !branch.of(piece).has(value)) {
+        if (value !== undefined && !branch.has(piece, value)) {
           branch.noteWrite(piece, value, -Infinity);
         }
       }
@@ -121,17 +121,16 @@ export class Promotions {
 
   /** Writes under way go on in another line. */
   #carryOver(from: Branch, to: Branch, now: Image): void {
-    from.pieces.forEach((values, piece) => {
-      const known = to.of(piece);
+    for (let piece = 0; piece < from.pieces; piece++) {
       const seen = now.seen(piece);
-      for (const each of values.values()) {
-        if (each.writeEnd !== Infinity || known.has(each.value)) continue;
+      for (const each of from.list(piece) ?? []) {
+        if (each.writeEnd !== Infinity || to.has(piece, each.value)) continue;
         const isPast = seen !== undefined &&
           now.descends(piece, seen, each.value);
         if (isPast) continue; // overwritten already
         to.noteWrite(piece, each.value, this.history.nextMoment());
       }
-    });
+    }
   }
 
   #isComplete(image: Image, node: SimNode): boolean {
@@ -176,11 +175,11 @@ export class Promotions {
 
   /** Writes that nobody answered may have taken effect. */
   #noteLeftovers(branch: Branch, image: Image): void {
-    branch.pieces.forEach((values, piece) => {
+    for (let piece = 0; piece < branch.pieces; piece++) {
       const value = image.seen(piece);
-      if (value === undefined || values.has(value)) return;
+      if (value === undefined || branch.has(piece, value)) continue;
       branch.noteWrite(piece, value, this.history.nextMoment());
-    });
+    }
   }
 }
 
@@ -191,27 +190,29 @@ function isExclusive({ plan }: World): boolean {
 
 /** Whether an image has every answered write of a line. */
 function holds(branch: Branch, image: Image): boolean {
-  return branch.pieces.every((values, piece) => {
+  for (let piece = 0; piece < branch.pieces; piece++) {
     const seen = image.seen(piece);
-    for (const each of values.values()) {
-      if (each.writeEnd === Infinity) continue;
+    const first = branch.first[piece] ?? 0;
+    const values = branch.list(piece) ?? [{ value: first, writeEnd: 0 }];
+    for (const { value, writeEnd } of values) {
+      if (writeEnd === Infinity) continue;
       if (seen === undefined) return false;
-      if (!image.descends(piece, seen, each.value)) return false;
+      if (!image.descends(piece, seen, value)) return false;
     }
-    return true;
-  });
+  }
+  return true;
 }
 
 /** What is on a node's disk, but for damage, as an image. */
 export function imageOf(node: SimNode, contents = node.disk.cache): Image {
   const { lineage, taints } = node.world;
+  const { isAny } = taints;
+  const before = (piece: number) =>
+    isAny ? taints.before(node, piece) : undefined;
   return {
     seen: (piece) =>
-      lineage.valueOf(
-        piece,
-        taints.before(node, piece) ?? contents[piece] ?? 0,
-      ),
-    isDamaged: (piece) => taints.has(piece),
+      lineage.valueOf(piece, before(piece) ?? contents[piece] ?? 0),
+    isDamaged: (piece) => isAny && taints.has(piece),
     descends: (piece, value, old) => lineage.descends(piece, value, old),
   };
 }

@@ -26,7 +26,10 @@ export function mustCoverDifferences(world: World): void {
     if (a.disk.cache[piece] === b.disk.cache[piece]) continue;
     if (world.taints.has(piece)) continue;
     const block = Math.floor(piece / PIECES_PER_BLOCK);
-    if (a.disk.covers(block) || b.disk.covers(block)) continue;
+    if (a.disk.covers(block) || b.disk.covers(block)) {
+      piece = (block + 1) * PIECES_PER_BLOCK - 1;
+      continue;
+    }
     uncovered = block;
     break;
   }

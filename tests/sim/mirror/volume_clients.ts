@@ -79,6 +79,9 @@ function drawRange({ plan, rng: { clients: rng } }: World, isZero: boolean) {
   };
 }
 
+/** What a client writes: valid during the call only, so one is enough. */
+const PAYLOAD = new Uint8Array(4 * PIECES_PER_BLOCK * PIECE_BYTES);
+
 let lastValue = 0;
 
 /** Values are unique in a run. */
@@ -94,7 +97,7 @@ function write(
 ): void {
   const { world } = node;
   const value = ++lastValue;
-  const data = new Uint8Array(range.count * PIECE_BYTES);
+  const data = PAYLOAD.subarray(0, range.count * PIECE_BYTES);
   const view = new DataView(data.buffer);
   for (let at = 0; at < range.count; at++) {
     view.setUint32(at * PIECE_BYTES, value, true);
@@ -111,6 +114,10 @@ function write(
       next();
     });
   });
+  // Whoever kept it reads what nobody wrote.
+  for (let at = 0; at < range.count; at++) {
+    view.setUint32(at * PIECE_BYTES, 0xeeee_eeee, true);
+  }
 }
 
 function zero(node: SimNode, range: Range, next: () => void): void {

@@ -71,19 +71,22 @@ export class VolumeHistory {
     const { world } = this;
     const end = this.nextMoment();
     this.answers++;
-    const lines = new Set([write.branch, ...this.branches.slice(-2)]);
+    const lines = this.branches.length === 1
+      ? this.branches
+      : new Set([write.branch, ...this.branches.slice(-2)]);
     // A person forced the other node meanwhile: this one answers in vain.
     const isOverruled = world.register.isOverruled(write.node.id);
+    const holders = this.#holdersOf(write);
     for (let at = 0; at < write.count; at++) {
       const piece = write.first + at;
       for (const branch of lines) {
-        const known = branch.of(piece).get(write.value);
+        const known = branch.get(piece, write.value);
         if (known?.writeEnd !== Infinity) continue;
         known.writeEnd = end;
         branch.newest[piece] = write.value;
       }
       if (isOverruled) world.lineage.excuse(piece, [write.value]);
-      else this.#mustBeSomewhere(write, piece);
+      else for (const each of holders) this.#mustHave(each, write, piece);
       world.lineage.answered(piece, write.value);
     }
     const isOnItsWay = world.plan.protocol === "A" &&
@@ -117,8 +120,8 @@ export class VolumeHistory {
       node.trace(`read of piece ${piece}: ${value}`);
     }
     // The node may have joined another line meanwhile.
-    const known = this.current[node.id]?.of(piece).get(value) ??
-      read.branch.of(piece).get(value);
+    const known = this.current[node.id]?.get(piece, value) ??
+      read.branch.get(piece, value);
     if (known === undefined && world.taints.has(piece)) return;
     if (known === undefined) {
       return world.fail(
@@ -186,9 +189,10 @@ export class VolumeHistory {
   /** Every history at the end. */
   check(): void {
     for (const branch of this.branches) {
-      for (const [piece, values] of branch.pieces.entries()) {
+      for (let piece = 0; piece < branch.pieces; piece++) {
         if (this.world.taints.isSpread(piece)) continue;
-        const broken = brokenZone(values.values());
+        const values = branch.list(piece);
+        const broken = values && brokenZone(values);
         if (broken === undefined) continue;
         this.world.fail(
           "I6",
@@ -213,9 +217,10 @@ export class VolumeHistory {
   }
 
   /** R2, R3: an answered write is on every member of the in-sync set. */
-  #mustBeSomewhere(write: OpenWrite, piece: number): void {
+  #holdersOf(write: OpenWrite): SimNode[] {
     const { world } = this;
-    if (!world.plan.isFenced || world.plan.protocol === "A") return;
+    if (!world.plan.isFenced || world.plan.protocol === "A") return [];
+    const holders: SimNode[] = [];
     for (const { id, boot } of world.register.insync) {
       const node = world.nodes[id];
       // One that was started anew is promoted no more.
@@ -223,18 +228,23 @@ export class VolumeHistory {
       // Its disk has failed: it counts again when it was compared.
       const isCompared = node.core === undefined ||
         node.core.state.disk === "UpToDate";
-      if (!isCompared) continue;
-      const held = world.lineage.valueOf(piece, node.disk.cache[piece] ?? 0);
-      const isThere = held !== undefined &&
-        world.lineage.descends(piece, held, write.value);
-      if (isThere) continue;
-      const isInMemory = node.received.has(write.value);
-      if (world.plan.protocol === "B" && isInMemory) continue;
-      world.fail(
-        "I3",
-        `${write.node.name} answered ${write.value}, which ${node.name} ` +
-          `lacks (piece ${piece}) and should have`,
-      );
+      if (isCompared) holders.push(node);
     }
+    return holders;
+  }
+
+  #mustHave(node: SimNode, write: OpenWrite, piece: number): void {
+    const { world } = this;
+    const held = world.lineage.valueOf(piece, node.disk.cache[piece] ?? 0);
+    const isThere = held !== undefined &&
+      world.lineage.descends(piece, held, write.value);
+    if (isThere) return;
+    const isInMemory = node.received.has(write.value);
+    if (world.plan.protocol === "B" && isInMemory) return;
+    world.fail(
+      "I3",
+      `${write.node.name} answered ${write.value}, which ${node.name} ` +
+        `lacks (piece ${piece}) and should have`,
+    );
   }
 }
