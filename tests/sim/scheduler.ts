@@ -17,6 +17,8 @@ export class Scheduler {
   nowMs = 0;
   /** Events that have run. */
   events = 0;
+  /** Over the times of all events, so that runs can be compared. */
+  hash = 0x811c9dc5;
   readonly #heap: Event[] = [];
   #order = 0;
 
@@ -44,6 +46,7 @@ export class Scheduler {
       this.#pop();
       this.nowMs = first.atMs;
       this.events++;
+      this.hash = Math.imul(this.hash ^ (this.nowMs * 1e6 | 0), 0x01000193);
       first.run();
     }
     this.nowMs = untilMs;

@@ -175,7 +175,8 @@ function buildWorld(
 /** FNV-1a over what happened. */
 function hashOf(marks: ReadonlyMap<string, number>, world: World): number {
   const text = [...marks].map(([name, count]) => `${name}${count}`).join() +
-    `${world.scheduler.events} ${world.history.answers}`;
+    `${world.scheduler.hash} ${world.scheduler.events} ` +
+    `${world.history.answers}`;
   let value = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {
     value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);

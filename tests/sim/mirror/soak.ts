@@ -4,16 +4,20 @@
  * @module
  */
 
-import { drawPlan } from "./plan.ts";
+import { drawPlan, type MirrorPlan } from "./plan.ts";
 import { runMirror } from "./run.ts";
+import { type PlanChange, replayCommand, shrinkMirrorPlan } from "./shrink.ts";
 
 if (import.meta.main) Deno.exitCode = mirrorMain(Deno.args);
 
-/** `[SECONDS [FIRST_SEED]] | --seed N`; returns the exit code. */
+/** `[SECONDS [FIRST_SEED]] | --seed N [PIECE] [--plan JSON]`: the exit code. */
 export function mirrorMain(args: readonly string[]): number {
   const [first = "30", second] = args;
   if (first === "--seed" && second !== undefined) {
-    return replay(Number(second), args[2]);
+    const rest = args.slice(2);
+    const at = rest.indexOf("--plan");
+    const change = at < 0 ? {} : JSON.parse(rest[at + 1] ?? "{}");
+    return replay(Number(second), { change, watched: rest[0] });
   }
   return soak(Number(first), second === undefined ? undefined : Number(second));
 }
@@ -56,16 +60,31 @@ function soak(seconds: number, from: number | undefined): number {
   return found.size === 0 ? 0 : 1;
 }
 
-function replay(seed: number, watched?: string): number {
-  const { faults, ...rest } = drawPlan(seed);
+function replay(
+  seed: number,
+  { change, watched }: {
+    readonly change: PlanChange;
+    readonly watched: string | undefined;
+  },
+): number {
+  const plan: MirrorPlan = { ...drawPlan(seed), ...change };
+  const { faults, losses, ...rest } = plan;
   print(JSON.stringify(rest));
-  for (const fault of faults) print(`  ${JSON.stringify(fault)}`);
-  const result = runMirror(seed, {
+  for (const fault of [...faults, ...losses]) {
+    print(`  ${JSON.stringify(fault)}`);
+  }
+  const piece = Number(watched);
+  const { violation } = runMirror(seed, {
+    plan,
     trace: print,
-    ...(watched === undefined ? {} : { watched: Number(watched) }),
+    ...(piece >= 0 ? { watched: piece } : {}),
   });
-  print(result.violation?.message ?? `seed ${seed} keeps every promise`);
-  return result.violation === undefined ? 0 : 1;
+  print(violation?.message ?? `seed ${seed} keeps every promise`);
+  if (violation === undefined) return 0;
+  if (Object.keys(change).length === 0) {
+    print(`shrunk: ${replayCommand(seed, shrinkMirrorPlan(seed))}`);
+  }
+  return 1;
 }
 
 function print(line: string): void {
