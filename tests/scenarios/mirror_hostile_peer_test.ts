@@ -161,6 +161,21 @@ const FRAME_MAKERS: readonly (() => MirrorFrame)[] = [
   () => ({ kind: "stateRequest", id: number(), wish: { role: word() } }),
   () => ({ kind: "stateReply", id: number(), code: pick([1, -1, -21, 5]) }),
   () => ({
+    kind: "sizeRequest",
+    id: number(),
+    wish: {
+      step: pick(["lead", "grow"]),
+      sizeBytes: pick([0, 512, LOCAL_BYTES, LOCAL_BYTES * 2]),
+      assumeClean: Math.random() < 0.5,
+      backingBytes: pick([LOCAL_BYTES, number()]),
+    },
+  }),
+  () => ({
+    kind: "sizeReply",
+    id: pick([0, 1, 2]),
+    answer: { code: pick([1, 131]), sizeBytes: pick([0, LOCAL_BYTES]) },
+  }),
+  () => ({
     kind: "data",
     sequence: next(),
     offset: number(),

@@ -29,7 +29,7 @@ import {
   type MetaSource,
   openMeta,
 } from "./meta_device.ts";
-import { geometryProblem } from "./problems.ts";
+import { geometryProblem, metaProblem } from "./problems.ts";
 
 /** Most bytes of one write of zeroes. */
 const ZEROES = new Uint8Array(1024 * 1024);
@@ -104,8 +104,12 @@ export function moveMetadata(
   source: MetaSource,
 ): MetaDevice | MetaRefusal {
   const geometry = placeOf(old, source);
-  if ("problem" in geometry || isInPlace(old, geometry)) {
-    return "problem" in geometry ? geometry : old;
+  if ("problem" in geometry) return geometry;
+  if (isInPlace(old, geometry)) return old;
+  if (geometry.usableSectors < old.geometry.usableSectors) {
+    // Where the metadata would go may be somebody's data.
+    const detail = `"${source.device.path}" has shrunk: give it back its size`;
+    return { problem: metaProblem(111, detail) };
   }
   const { mdSizeSectors, alOffsetSectors, bmOffsetSectors } = geometry;
   const moved = new MetaDevice(source, {

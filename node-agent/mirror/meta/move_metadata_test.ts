@@ -101,6 +101,15 @@ Deno.test("where it is already nothing is written", () => {
   ok(device.done.slice(before).every((d) => d.operation === "read"));
 });
 
+Deno.test("a disk that has shrunk keeps everything where it is", () => {
+  const device = grown(2000 * KIB);
+  const meta = move(device);
+  const smaller = new MemoryDevice(device.bytes.slice(0, OLD_BYTES));
+  const moved = moveMetadata(meta, sourceOf(smaller));
+  equal("problem" in moved ? moved.problem.code : 0, 111);
+  equal(smaller.done.length, 0);
+});
+
 Deno.test("the log goes on in the new place", () => {
   const device = grown(2000 * KIB);
   const { meta } = find(device);

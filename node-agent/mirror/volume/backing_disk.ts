@@ -237,11 +237,17 @@ export class BackingDisk {
     return bytes;
   }
 
-  /** Let the metadata follow the end of the disk; stable on return. */
+  /**
+   * Let the metadata follow the end of the disk; stable on return. On a disk
+   * that has shrunk nothing is touched.
+   */
   useWholeDisk(): boolean {
     return this.#attempt(() => {
       const moved = moveMetadata(this.#meta, this.#lookAgain());
-      if ("problem" in moved) throw new Error(moved.problem.detail);
+      if ("problem" in moved) {
+        this.lastError = moved.problem.detail;
+        return;
+      }
       if (moved === this.#meta) return;
       this.#meta = moved;
       this.#log?.movedTo(moved.device, moved.geometry);

@@ -116,6 +116,19 @@ Deno.test("a disk that became smaller is refused, and found again", () => {
   deepEqual(marked(paths), [2]);
 });
 
+Deno.test("a disk that becomes smaller in use keeps its data", () => {
+  using made = make("flexible", { disk: 16 * MIB });
+  const { paths } = made;
+  const disk = inUse(paths);
+  ok(disk.write(12 * MIB - 4096, new Uint8Array(4096).fill(7)));
+  Deno.truncateSync(paths.disk, 12 * MIB);
+  equal(disk.usableBytes(), 12 * MIB);
+  ok(disk.useWholeDisk());
+  equal(disk.describe().sizeBytes, 16 * MIB);
+  disk.close(false);
+  equal(Deno.readFileSync(paths.disk).at(-1), 7);
+});
+
 Deno.test("metadata elsewhere: the volume has as much as it has room for", () => {
   using made = make("flexible", { disk: 16 * MIB, meta: 68 * 1024 });
   const { paths } = made;
