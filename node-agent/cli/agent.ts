@@ -135,9 +135,13 @@ async function settingsFrom(
     ? await readJson(values.config)
     : undefined;
   const confs = values["fastdfs-conf"];
-  const fastdfs = Array.isArray(confs) && confs.length > 0
-    ? settingsToStart(confs, "agent").agent
-    : {};
+  const said = Array.isArray(confs) && confs.length > 0
+    ? settingsToStart(confs, "agent")
+    : undefined;
+  for (const hint of said?.hints ?? []) {
+    context.err.line(`kedge agent: ${hint}`);
+  }
+  const fastdfs = said?.agent ?? {};
   try {
     return readAgentConfig({ flags, env: context.env, file, fastdfs });
   } catch (error) {

@@ -37,8 +37,10 @@ import type { WriteStatements } from "./statements.ts";
 
 /** Files with the same SHA-256 that are tried. */
 const CANDIDATES = 4;
-/** Contents of which the newest file is remembered. */
+/** Contents of which a file to link to is remembered. */
 const BASES_KEPT = 1000;
+/** Longest time without a look at what others want, in ms. */
+const SLICE_MS = 3;
 /** File systems without hard links say so by these. */
 const NO_LINKS = new Set(["EPERM", "EOPNOTSUPP", "ENOTSUP", "ENOSYS"]);
 
@@ -95,7 +97,7 @@ export function openDuplicates(
 export class Duplicates {
   readonly #parts: DuplicateParts;
   readonly #sameHash: Prepared<FileRow>;
-  /** Newest file of a content: the older ones may have no room for a link. */
+  /** File of a content to link to: the oldest may have no room for a link. */
   readonly #bases = new Lately<string>(BASES_KEPT);
   readonly #withoutLinks = new Set<number>();
 
@@ -124,7 +126,12 @@ export class Duplicates {
    */
   async link(settled: readonly Pending[]): Promise<void> {
     const waiting = this.#parts.waiting();
+    let sinceMs = performance.now();
     for (const { id, pathIndex, kind } of settled) {
+      if (performance.now() - sinceMs > SLICE_MS) {
+        await pause();
+        sinceMs = performance.now();
+      }
       if (this.#parts.isOver()) return;
       if (kind !== "write" && kind !== "rename") continue;
       if (this.#withoutLinks.has(pathIndex)) continue;
@@ -153,32 +160,35 @@ export class Duplicates {
       const { sizeBytes } = own.row;
       const isSame = await hasSameBytes(own.path, other.path, sizeBytes);
       if (this.#parts.isOver()) return;
-      if (isSame && this.#replace(own, other)) return;
+      if (!isSame || !this.#replace(own, other)) continue;
+      this.#bases.set(key, other.row.id);
+      return;
     }
     this.#bases.set(key, id);
   }
 
-  /** The oldest first: everybody becomes a link to one. */
-  #candidates(
+  /** What was linked to last, then the oldest: all become links of one. */
+  *#candidates(
     own: Found,
     key: string,
     waiting: ReadonlySet<string>,
-  ): Found[] {
+  ): Iterable<Found> {
     const { id, sha256, pathIndex } = own.row;
     const base = this.#bases.get(key);
-    const rows = [
-      ...(base === undefined || base === id
-        ? []
-        : [this.#parts.statements.file.get({ id: base })]),
-      ...this.#sameHash.all({ id, sha256, pathIndex }),
-    ];
-    return rows.map((row) => this.#find(row))
-      .filter((found) => found !== undefined)
-      .filter(({ row }) =>
-        row.sha256 === sha256 && row.pathIndex === pathIndex &&
-        // What a power loss may still take away is nothing to link to.
-        !waiting.has(row.id)
-      );
+    const mayBe = (row: FileRow | undefined) => {
+      // What a power loss may still take away is nothing to link to.
+      const isFit = row?.sha256 === sha256 && row?.pathIndex === pathIndex &&
+        row.id !== id && !waiting.has(row.id);
+      return isFit ? this.#find(row) : undefined;
+    };
+    if (base !== undefined) {
+      const found = mayBe(this.#parts.statements.file.get({ id: base }));
+      if (found !== undefined) yield found;
+    }
+    for (const row of this.#sameHash.all({ id, sha256, pathIndex })) {
+      const found = mayBe(row);
+      if (found !== undefined) yield found;
+    }
   }
 
   /** A file as it is on the disk, if it can share its bytes. */
@@ -208,7 +218,6 @@ export class Duplicates {
     if (!this.#parts.mayWrite(pathIndex)) return false;
     const link = this.#parts.layout.staged(pathIndex, "same");
     try {
-      removeSync(link);
       Deno.linkSync(other.path, link);
       Deno.renameSync(link, own.path);
       return true;
@@ -228,9 +237,15 @@ export class Duplicates {
   }
 
   #failed(error: unknown, pathIndex: number): void {
+    try {
+      removeSync(this.#parts.layout.staged(pathIndex, "same"));
+    } catch {
+      // Swept at the next start; until then linking fails there.
+    }
     const code = errorCode(error);
     // Room for names is nothing to worry about: the file keeps its own bytes.
-    if (code === "EMLINK" || isFull(error) || isMissing(error)) return;
+    const isHarmless = code === "EMLINK" || code === "EEXIST";
+    if (isHarmless || isFull(error) || isMissing(error)) return;
     const why = describeError(error);
     if (NO_LINKS.has(code)) {
       this.#withoutLinks.add(pathIndex);
@@ -240,4 +255,9 @@ export class Duplicates {
       });
     } else this.#parts.fence(pathIndex, `link of a file: ${why}`);
   }
+}
+
+/** Let messages in. */
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { agentSettings, readAgentConfig } from "../config/agent.ts";
 import { parseTrackerConfig, TRACKER_SETTINGS } from "../config/tracker.ts";
 import { ownAddress } from "./host_address.ts";
@@ -159,9 +160,13 @@ Deno.test("policies of tracker.conf have FastDFS's numbers", () => {
 
 Deno.test("mistakes and refusals name the line and what to do", () => {
   const table: [string, RegExp][] = [
-    ["port = many", /^storage.conf:1: port = "many" cannot be; write a whole/],
+    ["port = many", /^storage.conf:1: port = "many" cannot be; write a port/],
     ["\nport = 5 # x", /^storage.conf:2: .*comments behind a value/],
     ["check_file_duplicate = maybe", /write true or false/],
+    ["port = 70000", /write a port, 1 to 65535$/],
+    ["upload_priority = 1x", /^storage.conf:1: .*write a whole number$/],
+    ["subdir_count_per_path = 257", /^storage.conf:1: .* 1 to 256$/],
+    ["group_name = a/b", /^storage.conf:1: group_name = a\/b cannot be; mend/],
     ["sync_start_time = 24:00", /write a time of day, HH:MM/],
     ["fsync_after_written_bytes = some", /write a number of bytes/],
     ["file_distribute_path_mode = 2", /write 0, 1$/],
@@ -240,6 +245,14 @@ Deno.test("two files that contradict one another are refused", () => {
   });
   const found = settingsOf(conf, HOST).problems.map(problemText);
   assert.match(found.join(), /^tracker.conf:1: allow_hosts is another list/);
+  const noGroup = settingsOf(read({ "tracker.conf": "store_lookup=1" }), HOST)
+    .problems.map(problemText);
+  assert.match(noGroup.join(), /^tracker.conf:1: .*; write store_group$/);
+  const many = settingsOf(
+    read({ "storage.conf": "store_path_count=257\nbase_path=/a" }),
+    HOST,
+  ).problems.map(problemText);
+  assert.match(many.join(), /^storage.conf:1: .*write 1 to 256$/);
   const short = settingsOf(
     read({ "storage.conf": "store_path_count=2\nstore_path0=/a" }),
     HOST,
@@ -254,7 +267,13 @@ Deno.test("if_alias_prefix chooses the address; else the tracker's network", () 
   assert.equal(own("eth1", toward), "10.0.0.7");
   assert.equal(own(undefined, toward), "192.168.209.131");
   assert.equal(own(undefined, "tracker.example"), "172.17.0.1");
-  assert.equal(own("bond"), undefined);
+  assert.equal(own("bond", toward), "192.168.209.131");
+  const { agent, hints } = settingsOf(
+    read({ "storage.conf": "base_path=/b\nif_alias_prefix=bond" }),
+    HOST,
+  );
+  assert.match(hints.join(), /No interface of this host begins with "bond"/);
+  assert.equal(agent.fastdfs_advertise, "172.17.0.1:23000");
   assert.equal(own(undefined, "127.0.10.1"), "172.17.0.1");
 });
 
@@ -279,4 +298,33 @@ Deno.test("every row of the table can be found, and its settings exist", () => {
       : row.say !== "";
     assert(isTold, row.key);
   }
+});
+
+Deno.test("whatever stands in a file, it is read without a failure", () => {
+  const key = fc.constantFrom(...FASTDFS_KEYS.map((row) => row.key));
+  const usual = fc.constantFrom(
+    ...["0", "1", "2", "yes", "10%", "4MB", "127.0.0.1", "::1", "/a", "22:10"],
+  );
+  const line = fc.oneof(
+    fc.tuple(key, fc.oneof(usual, fc.string({ maxLength: 30 }))).map((
+      [name, value],
+    ) => `${name.replace("#", "0")}=${value}`),
+    fc.string({ maxLength: 40 }),
+    fc.constantFrom("#include storage.conf", "[access-log]", "[", "="),
+  );
+  fc.assert(fc.property(
+    fc.array(line, { maxLength: 20 }),
+    fc.constantFrom("storage.conf", "tracker.conf", "client.conf", "x"),
+    (lines, name) => {
+      const conf = read({ [name]: lines.join("\n") });
+      const { agent, tracker, problems } = settingsOf(conf, HOST);
+      if (conf.problems.length + problems.length > 0) return;
+      // What is not refused with its line is taken by agent and tracker.
+      if (name === "storage.conf") {
+        readAgentConfig({ flags: {}, env: {}, fastdfs: agent });
+      }
+      const parsed = parseTrackerConfig(tracker);
+      assert(parsed.ok, JSON.stringify(parsed));
+    },
+  ));
 });

@@ -16,7 +16,7 @@ export interface HostAddress {
 }
 
 /**
- * Choose one: of the interfaces that begin with the prefix, when there is one;
+ * Choose one: of the interfaces that begin with the prefix, if any does;
  * else the one in the tracker's network, as FastDFS tells the address from which
  * it reached its tracker; else the first. IPv4 before IPv6.
  *
@@ -41,8 +41,7 @@ export function ownAddress(
   const near = usable.filter(({ cidr }) =>
     toward !== undefined && isInside(toward, cidr)
   );
-  if (prefix !== "") return inOrder(named)[0];
-  return inOrder(near)[0] ?? inOrder(usable)[0];
+  return inOrder(named)[0] ?? inOrder(near)[0] ?? inOrder(usable)[0];
 }
 
 function inOrder(addresses: readonly HostAddress[]): string[] {

@@ -6,6 +6,7 @@
 
 import { isIP } from "node:net";
 import { hostPortText } from "../config/units.ts";
+import { STORE_PATHS_MAX } from "../limits.ts";
 import { type HostAddress, ownAddress } from "./host_address.ts";
 import type { ConfKind } from "./keys/row.ts";
 import type { ConfProblem } from "./text.ts";
@@ -126,6 +127,9 @@ function agentSettings(
   if (first !== undefined) {
     settings.tracker = `http://${hostOf(first)}:${TRACKER_HTTP}`;
   }
+  if (first === undefined) {
+    hints.push("There is no tracker_server: give --tracker URL");
+  }
   if (trackers.length > 1) {
     hints.push(
       `Of ${trackers.length} tracker_server the first one is taken: trackers share one KV store. With a remote one name the others with --tracker as well`,
@@ -156,14 +160,23 @@ function storePaths(
 ): string[] {
   const count = Number(storage.value("store_path_count") ?? 1);
   const paths: string[] = [];
-  for (let index = 0; index < Math.min(count, 256); index++) {
+  const [said] = storage.all("store_path_count");
+  if (said !== undefined && (count < 1 || count > STORE_PATHS_MAX)) {
+    problems.push({
+      file: said.file,
+      line: said.line,
+      cause: `store_path_count = ${count} cannot be`,
+      next: `write 1 to ${STORE_PATHS_MAX}`,
+    });
+    return paths;
+  }
+  for (let index = 0; index < count; index++) {
     const path = storage.value(`store_path${index}`) ??
       (index === 0 ? base : undefined);
     if (path === undefined) {
-      const [at] = storage.all("store_path_count");
       problems.push({
-        file: at?.file ?? "storage.conf",
-        line: at?.line ?? 0,
+        file: said?.file ?? "storage.conf",
+        line: said?.line ?? 0,
         cause: `store_path${index} is missing`,
         next: index === 0
           ? "write store_path0 or base_path"
@@ -181,8 +194,15 @@ function doors(
 ): Record<string, string> {
   const { storage, tracker, addresses, hints } = given;
   const bound = firstAddress(storage?.value("bind_addr"));
+  const prefix = storage?.value("if_alias_prefix");
+  const isNamed = addresses.some(({ name }) => name.startsWith(prefix ?? ""));
+  if (bound === undefined && !isNamed) {
+    hints.push(
+      `No interface of this host begins with "${prefix}" (if_alias_prefix)`,
+    );
+  }
   const own = bound ?? ownAddress(addresses, {
-    prefix: storage?.value("if_alias_prefix"),
+    prefix,
     toward: firstTracker === undefined ? undefined : hostOf(firstTracker),
   });
   const everywhere = own?.includes(":") ? "::" : "0.0.0.0";
@@ -240,7 +260,7 @@ function allowHosts({ storage, tracker, problems }: Given): readonly string[] {
 
 function trackerSettings(
   all: readonly KeyFinding[],
-  { tracker }: Given,
+  { tracker, problems }: Given,
 ): Record<string, string> {
   if (tracker === undefined) return {};
   const bound = firstAddress(tracker.value("bind_addr")) ?? "0.0.0.0";
@@ -255,6 +275,18 @@ function trackerSettings(
     for (const target of row.to ?? []) {
       if ("tracker" in target) settings[target.tracker] = value;
     }
+  }
+  const [lookup] = tracker.all("store_lookup");
+  if (
+    lookup?.value === "specified_group" &&
+    settings.KEDGE_STORE_GROUP === undefined
+  ) {
+    problems.push({
+      file: lookup.file,
+      line: lookup.line,
+      cause: "store_lookup = 1 needs to know the group",
+      next: "write store_group",
+    });
   }
   // FastDFS reads the group only when it is to be used.
   if (settings.KEDGE_STORE_LOOKUP !== "specified_group") {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { AgentSettings } from "../config/agent.ts";
+import { TRACKER_SETTINGS } from "../config/tracker.ts";
 import { kindOf } from "./kind.ts";
 import type { ConfKind, Fate, KeyRow } from "./keys/row.ts";
 import { keyRow } from "./keys/tables.ts";
@@ -154,7 +156,34 @@ function understandItem(
       isNote: false,
     };
   }
+  const bad = unfit(row, value);
+  if (bad !== undefined) {
+    return {
+      file,
+      line,
+      cause: `${key} = ${isSecret ? "…" : item.value.slice(0, 80)} cannot be`,
+      next: `mend it: ${bad}`,
+      isNote: false,
+    };
+  }
   return { ...base, value, fate: fateOf(row, value) };
+}
+
+/** What the settings that it fills say against a value. */
+function unfit({ to, fate }: KeyRow, value: string): string | undefined {
+  if (fate !== "mapped" || value === "") return undefined;
+  for (const target of to ?? []) {
+    const schema = "agent" in target
+      ? Object.entries(AgentSettings.shape)
+        .find(([name]) => name === target.agent)?.[1]
+      : Object.values(TRACKER_SETTINGS)
+        .find(({ env }) => env === target.tracker)?.schema;
+    const read = schema?.safeParse(value);
+    if (read?.success === false) {
+      return read.error.issues.map(({ message }) => message).join(", ");
+    }
+  }
+  return undefined;
 }
 
 function wordOf(

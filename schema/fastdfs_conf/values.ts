@@ -15,6 +15,8 @@ export type ValueKind =
   | "switch"
   /** A whole number. */
   | "number"
+  /** A TCP port. */
+  | "port"
   /** Bytes, with KB, MB, GB. */
   | "size"
   /** Bytes or a percentage. */
@@ -37,6 +39,7 @@ const WANTED: Readonly<Record<ValueKind, string>> = {
   text: "text",
   switch: "true or false (yes, no, on, off, 1, 0)",
   number: "a whole number",
+  port: "a port, 1 to 65535",
   size: "a number of bytes, such as 64KB, 4MB or 1GB",
   reserve: "a size such as 4GB, or a percentage such as 20%",
   time: "a time of day, HH:MM",
@@ -69,6 +72,10 @@ function spelled(kind: ValueKind, text: string): string | undefined {
       return NO.includes(word) ? "no" : undefined;
     case "number":
       return /^\d{1,15}$/.test(text) ? String(Number(text)) : undefined;
+    case "port": {
+      const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+      return port >= 1 && port <= 65_535 ? String(port) : undefined;
+    }
     case "size": {
       const bytes = parseSize(text);
       return bytes === undefined ? undefined : String(bytes);

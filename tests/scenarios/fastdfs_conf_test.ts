@@ -12,6 +12,7 @@ import { eventually } from "../helpers/eventually.ts";
 import {
   downloadBody,
   idIn,
+  named,
   RawFastdfs,
   uploadBody,
 } from "../helpers/fastdfs_raw.ts";
@@ -59,13 +60,13 @@ Deno.test("fastdfs: tracker.conf and storage.conf of the tutorial start a cluste
   assert.equal(token.code, 0, token.err);
   await Deno.writeTextFile(`${dir}/token`, token.out.trim());
   const confs = files.flatMap((file) => ["--fastdfs-conf", file]);
-  const node = Child.start(scope, {
-    command: kedgeCommand(
-      ["agent", "--json", ...confs, "--token-file", `${dir}/token`],
-    ),
-    env,
-  });
-  await node.line(/"ready":true/, READY_MS);
+  const startNode = async (...more: string[]) => {
+    const command = kedgeCommand(["agent", "--json", ...confs, ...more]);
+    const node = Child.start(scope, { command, env });
+    await node.line(/"ready":true/, READY_MS);
+    return node;
+  };
+  const node = await startNode("--token-file", `${dir}/token`);
 
   using asking = await RawFastdfs.connect({
     hostname: trackerHost,
@@ -92,4 +93,21 @@ Deno.test("fastdfs: tracker.conf and storage.conf of the tutorial start a cluste
   assert.deepEqual(await Deno.readFile(path), new Uint8Array(content));
   const read = await storage.call(14, downloadBody(id));
   assert.deepEqual(read.body, content);
+
+  // The node gets another address, as with storage_ip_changed_auto_adjust: it
+  // is the same node, and the old ID is found there.
+  await node.stop();
+  const movedHost = `${base}.3`;
+  await Deno.writeTextFile(storageConf, adapted(TUTORIAL_STORAGE, movedHost));
+  await startNode();
+  await eventually(async () => {
+    const address = { hostname: trackerHost, port: 22122 };
+    using again = await RawFastdfs.connect(address);
+    const { status, body } = await again.call(102, named(id));
+    assert.equal(status, 0);
+    assert(body.includes(movedHost), body.toString("latin1"));
+    return true;
+  }, { what: "the new address" });
+  using moved = await RawFastdfs.connect({ hostname: movedHost, port: 23000 });
+  assert.deepEqual((await moved.call(14, downloadBody(id))).body, content);
 });

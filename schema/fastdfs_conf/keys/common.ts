@@ -31,7 +31,7 @@ export const COMMON_KEYS: readonly KeyRow[] = [
   }),
   mapped("port", {
     in: BOTH,
-    value: "number",
+    value: "port",
     role: "port",
     becomes: {
       tracker: "`fastdfs_tracker_listen`",
