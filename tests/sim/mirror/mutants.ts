@@ -310,7 +310,6 @@ function quiet(some: Partial<MirrorPlan["operator"]>): MirrorPlan["operator"] {
     detach: 0,
     outdate: 0,
     suspend: 0,
-    options: 0,
     ...some,
   };
 }

@@ -20,6 +20,14 @@ export function startPeople(world: World): void {
     scheduler.after(everyMs * rng.range(0.3, 1.7), step);
   };
   scheduler.after(20, step);
+  for (const { atMs, a, alExtents } of plan.optionChanges) {
+    scheduler.after(atMs, () => {
+      say(world.nodes[a], "options", (c, done) => {
+        c.options.take({ ...c.config, alExtents });
+        done({ code: 1 });
+      });
+    });
+  }
 }
 
 function decide(world: World): void {
@@ -80,14 +88,6 @@ function misbehave(world: World, node: SimNode): boolean {
     if (state.suspendedByUser) {
       say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
     } else say(node, "suspend-io", (c, done) => c.roles.suspendIo(done));
-    return true;
-  }
-  if (does(operator.options)) {
-    const alExtents = rng.pick([3, 5, 7]);
-    say(node, "options", (c, done) => {
-      c.options.take({ ...c.config, alExtents });
-      done({ code: 1 });
-    });
     return true;
   }
   if (isFenced) return false;

@@ -55,8 +55,13 @@ export interface OperatorPlan {
   readonly detach: number;
   readonly outdate: number;
   readonly suspend: number;
-  /** Change the size of the activity log. */
-  readonly options: number;
+}
+
+/** Somebody changes options of a node that runs. */
+export interface OptionChange {
+  readonly atMs: number;
+  readonly a: 0 | 1;
+  readonly alExtents: number;
 }
 
 /** Everything about a run that is not an event. */
@@ -91,6 +96,7 @@ export interface MirrorPlan extends PlanExtras {
   readonly clocks: readonly [number, number];
   readonly registerLoss: number;
   readonly operator: OperatorPlan;
+  readonly optionChanges: readonly OptionChange[];
   readonly faults: readonly MirrorFault[];
 }
 
@@ -154,16 +160,24 @@ export function drawPlan(seed: number): MirrorPlan {
       ? [1, 1]
       : [rng.range(0.991, 1.009), rng.range(0.991, 1.009)],
     registerLoss: rng.chance(0.5) ? 0 : rng.range(0, 0.3),
-    operator: {
-      ...drawOperator(rng),
-      options: options.chance(0.3) ? 0.1 : 0,
-    },
+    operator: drawOperator(rng),
+    optionChanges: drawOptionChanges(options, workMs),
     faults: drawFaults(rng, { workMs, isFenced }),
     ...drawExtras(seed, { workMs, isFenced, protocol }),
   };
 }
 
-function drawOperator(rng: Prng): Omit<OperatorPlan, "options"> {
+/** Drawn apart, so that the rest of a run does not depend on it. */
+function drawOptionChanges(rng: Prng, workMs: number): OptionChange[] {
+  const count = rng.chance(0.3) ? rng.between(1, 6) : 0;
+  return Array.from({ length: count }, () => ({
+    atMs: rng.between(50, workMs),
+    a: rng.chance(0.5) ? 0 : 1,
+    alExtents: rng.pick([3, 5, 7]),
+  }));
+}
+
+function drawOperator(rng: Prng): OperatorPlan {
   const some = (chance: number, rate: number) => rng.chance(chance) ? rate : 0;
   return {
     everyMs: rng.pick([60, 200, 700]),
