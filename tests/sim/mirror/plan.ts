@@ -130,7 +130,7 @@ export function drawPlan(seed: number): MirrorPlan {
   const rng = new Prng(seed, 101);
   const isFenced = rng.chance(0.5);
   const protocol = rng.chance(0.65) ? "C" : rng.chance(0.7) ? "B" : "A";
-  const options = new Prng(seed, 102);
+  const options = new Prng(seed, 103);
   const workMs = rng.between(1000, 3500);
   const flushMs = rng.pick([1, 4, 25]);
   return {
