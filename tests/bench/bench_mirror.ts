@@ -45,7 +45,7 @@ interface Plan {
 
 const FULL: Plan = {
   rounds: 3,
-  durationMs: 400,
+  durationMs: 350,
   imageBytes: 256 * MIB,
   resyncBytes: 1024 * MIB,
 };

@@ -3,8 +3,8 @@
  * devices, in the terms of the core.
  *
  * Calls return false when the device failed: the core detaches, nothing is
- * tried again. Only flushes of the data run beside the event loop, so that a
- * slow disk stops neither heartbeats nor other requests.
+ * tried again. Flushes of the data run beside the event loop, so that a slow
+ * disk does not stop other requests, unless they take less time than that.
  *
  * @module
  */
