@@ -31,13 +31,24 @@ const AWAITING: ReadonlySet<ConnectionState> = new Set([
 
 /** See the module comment. */
 export class BitmapExchange {
+  /**
+   * As source: the target has the merged bitmap of this handshake. Before that
+   * its word `SyncTarget` is one of an earlier handshake.
+   */
+  isAnswered = false;
   #generation: bigint | undefined;
 
   constructor(readonly volume: VolumeCore) {}
 
+  /** A handshake was decided: what belongs to an earlier one is void. */
+  begin(): void {
+    this.isAnswered = false;
+    this.#generation = undefined;
+  }
+
   /** The connection is gone. */
   stop(): void {
-    this.#generation = undefined;
+    this.begin();
   }
 
   /** Send our bitmap; pieces without a bit are left out. */
@@ -60,7 +71,8 @@ export class BitmapExchange {
     const { bitmap } = volume;
     const { connection } = volume.state;
     if (!RECEIVING.has(connection)) return;
-    if (bitmap === undefined) return;
+    // Both nodes are about to decide anew.
+    if (bitmap === undefined || volume.link.negotiation.isOpen) return;
     if (atByte + payload.length > bitmap.bytes.length) {
       return volume.link.protocolError("a bitmap larger than the volume");
     }
@@ -78,6 +90,7 @@ export class BitmapExchange {
     if (!volume.saveBitmap()) return;
     const generation = volume.generations.beginSyncSource();
     if (generation === undefined) return;
+    this.isAnswered = true;
     this.send();
     // First our names: the target takes them when it is done.
     volume.link.tellState();
@@ -91,6 +104,7 @@ export class BitmapExchange {
   syncGeneration(generation: bigint): void {
     const { volume } = this;
     if (!AWAITING.has(volume.state.connection)) return;
+    if (volume.link.negotiation.isOpen) return;
     this.#generation = generation;
     if (volume.config.handlers.has("before-resync-target")) {
       volume.effects.runHelper("before-resync-target", BEFORE_TARGET);

@@ -20,6 +20,7 @@ import {
 } from "../decisions/mirror_state.ts";
 import {
   EMPTY_GENERATION,
+  type GenerationSet,
   sameGeneration,
 } from "../decisions/generations_core.ts";
 import { OutOfSyncBitmap } from "./bitmap_core.ts";
@@ -42,6 +43,10 @@ export class DiskKeeper {
   #wasInSync = false;
   #mayLack = false;
   #isLosing = false;
+  /** Without a disk of ours: the peer has writes that were not stable there. */
+  mustBeKept = false;
+  /** The disk failed with writes that were not stable: it may lack them. */
+  #isSuspect = false;
 
   constructor(readonly volume: VolumeCore) {}
 
@@ -104,6 +109,11 @@ export class DiskKeeper {
     this.#mayLack = isLinked;
   }
 
+  /** The disk was not let go since it was in sync: nothing on it was lost. */
+  get isKept(): boolean {
+    return this.#wasInSync;
+  }
+
   /** What follows from a change of state for the disk. */
   stateChanged(after: MirrorState): void {
     if (compareConnection(after.connection, "WFReportParams") < 0) {
@@ -111,7 +121,15 @@ export class DiskKeeper {
     }
     const isInSync = !this.#mayLack && after.connection === "Connected" &&
       after.disk === "UpToDate" && after.peerDisk === "UpToDate";
-    if (isInSync) this.#wasInSync = true;
+    // What it shows is named by its own generation from now on.
+    if (after.disk === "UpToDate") this.exposed = undefined;
+    const isServed = isConnected(after.connection) &&
+      after.peerDisk === "UpToDate";
+    if (isServed || after.role !== "Primary") this.mustBeKept = false;
+    if (isInSync) {
+      this.#wasInSync = true;
+      this.#isSuspect = false;
+    }
     // The connection ended while the disk was being negotiated: it is not what
     // the application saw, and is let go.
     const isDropped = after.disk === "Diskless" && !this.#isLosing &&
@@ -162,6 +180,16 @@ export class DiskKeeper {
     if (volume.config.handlers.has("local-io-error")) {
       volume.effects.runHelper("local-io-error", 0);
     }
+  }
+
+  /** The link ends: what the application saw through it was the peer's. */
+  exposePeers(theirs: GenerationSet | undefined): void {
+    const { role, disk, peerDisk } = this.volume.state;
+    const isPeers = role === "Primary" && disk !== "UpToDate" &&
+      peerDisk === "UpToDate";
+    if (!isPeers || theirs === undefined) return;
+    this.exposed = theirs.current;
+    this.mustBeKept = this.volume.writes.hasUnstableThere;
   }
 
   /** The application sees the data of this generation. */
@@ -271,6 +299,13 @@ export class DiskKeeper {
     const { volume } = this;
     const peerDisk: DiskState = flags.peerOutdated ? "Outdated" : "DUnknown";
     const alone = { disk: diskByFlags(flags), peerDisk };
+    if (this.#isSuspect && compareDisk(alone.disk, "Outdated") > 0) {
+      alone.disk = "Outdated";
+      volume.effects.log(
+        "warn",
+        "This disk failed before its writes were stable: it may lack some",
+      );
+    }
     const trusts = peerDisk === "Outdated" ||
       volume.config.fencing === "dont-care";
     if (alone.disk === "Consistent" && trusts) alone.disk = "UpToDate";
@@ -301,21 +336,20 @@ export class DiskKeeper {
     const { volume } = this;
     this.#isLosing = true;
     this.#wasInSync &&= isClean;
-    const hadUnstable = volume.writes.transfers.unstableWrites > 0;
+    const isWhole = isClean || volume.flusher.isStable;
+    if (!isWhole && this.#isFailing) this.#suspect();
     this.#tellWhatIsUnstable();
     volume.fence.diskLost();
     if (volume.state.disk !== "Diskless") volume.change({ disk: "Failed" });
     volume.writes.diskLost();
     volume.replica.diskLost();
-    volume.target.stop();
-    volume.source.stop();
     volume.flusher.abandon();
     volume.log.reset();
     const { generations } = volume;
     // A disk that failed may lack what the application was told is there: the
-    // same disk must not come back under a Primary that has no peer.
-    const isWhole = isClean || !hadUnstable;
-    if (generations.set !== undefined) {
+    // same disk must not come back under a Primary that has no peer. One that
+    // was being negotiated has shown nothing to anybody.
+    if (generations.set !== undefined && this.atAttach === undefined) {
       this.exposed = isWhole ? generations.set.current : EMPTY_GENERATION;
     }
     volume.persistent = undefined;
@@ -330,6 +364,18 @@ export class DiskKeeper {
     if (!volume.canReachData() && !volume.state.suspendedNoData) {
       volume.writes.failAll();
     }
+  }
+
+  /**
+   * A copy that failed is not promoted by itself when it comes back, also not
+   * after a restart if that can still be written down.
+   */
+  #suspect(): void {
+    const { persistent, effects } = this.volume;
+    this.#isSuspect = true;
+    if (persistent === undefined) return;
+    const flags = { ...persistent.flags, wasUpToDate: false };
+    effects.saveState({ ...persistent, flags });
   }
 
   /** The peer must know which of our blocks never became stable. */

@@ -14,9 +14,20 @@ export type FlushDone = (stable: boolean) => void;
 export class Flusher {
   #waiting: FlushDone[] = [];
   #running: FlushDone[] | undefined;
+  #isWritten = false;
 
   /** @param start Starts a flush; {@link diskFlushed} tells its end. */
   constructor(readonly start: () => void) {}
+
+  /** Whether everything that was written to this disk is stable. */
+  get isStable(): boolean {
+    return this.#running === undefined && !this.#isWritten;
+  }
+
+  /** Something is about to be written. */
+  written(): void {
+    this.#isWritten = true;
+  }
 
   /** Ask for everything written so far to become stable. */
   request(done: FlushDone): void {
@@ -37,6 +48,7 @@ export class Flusher {
     const lost = [...this.#running ?? [], ...this.#waiting];
     this.#running = undefined;
     this.#waiting = [];
+    this.#isWritten = false;
     for (const done of lost) done(false);
   }
 
@@ -44,6 +56,7 @@ export class Flusher {
     if (this.#running !== undefined || this.#waiting.length === 0) return;
     this.#running = this.#waiting;
     this.#waiting = [];
+    this.#isWritten = false;
     this.start();
   }
 }

@@ -8,11 +8,7 @@
  */
 
 import type { MirrorReport, MirrorStateWords } from "@kedge/schema/wire/mirror";
-import {
-  EMPTY_GENERATION,
-  sameGeneration,
-  sameSet,
-} from "../decisions/generations_core.ts";
+import { EMPTY_GENERATION, sameSet } from "../decisions/generations_core.ts";
 import {
   decideHandshake,
   type HandshakeOutcome,
@@ -20,12 +16,20 @@ import {
 } from "../decisions/handshake_core.ts";
 import {
   compareDisk,
-  type DiskState,
   isConnected,
   type MirrorState,
 } from "../decisions/mirror_state.ts";
 import { meetingSize } from "../decisions/size_core.ts";
 import { TARGET_CONNECTIONS, type VolumeCore } from "./volume_core.ts";
+import {
+  disagreement,
+  isSource,
+  isTarget,
+  isUnfit,
+  peerSide,
+  realDisk,
+  whyDropped,
+} from "./report_sides_core.ts";
 import {
   connectionOf,
   generationsOf,
@@ -37,33 +41,49 @@ import {
 export class Negotiation {
   /** We are throwing our changes away, until the resync has ended: keep them. */
   isDiscarding = false;
-  #sent = false;
-  #told: MirrorReport | undefined;
+  /** Reports of ours that the peer has not answered with one of its own. */
+  #unanswered = 0;
+  /** The peer's first report, when it came before ours was due. */
+  #early: MirrorReport | undefined;
   /** The peer is about to mark blocks that are new to it. */
   #isPeerGrowing = false;
 
   constructor(readonly volume: VolumeCore) {}
 
+  /** Whether the peer has a report of ours that it has not answered yet. */
+  get isOpen(): boolean {
+    return this.#unanswered > 0;
+  }
+
   /** Our report is on its way. */
-  sent(again: boolean): void {
-    this.#sent = true;
-    if (!again) this.#decideIfComplete();
+  sent(): void {
+    this.#unanswered++;
+    const report = this.#early;
+    this.#early = undefined;
+    if (report !== undefined) this.reported(report);
   }
 
   /** The connection is gone. */
   stop(): void {
-    this.#sent = false;
-    this.#told = undefined;
+    this.#unanswered = 0;
+    this.#early = undefined;
   }
 
-  /** The peer's report came. */
+  /**
+   * The peer's report came. Each of ours is answered by one of the peer's, and
+   * two that cross answer one another; both nodes decide on the last two.
+   */
   reported(report: MirrorReport): void {
-    this.#told = report;
     this.volume.resize.isPeerAble = (report.sizeFrames ?? 0) > 0;
     this.#isPeerGrowing = false;
+    if (this.#unanswered > 0) {
+      if (--this.#unanswered === 0) this.#decide(report);
+      return;
+    }
     const { link, state } = this.volume;
-    if (!this.#sent && isConnected(state.connection)) link.sendReport(false);
-    else this.#decideIfComplete();
+    this.#early = report;
+    // Otherwise it waits for ours, which is not true yet.
+    if (isConnected(state.connection)) link.sendReport(false);
   }
 
   /** The peer told a change of its state. */
@@ -78,7 +98,7 @@ export class Negotiation {
     const peerAt = connectionOf(words.connection);
     switch (volume.state.connection) {
       case "WFBitMapS":
-        if (peerAt === "SyncTarget" || peerAt === "PausedSyncT") {
+        if (isTarget(peerAt) && volume.link.bitmaps.isAnswered) {
           return volume.source.begin(told);
         }
         break;
@@ -97,6 +117,7 @@ export class Negotiation {
         break;
       case "SyncTarget":
       case "PausedSyncT":
+        if (isSource(peerAt)) volume.target.sourceReplicates();
         if (volume.congestion.isLeft(peerAt)) return this.#fallBehind(told);
         break;
       case "Connected":
@@ -136,11 +157,9 @@ export class Negotiation {
     }
   }
 
-  #decideIfComplete(): void {
-    const report = this.#told;
-    if (!this.#sent || report === undefined) return;
-    this.stop();
-    const refusal = this.#incompatible(report) ?? this.#agreeOnSize(report);
+  #decide(report: MirrorReport): void {
+    const refusal = disagreement(this.volume.config, report) ??
+      this.#agreeOnSize(report);
     if (refusal !== undefined) return this.#drop(refusal);
     const peer = report.state;
     const told = {
@@ -158,30 +177,53 @@ export class Negotiation {
       this.volume.state.disk !== "Negotiating";
     const isWhole = this.volume.persistent !== undefined &&
       compareDisk(told.peerDisk, "Attaching") > 0;
-    if (isWhole) return this.#compare(report, told);
     if (this.#isOtherData(report)) {
-      return this.#drop("The peer's data is not what the application had here");
+      return this.#drop("The data is not what the Primary's application had");
     }
+    if (isWhole) return this.#compare(report, told);
     if (areTwo) return this.#drop("Multiple primaries not allowed by config");
     // Through this connection the application sees the peer's data.
     if (shows) this.volume.disk.expose(current);
-    this.volume.change({ connection: "Connected", ...told });
+    const disk = this.#diskAlone();
+    this.volume.change({ connection: "Connected", ...told, ...disk });
+    if (disk.disk !== undefined) this.volume.disk.atAttach = undefined;
     this.#afterConnect();
   }
 
-  /** A Primary without a disk may go on with the very same data only. */
+  /**
+   * Our disk beside a peer without one is what it would be alone. Outdated is
+   * kept back: on a connection the state table makes UpToDate of it.
+   */
+  #diskAlone(): Partial<MirrorState> {
+    const { state, disk: { atAttach } } = this.volume;
+    if (state.disk !== "Negotiating" || atAttach === undefined) return {};
+    return atAttach.disk === "Outdated" ? {} : { disk: atAttach.disk };
+  }
+
+  /** A Primary without a good disk may go on with the very same data only. */
   #isOtherData(report: MirrorReport): boolean {
     const { volume } = this;
-    if (volume.state.role !== "Primary" || volume.hasLocalDisk) return false;
-    const { exposed } = volume.disk;
-    const { current } = generationsOf(report.state.generations);
-    return exposed !== undefined && current !== EMPTY_GENERATION &&
-      !sameGeneration(exposed, current);
+    const { exposed, atAttach } = volume.disk;
+    const { set } = volume.generations;
+    const { role, disk } = volume.state;
+    // What is being negotiated is judged by its generations.
+    const isBare = !volume.hasLocalDisk && disk !== "Negotiating";
+    if (role === "Primary" && (isBare || disk === "Inconsistent")) {
+      const { current } = generationsOf(report.state.generations);
+      const mayLack = volume.disk.mustBeKept && report.kept === false;
+      return current !== EMPTY_GENERATION &&
+        (mayLack || isUnfit(exposed, current, realDisk(report)));
+    }
+    const isShown = roleOf(report.state.role) === "Primary" &&
+      report.exposed !== undefined;
+    if (!isShown || set === undefined) return false;
+    const shown = BigInt(`0x${report.exposed}`);
+    return isUnfit(shown, set.current, atAttach?.disk ?? volume.state.disk);
   }
 
   #compare(report: MirrorReport, told: Partial<MirrorState>): void {
     const { volume } = this;
-    const outcome = decideHandshake(this.#self(), this.#peer(report), {
+    const outcome = decideHandshake(this.#self(report), this.#peer(report), {
       resolveConflicts: volume.link.resolveConflicts,
       couldDemote: !volume.roles.isOpen && volume.writes.isIdle,
       // A Primary that gets its disk back has lost nothing by syncing it.
@@ -204,6 +246,13 @@ export class Negotiation {
     }
     if (outcome.demote) volume.change({ role: "Secondary" });
     this.#enter(outcome, told);
+  }
+
+  /** Our application sees the peer's data while our disk comes back. */
+  #isServedBy(peer: MirrorReport): boolean {
+    const { role, disk } = this.volume.state;
+    return role === "Primary" && disk === "Negotiating" &&
+      peer.state.disk === "UpToDate";
   }
 
   #enter(outcome: HandshakeOutcome, told: Partial<MirrorState>): void {
@@ -231,6 +280,7 @@ export class Negotiation {
       ...(disk === undefined ? {} : { disk }),
     });
     volume.disk.atAttach = undefined;
+    volume.link.bitmaps.begin();
     if (outcome.next === "WFBitMapT") volume.link.bitmaps.send();
     if (outcome.next === "Connected") this.#afterConnect();
   }
@@ -240,7 +290,7 @@ export class Negotiation {
     this.volume.fence.peerEqual();
   }
 
-  #self(): HandshakeSide {
+  #self(report: MirrorReport): HandshakeSide {
     const { volume } = this;
     const { state, persistent } = volume;
     return {
@@ -248,7 +298,9 @@ export class Negotiation {
         { current: 0n, bitmap: 0n, history: [0n, 0n] },
       outOfSyncBlocks: volume.bitmap?.count ?? 0,
       role: state.role,
-      disk: this.#ownDisk(),
+      disk: this.#isServedBy(report)
+        ? "Outdated"
+        : volume.disk.atAttach?.disk ?? state.disk,
       crashedPrimary: persistent?.flags.crashedPrimary ?? false,
       stayedUp: volume.disk.stayedUp,
       discardMyData: volume.link.discardMyData,
@@ -256,54 +308,14 @@ export class Negotiation {
   }
 
   #peer(report: MirrorReport): HandshakeSide {
-    const { dirtyBits } = report.state;
+    const side = peerSide(report, this.volume.state.disk);
+    const { outOfSyncBlocks } = side;
     return {
-      generations: generationsOf(report.state.generations),
-      outOfSyncBlocks: this.#isPeerGrowing ? dirtyBits + 1 : dirtyBits,
-      role: roleOf(report.state.role),
-      disk: realDisk(report),
-      crashedPrimary: report.crashedPrimary,
-      stayedUp: report.stayedUp ?? false,
-      discardMyData: report.discardMyData,
+      ...side,
+      outOfSyncBlocks: this.#isPeerGrowing
+        ? outOfSyncBlocks + 1
+        : outOfSyncBlocks,
     };
-  }
-
-  /** As the peer reads our report: both must judge by the same words. */
-  #ownDisk(): DiskState {
-    const { disk, state } = this.volume;
-    if (state.disk !== "Negotiating" || disk.atAttach === undefined) {
-      return state.disk;
-    }
-    return compareDisk(disk.atAttach.disk, "Inconsistent") <= 0
-      ? "Inconsistent"
-      : "Consistent";
-  }
-
-  #incompatible(report: MirrorReport): string | undefined {
-    const { config } = this.volume;
-    const pairs: [string, string, string][] = [
-      ["protocol", config.protocol, report.protocol],
-      [
-        "fencing by a tracker",
-        onOff(config.fencedByRegister),
-        onOff(report.fencedByRegister ?? false),
-      ],
-      ["verify-alg", config.verifyAlgorithm, report.verifyAlgorithm],
-      ["csums-alg", config.checksumAlgorithm, report.checksumAlgorithm],
-      ["after-sb-1pri", config.splitBrain.afterSb1pri, report.afterSplitBrain1],
-      ["after-sb-2pri", config.splitBrain.afterSb2pri, report.afterSplitBrain2],
-      [
-        "after-sb-0pri",
-        mirroredPolicy(config.splitBrain.afterSb0pri),
-        report.afterSplitBrain0,
-      ],
-    ];
-    const differing = pairs.find(([, ours, theirs]) => ours !== theirs);
-    return differing === undefined
-      ? undefined
-      : `The nodes disagree about ${differing[0]}: ${differing[1]} here, ${
-        differing[2]
-      } there`;
   }
 
   /** The volume is as large as the smaller disk, for ever; growing is `resize`. */
@@ -345,36 +357,5 @@ export class Negotiation {
     volume.effects.seekPeer(false);
     volume.effects.closeLink(why);
     volume.link.linkDown();
-  }
-}
-
-/** A disk that is being negotiated is worth what it will be. */
-function realDisk(report: MirrorReport): DiskState {
-  const disk = peerDiskOf(report.state.disk);
-  if (disk !== "Negotiating") return disk;
-  return report.willBeInconsistent ? "Inconsistent" : "Consistent";
-}
-
-function onOff(is: boolean): string {
-  return is ? "on" : "off";
-}
-
-function mirroredPolicy(policy: string): string {
-  if (policy === "discard-local") return "discard-remote";
-  return policy === "discard-remote" ? "discard-local" : policy;
-}
-
-function whyDropped(outcome: HandshakeOutcome): string {
-  switch (outcome.dropReason) {
-    case "unrelated-data":
-      return "Unrelated data, aborting!";
-    case "split-brain":
-      return "Split-Brain detected but unresolved, dropping connection!";
-    case "source-without-data":
-      return "I shall become SyncSource, but I am inconsistent!";
-    case "primary-would-be-target":
-      return "I shall become SyncTarget, but I am primary!";
-    default:
-      return "dry-run connect";
   }
 }

@@ -25,7 +25,10 @@ import type {
   MirrorReport,
   MirrorStateWords,
 } from "@kedge/schema/wire/mirror";
-import type { GenerationSet } from "../decisions/generations_core.ts";
+import {
+  formatGeneration,
+  type GenerationSet,
+} from "../decisions/generations_core.ts";
 import {
   compareDisk,
   type ConnectionState,
@@ -80,6 +83,7 @@ export class PeerLink {
     this.#sinceMs = this.#progressMs = volume.nowMs;
     volume.writes.linkReady();
     volume.replica.linkReady();
+    volume.source.linkReady();
     volume.change({ connection: "WFReportParams" });
     this.#awaitsDrain = true;
     this.drained();
@@ -102,12 +106,10 @@ export class PeerLink {
     this.#isUp = false;
     this.#awaitsDrain = false;
     const { volume } = this;
+    volume.disk.exposePeers(this.peerGenerations);
     const { connection } = volume.state;
     const isLeaving = connection === "Disconnecting";
     const isEnding = connection === "TearDown";
-    volume.source.stop();
-    volume.target.stop();
-    volume.verify.stop();
     this.negotiation.stop();
     this.bitmaps.stop();
     this.agreement.stop();
@@ -136,7 +138,7 @@ export class PeerLink {
   sendReport(again: boolean): void {
     const report = this.#report(again);
     this.volume.effects.send({ kind: "report", report });
-    this.negotiation.sent(again);
+    this.negotiation.sent();
   }
 
   /** The peer broke the protocol. */
@@ -302,7 +304,11 @@ export class PeerLink {
     const { volume } = this;
     const { config, persistent } = volume;
     volume.disk.look();
-    const alone = volume.disk.atAttach?.disk ?? volume.state.disk;
+    const { atAttach, exposed } = volume.disk;
+    const alone = atAttach?.disk ?? volume.state.disk;
+    const { role, disk } = volume.state;
+    const isBare = disk === "Diskless" || disk === "Inconsistent";
+    const isShown = role === "Primary" && isBare && exposed !== undefined;
     return {
       state: wordsOf(volume),
       again,
@@ -312,6 +318,7 @@ export class PeerLink {
       protocol: config.protocol,
       discardMyData: this.discardMyData,
       stayedUp: volume.disk.stayedUp,
+      kept: volume.disk.isKept,
       crashedPrimary: persistent?.flags.crashedPrimary ?? false,
       willBeInconsistent: compareDisk(alone, "Inconsistent") <= 0,
       afterSplitBrain0: config.splitBrain.afterSb0pri,
@@ -324,6 +331,8 @@ export class PeerLink {
       checksumAlgorithm: config.checksumAlgorithm,
       tentative: this.tentative,
       fencedByRegister: config.fencedByRegister,
+      ...(atAttach === undefined ? {} : { alone }),
+      ...(isShown ? { exposed: formatGeneration(exposed) } : {}),
     };
   }
 }

@@ -97,6 +97,13 @@ export class PrimaryWrites {
     this.volume.effects.send({ kind: "flush", sequence, barrier: false });
   }
 
+  /** Whether the peer has writes that a loss of its power would take. */
+  get hasUnstableThere(): boolean {
+    return this.transfers.unstable().some(({ sequence }) =>
+      sequence > this.#peer.stable
+    );
+  }
+
   /** Whether nothing is under way: a demotion may go on. */
   get isIdle(): boolean {
     return this.pending === 0 && this.#flush === undefined &&
@@ -296,6 +303,8 @@ export class PrimaryWrites {
     if (replicate) this.#sendPiece(piece, sequence);
     else volume.markUnseen(offset, lengthBytes);
     const isLocal = volume.writeLocally(offset, lengthBytes, piece);
+    // With the disk the role may be gone, and everything that waited was failed.
+    if (volume.state.role !== "Primary") return piece.done(false);
     // A disk that is being negotiated comes without it.
     if (!isLocal) volume.bitmap?.set(offset, lengthBytes);
     const write: LoggedWrite = {

@@ -94,15 +94,22 @@ export class Promotion {
       const isGood = (wanted.disk ?? volume.state.disk) === "UpToDate";
       if (volume.config.fencedByRegister && !isGood) {
         // The disk failed while the register was asked.
-        volume.fence.demoted();
         return done({ code: -2 });
       }
-      this.#take(wanted, done);
+      this.#take(wanted, (result) => {
+        // The answer came late: the peer is Primary, and does not know of it.
+        if (volume.state.role !== "Primary") volume.fence.giveBack();
+        done(result);
+      });
     });
   }
 
   #take(wanted: Partial<MirrorState>, done: CommandDone): void {
     const { volume } = this;
+    if (!volume.replica.isDrained) {
+      // Writes of the Primary came after we asked: they go to the disk first.
+      return volume.roles.whenQuiet(() => this.#take(wanted, done));
+    }
     if (volume.state.role === "Primary") return done({ code: 1 });
     const code = volume.wish(wanted) ?? 1;
     if (code !== 1) return done({ code });

@@ -34,6 +34,8 @@ const DRIFT = 0.02;
 const UNHEARD_MS_MAX = 3_000;
 /** Wait before asking the register again. */
 const RETRY_MS = 250;
+/** How often a Primary makes sure that the register knows both nodes. */
+const LOOK_MS = 10_000;
 
 type Answered = (answer: RegisterAnswer) => void;
 
@@ -54,6 +56,9 @@ export class RegisterFence {
   #reign = 0;
   #isGrowing = false;
   #isPromoting = false;
+  /** The role may be ours in the register, and is not wanted. */
+  #mustGiveBack = false;
+  #lookedMs = 0;
   #mustGrow = false;
   #leaseUntilMs = 0;
   #promisedUntilMs: number;
@@ -166,11 +171,14 @@ export class RegisterFence {
   }
 
   #grow(): void {
+    const loss = this.#loss;
     this.#isGrowing = true;
     this.#mustGrow = false;
     this.#ask({ kind: "grow" }, (answer) => {
       this.#isGrowing = false;
-      if (answer.outcome === "unknown") {
+      // The peer was lost meanwhile, and taken out after this perhaps.
+      const isVoid = loss !== this.#loss;
+      if (answer.outcome === "unknown" || isVoid) {
         this.#mustGrow = true;
         this.#retryAtMs = this.volume.nowMs + RETRY_MS;
       }
@@ -221,12 +229,46 @@ export class RegisterFence {
     this.#ask({ kind: "demote" }, () => {});
   }
 
+  /**
+   * The register gave us the role when it was no longer wanted. It is given
+   * back before it is asked for again; what we have is made stable first, since
+   * the register takes it for that. Where that fails the role stays unused.
+   */
+  giveBack(): void {
+    const { volume } = this;
+    if (!volume.config.fencedByRegister || !volume.hasLocalDisk) return;
+    this.#end();
+    this.#isPromoting = true;
+    volume.flusher.request((stable) => {
+      this.#mustGiveBack = stable;
+      this.#isPromoting = stable;
+      if (stable) this.#askBack();
+    });
+  }
+
+  #askBack(): void {
+    this.#ask({ kind: "demote" }, (answer) => {
+      if (answer.outcome === "unknown") {
+        this.#retryAtMs = this.volume.nowMs + RETRY_MS;
+        return;
+      }
+      this.#isPromoting = this.#mustGiveBack = false;
+    });
+  }
+
   /** The register was asked; this is what came of it. */
   registerChanged(id: number, answer: RegisterAnswer): void {
     const done = this.#asked.get(id);
     this.#asked.delete(id);
-    if (answer.outcome === "done") this.#keepEpoch(answer.epoch);
-    done?.(answer);
+    const known = this.volume.persistent?.epoch ?? 0;
+    if (answer.outcome === "done" && answer.epoch < known) {
+      // It was true when it was said, and somebody else came after us (R1).
+      const why = "the register has changed since";
+      done?.({ outcome: "refused", epoch: known, why });
+    } else {
+      if (answer.outcome === "done") this.#keepEpoch(answer.epoch);
+      done?.(answer);
+    }
     this.volume.link.drained();
   }
 
@@ -241,13 +283,33 @@ export class RegisterFence {
       this.#isUnheard = false;
       this.volume.link.drained();
     }
+    this.#lookNowAndThen(nowMs);
     if (nowMs < this.#retryAtMs) return;
     this.#retryAtMs = Infinity;
+    if (this.#mustGiveBack) return this.#askBack();
     if (this.#shrinking) return this.#shrink();
     if (this.#leaving) return this.#leave();
     if (!this.#mustGrow) return;
     this.#retryAtMs = 0;
     this.peerEqual();
+  }
+
+  /**
+   * A promotion of the peer that was thought lost may have been carried out
+   * since: whoever is not in the register finds out by growing once more.
+   */
+  #lookNowAndThen(nowMs: number): void {
+    if (nowMs - this.#lookedMs < LOOK_MS) return;
+    this.#lookedMs = nowMs;
+    this.#lookAgain();
+  }
+
+  #lookAgain(): void {
+    const { config, state } = this.volume;
+    if (!config.fencedByRegister || state.role !== "Primary") return;
+    if (!this.#peerIsIn || this.#isGrowing || !this.mayAnswer()) return;
+    this.#mustGrow = true;
+    this.#retryAtMs = Math.min(this.#retryAtMs, this.volume.nowMs);
   }
 
   /**
@@ -267,6 +329,8 @@ export class RegisterFence {
     }
     const isReplaced = epoch > known && volume.state.role === "Primary" &&
       frame.kind === "report" && frame.report.state.role === "Primary";
+    // Whoever knows more than a Primary may be one, or have been one.
+    if (epoch > known) this.#lookAgain();
     this.#keepEpoch(epoch);
     if (isReplaced) this.#stepDown("the peer was promoted later");
     return true;
@@ -362,7 +426,8 @@ export class RegisterFence {
     const id = ++this.#lastId;
     const reign = this.#reign;
     this.#asked.set(id, (answer) => {
-      const isOld = change.kind !== "promote" && reign !== this.#reign;
+      const isOld = change.kind !== "promote" && change.kind !== "demote" &&
+        reign !== this.#reign;
       if (!isOld) done(answer);
     });
     this.volume.effects.changeRegister(change, id);

@@ -147,3 +147,73 @@ Deno.test("a peer that may be Primary itself gives no lease", () => {
   a.answer("refused", 2);
   equal(answer, false); // and does not wait for a lease for ever
 });
+
+Deno.test("a write is not answered when its disk takes the role with it", () => {
+  const pair = fencedPair();
+  const { a } = pair;
+  pair.cut();
+  a.answer("done", 2); // shrink: this is the only disk in sync
+  a.core.writes.write(4096, new Uint8Array(4096), () => {});
+  pair.run(2);
+  const answers: boolean[] = [];
+  const frame = a.core.frame.bind(a.core);
+  a.core.frame = (each, epoch) => {
+    const isEnd = each.kind === "state" && each.state.disk === "UpToDate" &&
+      a.core.state.connection === "SyncSource";
+    if (isEnd) {
+      a.failsWrites = true; // the peer, which is good by now, gets it
+      const data = new Uint8Array(4096);
+      a.core.writes.write(4096, data, (ok) => answers.push(ok));
+    }
+    frame(each, epoch);
+  };
+  pair.mend();
+  deepEqual(answers, [false]);
+  equal(a.core.state.role, "Secondary");
+});
+
+Deno.test("a promotion that was carried out before another one is void", () => {
+  const pair = fencedPair();
+  const { a, b } = pair;
+  pair.cut();
+  pair.run(20);
+  let code = 0;
+  b.core.roles.primary(false, (result) => code = result.code);
+  a.core.fence.registerChanged(0, { outcome: "done", epoch: 9 });
+  b.core.frame({ kind: "resyncStable", id: 0 }, 7); // somebody came later
+  b.answer("done", 2);
+  equal(code, -10);
+  equal(b.core.state.role, "Secondary");
+});
+
+Deno.test("growing that was asked before a loss is asked again", () => {
+  const pair = fencedPair();
+  const { a } = pair;
+  pair.cut();
+  a.answer("done", 2); // shrink
+  pair.mend();
+  deepEqual(a.wishes.map(({ kind }) => kind), ["grow"]);
+  pair.cut();
+  const [grow, shrink] = a.wishes.splice(0);
+  a.core.fence.registerChanged(shrink?.id ?? 0, { outcome: "done", epoch: 3 });
+  pair.mend();
+  a.core.fence.registerChanged(grow?.id ?? 0, { outcome: "done", epoch: 3 });
+  pair.run(5);
+  deepEqual(a.wishes.map(({ kind }) => kind), ["grow"]);
+});
+
+Deno.test("a role that came too late is given back", () => {
+  const pair = fencedPair();
+  const { a, b } = pair;
+  pair.cut();
+  pair.run(20);
+  const codes: number[] = [];
+  b.core.roles.primary(false, ({ code }) => codes.push(code));
+  pair.mend(); // a is still Primary, and nobody has answered
+  b.answer("done", 2);
+  pair.run(1);
+  deepEqual(codes, [-1]);
+  deepEqual(b.wishes.map(({ kind }) => kind), ["demote"]);
+  // And a finds out that the register does not know it any more.
+  equal(a.wishes.at(-1)?.kind, "grow");
+});

@@ -83,11 +83,18 @@ export class ReplicaWrites {
     this.#session++;
   }
 
-  /** The disk is gone: nothing that waits can be applied. */
+  /**
+   * The disk is gone: no write that waits can be applied. Who asked something
+   * is answered, without data.
+   */
   diskLost(): void {
+    const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#isFlushing = false;
+    for (const each of waiting) {
+      if ("run" in each && each.session === this.#session) each.run();
+    }
   }
 
   /** A frame of the stream of writes. */

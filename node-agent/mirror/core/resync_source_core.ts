@@ -38,6 +38,7 @@ interface Answered {
 export class ResyncSource {
   #requests: ResyncRequestFrame[] = [];
   #answered: Answered[] = [];
+  /** Never begun anew on a connection, as the target's numbers. */
   #lastId = 0;
   /** For every answer: what is sent is copied at once. */
   readonly #payload = new Uint8Array(MIRROR_PAYLOAD_BYTES_MAX);
@@ -71,6 +72,10 @@ export class ResyncSource {
     this.#ended = undefined;
     this.#requests = [];
     this.#answered = [];
+  }
+
+  /** A new connection: numbers begin anew. */
+  linkReady(): void {
     this.#lastId = 0;
   }
 
@@ -81,7 +86,7 @@ export class ResyncSource {
     const isSource = connection === "SyncSource" ||
       connection === "PausedSyncS";
     if (!isSource) return; // the resync was aborted meanwhile
-    if (frame.id !== this.#lastId + 1 || this.#requests.length > REQUESTS_MAX) {
+    if (frame.id <= this.#lastId || this.#requests.length > REQUESTS_MAX) {
       return volume.link.protocolError("resync requests out of order");
     }
     this.#lastId = frame.id;

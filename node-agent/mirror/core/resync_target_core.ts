@@ -68,10 +68,13 @@ export class ResyncTarget {
   #arrivedSectors = 0;
   #budget = 0;
   #cursor = 0;
+  /** Never begun anew: the answers of an earlier resync may still come. */
   #lastId = 0;
   #dueMs = 0;
   #failed = 0;
   #usesChecksums = false;
+  /** The source has said that it is one: it replicates from then on. */
+  #isLed = false;
   /** Counts resyncs. */
   #run = 0;
 
@@ -94,7 +97,6 @@ export class ResyncTarget {
     };
     this.#dueMs = volume.nowMs;
     volume.change({ connection: "SyncTarget", disk: "Inconsistent" });
-    this.#finishIfDone();
     this.tick(volume.nowMs);
   }
 
@@ -102,6 +104,16 @@ export class ResyncTarget {
   stop(): void {
     this.#reset();
     this.progress = undefined;
+  }
+
+  /**
+   * The source has said that it is one: its writes come to us, and those before
+   * are marked here. Only then may we be done.
+   */
+  sourceReplicates(): void {
+    if (this.#controller === undefined || this.#isLed) return;
+    this.#isLed = true;
+    this.#finishIfDone();
   }
 
   /** Ask for more when it is time. */
@@ -136,6 +148,8 @@ export class ResyncTarget {
   arrived(frame: ResyncDataFrame): void {
     const { volume } = this;
     if (this.#controller === undefined) return;
+    const oldest = this.#asked[0]?.id ?? this.#lastId + 1;
+    if (frame.id < oldest) return; // of a resync that was aborted
     const request = this.#asked.shift();
     const fits = request !== undefined && request.id === frame.id &&
       request.offset === frame.offset &&
@@ -168,6 +182,7 @@ export class ResyncTarget {
 
   #write(frame: ResyncDataFrame): boolean {
     const { volume } = this;
+    volume.flusher.written();
     if (volume.effects.writeData(frame.offset, frame.payload)) return true;
     volume.disk.writeFailed(frame.offset, frame.lengthBytes);
     return false;
@@ -265,7 +280,7 @@ export class ResyncTarget {
   #finishIfDone(): void {
     const { volume } = this;
     const { bitmap } = volume;
-    const isQuiet = this.#controller !== undefined && !this.#isFlushing &&
+    const isQuiet = this.#isLed && !this.#isFlushing &&
       this.#asked.length === 0 && this.#written.length === 0;
     if (!isQuiet || bitmap === undefined) return;
     if (volume.state.connection !== "SyncTarget") return;
@@ -312,6 +327,7 @@ export class ResyncTarget {
 
   #reset(): void {
     this.#run++;
+    this.#isLed = false;
     this.#controller = undefined;
     this.#asked = [];
     this.#askedBytes = 0;
@@ -321,7 +337,6 @@ export class ResyncTarget {
     this.#arrivedSectors = 0;
     this.#budget = 0;
     this.#cursor = 0;
-    this.#lastId = 0;
     this.#failed = 0;
   }
 }

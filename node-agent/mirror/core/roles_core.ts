@@ -44,7 +44,7 @@ export class Roles {
 
   /** Become Primary. */
   primary(force: boolean, done: CommandDone): void {
-    this.#whenQuiet(() => this.promotion.promote(force, PROMOTE_TRIES, done));
+    this.whenQuiet(() => this.promotion.promote(force, PROMOTE_TRIES, done));
   }
 
   /** Become Secondary. */
@@ -243,6 +243,12 @@ export class Roles {
     done({ code: volume.generations.begin() ? 1 : 118 });
   }
 
+  /** Do something once the receive buffer is applied. */
+  whenQuiet(next: () => void): void {
+    if (this.volume.replica.isDrained) next();
+    else this.#whenDrained.push(next);
+  }
+
   /** The receive buffer is applied (promises.md R9). */
   drained(): void {
     if (!this.volume.replica.isDrained) return;
@@ -295,11 +301,6 @@ export class Roles {
     if (this.volume.config.handlers.has(handler)) {
       this.volume.effects.runHelper(handler, 0);
     }
-  }
-
-  #whenQuiet(next: () => void): void {
-    if (this.volume.replica.isDrained) next();
-    else this.#whenDrained.push(next);
   }
 
   #agree(wish: StateWish, done: CommandDone, begin: () => void): void {

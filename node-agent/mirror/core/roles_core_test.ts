@@ -84,3 +84,25 @@ Deno.test("a write behind the last flush of a demotion is not answered", () => {
   assert.deepEqual(codes, [1]);
   assert.deepEqual(answers, [false]);
 });
+
+Deno.test("a promotion waits for what was received, also when the link goes", () => {
+  const pair = new Pair(SIZE, { protocol: "A" });
+  const { a, b } = pair;
+  pair.up();
+  promoted(a, true);
+  pair.run();
+  const codes = promoted(b); // a is Primary: it waits
+  const { writes } = a.core;
+  writes.write(0, new Uint8Array(4096).fill(1), () => {});
+  a.core.settle();
+  a.work(); // the activity log
+  writes.flush(() => {});
+  writes.write(0, new Uint8Array(4096).fill(2), () => {});
+  a.core.settle();
+  for (const frame of a.sent.splice(0)) b.core.frame(frame);
+  b.core.link.linkDown();
+  assert.deepEqual(codes, [], "a write waits behind the flush");
+  b.work();
+  assert.deepEqual(codes, [1]);
+  assert.equal(b.data[0], 2);
+});

@@ -60,12 +60,15 @@ export class Verify {
     if (disk !== "UpToDate" || peerDisk !== "UpToDate") {
       return done({ code: -2 });
     }
+    // To the state table a second one would be no change.
+    if (volume.state.connection === "VerifyS") return done({ code: -15 });
     const refused = volume.judge({ connection: "VerifyS" }).refused;
     if (refused !== undefined) return done({ code: refused });
     const { verifyAlgorithm } = volume.config;
     const wish = { connection: "VerifyS", verifyAlgorithm };
     volume.link.agreement.ask(wish, (code) => {
       if (code !== 1) return done({ code });
+      if (volume.state.connection === "VerifyS") return done({ code: -15 });
       const accepted = volume.wish({ connection: "VerifyS" }) ?? 1;
       if (accepted === 1) this.#begin(range.fromByte ?? 0, range.toByte);
       done({ code: accepted });
@@ -99,9 +102,10 @@ export class Verify {
   /** The peer's digest. */
   replied(id: number, theirs: Uint8Array): void {
     const { volume } = this;
+    const oldest = this.#asked[0]?.id ?? this.#lastId + 1;
+    if (id < oldest) return; // of a verify that was aborted
     const request = this.#asked.shift();
-    if (request === undefined) return;
-    if (request.id !== id) {
+    if (request?.id !== id) {
       return volume.link.protocolError("a verify answer nobody asked for");
     }
     const { offset, lengthBytes } = request;

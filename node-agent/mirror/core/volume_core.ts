@@ -236,7 +236,18 @@ export class VolumeCore {
     if (!isPromised) return judged;
     // DRBD's table takes Outdated for good on a connection, also when the
     // resync that should make it so ends because the source lost its disk.
-    const old = { ...wanted, disk: "Inconsistent" } as const;
+    const { connection } = this.state;
+    const isOurs = part.disk === undefined &&
+      TARGET_CONNECTIONS.has(connection) && this.state.disk !== "UpToDate" &&
+      judged.state.disk === "UpToDate";
+    const isTheirs = part.peerDisk === undefined &&
+      SOURCE_CONNECTIONS.has(connection) &&
+      judged.state.peerDisk === "UpToDate";
+    if (!isOurs && !isTheirs) return judged;
+    const behind: Partial<MirrorState> = isOurs
+      ? { disk: "Inconsistent" }
+      : { peerDisk: "Inconsistent" };
+    const old = { ...wanted, ...behind };
     return changeState(this.state, old, this.#context(), { hard });
   }
 
@@ -265,13 +276,15 @@ export class VolumeCore {
   }
 
   #follow(before: MirrorState, after: MirrorState): void {
-    this.generations.saveFlags();
+    // First: if the flags cannot be saved, the state moves on in that call.
     this.effects.stateChanged(before, after);
+    this.generations.saveFlags();
     if (this.#lostPeerData(before, after)) {
       this.writes.peerLost();
       this.fence.peerLost();
     }
-    this.disk.stateChanged(after);
+    this.disk.stateChanged(this.state);
+    this.#endTransfers(this.state);
     this.link.stateChanged(before, after);
     this.congestion.stateChanged(before, after);
     this.options.stateChanged(after);
@@ -279,6 +292,14 @@ export class VolumeCore {
     this.fence.stateChanged(before, after);
     this.writes.retry();
     this.reads.retry();
+  }
+
+  /** A resync or a verify ends with its state; what is on its way is void. */
+  #endTransfers({ connection }: MirrorState): void {
+    const isOne = (...names: ConnectionState[]) => names.includes(connection);
+    if (!isOne("SyncSource", "PausedSyncS")) this.source.stop();
+    if (!isOne("SyncTarget", "PausedSyncT")) this.target.stop();
+    if (!isOne("VerifyS")) this.verify.stop();
   }
 
   /** The peer stopped taking our writes. */
@@ -312,6 +333,16 @@ export class VolumeCore {
 
   // --- the disk, for the other parts --------------------------------------
 
+  /**
+   * Our disk is about to be a target and still says that it is consistent:
+   * nothing newer of ours is put on top of what it lacks.
+   */
+  get #isGivenUp(): boolean {
+    const { role, disk, connection } = this.state;
+    return role === "Primary" && disk === "Outdated" &&
+      TARGET_CONNECTIONS.has(connection);
+  }
+
   /** Write a piece to our disk. False: it is not there (the disk may be gone now). */
   writeLocally(
     offset: number,
@@ -321,9 +352,10 @@ export class VolumeCore {
       readonly mayPunch: boolean;
     },
   ): boolean {
-    if (!this.hasLocalDisk) return false;
+    if (!this.hasLocalDisk || this.#isGivenUp) return false;
     this.target.overwrites(offset, lengthBytes);
     this.verify.overwrites(offset, lengthBytes);
+    this.flusher.written();
     const ok = piece.data === undefined
       ? this.effects.zeroData(offset, lengthBytes, piece.mayPunch)
       : this.effects.writeData(offset, piece.data);

@@ -74,6 +74,7 @@ export class TestNode {
   failsMetadata = false;
   /** Every size that the volume was given. */
   readonly sizes: number[] = [];
+  failsFlushes = false;
   core: VolumeCore;
   #work: (() => void)[] = [];
   static #random = 0x1000n;
@@ -140,7 +141,8 @@ export class TestNode {
         into.set(this.data.subarray(offset, offset + into.length));
         return true;
       },
-      flushData: () => this.#work.push(() => this.core.diskFlushed(true)),
+      flushData: () =>
+        this.#work.push(() => this.core.diskFlushed(!this.failsFlushes)),
       commitLog: () => this.#work.push(() => this.core.logCommitted(true)),
       resetLog: () => true,
       saveState: (state) => {

@@ -150,8 +150,8 @@ function directionOfBits(judged: Judged): Direction | undefined {
   const nobody = { sign: 0, full: false };
   if (self.outOfSyncBlocks === 0 && peer.outOfSyncBlocks === 0) return nobody;
   const sign = [
-    Number(self.role === "Primary") - Number(peer.role === "Primary"),
     Math.sign(compareDisk(self.disk, peer.disk)),
+    Number(self.role === "Primary") - Number(peer.role === "Primary"),
     Number(self.outOfSyncBlocks > 0) - Number(peer.outOfSyncBlocks > 0),
     options.resolveConflicts ? -1 : 1,
   ].find((each) => each !== 0) ?? 0;

@@ -45,6 +45,8 @@ export const MirrorReport = z.object({
   discardMyData: z.boolean(),
   /** The sender was in sync and has not stopped since. */
   stayedUp: z.boolean().optional(),
+  /** The same with any protocol: what reached the sender's disk is there. */
+  kept: z.boolean().optional(),
   crashedPrimary: z.boolean(),
   /** The sender's data becomes Inconsistent whatever happens. */
   willBeInconsistent: z.boolean(),
@@ -64,6 +66,10 @@ export const MirrorReport = z.object({
   fencedByRegister: z.boolean().optional(),
   /** The version of the frames about sizes that the sender knows; 0: none. */
   sizeFrames: z.int().min(0).optional(),
+  /** What a disk that is being negotiated is worth without the peer. */
+  alone: Word.optional(),
+  /** What the application of a Primary without a disk has last seen. */
+  exposed: GenerationHex.optional(),
   /** The sender's copy as the register names it. */
   member: VolumeMember.optional(),
 });

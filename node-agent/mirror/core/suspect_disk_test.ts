@@ -1,0 +1,204 @@
+/**
+ * A disk that failed with writes on it that were not stable, and disks that
+ * come back beside a Primary: nobody goes on with data that lack something.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { Pair, type TestNode } from "./volume_fixture.ts";
+
+const SIZE = 1024 * 1024;
+
+function synced(primary: "a" | "b" = "a"): Pair {
+  const pair = new Pair(SIZE);
+  pair.up();
+  pair[primary].core.roles.primary(true, () => {});
+  pair.run();
+  assert.equal(pair.a.core.state.peerDisk, "UpToDate");
+  return pair;
+}
+
+function write(node: TestNode, value: number): boolean[] {
+  const answers: boolean[] = [];
+  const data = new Uint8Array(4096).fill(value);
+  node.core.writes.write(0, data, (ok) => answers.push(ok));
+  return answers;
+}
+
+function read(pair: Pair, node: TestNode): number | undefined {
+  const into = new Uint8Array(4096);
+  let answer: boolean | undefined;
+  node.core.reads.read(0, into, (ok) => answer = ok);
+  pair.run(1);
+  return answer ? into[0] : undefined;
+}
+
+function attach(node: TestNode): number {
+  let code = 0;
+  node.core.disk.attach(node.disk(), (result) => code = result.code);
+  return code;
+}
+
+/** The flush of a Secondary's disk fails, with a write on it. */
+function failFlush(pair: Pair, node: TestNode): void {
+  node.failsFlushes = true;
+  pair.a.core.writes.flush(() => {});
+  pair.run(1);
+  assert.equal(node.core.state.disk, "Diskless");
+  node.failsFlushes = false;
+}
+
+Deno.test("a copy that lost writes is not good by itself, also after a restart", () => {
+  const pair = synced();
+  write(pair.a, 7);
+  pair.run(1);
+  failFlush(pair, pair.b);
+  pair.cut();
+  assert.equal(attach(pair.b), 1);
+  assert.equal(pair.b.core.state.disk, "Outdated");
+  assert.equal(pair.b.persistent.flags.wasUpToDate, false);
+  pair.mend();
+  pair.run();
+  assert.equal(pair.b.core.state.disk, "UpToDate");
+  assert.deepEqual(pair.b.data, pair.a.data);
+});
+
+Deno.test("a Primary does not get a disk back that lost what it showed", () => {
+  const pair = synced();
+  const { a, b } = pair;
+  write(a, 7);
+  pair.run(1);
+  pair.cut();
+  b.core.roles.primary(false, () => {});
+  pair.run(1);
+  assert.equal(read(pair, b), 7);
+  b.failsFlushes = true; // of what it got as Secondary
+  b.core.writes.flush(() => {});
+  pair.run(1);
+  assert.equal(b.core.state.disk, "Diskless");
+  assert.equal(attach(b), 150);
+});
+
+Deno.test("the only copy comes back beside a Primary without a disk", () => {
+  const pair = synced("b");
+  const { a, b } = pair;
+  write(b, 5);
+  pair.run(100);
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  a.core.disk.detach(true, () => {});
+  pair.run(2);
+  assert.deepEqual([read(pair, b), ...write(b, 6)], [undefined, false]);
+  assert.equal(attach(a), 1);
+  pair.run(2);
+  assert.equal(a.core.state.disk, "UpToDate");
+  assert.equal(read(pair, b), 5);
+});
+
+Deno.test("a copy that lost writes is refused by a Primary without a disk", () => {
+  const pair = synced("b");
+  const { a, b } = pair;
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  const answers = write(b, 5);
+  pair.run(1);
+  assert.deepEqual(answers, [true]);
+  a.failsFlushes = true;
+  b.core.writes.flush(() => {});
+  pair.run(1);
+  a.failsFlushes = false;
+  assert.equal(attach(a), 1);
+  pair.run(2);
+  assert.equal(b.core.state.connection, "StandAlone");
+  assert.equal(read(pair, b), undefined);
+});
+
+Deno.test("a peer that was restarted may lack what a bare Primary was told", () => {
+  const pair = synced("b");
+  const { a, b } = pair;
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  write(b, 5);
+  pair.run(1);
+  pair.cut();
+  a.core.disk.detach(true, () => {}); // as a loss of power would
+  assert.equal(attach(a), 1);
+  pair.mend();
+  assert.equal(b.core.state.connection, "StandAlone");
+});
+
+Deno.test("a peer that only was away goes on with a bare Primary", () => {
+  const pair = synced("b");
+  const { a, b } = pair;
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  write(b, 5);
+  pair.run(1);
+  pair.cut();
+  pair.mend();
+  assert.equal(a.core.state.connection, "Connected");
+  assert.equal(read(pair, b), 5);
+});
+
+Deno.test("a Primary without good data does not go on with another's", () => {
+  const pair = synced("b");
+  const { a, b } = pair;
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  write(b, 5);
+  pair.run(1);
+  b.core.disk.attach(b.disk(), () => {});
+  b.core.roles.pauseSync(() => {});
+  pair.run(2);
+  assert.equal(b.core.state.disk, "Inconsistent");
+  pair.cut();
+  a.core.roles.primary(false, () => {});
+  pair.run(1);
+  write(a, 9);
+  pair.run(1);
+  a.core.roles.secondary(() => {});
+  pair.run(1);
+  pair.mend();
+  assert.equal(b.core.state.connection, "StandAlone");
+  assert.equal(b.core.state.role, "Primary");
+});
+
+Deno.test("a disk that was being negotiated has shown nothing", () => {
+  const pair = synced("b");
+  const { a, b } = pair;
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  write(b, 5);
+  pair.run(1);
+  const old = b.disk();
+  pair.isCut = true; // b does not know it yet
+  b.core.disk.attach(old, () => {});
+  pair.run(1);
+  assert.equal(b.core.state.disk, "Diskless");
+  let code = 0;
+  b.core.disk.attach(b.disk(), (result) => code = result.code);
+  assert.equal(code, 150, "it lacks what was written through the peer");
+  pair.mend();
+  assert.equal(a.core.state.peerRole, "Primary");
+});
+
+Deno.test("who reads of a disk that fails is answered", () => {
+  const pair = new Pair(SIZE, { protocol: "A" });
+  const { a, b } = pair;
+  pair.up();
+  b.core.roles.primary(true, () => {});
+  pair.run();
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  const answers: boolean[] = [];
+  write(b, 5);
+  b.core.writes.flush(() => {});
+  b.core.reads.read(8192, new Uint8Array(4096), (ok) => answers.push(ok));
+  for (const frame of b.sent.splice(0)) a.core.frame(frame);
+  assert.ok(!a.core.replica.isDrained, "it waits behind the flush");
+  a.core.disk.detach(true, () => {});
+  pair.run(2);
+  assert.equal(b.core.state.connection, "Connected");
+  assert.deepEqual(answers, [false]);
+});
