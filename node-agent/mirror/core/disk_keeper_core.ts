@@ -335,8 +335,8 @@ export class DiskKeeper {
   #lose(isClean = false): void {
     const { volume } = this;
     this.#isLosing = true;
-    this.#wasInSync &&= isClean;
-    const isWhole = isClean || volume.flusher.isStable;
+    const isWhole = isClean || this.#isWhole();
+    this.#wasInSync &&= isWhole;
     if (!isWhole && this.#isFailing) this.#suspect();
     this.#tellWhatIsUnstable();
     volume.fence.diskLost();
@@ -364,6 +364,13 @@ export class DiskKeeper {
     if (!volume.canReachData() && !volume.state.suspendedNoData) {
       volume.writes.failAll();
     }
+  }
+
+  /** What was written or received can be found on the disk again. */
+  #isWhole(): boolean {
+    const { flusher, replica } = this.volume;
+    const isLetGo = !this.#isFailing && !flusher.isRunning;
+    return replica.isDrained && (flusher.isStable || isLetGo);
   }
 
   /**

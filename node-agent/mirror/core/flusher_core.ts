@@ -24,6 +24,11 @@ export class Flusher {
     return this.#running === undefined && !this.#isWritten;
   }
 
+  /** Whether a flush runs, of which nobody knows how it ends. */
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** Something is about to be written. */
   written(): void {
     this.#isWritten = true;

@@ -16,6 +16,7 @@ import {
 } from "../decisions/handshake_core.ts";
 import {
   compareDisk,
+  type DiskState,
   isConnected,
   type MirrorState,
 } from "../decisions/mirror_state.ts";
@@ -92,7 +93,7 @@ export class Negotiation {
     if (!isConnected(volume.state.connection)) return;
     const told = {
       peerRole: roleOf(words.role),
-      peerDisk: peerDiskOf(words.disk),
+      peerDisk: this.#worthOf(words),
       pausedByPeer: words.paused,
     };
     const peerAt = connectionOf(words.connection);
@@ -130,6 +131,17 @@ export class Negotiation {
         break;
     }
     this.#adoptTold(told);
+  }
+
+  /** To a Primary without a disk only a copy of what it has shown is good. */
+  #worthOf(words: MirrorStateWords): DiskState {
+    const { state, disk, hasLocalDisk } = this.volume;
+    const told = peerDiskOf(words.disk);
+    const becomesGood = state.peerDisk !== "UpToDate" &&
+      compareDisk(told, "Inconsistent") > 0;
+    if (state.role !== "Primary" || hasLocalDisk || !becomesGood) return told;
+    const { current } = generationsOf(words.generations);
+    return isUnfit(disk.exposed, current, told) ? "Inconsistent" : told;
   }
 
   /** The Primary no longer sends what it writes. */

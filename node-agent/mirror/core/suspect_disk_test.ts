@@ -122,8 +122,9 @@ Deno.test("a peer that was restarted may lack what a bare Primary was told", () 
   write(b, 5);
   pair.run(1);
   pair.cut();
-  a.core.disk.detach(true, () => {}); // as a loss of power would
+  a.restart();
   assert.equal(attach(a), 1);
+  pair.connect(a);
   pair.mend();
   assert.equal(b.core.state.connection, "StandAlone");
 });
@@ -201,4 +202,35 @@ Deno.test("who reads of a disk that fails is answered", () => {
   pair.run(2);
   assert.equal(b.core.state.connection, "Connected");
   assert.deepEqual(answers, [false]);
+});
+
+Deno.test("a bare Primary is not served by a copy that never got its writes", () => {
+  const pair = synced("b");
+  const { a, b } = pair;
+  pair.cut();
+  write(b, 5);
+  pair.run(2);
+  b.core.disk.detach(true, () => {});
+  pair.run(2);
+  // As if a had been about to become its target on a link that stands.
+  b.core.link.linkUp({ resolveConflicts: true });
+  b.core.change({ connection: "Connected", peerDisk: "Inconsistent" });
+  const { generations } = a.persistent;
+  const names = [generations.current, generations.bitmap];
+  const [current = "", bitmap = ""] = names.map((each) =>
+    each.toString(16).toUpperCase().padStart(16, "0")
+  );
+  const none = "0".repeat(16);
+  b.core.frame({
+    kind: "state",
+    state: {
+      role: "Secondary",
+      disk: "UpToDate",
+      connection: "Connected",
+      paused: false,
+      generations: { current, bitmap, history: [none, none] },
+      dirtyBits: 0,
+    },
+  });
+  assert.equal(b.core.state.peerDisk, "Inconsistent");
 });

@@ -124,7 +124,8 @@ function repair(world: World, node: SimNode): void {
   if (core === undefined) return;
   const { state } = core;
   const eager = isHealing || rng.chance(0.5);
-  const isStuck = isHealing && state.disk === "Diskless" &&
+  const isStuck = isHealing &&
+    (state.disk === "Diskless" || state.disk === "Inconsistent") &&
     state.role === "Primary" && state.peerDisk !== "UpToDate";
   if (isStuck) {
     say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
