@@ -111,6 +111,10 @@ Deno.test("import tells damage from what is no file, and takes the rest", async 
   const folder = `${base.base}/data/00/00`;
   await Deno.writeTextFile(`${folder}/.cp1.tmp`, "");
   await Deno.writeTextFile(`${folder}/what is this\n?`, "");
+  // A name that is no text.
+  const touch = ["-c", "touch \"$(printf 'a\\377')\""];
+  const touched = new Deno.Command("sh", { args: touch, cwd: folder });
+  assert((await touched.output()).success);
   await Deno.mkdir(`${folder}/${base.newId(base.bytes(1), {}).slice(17)}`);
   const orphan = base.newId(base.bytes(9), {});
   await Deno.writeTextFile(`${base.path(orphan)}-m`, "");
@@ -124,11 +128,11 @@ Deno.test("import tells damage from what is no file, and takes the rest", async 
     "gone": 2,
     "packed-without-name": 1,
     "unfinished": 1,
-    "not-a-file-id": 1,
+    "not-a-file-id": 2,
     "not-a-regular-file": 1,
     "metadata-without-file": 1,
   });
-  assert.deepEqual([view.damaged, view.skipped], [4, 5]);
+  assert.deepEqual([view.damaged, view.skipped], [4, 6]);
   const named = new Set(view.problems.map(({ name }) => name));
   for (const id of [short, wrong, freed, reused]) assert(named.has(id), id);
   const lines = (await Deno.readTextFile(view.report)).trimEnd().split("\n");
@@ -277,6 +281,24 @@ Deno.test("a folder that is no storage is refused, and so is a strange one in pl
     /must be M00 of this node/,
   );
   assert.equal(desk.desk.view(0), null);
+
+  // Its own store path, while the storage runs.
+  await Deno.remove(`${desk.dir}/own`, { recursive: true });
+  await Deno.symlink(base.base, `${desk.dir}/own`);
+  const program = `${desk.dir}/fdfs_storaged`;
+  await Deno.copyFile("/bin/sleep", program);
+  const storage = new Deno.Command(program, { args: ["60"] }).spawn();
+  scope.defer(() => storage.status);
+  scope.defer(() => storage.kill("SIGKILL"));
+  const pidFile = `${base.base}/data/fdfs_storaged.pid`;
+  await Deno.writeTextFile(pidFile, `${storage.pid}`);
+  const inPlace = { mode: "in-place" } as const;
+  await assert.rejects(
+    desk.import([base.base], inPlace),
+    /fdfs_storaged runs on these files/,
+  );
+  await Deno.writeTextFile(pidFile, `${Deno.pid}`);
+  assert.equal((await desk.import([base.base], inPlace)).state, "done");
 });
 
 Deno.test("files of another group, and of the future, are refused", async () => {
