@@ -1,5 +1,10 @@
 /** `kedge config import`: FastDFS's configuration in Kedge's words. */
 
+import { resolve } from "node:path";
+import {
+  type FastdfsSettings,
+  SECRET_SETTING,
+} from "@kedge/schema/fastdfs-conf";
 import { parse, type Values } from "./args.ts";
 import type { Command } from "./command.ts";
 import type { CommandContext } from "./context.ts";
@@ -7,6 +12,7 @@ import {
   becomes,
   reportLines,
   sayOf,
+  shown,
   startCommands,
 } from "./config/import_text.ts";
 import { type LoadedFastdfs, loadFastdfs } from "./config/load_fastdfs.ts";
@@ -83,7 +89,8 @@ function tell(
     for (const line of reportLines(loaded)) out.line(line);
     return;
   }
-  const { conf, settings, problems } = loaded;
+  const { conf, problems } = loaded;
+  const settings = shown(loaded.settings);
   out.line(JSON.stringify({
     files: conf.files.map(({ file, kind, findings }) => ({
       file,
@@ -113,11 +120,15 @@ async function write(
   values: ConfigValues,
   { err }: CommandContext,
 ): Promise<void> {
-  const { agent, tracker } = settings;
+  const { tracker } = settings;
+  const { [SECRET_SETTING]: keys, ...agent } = settings.agent;
+  const keysFile = values.out === undefined
+    ? ""
+    : resolve(`${values.out}.keys`);
   const env = Object.entries(tracker)
     .map(([name, value]) => `${name}=${quoted(value)}\n`).join("");
   const wanted = [
-    [values.out, "storage.conf", JSON.stringify(agent, null, 2) + "\n"],
+    [values.out, "storage.conf", agentText(agent, keys && keysFile)],
     [values["tracker-out"], "tracker.conf", env],
   ] as const;
   for (const [path, source, text] of wanted) {
@@ -130,9 +141,23 @@ async function write(
       );
     }
     await refuseExisting(path);
+    if (path === values.out && typeof keys === "string") {
+      await refuseExisting(keysFile);
+      await writeWhole(keysFile, `${keys}\n`, 0o600);
+      err.line(`kedge config: wrote ${keysFile}, which holds a secret`);
+    }
     await writeWhole(path, text, 0o644);
     err.line(`kedge config: wrote ${path}`);
   }
+}
+
+/** For `kedge agent --config`. */
+function agentText(
+  agent: FastdfsSettings["agent"],
+  keysFile: unknown,
+): string {
+  const more = keysFile === undefined ? {} : { download_keys_file: keysFile };
+  return JSON.stringify({ ...agent, ...more }, null, 2) + "\n";
 }
 
 async function refuseExisting(path: string): Promise<void> {

@@ -67,6 +67,32 @@ Deno.test("kedge config import writes files that agent and tracker take", () =>
     assert.match(less.err, /nothing to write .*\n.*tracker.conf as well/);
   }));
 
+Deno.test("a secret is shown nowhere, and written to a file of its own", () =>
+  inTemp(async (dir) => {
+    const conf = `${dir}/storage.conf`;
+    const more = "http.anti_steal.check_token=on\n" +
+      "http.anti_steal.secret_key=S3cret\n";
+    await Deno.writeTextFile(conf, TUTORIAL_STORAGE + more);
+    const out = `${dir}/agent.json`;
+    const http = `${dir}/http.conf`;
+    await Deno.writeTextFile(http, "http.anti_steal.token_ttl=60\n");
+    const words = ["config", "import", conf, http, "--out", out];
+    const json = await run([...words, "--json", "--dry-run"]);
+    const text = await run(words);
+    assert.equal(text.code, 0, text.out + text.err);
+    const written = await Deno.readTextFile(out);
+    const all = [json.out, json.err, text.out, text.err, written].join();
+    assert(!all.includes("S3cret"), all);
+    assert.match(
+      text.out,
+      /kedge agent .*storage.conf --fastdfs-conf .*http.c/,
+    );
+    assert.equal(JSON.parse(written).download_token_ttl, "60s");
+    assert.equal(JSON.parse(written).download_keys_file, `${out}.keys`);
+    assert.equal(await Deno.readTextFile(`${out}.keys`), "fastdfs S3cret\n");
+    assert.equal((await Deno.stat(`${out}.keys`)).mode ?? 0, 0o100600);
+  }));
+
 Deno.test("what is refused is told with its line, and nothing is written or started", () =>
   inTemp(async (dir) => {
     const conf = `${dir}/storage.conf`;

@@ -24,6 +24,7 @@ import {
   fastdfsConfig,
   fastdfsContradictions,
 } from "./fastdfs.ts";
+import { type AgentSources, gather } from "./agent_sources.ts";
 import { list, number, parsed, toggle } from "./fields.ts";
 import {
   type HostPort,
@@ -199,18 +200,6 @@ export interface AgentConfig {
   readonly fastdfs?: FastdfsConfig | undefined;
 }
 
-/** Where settings come from; each wins over the ones after it. */
-export interface AgentSources {
-  /** From the command line, by setting name: text, or a list of texts. */
-  readonly flags: Readonly<Record<string, unknown>>;
-  /** Environment variables; only `KEDGE_…` names of settings are read. */
-  readonly env: Readonly<Record<string, string>>;
-  /** A parsed JSON file, by setting name. */
-  readonly file?: unknown;
-  /** What FastDFS's configuration says, by setting name. */
-  readonly fastdfs?: Readonly<Record<string, unknown>>;
-}
-
 /** One setting, for help texts and generated pages. */
 export interface AgentSetting {
   /** Name in the file, such as `upload_priority`. */
@@ -294,16 +283,9 @@ export function agentSettings(): AgentSetting[] {
  * ```
  */
 export function readAgentConfig(sources: AgentSources): AgentConfig {
-  const file = z.record(z.string(), z.unknown()).safeParse(sources.file ?? {});
-  if (!file.success) {
-    throw new Error("Cannot use the configuration file: it must be an object");
-  }
-  const result = AgentSettings.safeParse({
-    ...sources.fastdfs,
-    ...file.data,
-    ...fromEnv(sources.env),
-    ...sources.flags,
-  });
+  const result = AgentSettings.safeParse(
+    gather(sources, Object.keys(AgentSettings.shape)),
+  );
   const mistakes = result.success ? [] : result.error.issues.map((issue) => {
     const keys = issue.code === "unrecognized_keys" ? issue.keys : undefined;
     const name = keys?.join(", ") ?? String(issue.path[0] ?? "?");
@@ -388,15 +370,4 @@ function toConfig(settings: z.infer<typeof AgentSettings>): AgentConfig {
     downloads: downloadConfig(settings),
     fastdfs: fastdfsConfig(settings),
   };
-}
-
-function fromEnv(
-  env: Readonly<Record<string, string>>,
-): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const name of Object.keys(AgentSettings.shape)) {
-    const value = env[`KEDGE_${name.toUpperCase()}`];
-    if (value !== undefined && value !== "") found[name] = value;
-  }
-  return found;
 }

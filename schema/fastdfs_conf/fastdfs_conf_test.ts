@@ -175,7 +175,6 @@ Deno.test("mistakes and refusals name the line and what to do", () => {
     ["store_path0_readonly = yes", /kedge node read-only N/],
     ["use_access_log = true", /nginx's/],
     ["[access-log]\nenabled = true", /^storage.conf:2: enabled = true/],
-    ["http.anti_steal.check_token = true", /set it to false/],
     ["upload_priority=1\nupload_priority=2", /stands at storage.conf:1 too/],
     ["#include missing.conf", /there is no file "missing.conf"; copy it/],
     ["#@if %{LOCAL_IP} in [1]", /the directive .* write out the lines/],
@@ -258,6 +257,47 @@ Deno.test("two files that contradict one another are refused", () => {
     HOST,
   ).problems.map(problemText);
   assert.match(short.join(), /^storage.conf:1: store_path1 is missing; write/);
+});
+
+Deno.test("tokens become settings together, and no message has the secret", () => {
+  const tokens = (storage: string, http = "") => {
+    const conf = read({
+      "storage.conf": `base_path=/b\n#include http.conf\n${storage}`,
+      "http.conf": http,
+      "client.conf": "#include http.conf\ntracker_server=t:22122",
+    });
+    const { agent, problems } = settingsOf(conf, HOST);
+    const texts = [...conf.problems, ...problems].map(problemText);
+    assert(!texts.join().includes("S3cret"));
+    const found = conf.files.flatMap(({ findings }) => findings);
+    assert(!found.some(({ written }) => written.includes("S3cret")));
+    return { agent, texts };
+  };
+  const http = "http.anti_steal.check_token=true\n" +
+    "http.anti_steal.token_ttl=600\nhttp.anti_steal.secret_key=S3cret";
+  const { agent, texts } = tokens("", http);
+  assert.deepEqual(texts, []);
+  const config = readAgentConfig({ flags: {}, env: {}, fastdfs: agent });
+  assert.deepEqual(config.downloads?.schemes, { signed: false, fastdfs: true });
+  assert.equal(config.downloads?.ttlS, 600);
+  assert.equal(config.downloads?.keysText, "fastdfs S3cret");
+  const other = readAgentConfig({
+    flags: { download_keys_file: "/k" },
+    env: {},
+    fastdfs: agent,
+  });
+  assert.equal(other.downloads?.keysText, undefined);
+  assert.equal(
+    tokens("", http.replace("true", "false")).agent.download_keys,
+    undefined,
+  );
+  const check = "http.anti_steal.check_token=1";
+  assert.match(
+    tokens(check).texts.join(),
+    /^storage.conf:3: .*; write http.anti/,
+  );
+  const spaced = `${check}\nhttp.anti_steal.secret_key=S3cret S3cret`;
+  assert.match(tokens(spaced).texts.join(), /^storage.conf:4: .*has spaces/);
 });
 
 Deno.test("if_alias_prefix chooses the address; else the tracker's network", () => {

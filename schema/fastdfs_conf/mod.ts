@@ -9,6 +9,7 @@ export { type HostAddress, ownAddress } from "./host_address.ts";
 export type { ConfKind, Fate, KeyRow } from "./keys/row.ts";
 export { FASTDFS_KEYS, keyNames } from "./keys/tables.ts";
 export { type FastdfsSettings, type RunAs, settingsOf } from "./settings.ts";
+export { SECRET_SETTING } from "./tokens.ts";
 export {
   type ConfItem,
   type ConfProblem,

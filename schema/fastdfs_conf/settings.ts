@@ -10,6 +10,7 @@ import { STORE_PATHS_MAX } from "../limits.ts";
 import { type HostAddress, ownAddress } from "./host_address.ts";
 import type { ConfKind } from "./keys/row.ts";
 import type { ConfProblem } from "./text.ts";
+import { tokenSettings } from "./tokens.ts";
 import type { FastdfsConf, KeyFinding } from "./understand.ts";
 
 /** Ports of Kedge's own doors. */
@@ -147,6 +148,7 @@ function agentSettings(
   return {
     ...settings,
     ...doors(given, first),
+    ...tokenSettings(all, given.problems),
     fastdfs: "yes",
     fastdfs_allow_hosts: allowHosts(given),
   };

@@ -7,6 +7,7 @@ import {
   type KeyFinding,
   problemText,
   type RunAs,
+  SECRET_SETTING,
 } from "@kedge/schema/fastdfs-conf";
 import { plainText, tableLines } from "../text/table.ts";
 import type { LoadedFastdfs } from "./load_fastdfs.ts";
@@ -56,7 +57,9 @@ export function startCommands(
   { agent, tracker, runAs }: FastdfsSettings,
 ): string[] {
   const flags = (kinds: readonly ConfKind[]) =>
-    files.filter(({ kind }) => kinds.includes(kind))
+    files.filter(({ kind, findings }) =>
+      kinds.includes(kind) && findings.some(({ fate }) => fate === "mapped")
+    )
       .map(({ file }) => `--fastdfs-conf ${file}`).join(" ");
   const kedge = (words: RunAs) => [...runAsWords(words), "kedge"].join(" ");
   const trackerLines = [
@@ -70,7 +73,7 @@ export function startCommands(
       agent.group ?? "group1"
     } --create-group > token`,
     `${kedge(runAs.agent)} agent ${
-      flags(["storage", "tracker"])
+      flags(["storage", "tracker", "http", "mod"])
     } --token-file token`,
   ];
   return [
@@ -79,9 +82,17 @@ export function startCommands(
   ];
 }
 
+/** Settings as they may be shown. */
+export function shown(settings: FastdfsSettings): FastdfsSettings {
+  const { agent } = settings;
+  if (agent[SECRET_SETTING] === undefined) return settings;
+  return { ...settings, agent: { ...agent, [SECRET_SETTING]: "(not shown)" } };
+}
+
 /** The report, for people. */
 export function reportLines(loaded: LoadedFastdfs): string[] {
-  const { conf, settings, problems } = loaded;
+  const { conf, problems } = loaded;
+  const settings = shown(loaded.settings);
   const { agent, tracker, hints } = settings;
   return [
     ...conf.files.flatMap((file) => fileLines(file, settings)),

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { type KeyRow, refused, unneeded } from "./row.ts";
+import { type KeyRow, mapped, unneeded } from "./row.ts";
 
 const HTTP = ["http", "tracker", "storage", "client", "mod"] as const;
+const SERVERS = ["http", "storage", "mod"] as const;
 const MOD = ["mod"] as const;
 
 /** See the module comment. */
@@ -21,17 +22,32 @@ export const HTTP_KEYS: readonly KeyRow[] = [
     "http.need_find_content_type http.default_content_type http.mime_types_filename http.multi_range.enabled",
     "Types come from the extension and are the same on every node; several ranges are answered",
   ),
-  refused("http.anti_steal.check_token", {
-    in: HTTP,
+  mapped("http.anti_steal.check_token", {
+    in: SERVERS,
     value: "switch",
-    except: ["no"],
+    role: "tokens",
+    becomes: "`download_tokens`",
     say:
-      "Tokens are not checked by this setting: let nginx ask for them, and set it to false here",
+      "`fastdfs` when true. Of two files that do not agree the one that checks counts",
+  }),
+  mapped("http.anti_steal.secret_key", {
+    in: SERVERS,
+    value: "text",
+    role: "tokens",
+    becomes: "`download_keys`",
+    say: "Never shown; `--out FILE` writes it to FILE.keys",
+  }),
+  mapped("http.anti_steal.token_ttl", {
+    in: SERVERS,
+    value: "number",
+    unit: "s",
+    role: "tokens",
+    becomes: "`download_token_ttl`",
   }),
   ...unneeded(
-    HTTP,
-    "http.anti_steal.secret_key http.anti_steal.token_ttl",
-    "Counts with `check_token` alone",
+    ["tracker", "client"],
+    "http.anti_steal.check_token http.anti_steal.secret_key http.anti_steal.token_ttl",
+    "Agents check tokens: they read it in storage.conf, http.conf or mod_fastdfs.conf",
   ),
   ...unneeded(
     HTTP,
