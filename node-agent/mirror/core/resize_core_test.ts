@@ -57,10 +57,17 @@ function sizes(pair: Pair): number[] {
   ]);
 }
 
+/** Not by deepEqual: to tell what differs takes it minutes. */
+function assertSameData({ a, b }: Pair): void {
+  const { sizeBytes } = a.core;
+  const [here, there] = [a, b].map(({ data }) => data.subarray(0, sizeBytes));
+  assert.ok(here?.every((byte, at) => byte === there?.[at]));
+}
+
 function assertGrown(pair: Pair): void {
   assert.deepEqual(sizes(pair), [NEW, NEW, NEW, NEW, NEW, NEW]);
   assert.equal(words(pair.a), "Connected Primary/Secondary UpToDate/UpToDate");
-  assert.deepEqual(pair.b.data, pair.a.data);
+  assertSameData(pair);
 }
 
 Deno.test("both grow, and what is new is copied from the Primary", () => {
@@ -153,7 +160,7 @@ Deno.test("what is not possible is refused with a reason", () => {
   assert.equal(resize(pair.b).code, 138);
   pair.cut();
   assert.equal(resize(pair.a).code, -15);
-  assert.deepEqual(pair.a.core.sizeBytes, OLD);
+  assert.equal(pair.a.core.sizeBytes, OLD);
 });
 
 Deno.test("not during a resync", () => {
@@ -218,10 +225,7 @@ Deno.test("a node that ends anywhere comes back with the other's size", () => {
       pair.run();
       assert.equal(new Set(sizes(pair)).size, 1, `after ${count} frames`);
       assert.equal(pair.a.core.bitmap?.count, 0, `after ${count} frames`);
-      assert.deepEqual(
-        pair.b.data.subarray(0, pair.b.core.sizeBytes),
-        pair.a.data.subarray(0, pair.a.core.sizeBytes),
-      );
+      assertSameData(pair);
     }
   }
 });
@@ -280,11 +284,7 @@ Deno.test("metadata that cannot be moved cost the disk, not the data", () => {
       words(pair.a),
       "Connected Primary/Secondary UpToDate/UpToDate",
     );
-    const size = pair.a.core.sizeBytes;
-    assert.deepEqual(
-      pair.b.data.subarray(0, size),
-      pair.a.data.subarray(0, size),
-    );
+    assertSameData(pair);
   }
 });
 
@@ -377,7 +377,7 @@ Deno.test("whatever people and the network do, both agree in the end", () => {
       assert.equal(a.core.bitmap?.count, 0);
       const size = a.core.sizeBytes;
       grown += size > OLD ? 1 : 0;
-      assert.deepEqual(b.data.subarray(0, size), a.data.subarray(0, size));
+      assertSameData(pair);
       const text = [...a.lines, ...b.lines].join("\n");
       assert.doesNotMatch(text, /Protocol error/);
     },

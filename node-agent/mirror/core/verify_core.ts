@@ -55,7 +55,9 @@ export class Verify {
     done: CommandDone,
   ): void {
     const { volume } = this;
-    const { disk, peerDisk } = volume.state;
+    const { disk, peerDisk, connection } = volume.state;
+    // To the state table it is no change, and so no wish to refuse.
+    if (connection === "VerifyS") return done({ code: -8 });
     // The state table would call both disks good: DRBD 8.4 does.
     if (disk !== "UpToDate" || peerDisk !== "UpToDate") {
       return done({ code: -2 });
