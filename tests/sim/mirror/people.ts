@@ -159,6 +159,7 @@ function repair(world: World, node: SimNode): void {
     state.connection === "Connected" && state.disk === "UpToDate" &&
     state.peerDisk === "UpToDate";
   if (mayVerify) {
+    node.isScrubbing = true;
     return say(node, "verify", (c, done) => c.verify.start({}, done));
   }
   if (state.connection === "StandAlone" && eager) {

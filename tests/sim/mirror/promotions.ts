@@ -32,7 +32,7 @@ export class Promotions {
     if (before?.disk === "UpToDate" && node.core?.state.disk === "UpToDate") {
       history.mustBeCut(image, `${node.name} was promoted`);
     }
-    const whole = this.#isComplete(image, node);
+    const whole = this.#isComplete(image, node, before !== undefined);
     const [mine, theirs] = [current[node.id], current[peer.id]];
     const last = mine ?? theirs;
     const isOne = mine === undefined || theirs === undefined || mine === theirs;
@@ -57,9 +57,12 @@ export class Promotions {
     const mine = current[node.id];
     let theirs = this.#data[peer.id];
     if (isOnDisk) this.#data[node.id] = theirs;
-    if (theirs === undefined || theirs === mine) return;
+    if (theirs === undefined) return;
     // A loss of power took something of it.
-    if (!holds(theirs, this.imageOf(peer))) {
+    const isWhole = peer.received.size > 0 ||
+      holds(theirs, imageOf(peer));
+    if (isWhole && theirs === mine) return;
+    if (!isWhole) {
       theirs = this.#begin(node, this.imageOf(peer));
       this.#data[peer.id] = theirs;
       if (isOnDisk) this.#data[node.id] = theirs;
@@ -133,7 +136,7 @@ export class Promotions {
     }
   }
 
-  #isComplete(image: Image, node: SimNode): boolean {
+  #isComplete(image: Image, node: SimNode, isPromotion: boolean): boolean {
     const { world } = this.history;
     const { lineage } = world;
     const pieces = node.disk.cache.length;
@@ -141,8 +144,10 @@ export class Promotions {
     for (let piece = 0; piece < pieces; piece++) {
       const value = image.seen(piece);
       if (value === undefined) return false;
-      this.#excuse(node, piece, value);
-      const missing = isExclusive(world) ? lineage.missing(piece, value) : [];
+      if (isPromotion) this.#excuse(node, piece, value);
+      const missing = isPromotion && isExclusive(world)
+        ? lineage.missing(piece, value)
+        : [];
       if (missing.length > 0) {
         world.fail(
           "I5",

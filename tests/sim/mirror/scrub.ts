@@ -16,7 +16,9 @@ export function needsScrub(world: World): boolean {
 /** A verify ran to its end on the node that asked for it. */
 export function scrubEnded(node: SimNode): void {
   const { world } = node;
-  if (!world.isHealing) return;
+  // Another one may have begun while clients wrote: it skips their blocks.
+  if (!node.isScrubbing) return;
+  node.isScrubbing = false;
   const peer = world.nodes[other(node.id)];
   for (let piece = 0; piece < node.disk.cache.length; piece++) {
     if (node.disk.cache[piece] === peer.disk.cache[piece]) continue;

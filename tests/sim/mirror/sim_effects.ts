@@ -9,6 +9,7 @@ import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import type { VolumeEffects } from "../../../node-agent/mirror/core/volume_types.ts";
 import { fencePeer } from "./fence_handler.ts";
 import { Crash, type SimNode } from "./sim_node.ts";
+import { doubtUnflushed } from "./lost_writes.ts";
 import { scrubEnded } from "./scrub.ts";
 import { contentOf, overwrite } from "./watch_writes.ts";
 import { memberOf } from "./sim_register.ts";
@@ -180,7 +181,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
         node.isAttached = false;
         node.attachment++;
         if (isClean) disk.log = undefined;
-        else node.doubtsUnflushed();
+        else doubtUnflushed(node);
         disk.processDied();
         world.mark("detached");
       }),

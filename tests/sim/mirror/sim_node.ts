@@ -9,12 +9,19 @@
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import { VolumeCore } from "../../../node-agent/mirror/core/volume_core.ts";
 import type { MirrorState } from "../../../node-agent/mirror/decisions/mirror_state.ts";
-import type { SplitBrainPolicies } from "../../../node-agent/mirror/decisions/split_brain_core.ts";
 import type { Prng } from "../prng.ts";
 import type { Item, Side } from "./network.ts";
+import {
+  brief,
+  decides,
+  inWords,
+  joinsPeer,
+  losesNothing,
+} from "./state_words.ts";
 import { configOf } from "./volume_options.ts";
 import { effectsOf } from "./sim_effects.ts";
-import type { Loss, SimDisk } from "./sim_disk.ts";
+import type { SimDisk } from "./sim_disk.ts";
+import { tookLosses } from "./lost_writes.ts";
 import { contentOf } from "./watch_writes.ts";
 import { PIECE_BYTES, Violation, type World } from "./world.ts";
 
@@ -56,6 +63,8 @@ export class SimNode {
   given: Uint32Array[] = [];
   /** A split brain was found, and nobody has lost anything by it yet. */
   isDivided = false;
+  /** A verify of the whole volume runs, and nobody writes. */
+  isScrubbing = false;
   /** Counts disks. */
   diskNumber = 0;
   /** A person promotes this node whatever it lacks. */
@@ -126,7 +135,7 @@ export class SimNode {
       this.isAttached = true;
       this.attachment++;
       const found = this.disk.recover(this.rng, (losses) => {
-        this.#tookLosses(losses);
+        tookLosses(this, losses);
       });
       if (found.bitmapLost) this.world.mark("the bitmap was lost");
       core.disk.attach(found, ({ code }) => {
@@ -287,18 +296,6 @@ export class SimNode {
     );
   }
 
-  /** Its disk failed, or was taken away: what it never flushed may be gone. */
-  doubtsUnflushed(): void {
-    const losses: Loss[] = this.disk.unflushed();
-    for (const [value, { first, count }] of this.received) {
-      for (let at = 0; at < count; at++) {
-        losses.push({ piece: first + at, unflushed: [value], isLost: false });
-      }
-    }
-    this.received.clear();
-    this.world.history.losses.lost(this, losses);
-  }
-
   trace(line: string): void {
     const { trace, scheduler } = this.world;
     trace?.(`${scheduler.nowMs.toFixed(1)} ${this.name} ${line}`);
@@ -307,9 +304,7 @@ export class SimNode {
   /** The core changed its state. */
   changed(before: MirrorState, after: MirrorState): void {
     if (this.world.trace !== undefined) {
-      const say = (s: MirrorState) =>
-        `${s.connection} ${s.role}/${s.peerRole} ${s.disk}/${s.peerDisk}`;
-      this.trace(`${say(before)} -> ${say(after)}`);
+      this.trace(`${inWords(before)} -> ${inWords(after)}`);
     }
     const isWhole = before.disk === "Inconsistent" && after.disk === "UpToDate";
     const isJoined = before.connection === "WFReportParams" &&
@@ -394,47 +389,6 @@ export class SimNode {
     if (losses.some(({ isLost }) => isLost)) {
       this.world.mark("power took writes");
     }
-    this.#tookLosses(losses);
+    tookLosses(this, losses);
   }
-
-  #tookLosses(losses: readonly Loss[]): void {
-    for (const { piece, isHidden, unflushed } of losses) {
-      const before = unflushed.at(-1) ?? 0;
-      if (isHidden === true) this.world.taints.add(this, piece, before);
-    }
-    this.world.history.losses.lost(this, losses);
-  }
-}
-
-function decides(policies: SplitBrainPolicies): boolean {
-  const { afterSb0pri, afterSb1pri, afterSb2pri } = policies;
-  return [afterSb0pri, afterSb1pri, afterSb2pri].some((policy) =>
-    policy !== "disconnect"
-  );
-}
-
-function losesNothing(policies: SplitBrainPolicies): boolean {
-  const { afterSb0pri, afterSb1pri, afterSb2pri } = policies;
-  return afterSb0pri === "discard-zero-changes" &&
-    (afterSb1pri === "consensus" || afterSb1pri === "disconnect") &&
-    afterSb2pri === "disconnect";
-}
-
-/** The peer's data are what this node has, or reads, from now on. */
-function joinsPeer(before: MirrorState, after: MirrorState): boolean {
-  if (before.connection === after.connection) return false;
-  if (after.connection === "WFBitMapT") return true;
-  if (after.connection !== "Connected" || after.peerDisk !== "UpToDate") {
-    return false;
-  }
-  return after.disk !== "UpToDate" || after.peerRole === "Primary";
-}
-
-function brief(frame: MirrorFrame): string {
-  const parts = Object.entries(frame).map(([name, value]) => {
-    if (value instanceof Uint8Array) return `${name}[${value.length}]`;
-    if (typeof value === "object") return JSON.stringify(value);
-    return name === "kind" ? `${value}` : `${name}=${value}`;
-  });
-  return parts.join(" ");
 }
