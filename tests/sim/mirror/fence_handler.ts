@@ -16,6 +16,8 @@ const PEER_IS_DEAD = 5;
 const PEER_IS_PRIMARY = 6;
 const SHOT = 7;
 const FAILED = 1;
+/** `outdate` is refused: they see one another again. */
+const IS_CONNECTED = -6;
 
 /** Run it; the answer comes later. */
 export function fencePeer(node: SimNode, answer: (code: number) => void): void {
@@ -31,7 +33,9 @@ export function fencePeer(node: SimNode, answer: (code: number) => void): void {
     };
     if (!peer.isAlive) return say(PEER_IS_DEAD);
     const shoot = () => {
-      if (plan.fencing !== "resource-and-stonith") return say(FAILED);
+      const maySwitchOff = plan.fencing === "resource-and-stonith" &&
+        !world.isHealing;
+      if (!maySwitchOff) return say(FAILED);
       peer.die(true);
       scheduler.after(400, () => peer.start());
       say(SHOT);
@@ -42,6 +46,7 @@ export function fencePeer(node: SimNode, answer: (code: number) => void): void {
       core.roles.outdate(({ code }) => {
         peer.trace(`outdate: ${code}`);
         if (code === 1) say(OUTDATED);
+        else if (code === IS_CONNECTED) say(FAILED);
         else shoot();
       })
     );

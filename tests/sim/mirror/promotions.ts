@@ -27,6 +27,10 @@ export class Promotions {
     // With a register there is one Primary, whatever the other one believes.
     const isContested = (!isExclusive(world) || node.isForced) &&
       peer.core?.state.role === "Primary";
+    const hasHandler = world.plan.fencing !== "dont-care" && !node.isForced;
+    if (hasHandler && before !== undefined && isServing(peer)) {
+      world.fail("I1", `${node.name} was promoted beside ${peer.name}`);
+    }
     const image = this.imageOf(node);
     // What is half copied is no cut of anything; a person may force it.
     if (before?.disk === "UpToDate" && node.core?.state.disk === "UpToDate") {
@@ -186,6 +190,11 @@ export class Promotions {
       branch.noteWrite(piece, value, this.history.nextMoment());
     }
   }
+}
+
+/** A Primary whose clients may be answered. */
+function isServing({ core }: SimNode): boolean {
+  return core?.state.role === "Primary" && core.mayAnswer();
 }
 
 /** Something keeps a node from serving that lacks what was answered. */
