@@ -79,6 +79,11 @@ export class Resource {
           this.say({ type: "answer", id, result });
         });
       }
+      case "dependency": {
+        const volume = this.#running.get(message.volume)?.volume;
+        volume?.core.change({ pausedByDependency: message.waits });
+        return volume?.settle();
+      }
       case "configure": {
         const { id, spec } = message;
         return this.say({ type: "answer", id, result: this.configure(spec) });

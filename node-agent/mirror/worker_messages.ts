@@ -108,6 +108,12 @@ export type ToWorker =
     readonly command: MirrorCommand;
   }
   | { readonly type: "status"; readonly id: number }
+  /** Another volume's resync goes first, or no longer. */
+  | {
+    readonly type: "dependency";
+    readonly volume: number;
+    readonly waits: boolean;
+  }
   /** Run on with other options; answered by `answer`. */
   | {
     readonly type: "configure";

@@ -18,8 +18,10 @@ import type { RegisterAnswer, VolumeRegisters } from "../../register_ports.ts";
 import type { FromWorker, ResourceSpec } from "../worker_messages.ts";
 import { changeText } from "./change_text_core.ts";
 import { type DeviceNodes, NodeKeeper } from "./device_node_keeper.ts";
+import { exportUris, fileName, messageOf, placeOf } from "./export_places.ts";
 import { isHeldBack, runHandler } from "./helpers.ts";
 import { ResourceProcess } from "./resource_process.ts";
+import { ResyncOrder } from "./resync_order.ts";
 import { type ExportPlace, specOf } from "./spec.ts";
 
 /** What a host needs. */
@@ -61,6 +63,7 @@ export class MirrorHost {
   readonly #starting = new Map<string, Promise<CommandReply>>();
   readonly #listeners = new Set<(event: MirrorEvent) => void>();
   readonly #nodes: NodeKeeper;
+  readonly #order = new ResyncOrder(this);
 
   constructor(readonly options: MirrorHostOptions) {
     this.#nodes = new NodeKeeper(options.deviceNodes);
@@ -98,20 +101,8 @@ export class MirrorHost {
     const listen: ExportPlace[] = [{ path: socket }];
     const { exportAddress } = options;
     if (exportAddress !== undefined) listen.push(placeOf(exportAddress));
-    let spec;
-    try {
-      const { registers } = this.options;
-      const { runDir } = this.options;
-      const undoDir = this.options.undoDir ?? `${runDir}/undo`;
-      const sizesDir = this.options.sizesDir ?? `${runDir}/disks`;
-      spec = {
-        ...specOf(config, { listen, identity: registers?.identity }),
-        undoDir,
-        sizesDir,
-      };
-    } catch (error) {
-      return { code: 162, why: messageOf(error) };
-    }
+    const spec = this.#specOf(config, listen);
+    if ("code" in spec) return spec;
     const process = new ResourceProcess(
       spec,
       (message) => this.#spoken(name, message),
@@ -143,20 +134,38 @@ export class MirrorHost {
   async configure(config: ResourceConfig): Promise<CommandReply> {
     const running = this.#running.get(config.name);
     if (running === undefined) return { code: 158 };
-    const { listen, undoDir } = running.process.spec;
-    let spec;
+    const spec = this.#specOf(config, running.process.spec.listen);
+    if ("code" in spec) return spec;
+    const reply = await running.process.configure(spec);
+    if (reply.code !== 1) return reply;
+    running.config = config;
+    this.#order.settle();
+    return reply;
+  }
+
+  /** Let a volume wait for the resync of another one, or no longer. */
+  pauseForOther(name: string, volume: number, waits: boolean): void {
+    const running = this.#running.get(name);
+    running?.process.tell({ type: "dependency", volume, waits });
+  }
+
+  /** What a Worker runs; or why it cannot. */
+  #specOf(
+    config: ResourceConfig,
+    listen: readonly ExportPlace[],
+  ): ResourceSpec | CommandReply {
+    const refusal = this.#order.refusal(config);
+    if (refusal !== undefined) return refusal;
+    const { registers, runDir } = this.options;
     try {
-      const { registers } = this.options;
-      spec = {
+      return {
         ...specOf(config, { listen, identity: registers?.identity }),
-        ...undoDir === undefined ? {} : { undoDir },
+        undoDir: this.options.undoDir ?? `${runDir}/undo`,
+        sizesDir: this.options.sizesDir ?? `${runDir}/disks`,
       };
     } catch (error) {
       return { code: 162, why: messageOf(error) };
     }
-    const reply = await running.process.configure(spec);
-    if (reply.code === 1) running.config = config;
-    return reply;
   }
 
   /** Run a command; device nodes follow the role. */
@@ -381,6 +390,7 @@ export class MirrorHost {
 
   #tell(event: Omit<MirrorEvent, "atMs">): void {
     const told = { atMs: Date.now(), ...event };
+    this.#order.heard(told);
     for (const listener of this.#listeners) listener(told);
   }
 
@@ -391,43 +401,8 @@ export class MirrorHost {
         `${name}: its Worker died (${why}). Run "drbdadm up ${name}"`,
       );
       this.#running.delete(name);
+      this.#order.forget(name);
       return this.#nodes.abandon(running);
     });
   }
-}
-
-/** URIs of all exports: volume by volume, the Unix socket first. */
-function exportUris(
-  { resource, volumes }: ResourceSpec,
-  socket: string,
-  address: string | undefined,
-): string[] {
-  return volumes.flatMap(({ volume }) => {
-    const isOnly = volumes.length === 1;
-    const name = encodeURIComponent(
-      isOnly ? resource : `${resource}/${volume}`,
-    );
-    const tcp = address === undefined ? [] : [`nbd://${address}/${name}`];
-    return [`nbd+unix:///${name}?socket=${socket}`, ...tcp];
-  });
-}
-
-/** A resource's name as a file name: other characters than these are coded. */
-function fileName(name: string): string {
-  return name.replaceAll(
-    /[^A-Za-z0-9_-]/g,
-    (character) => `%${character.charCodeAt(0).toString(16)}`,
-  );
-}
-
-function placeOf(address: string): ExportPlace {
-  const at = address.lastIndexOf(":");
-  return {
-    hostname: address.slice(0, at).replace(/^\[|\]$/g, ""),
-    port: Number(address.slice(at + 1)),
-  };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

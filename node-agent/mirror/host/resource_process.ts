@@ -113,7 +113,10 @@ export class ResourceProcess {
 
   /** Tell it something that needs no answer. */
   tell(
-    message: Extract<ToWorker, { type: "helperDone" | "registerChanged" }>,
+    message: Extract<
+      ToWorker,
+      { type: "helperDone" | "registerChanged" | "dependency" }
+    >,
   ): void {
     this.#post(message);
   }
