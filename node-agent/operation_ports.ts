@@ -106,6 +106,8 @@ export interface FileKeeper {
   stage(bytes: IncomingBytes, pathIndex: number): Promise<Staged>;
   /** Forget staged bytes. Never throws. */
   discard(staged: Staged): Promise<void>;
+  /** Why metadata cannot be kept; `undefined` when it can. */
+  metaFault(meta: FileMeta): string | undefined;
   /** Add the file; its staged bytes are used or discarded in any case. */
   keep(file: KeptFile): Promise<Kept>;
 }

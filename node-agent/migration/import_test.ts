@@ -91,6 +91,28 @@ Deno.test("packed files are found by compressed binlogs, packed links by their t
   assert.equal(problem?.reason, "outside-the-tree");
 });
 
+Deno.test("a file is taken without metadata that cannot be kept", async () => {
+  await using scope = new Scope();
+  const { desk, base } = await setUp(scope);
+  const many = Object.fromEntries(
+    Array.from({ length: 1000 }, (_, at) => [`name${at}`, "x"]),
+  );
+  const full = await base.add(base.bytes(9), { meta: many });
+  const foreign = await base.add(base.bytes(8));
+  await Deno.writeFile(
+    `${base.path(foreign)}-m`,
+    Uint8Array.of(0x61, 2, 0xc4, 0xe3),
+  );
+  for (const known of [0, 2]) {
+    const view = await desk.import(base.roots);
+    assert.deepEqual(desk.content, sums(base.files));
+    assert.deepEqual(view.reasons, { "unreadable-metadata": 2 });
+    const names = view.problems.map(({ name }) => name).sort();
+    assert.deepEqual(names, [full, foreign].sort());
+    assert.equal(view.known, known);
+  }
+});
+
 Deno.test("import tells damage from what is no file, and takes the rest", async () => {
   await using scope = new Scope();
   const { desk, base } = await setUp(scope);

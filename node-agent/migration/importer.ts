@@ -8,7 +8,7 @@
  */
 
 import { INLINE_BODY_BYTES_MAX } from "@kedge/schema";
-import type { FileMeta } from "@kedge/schema/change";
+import type { FileEntry, FileMeta } from "@kedge/schema/change";
 import { type FileId, hexByte } from "@kedge/schema/file-id";
 import { trunkPlace } from "@kedge/schema/fastdfs";
 import type { ImportRequest } from "@kedge/schema/migration";
@@ -165,7 +165,23 @@ export class Importer {
     if (parsed.createdS > nowS() + DAY_S && typeof parsed.origin === "number") {
       throw new SourceFault("of-the-future", "its ID was made in the future");
     }
-    const meta = await this.#meta(item);
+    const { meta, fault } = await this.#meta(item);
+    await this.#takeWith(item, before, meta);
+    // The file is good without it; what is lost is told.
+    if (fault !== undefined) {
+      const { id: name } = item;
+      const reason = "unreadable-metadata";
+      progress.problem({ kind: "skipped", reason, name, detail: fault });
+    }
+  }
+
+  async #takeWith(
+    item: Item,
+    before: FileEntry | undefined,
+    meta: FileMeta,
+  ): Promise<void> {
+    const { keeper, progress } = this.#parts;
+    const { id, parsed } = item;
     const isSettled = parsed.sizeBytes !== undefined;
     const isMetaSame = before !== undefined && isEqual(before.meta, meta);
     if (isMetaSame && isSettled) return this.#known(before.sizeBytes);
@@ -224,18 +240,24 @@ export class Importer {
     );
   }
 
-  async #meta({ metaPath }: Item): Promise<FileMeta> {
-    if (metaPath === undefined) return {};
+  async #meta(
+    { metaPath }: Item,
+  ): Promise<{ readonly meta: FileMeta; readonly fault?: string }> {
+    if (metaPath === undefined) return { meta: {} };
     try {
       using span = await SourceSpan.open(metaPath, this.#parts.pace);
       if (span.sizeBytes > META_BYTES_MAX) throw new Error("it is too long");
       const meta = readMetadata(await span.whole());
       if (meta === undefined) throw new Error("it is not UTF-8");
-      return meta;
+      const fault = this.#parts.keeper.metaFault(meta);
+      if (fault !== undefined) throw new Error(fault);
+      return { meta };
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return {}; // removed just now
+      this.#parts.pace.check();
+      // Removed just now.
+      if (error instanceof Deno.errors.NotFound) return { meta: {} };
       const why = error instanceof Error ? error.message : String(error);
-      throw new SourceFault("unreadable-metadata", `${metaPath}: ${why}`);
+      return { meta: {}, fault: `its metadata is left out: ${why}` };
     }
   }
 

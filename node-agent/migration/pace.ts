@@ -29,6 +29,11 @@ export class Pace {
     this.#signal = signal;
   }
 
+  /** Throws when the run was stopped. */
+  check(): void {
+    this.#signal.throwIfAborted();
+  }
+
   /** Wait until so many more bytes may pass. Throws when the run was stopped. */
   async take(bytes: number): Promise<void> {
     this.#signal.throwIfAborted();

@@ -5,7 +5,7 @@
  */
 
 import { NOBODY, type NodeId, Problem } from "@kedge/schema";
-import type { FileEntry } from "@kedge/schema/change";
+import type { FileEntry, FileMeta } from "@kedge/schema/change";
 import { type FileId, parseFileId } from "@kedge/schema/file-id";
 import type {
   FileKeeper,
@@ -65,6 +65,17 @@ export class Keeper implements FileKeeper {
   /** @inheritdoc */
   async discard(staged: Staged): Promise<void> {
     await this.#deps.files.discard(staged);
+  }
+
+  /** @inheritdoc */
+  metaFault(meta: FileMeta): string | undefined {
+    try {
+      checkedMeta(meta);
+      return undefined;
+    } catch (error) {
+      if (error instanceof Problem) return error.message;
+      throw error;
+    }
   }
 
   /** @inheritdoc */
