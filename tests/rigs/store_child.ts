@@ -60,6 +60,42 @@ async function duplicates(store: TestStore): Promise<void> {
   await store.delete(first);
 }
 
+/** Files that lie where they belong are taken in, and one from elsewhere. */
+async function links(store: TestStore): Promise<void> {
+  const place = { group: "group1", pathIndex: 0, high: 0, low: 0 };
+  await Deno.mkdir(`${dir}/p0/data/00/00`, { recursive: true });
+  const files = FOREIGN_SIZES.map((size) => {
+    const bytes = someBytes(size, 1);
+    const name = encodeFileName({
+      ...factsOf(bytes),
+      origin: "10.0.0.1",
+      createdS: 1_795_300_000,
+      appender: false,
+      random: size,
+      digits: size,
+      extension: "",
+    });
+    const id = encodeFileId(place, name);
+    const here = `${dir}/p0/data/${id.split("/").slice(2).join("/")}`;
+    const path = size === FOREIGN_SIZES.at(-1) ? `${dir}/elsewhere` : here;
+    Deno.writeFileSync(path, bytes);
+    return { id, path, bytes };
+  });
+  await arm();
+  const change = { kind: "whole" } as const;
+  for (const { id, path, bytes } of files) {
+    const staged = bytes.length > 100_000
+      ? await store.store.linker.link(path, 0)
+      : await store.stage(bytes);
+    const entry = newEntry(id, staged);
+    await store.log({ entry, body: change }, { kind: "staged", staged });
+  }
+  await store.store.settle(0);
+}
+
+/** Sizes of the files that "links" finds; the last one lies elsewhere. */
+const FOREIGN_SIZES = [4000, 150_000, 150_001];
+
 /** From here on the fault shim counts. */
 async function arm(): Promise<void> {
   await Deno.stat(dir);
@@ -205,10 +241,11 @@ if (import.meta.main) {
     ...(scenario === "power" ? { checkpointBytes: 600_000 } : {}),
   });
   store.announce = (what, entry) => say({ what, entry });
-  if (scenario !== "duplicates") await arm();
+  if (scenario !== "duplicates" && scenario !== "links") await arm();
   try {
     if (scenario === "uploads") await uploads(store);
     else if (scenario === "duplicates") await duplicates(store);
+    else if (scenario === "links") await links(store);
     else if (scenario === "changes") await changes(store);
     else if (scenario === "power") await power(store);
     else if (scenario === "stubborn") await stubborn(store);

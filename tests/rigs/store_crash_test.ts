@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { crc32 } from "node:zlib";
+import { parseFileId } from "@kedge/schema/file-id";
 import { ALL_CALLS, type Fault, FaultShim } from "./fault_shim.ts";
 import { check, run, say, skipsWithoutShim } from "./store_runs.ts";
 
@@ -8,6 +10,7 @@ async function everyCall(
   scenario: string,
   modes: readonly Fault["mode"][],
   step: number,
+  alsoCheck: (dir: string) => Promise<void> = () => Promise.resolve(),
 ): Promise<number> {
   const root = await Deno.makeTempDir({ prefix: "kedge-rig-" });
   try {
@@ -26,6 +29,7 @@ async function everyCall(
     });
     assert.equal(free.lines.at(-1)?.what, "end", free.errors);
     await check(dir, free.lines);
+    await alsoCheck(dir);
     let runs = 0;
     const startMs = performance.now();
     for (const mode of modes) {
@@ -36,6 +40,7 @@ async function everyCall(
         const outcome = await run(shim, dir, scenario, fault);
         try {
           await check(dir, outcome.lines);
+          await alsoCheck(dir);
         } catch (error) {
           throw new Error(`${scenario}: ${mode} at call ${at}: ${error}`, {
             cause: error,
@@ -59,6 +64,34 @@ const STEP = Number(Deno.env.get("KEDGE_RIG_STEP") ?? 0);
 function stepOf(scenario: string): number {
   if (STEP > 0) return STEP;
   return scenario === "uploads" ? 1 : 2;
+}
+
+Deno.test({
+  name: `S01 S02 S03 kill -9 before every call of "links"`,
+  ignore,
+  async fn() {
+    assert(
+      await everyCall("links", ["kill-before"], stepOf("links"), foreignFiles) >
+        5,
+    );
+  },
+});
+
+/** What was there before is there afterwards, acknowledged or not. */
+async function foreignFiles(dir: string): Promise<void> {
+  const folder = `${dir}/store/p0/data/00/00`;
+  const paths = [...Deno.readDirSync(folder)].map(({ name }) => ({
+    path: `${folder}/${name}`,
+    id: `group1/M00/00/00/${name}`,
+  }));
+  const foreign = paths.map(({ path, id }) => ({ path, is: parseFileId(id) }))
+    .filter(({ is }) => is?.origin === "10.0.0.1");
+  assert(foreign.length >= 2, "a file of FastDFS is gone");
+  for (const { path, is } of foreign) {
+    assert.equal(crc32(await Deno.readFile(path)), is?.crc32);
+  }
+  const elsewhere = await Deno.stat(`${dir}/store/elsewhere`);
+  assert.equal(elsewhere.size, 150_001);
 }
 
 Deno.test({
