@@ -45,7 +45,7 @@ interface Plan {
 
 const FULL: Plan = {
   rounds: 3,
-  durationMs: 350,
+  durationMs: 300,
   imageBytes: 256 * MIB,
   resyncBytes: 1024 * MIB,
 };
