@@ -40,20 +40,20 @@ Deno.test("the rate bounds what a step asks for", () => {
   assert.ok(ticks >= 9 && ticks <= 13, `${ticks} ticks`);
 });
 
-Deno.test("no more is on its way than half of max-buffers", () => {
-  const pair = new Pair(SIZE, {
+/** The most bytes that were on their way at a time in a full resync. */
+function mostOnTheWay(sizeBytes: number, maxBuffers: number): number {
+  const pair = new Pair(sizeBytes, {
     resync: {
       ...RESYNC_DEFAULTS,
       planAheadSteps: 0,
       resyncRateKibPerSecond: 4_000_000,
-      maxBuffers: 64,
+      maxBuffers,
     },
   });
-  let most = 0;
+  let [asked, most] = [0, 0];
   pair.up();
   const { source } = pair.a.core;
   const requested = source.requested.bind(source);
-  let asked = 0;
   source.requested = (frame) => {
     asked += frame.lengthBytes;
     most = Math.max(most, asked);
@@ -66,7 +66,16 @@ Deno.test("no more is on its way than half of max-buffers", () => {
     arrived(frame);
   };
   pair.a.core.roles.primary(true, () => {});
-  pair.run();
+  pair.run(5);
   assert.equal(pair.a.core.state.peerDisk, "UpToDate");
-  assert.equal(most, 32 * 4096);
+  return most;
+}
+
+Deno.test("no more is on its way than half of max-buffers", () => {
+  assert.equal(mostOnTheWay(SIZE, 64), 32 * 4096);
+});
+
+Deno.test("and never more than 32 MiB, so that the source looks around", () => {
+  const most = 32 * 1024 * 1024;
+  assert.equal(mostOnTheWay(most + SIZE, 131_072), most);
 });

@@ -33,6 +33,11 @@ const STEP_MS = 100;
 const EARLY_MS = 20;
 /** Written bytes after which the disk is flushed. */
 const BATCH_BYTES = 32 * 1024 * 1024;
+/**
+ * The most that is on its way, whatever `max-buffers` says: a source that always
+ * has something to send looks at nothing else, and the application waits.
+ */
+const FLIGHT_BYTES_MAX = 32 * 1024 * 1024;
 const SECTOR_BYTES = 512;
 
 interface Request {
@@ -190,7 +195,10 @@ export class ResyncTarget {
 
   #ask(): void {
     const { volume } = this;
-    const askedBytesMax = requestsMax(volume.config.resync) * BLOCK_BYTES;
+    const askedBytesMax = Math.min(
+      requestsMax(volume.config.resync) * BLOCK_BYTES,
+      FLIGHT_BYTES_MAX,
+    );
     while (this.#budget > 0 && this.#askedBytes < askedBytesMax) {
       const range = this.#nextRange();
       if (range === undefined) return;
