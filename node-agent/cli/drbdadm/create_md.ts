@@ -79,6 +79,11 @@ export const createMd: DiskAction = async (session, volume, tools) => {
       : { kind: "refused" as const, refusal };
     const { out, err } = session.context;
     if (result.kind === "confirm") return tools.CREATE_CANCELLED;
+    if (result.kind === "created" && paths.placement.kind === "internal") {
+      // What an older life of the disk left elsewhere is not looked for.
+      const { sizeBytes } = devices.data;
+      tools.rememberSize(session.sizesDir, paths.dataPath, sizeBytes);
+    }
     if (result.kind === "refused") {
       out.write(result.refusal.stdout);
       err.write(result.refusal.stderr);

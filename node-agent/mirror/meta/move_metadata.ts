@@ -47,7 +47,8 @@ export interface FoundMeta {
  *
  * @param lastSizeBytes Size of the device when its metadata was last seen at
  * its end; undefined: nobody knows. What is valid there counts: at the end of
- * today may be what an earlier life of the device has left.
+ * today may be what an earlier life of the device has left. Unless that follows
+ * from it: then somebody else, such as DRBD, has moved it there.
  */
 export function findMeta(
   source: MetaSource,
@@ -62,10 +63,27 @@ export function findMeta(
       dataDeviceBytes: lastSizeBytes,
       placement,
     });
-    if (!("problem" in old)) return { meta: old, isBehind: true };
+    if (!("problem" in old) && !isFollowedBy(old, openMeta(source))) {
+      return { meta: old, isBehind: true };
+    }
   }
   const meta = openMeta(source);
   return "problem" in meta ? meta : { meta, isBehind: false };
+}
+
+/** Whether `next` goes on from where `old` has ended. */
+function isFollowedBy(old: MetaDevice, next: MetaDevice | MetaRefusal) {
+  if ("problem" in next) return false;
+  const nameOf = (uuid: bigint) => uuid & ~1n; // without the role
+  const { uuids: before, laSizeSectors } = old.superblock;
+  const { uuids: after } = next.superblock;
+  const current = nameOf(before.current);
+  if (nameOf(after.current) === current) {
+    return next.superblock.laSizeSectors > laSizeSectors;
+  }
+  return [after.bitmap, ...after.history].some((uuid) =>
+    nameOf(uuid) === current
+  );
 }
 
 /** Where the metadata of a device of this size belongs. */

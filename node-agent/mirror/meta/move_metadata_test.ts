@@ -148,6 +148,22 @@ Deno.test("what an earlier life left at the end does not count", () => {
   equal(find(device).meta.superblock.uuids.current, 99n);
 });
 
+Deno.test("what somebody else moved to the end counts", () => {
+  for (const isNewGeneration of [false, true]) {
+    const device = grown(20_000 * KIB);
+    const stale = device.bytes.slice(OLD_BYTES - 4096, OLD_BYTES);
+    const moved = move(device);
+    moved.writeSuperblock({
+      laSizeSectors: moved.geometry.usableSectors,
+      ...isNewGeneration
+        ? { uuids: { current: 201n, bitmap: 98n, history: [1n, 2n] } }
+        : {},
+    });
+    device.writeAt(stale, OLD_BYTES - 4096);
+    equal(find(device).isBehind, false);
+  }
+});
+
 /** How many writes and flushes a whole move takes. */
 function operations(byBytes: number): number {
   const device = grown(byBytes);
