@@ -72,7 +72,7 @@ Deno.test("kedge import asks the node, waits, and says what became of it", async
     dryRun: false,
     bytesPerS: 0,
   });
-  assert.equal(cluster.seen("GET", PATH).length, 3);
+  assert.equal(cluster.seen("GET", PATH).length, 4);
   assert.match(out, /^It is done; IDs begin with group1\/$/m);
   assert.match(out, /^imported +10 +\(7 normal, 1 appender, 2 packed\)$/m);
   assert.match(out, /^ +1 +deleted$/m);

@@ -16,6 +16,8 @@ import { allNodes, nodeIn, nodeNumber } from "./cluster.ts";
 import type { TrackerClient } from "./tracker_client.ts";
 
 const LOOK_MS = 300;
+/** Where nobody has that many problems: only the figures are wanted. */
+const NO_PROBLEMS = Number.MAX_SAFE_INTEGER;
 
 /** How to show a run. */
 export interface Showing {
@@ -92,10 +94,11 @@ export async function followMigration(
   const { columns } = context.err;
   let progress: Progress | undefined;
   for (;;) {
-    const view = await lookAt(client, node);
+    const view = await lookAt(client, node, NO_PROBLEMS);
     if (view.state !== "running") {
       if (columns !== undefined) context.err.write("\r\x1b[2K");
-      return await showEnd(client, node, { view, showing, context });
+      const whole = await lookAt(client, node);
+      return await showEnd(client, node, { view: whole, showing, context });
     }
     progress = noted(progress, view, context.nowMs());
     if (columns !== undefined) {
