@@ -108,7 +108,10 @@ function misbehave(world: World, node: SimNode): boolean {
     say(node, "primary", (c, done) => c.roles.primary(false, done));
     return true;
   }
-  if (does(operator.force) && state.role === "Secondary") {
+  // Nobody forces a disk that may be new, without anything on it.
+  const mayBeNew = world.plan.losses.some(({ kind }) => kind === "wipe");
+  const forces = does(operator.force) && !mayBeNew;
+  if (forces && state.role === "Secondary") {
     peer.give();
     node.isForced = true;
     say(node, "primary --force", (c, done) => c.roles.primary(true, done));

@@ -25,7 +25,7 @@ export class Promotions {
     const { world, current } = history;
     const peer = world.nodes[other(node.id)];
     // With a register there is one Primary, whatever the other one believes.
-    const isContested = (!isExclusive(world) || node.isForced) &&
+    const isContested = (!world.plan.isFenced || node.isForced) &&
       peer.core?.state.role === "Primary";
     const hasHandler = world.plan.fencing !== "dont-care" && !node.isForced;
     if (hasHandler && before !== undefined && isServing(peer)) {
@@ -42,6 +42,7 @@ export class Promotions {
     const isOne = mine === undefined || theirs === undefined || mine === theirs;
     if (whole && last !== undefined && isOne && !isContested) {
       current[0] = current[1] = this.#data[node.id] = last;
+      if (isJoined(node, peer)) this.#data[peer.id] = last;
       return this.#noteLeftovers(last, image);
     }
     if (last !== undefined) world.mark("new branch");
@@ -49,6 +50,7 @@ export class Promotions {
     const branch = this.#begin(node, image);
     current[node.id] = this.#data[node.id] = branch;
     if (!isContested) current[peer.id] = branch;
+    if (isJoined(node, peer)) this.#data[peer.id] = branch;
   }
 
   /**
@@ -197,9 +199,18 @@ function isServing({ core }: SimNode): boolean {
   return core?.state.role === "Primary" && core.mayAnswer();
 }
 
-/** Something keeps a node from serving that lacks what was answered. */
+/**
+ * Something keeps a node from serving that lacks what was answered. With
+ * `resource-only` a Primary answers while the handler still runs.
+ */
 function isExclusive({ plan }: World): boolean {
-  return plan.isFenced || plan.fencing !== "dont-care";
+  return plan.isFenced || plan.fencing === "resource-and-stonith";
+}
+
+/** Whether they are two ends of one connection. */
+function isJoined(a: SimNode, b: SimNode): boolean {
+  return a.side !== undefined && b.side !== undefined &&
+    a.side.other === b.side && !a.side.isClosed && !b.side.isClosed;
 }
 
 /** Whether an image has every answered write of a line. */
