@@ -6,7 +6,7 @@
  */
 
 import type { MirrorState } from "../../../node-agent/mirror/decisions/mirror_state.ts";
-import { Branch } from "./branch.ts";
+import { Branch, type BranchValue } from "./branch.ts";
 import type { Image } from "./prefix_cut.ts";
 import type { SimNode } from "./sim_node.ts";
 import { other, type World } from "./world.ts";
@@ -36,7 +36,10 @@ export class Promotions {
     if (before?.disk === "UpToDate" && node.core?.state.disk === "UpToDate") {
       history.mustBeCut(image, `${node.name} was promoted`);
     }
-    const whole = this.#isComplete(image, node, before !== undefined);
+    const isDeclared = before !== undefined && before.disk !== "UpToDate" &&
+      node.core?.state.disk === "UpToDate";
+    const whole = this.#isComplete(image, node, before !== undefined) &&
+      !isDeclared;
     const [mine, theirs] = [current[node.id], current[peer.id]];
     const last = mine ?? theirs;
     const isOne = mine === undefined || theirs === undefined || mine === theirs;
@@ -128,12 +131,18 @@ export class Promotions {
     return branch;
   }
 
+  /** Not answered, or not yet where its answer says that it is. */
+  #isUnderWay({ value, writeEnd }: BranchValue): boolean {
+    if (writeEnd === Infinity || this.history.wasOnItsWay(value)) return true;
+    return this.history.world.nodes.some(({ received }) => received.has(value));
+  }
+
   /** Writes under way go on in another line. */
   #carryOver(from: Branch, to: Branch, now: Image): void {
     for (let piece = 0; piece < from.pieces; piece++) {
       const seen = now.seen(piece);
       for (const each of from.list(piece) ?? []) {
-        if (each.writeEnd !== Infinity || to.has(piece, each.value)) continue;
+        if (to.has(piece, each.value) || !this.#isUnderWay(each)) continue;
         const isPast = seen !== undefined &&
           now.descends(piece, seen, each.value);
         if (isPast) continue; // overwritten already

@@ -20,6 +20,7 @@ export function scrubEnded(node: SimNode): void {
   if (!node.isScrubbing) return;
   node.isScrubbing = false;
   const peer = world.nodes[other(node.id)];
+  if (!isQuiet(node) || !isQuiet(peer)) return; // once more
   for (let piece = 0; piece < node.disk.cache.length; piece++) {
     if (node.disk.cache[piece] === peer.disk.cache[piece]) continue;
     const block = Math.floor(piece / PIECES_PER_BLOCK);
@@ -31,6 +32,11 @@ export function scrubEnded(node: SimNode): void {
   }
   world.isScrubbed = true;
   world.mark("scrubbed");
+}
+
+function isQuiet({ core }: SimNode): boolean {
+  return core !== undefined && core.writes.isIdle &&
+    core.writes.unconfirmed === 0 && core.replica.isDrained;
 }
 
 function isMarked(node: SimNode, block: number): boolean {

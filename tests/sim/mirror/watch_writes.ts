@@ -67,11 +67,11 @@ function predecessor(node: SimNode, piece: number, old: number): number {
 
 /**
  * A person gave it up: it was on this disk when a command said so. Or, with
- * protocol A, it was on its way when its Primary lost its disk and its role.
+ * protocol A, it was on its way when its Primary lost its disk or its role.
  */
 function isGiven(node: SimNode, piece: number, value: number): boolean {
-  const wasPrimary = node.core?.state.role !== "Primary";
-  if (wasPrimary && node.world.history.wasOnItsWay(value)) return true;
+  const isGood = node.core?.state.disk === "UpToDate";
+  if (!isGood && node.world.history.wasOnItsWay(value)) return true;
   return node.given.some((values) =>
     node.world.lineage.descends(piece, values[piece] ?? 0, value)
   );
