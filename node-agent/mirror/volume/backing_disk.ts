@@ -64,6 +64,7 @@ export class BackingDisk {
   #meta: MetaDevice;
   readonly #flusher: Deno.FsFile;
   readonly #pace = new FlushPace();
+  #unflushedBytes = 0;
   #puncher: HolePuncher | undefined;
   #log: ActivityLogFile | undefined;
   #isClosed = false;
@@ -146,6 +147,7 @@ export class BackingDisk {
 
   /** Write data. */
   write(offset: number, data: Uint8Array): boolean {
+    this.#unflushedBytes += data.length;
     return this.#attempt(() => this.#data.writeAt(data, offset));
   }
 
@@ -156,6 +158,7 @@ export class BackingDisk {
 
   /** Let a range read as zeroes: a hole where that is wanted and possible. */
   zero(offset: number, lengthBytes: number, mayPunch = false): boolean {
+    this.#unflushedBytes += lengthBytes;
     if (mayPunch && this.#puncher?.punch(offset, lengthBytes)) return true;
     if (mayPunch) this.#stopPunching();
     return this.#attempt(() => {
@@ -178,10 +181,14 @@ export class BackingDisk {
   async flush(): Promise<boolean> {
     try {
       await undefined;
+      const bytes = this.#unflushedBytes;
+      this.#unflushedBytes = 0;
+      const wasInline = this.#pace.isInline(bytes);
       const beganMs = performance.now();
-      if (this.#pace.isInline) this.#flusher.syncDataSync();
+      if (wasInline) this.#flusher.syncDataSync();
       else await this.#flusher.syncData();
-      this.#pace.took(performance.now() - beganMs);
+      const ms = performance.now() - beganMs;
+      this.#pace.took({ ms, bytes, wasInline });
       return true;
     } catch {
       return false;
