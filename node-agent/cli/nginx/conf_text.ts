@@ -5,6 +5,7 @@
  */
 
 import { CONTENT_TYPES, SHOWN_TYPES } from "@kedge/schema/content-types";
+import { isLoopback } from "@kedge/schema/config/units";
 import { hexByte } from "@kedge/schema/file-id";
 import { RANGES_MAX } from "@kedge/schema";
 import {
@@ -100,7 +101,7 @@ function upstream({ name, agents }: NginxGroup): string[] {
     ...agents.map(({ url, isHere }) => {
       const backup = hasHere && !isHere ? " backup" : "";
       return `    server ${
-        new URL(url).host
+        hostPort(url)
       } max_fails=1 fail_timeout=2s${backup};`;
     }),
     "    keepalive 32;",
@@ -231,14 +232,7 @@ function proxy(plan: NginxPlan, { name, agents, files }: NginxGroup): string[] {
   const scheme = agents.some(({ url }) => url.startsWith("https:"))
     ? "https"
     : "http";
-  const [first] = agents;
-  const tls = scheme === "http" ? [] : [
-    "proxy_ssl_server_name on;",
-    `proxy_ssl_name ${first === undefined ? "" : new URL(first.url).hostname};`,
-    "proxy_ssl_verify on;",
-    "proxy_ssl_trusted_certificate " +
-    `${quoted(plan.caFile ?? "/etc/ssl/certs/ca-certificates.crt")};`,
-  ];
+  const tls = scheme === "http" ? [] : agentTls(plan, agents);
   return [
     ...READ_ONLY,
     "# Exactly the path and query that were sent.",
@@ -262,6 +256,32 @@ function proxy(plan: NginxPlan, { name, agents, files }: NginxGroup): string[] {
     "# Large answers are passed on, not kept on this disk.",
     "proxy_max_temp_file_size 0;",
   ];
+}
+
+/** nginx checks one name for all agents of a group, and no addresses. */
+function agentTls(
+  { caFile }: NginxPlan,
+  agents: NginxGroup["agents"],
+): string[] {
+  const hosts = agents.map(({ url }) => new URL(url).hostname);
+  if (hosts.every(isLoopback)) {
+    return ["# Agents of this machine only.", "proxy_ssl_verify off;"];
+  }
+  const ca = caFile ?? "/etc/ssl/certs/ca-certificates.crt";
+  return [
+    "# This name must stand in the certificates of all agents of the group.",
+    `proxy_ssl_name ${hosts[0] ?? ""};`,
+    "proxy_ssl_server_name on;",
+    "proxy_ssl_verify on;",
+    `proxy_ssl_trusted_certificate ${quoted(ca)};`,
+  ];
+}
+
+/** With the port, which nginx would take for 80. */
+function hostPort(url: string): string {
+  const { host, port, protocol } = new URL(url);
+  if (port !== "") return host;
+  return `${host}:${protocol === "https:" ? 443 : 80}`;
 }
 
 function safeHeaders(): string[] {
