@@ -5,7 +5,7 @@
  */
 
 /** How far ahead leave is given, in ms: what a stalled event loop may cost. */
-export const LEAVE_MS = 3000;
+export const LEAVE_MS = 2000;
 
 /**
  * The seconds, as nginx's clock counts them, in which files may be served

@@ -7,7 +7,7 @@ Deno.test("leave is given for whole seconds within what is sure", () => {
   assert.deepEqual(leaveSeconds(1_000_400, 599), []);
   assert.deepEqual(leaveSeconds(1_000_400, 600), [1000]);
   assert.deepEqual(leaveSeconds(1_000_400, 2000), [1000, 1001]);
-  assert.deepEqual(leaveSeconds(1_000_000, Infinity), [1000, 1001, 1002]);
+  assert.deepEqual(leaveSeconds(1_000_000, Infinity), [1000, 1001]);
   assert.deepEqual(leaveSeconds(1_000_400, 0), []);
 });
 
@@ -32,7 +32,7 @@ Deno.test("nginx gets in while this node may read, and no longer", async () => {
   links.look();
   world.wallMs -= 5000;
   links.look();
-  const back = ["996", "997", "998"];
+  const back = ["996", "997"];
   assert.deepEqual(world.readable(), back, "the clock was set back");
   links.stop();
   assert.deepEqual(world.readable(), []);

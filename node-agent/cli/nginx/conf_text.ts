@@ -95,19 +95,26 @@ function maps({ mode }: NginxPlan): string[] {
 
 function upstream({ name, agents }: NginxGroup): string[] {
   const hasHere = agents.some(({ isHere }) => isHere);
-  return [
-    `# Agents of ${name}; the others answer when the one here does not.`,
-    `upstream kedge_${name} {`,
-    ...agents.map(({ url, isHere }) => {
-      const backup = hasHere && !isHere ? " backup" : "";
-      return `    server ${
-        hostPort(url)
-      } max_fails=1 fail_timeout=2s${backup};`;
+  const [, ...others] = agents;
+  const block = (title: string, list: NginxGroup["agents"]) => [
+    `upstream ${title} {`,
+    ...list.map(({ url, isHere }) => {
+      const backup = hasHere && !isHere && list === agents ? " backup" : "";
+      const server = `${hostPort(url)} max_fails=1 fail_timeout=10s${backup}`;
+      return `    server ${server};`;
     }),
     "    keepalive 32;",
     "    keepalive_timeout 30s;",
     "}",
     "",
+  ];
+  return [
+    `# Agents of ${name}; the others answer when the one here does not.`,
+    ...block(`kedge_${name}`, agents),
+    ...(others.length === 0 ? [] : [
+      "# Asked when the first one cannot know (503).",
+      ...block(`kedge_${name}_others`, others),
+    ]),
   ];
 }
 
@@ -137,6 +144,7 @@ function server(plan: NginxPlan): string[] {
     "# A compressed answer has no ranges and another tag.",
     "gzip off;",
     `max_ranges ${RANGES_MAX};`,
+    "recursive_error_pages on;",
     "",
     "# Nothing but files.",
     "location / {",
@@ -173,8 +181,20 @@ function groupBlock(plan: NginxPlan, group: NginxGroup): string[] {
     ...own,
     "",
     `location @kedge_${name} {`,
-    ...indent(proxy(plan, group)),
+    ...indent([
+      ...proxy(plan, group, `kedge_${name}`),
+      ...(group.agents.length === 1 ? [] : [
+        "proxy_intercept_errors on;",
+        `error_page 503 = @kedge_${name}_others;`,
+      ]),
+    ]),
     "}",
+    ...(group.agents.length === 1 ? [] : [
+      "",
+      `location @kedge_${name}_others {`,
+      ...indent(proxy(plan, group, `kedge_${name}_others`)),
+      "}",
+    ]),
   ];
 }
 
@@ -228,7 +248,11 @@ function accelBlocks(name: string, files: FilesHere): string[] {
   ]);
 }
 
-function proxy(plan: NginxPlan, { name, agents, files }: NginxGroup): string[] {
+function proxy(
+  plan: NginxPlan,
+  { agents, files }: NginxGroup,
+  upstream: string,
+): string[] {
   const scheme = agents.some(({ url }) => url.startsWith("https:"))
     ? "https"
     : "http";
@@ -236,7 +260,7 @@ function proxy(plan: NginxPlan, { name, agents, files }: NginxGroup): string[] {
   return [
     ...READ_ONLY,
     "# Exactly the path and query that were sent.",
-    `proxy_pass ${scheme}://kedge_${name}$request_uri;`,
+    `proxy_pass ${scheme}://${upstream}$request_uri;`,
     ...tls,
     "proxy_http_version 1.1;",
     'proxy_set_header Connection "";',
@@ -247,8 +271,8 @@ function proxy(plan: NginxPlan, { name, agents, files }: NginxGroup): string[] {
     `proxy_set_header X-Kedge-Accel ${
       plan.mode === "accel" && files !== undefined ? `${files.node}` : '""'
     };`,
-    "# Another agent is asked when one does not answer, or cannot know.",
-    "proxy_next_upstream error timeout http_503;",
+    "# Another agent is asked when one does not answer.",
+    "proxy_next_upstream error timeout;",
     "proxy_next_upstream_tries 3;",
     "proxy_connect_timeout 2s;",
     "# One that hangs is left, too; or one that has to fetch a large file first.",

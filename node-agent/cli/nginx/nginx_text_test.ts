@@ -26,8 +26,11 @@ Deno.test("the agent whose files nginx has comes first, the others are backups",
   const conf = text({ here: [ALFA, second, BETA], groups: "no answer" });
   assert.match(
     conf,
-    /server 10\.0\.0\.1:8081 [^\n]*2s;\n[^\n]*server 10\.0\.0\.1:8082 [^\n]* backup;/,
+    /server 10\.0\.0\.1:8081 [^\n]*10s;\n[^\n]*server 10\.0\.0\.1:8082 [^\n]* backup;/,
   );
+  // A file that nobody can give (503) must not count as an agent that is down.
+  assert.doesNotMatch(conf, /http_503/);
+  assert.match(conf, /error_page 503 = @kedge_group1_others;/);
   assert.match(conf, /server files\.example\.com:443 /);
   assert.match(conf, /proxy_pass https:\/\/kedge_group2\$request_uri;/);
   assert.match(conf, /proxy_ssl_verify on;/);
