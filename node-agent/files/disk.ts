@@ -18,6 +18,11 @@ export function isFull(error: unknown): boolean {
   return code === "ENOSPC" || code === "EDQUOT";
 }
 
+/** Whether SQLite had no room. */
+export function isDatabaseFull(error: unknown): boolean {
+  return /database or disk is full/.test(describeError(error));
+}
+
 /** Whether the file or folder does not exist. */
 export function isMissing(error: unknown): boolean {
   if (error instanceof Deno.errors.NotFound) return true;

@@ -7,6 +7,8 @@
  * log and peers know nothing of it, and nothing about them can go wrong here.
  *
  * ```text
+ * small file, after its commit ─▶ another file of this path has its SHA-256 and
+ *    the same bytes ─▶ link OTHER NAME, nothing is written
  * file settles (flushed) ─▶ another settled file of this path has its SHA-256
  *    ─▶ both are read and compared ─▶ link OTHER .tmp/x, rename .tmp/x NAME
  * ```
@@ -18,6 +20,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import type { DatabaseSync } from "node:sqlite";
 import { and, asc, eq, ne, sql } from "drizzle-orm";
 import { type FileRow, files } from "@kedge/schema/db";
@@ -30,15 +33,18 @@ import {
   removeSync,
 } from "./disk.ts";
 import type { Pending } from "./file_actions.ts";
+import type { Finisher } from "./finisher.ts";
 import { Lately } from "./lately.ts";
 import type { Layout } from "./layout.ts";
 import { hasSameBytes } from "./same_bytes.ts";
 import type { WriteStatements } from "./statements.ts";
+import { pause } from "./turns.ts";
 
 /** Files with the same SHA-256 that are tried. */
 const CANDIDATES = 4;
 /** Contents of which a file to link to is remembered. */
 const BASES_KEPT = 1000;
+const ALONE: Batch = { waiting: new Set(), lately: new Set() };
 /** Longest time without a look at what others want, in ms. */
 const SLICE_MS = 3;
 /** File systems without hard links say so by these. */
@@ -58,8 +64,8 @@ export interface DuplicateParts {
   fence(pathIndex: number, reason: string): void;
   /** Whether a path takes bytes. */
   mayWrite(pathIndex: number): boolean;
-  /** Files with actions that are not flushed. */
-  waiting(): ReadonlySet<string>;
+  /** Knows what is not flushed, and is told how to share bytes. */
+  readonly finisher: Pick<Finisher, "waiting" | "share">;
   /** Whether the database is closed: nothing may be asked of it. */
   isOver(): boolean;
   warn(message: string, facts: Record<string, unknown>): void;
@@ -70,6 +76,14 @@ interface Found {
   readonly row: FileRow;
   readonly path: string;
   readonly info: Deno.FileInfo;
+}
+
+/** What settles together. */
+interface Batch {
+  /** Files that are not flushed. */
+  readonly waiting: ReadonlySet<string>;
+  /** Files that were flushed just now. */
+  readonly lately: ReadonlySet<string>;
 }
 
 /**
@@ -90,7 +104,10 @@ export function openDuplicates(
     parts.warn("equal files are kept apart: no index of contents", { why });
     return undefined;
   }
-  return isWanted ? new Duplicates(parts) : undefined;
+  if (!isWanted) return undefined;
+  const duplicates = new Duplicates(parts);
+  parts.finisher.share = (...file) => duplicates.share(...file);
+  return duplicates;
 }
 
 /** Links equal files of one store. One call at a time. */
@@ -119,13 +136,50 @@ export class Duplicates {
   }
 
   /**
+   * Make a new name for bytes that are here already, instead of a new file.
+   * They need not be flushed: the name itself is not settled, and when it
+   * settles what it names is flushed.
+   *
+   * @param payload All bytes of the file.
+   * @returns Whether `path` is there now.
+   */
+  share(
+    { id, pathIndex }: Pending,
+    payload: Uint8Array,
+    path: string,
+  ): boolean {
+    const row = this.#parts.statements.file.get({ id });
+    if (row === undefined || !canShare(row)) return false;
+    if (row.pathIndex !== pathIndex || row.sizeBytes !== payload.length) {
+      return false;
+    }
+    if (this.#withoutLinks.has(pathIndex)) return false;
+    try {
+      for (const other of this.#candidates(row, ALONE)) {
+        const bytes = Deno.readFileSync(other.path);
+        if (Buffer.compare(bytes, payload) !== 0) continue;
+        Deno.linkSync(other.path, path);
+        this.#bases.set(keyOf(row), other.row.id);
+        return true;
+      }
+      this.#bases.set(keyOf(row), id); // it is written now
+    } catch {
+      // Whatever is wrong here, a file is written: it says so if it matters.
+    }
+    return false;
+  }
+
+  /**
    * Link what settled to equal files that settled before.
    *
    * @param settled Actions whose files are on the disk, and still unsettled in
    * the database: a crash does them again.
    */
   async link(settled: readonly Pending[]): Promise<void> {
-    const waiting = this.#parts.waiting();
+    const batch = {
+      waiting: this.#parts.finisher.waiting(),
+      lately: new Set(settled.map(({ id }) => id)),
+    };
     let sinceMs = performance.now();
     for (const { id, pathIndex, kind } of settled) {
       if (performance.now() - sinceMs > SLICE_MS) {
@@ -138,7 +192,7 @@ export class Duplicates {
       try {
         const own = this.#find(this.#parts.statements.file.get({ id }));
         if (own?.row.pathIndex === pathIndex) {
-          await this.#linkOne(own, waiting);
+          await this.#linkOne(own, batch);
         }
       } catch (error) {
         // A file that cannot be read now stays as it is; the scrub will see.
@@ -150,10 +204,10 @@ export class Duplicates {
     }
   }
 
-  async #linkOne(own: Found, waiting: ReadonlySet<string>): Promise<void> {
-    const { sha256, pathIndex, id } = own.row;
-    const key = `${pathIndex}:${sha256}`;
-    for (const other of this.#candidates(own, key, waiting)) {
+  async #linkOne(own: Found, batch: Batch): Promise<void> {
+    const { pathIndex, id } = own.row;
+    const key = keyOf(own.row);
+    for (const other of this.#candidates(own.row, batch)) {
       if (this.#withoutLinks.has(pathIndex)) return;
       if (other.info.ino === own.info.ino) return;
       if (other.info.dev !== own.info.dev) continue;
@@ -169,12 +223,10 @@ export class Duplicates {
 
   /** What was linked to last, then the oldest: all become links of one. */
   *#candidates(
-    own: Found,
-    key: string,
-    waiting: ReadonlySet<string>,
+    { id, sha256, pathIndex }: FileRow,
+    { waiting, lately }: Batch,
   ): Iterable<Found> {
-    const { id, sha256, pathIndex } = own.row;
-    const base = this.#bases.get(key);
+    const base = this.#bases.get(keyOf({ sha256, pathIndex }));
     const mayBe = (row: FileRow | undefined) => {
       // What a power loss may still take away is nothing to link to.
       const isFit = row?.sha256 === sha256 && row?.pathIndex === pathIndex &&
@@ -185,7 +237,11 @@ export class Duplicates {
       const found = mayBe(this.#parts.statements.file.get({ id: base }));
       if (found !== undefined) yield found;
     }
-    for (const row of this.#sameHash.all({ id, sha256, pathIndex })) {
+    // Those that settle together would only find one another.
+    const rows = this.#sameHash.all({ id, sha256, pathIndex }).sort((a, b) =>
+      Number(lately.has(a.id)) - Number(lately.has(b.id))
+    );
+    for (const row of rows) {
       const found = mayBe(row);
       if (found !== undefined) yield found;
     }
@@ -193,13 +249,7 @@ export class Duplicates {
 
   /** A file as it is on the disk, if it can share its bytes. */
   #find(row: FileRow | undefined): Found | undefined {
-    if (row === undefined || row.sha256 === null || row.sizeBytes === 0) {
-      return undefined;
-    }
-    // An appender is changed where it lies.
-    if (row.appender === 1 || row.tombstone === 1 || row.damaged === 1) {
-      return undefined;
-    }
+    if (row === undefined || !canShare(row)) return undefined;
     const path = this.#parts.layout.file(row.id, row.pathIndex);
     try {
       const info = Deno.lstatSync(path);
@@ -257,7 +307,15 @@ export class Duplicates {
   }
 }
 
-/** Let messages in. */
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+function keyOf(
+  { pathIndex, sha256 }: Pick<FileRow, "pathIndex" | "sha256">,
+): string {
+  return `${pathIndex}:${sha256}`;
+}
+
+/** Whether the bytes of a file may have other names. */
+function canShare(row: FileRow): boolean {
+  if (row.sha256 === null || row.sizeBytes === 0) return false;
+  // An appender is changed where it lies.
+  return row.appender === 0 && row.tombstone === 0 && row.damaged === 0;
 }

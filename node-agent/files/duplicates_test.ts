@@ -45,7 +45,9 @@ for (const sizeBytes of [4000, 3_000_000]) {
       const store = await openStore(dir);
       const two = await store.upload(bytes);
       const three = await store.upload(bytes);
-      assert.notEqual(inodeOf(dir, one), inodeOf(dir, two));
+      // A small one is never written, a large one shared when it settles.
+      const isAtOnce = inodeOf(dir, one) === inodeOf(dir, two);
+      assert.equal(isAtOnce, sizeBytes === 4000);
       await store.store.settle(0);
       assert.equal(inodeOf(dir, two), inodeOf(dir, one));
       assert.equal(inodeOf(dir, three), inodeOf(dir, one));
@@ -83,6 +85,22 @@ Deno.test("a file that rotted is nothing to link to", () =>
     assert.notEqual(inodeOf(dir, good), inodeOf(dir, rotten));
     assert.deepEqual(await store.read(good), bytes);
     await store.close();
+  }));
+
+Deno.test("a burst of equal small files is one file before anything settles", () =>
+  inTemp(async (dir) => {
+    const store = await openStore(dir);
+    const bytes = someBytes(4000);
+    const files = await Promise.all(
+      Array.from({ length: 20 }, () => store.upload(bytes)),
+    );
+    assert.equal(new Set(files.map((entry) => inodeOf(dir, entry))).size, 1);
+    await store.close(false);
+    const again = await openStore(dir);
+    for (const entry of files) assert.deepEqual(await again.read(entry), bytes);
+    await again.store.settle(0);
+    assert.equal(new Set(files.map((entry) => inodeOf(dir, entry))).size, 1);
+    await again.close();
   }));
 
 Deno.test("appenders keep their own bytes; without the setting everybody does", () =>
@@ -142,7 +160,7 @@ class Rig implements Disposable {
       layout: this.layout,
       fence: (_, reason) => void this.fenced.push(reason),
       mayWrite: () => true,
-      waiting: () => this.waiting,
+      finisher: { waiting: () => this.waiting, share: () => false },
       isOver: () => false,
       warn: (message) => void this.warnings.push(message),
     });

@@ -47,6 +47,9 @@ export class FileActions {
   readonly #isShared: boolean;
   /** Folders made lately, of which the names may not be on the disk yet. */
   readonly newFolders = new Set<string>();
+  /** Makes `path` a name of equal bytes, if there are any. */
+  share: (action: Pending, payload: Uint8Array, path: string) => boolean = () =>
+    false;
 
   /** Work on these store paths. */
   constructor(layout: Layout, isShared = false) {
@@ -104,7 +107,10 @@ export class FileActions {
         return this.#inFolder(
           path,
           action.pathIndex,
-          () => Deno.writeFileSync(path, payload, { createNew: true }),
+          () => {
+            if (this.share(action, payload, path)) return;
+            Deno.writeFileSync(path, payload, { createNew: true });
+          },
         );
       } catch (error) {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;

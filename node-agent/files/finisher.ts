@@ -82,6 +82,14 @@ export class Finisher {
     return this.#pending.length + this.#stuck.length;
   }
 
+  /** See `FileActions.share`. */
+  get share(): FileActions["share"] {
+    return this.#actions.share;
+  }
+  set share(share: FileActions["share"]) {
+    this.#actions.share = share;
+  }
+
   /** Files with actions that are not flushed. */
   waiting(): Set<string> {
     return new Set([...this.#pending, ...this.#stuck].map(({ id }) => id));

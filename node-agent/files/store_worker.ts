@@ -12,11 +12,12 @@ import { Committer } from "./committer.ts";
 import { openForWriting } from "./database.ts";
 import { DigestTable } from "./digest_table.ts";
 import { type Duplicates, openDuplicates } from "./duplicates.ts";
-import { describeError, isMissing } from "./disk.ts";
+import { describeError, isDatabaseFull, isMissing } from "./disk.ts";
 import { Finisher } from "./finisher.ts";
 import { Layout } from "./layout.ts";
 import { openStorePaths } from "./path_gate.ts";
 import { unpackOp } from "./op_codec.ts";
+import { pause } from "./turns.ts";
 import { Reserve } from "./reserve.ts";
 import { beginRun, sweepStaging } from "./run_start.ts";
 import { WriteStatements } from "./statements.ts";
@@ -110,9 +111,9 @@ class StoreWorker {
       database: this.#database,
       statements: this.#statements,
       layout: this.#layout,
+      finisher: this.#finisher,
       fence: (pathIndex, reason) => this.#fence(pathIndex, reason),
       mayWrite,
-      waiting: () => this.#finisher.waiting(),
       isOver: () => this.#isOver(),
       warn,
     });
@@ -121,9 +122,8 @@ class StoreWorker {
     this.#scan(performance.now() + SLICE_MS);
     const { present } = this.#digests;
     const { tombstones } = this.#committer;
-    const paths = this.#paths;
-    const counts = { present, tombstones };
-    this.opened = { store, incarnation, run, head, ...counts, paths };
+    const counts = { present, tombstones, paths: this.#paths };
+    this.opened = { store, incarnation, run, head, ...counts };
     this.#settleTimer = setInterval(
       () => void this.#idle(),
       Math.max(10, options.settleDelayMs / 10),
@@ -358,14 +358,6 @@ class StoreWorker {
     this.#answer(request);
     self.close();
   }
-}
-
-function isDatabaseFull(error: unknown): boolean {
-  return /database or disk is full/.test(describeError(error));
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 function say(message: FromWorker): void {

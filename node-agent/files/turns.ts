@@ -30,3 +30,8 @@ export class Turns {
     }
   }
 }
+
+/** Let messages of other threads in. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

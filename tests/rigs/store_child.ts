@@ -54,8 +54,8 @@ async function duplicates(store: TestStore): Promise<void> {
   await store.upload(someBytes(150_000, 2));
   await store.store.settle(0);
   await store.upload(someBytes(150_000, 2));
-  await store.upload(someBytes(4000, 1));
   await arm();
+  await store.upload(someBytes(4000, 1));
   await store.store.settle(0);
   await store.delete(first);
 }
