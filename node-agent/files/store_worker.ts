@@ -92,9 +92,8 @@ class StoreWorker {
         );
       },
     }, options.isShared);
-    const damaged = this.#finisher.replay((id) =>
-      this.#statements.file.get({ id })
-    );
+    const { file } = this.#statements;
+    const damaged = this.#finisher.replay((id) => file.get({ id }));
     sweepStaging(this.#layout, this.#paths, this.#finisher);
     if (digests !== undefined) this.#digests.restore(digests);
     const head = this.#statements.lastSequence.get({ incarnation })?.last ?? 0;
