@@ -83,7 +83,7 @@ export class PeerAgreement {
     }
     switch (wish.connection) {
       case "Disconnecting":
-        volume.change({ connection: "TearDown" });
+        volume.change(mirrored(wish));
         volume.effects.closeLink("The peer is disconnecting");
         return volume.link.linkDown();
       case "StartingSyncS":
@@ -104,6 +104,7 @@ function mirrored(wish: StateWish): Partial<MirrorState> {
   return {
     ...(wish.role === undefined ? {} : { peerRole: roleOf(wish.role) }),
     ...(wish.disk === undefined ? {} : { peerDisk: peerDiskOf(wish.disk) }),
+    ...(wish.peerDisk === undefined ? {} : { disk: peerDiskOf(wish.peerDisk) }),
     ...mirroredConnection(wish.connection),
   };
 }

@@ -112,7 +112,6 @@ export class PeerLink {
     const isEnding = connection === "TearDown";
     this.negotiation.stop();
     this.bitmaps.stop();
-    this.agreement.stop();
     volume.resize.stop();
     volume.replica.linkDown();
     if (!isLeaving && !isEnding) volume.change({ connection: why });
@@ -125,6 +124,8 @@ export class PeerLink {
       volume.change({ connection: "WFConnection" });
     }
     this.peerGenerations = undefined;
+    // Whoever waits for the peer's word judges again, without the peer.
+    this.agreement.stop();
     volume.reads.retry();
     volume.writes.retry();
   }

@@ -17,6 +17,9 @@ import type { CommandDone } from "./volume_types.ts";
 /** How long a peer that is Primary is waited for (DRBD: one ping-timeout). */
 const DEMOTION_MS_MAX = 600;
 
+/** The peer went before it agreed. */
+const NOT_ANSWERED = -21;
+
 /** See the module comment. */
 export class Promotion {
   #awaitsPeer: { readonly untilMs: number; readonly run: () => void }[] = [];
@@ -52,7 +55,11 @@ export class Promotion {
       if (code === -19 && tries > 0) {
         return this.promote(force, tries - 1, done);
       }
-      if (code !== 1 && code !== -21) return done({ code });
+      // It has not agreed: without it other rules hold.
+      if (code === NOT_ANSWERED && tries > 0) {
+        return this.promote(force, tries - 1, done);
+      }
+      if (code !== 1) return done({ code });
       this.#win(force, wanted, done);
     });
   }
@@ -111,10 +118,24 @@ export class Promotion {
       return volume.roles.whenQuiet(() => this.#take(wanted, done));
     }
     if (volume.state.role === "Primary") return done({ code: 1 });
+    if (this.#mustFlush()) {
+      return volume.flusher.request((stable) =>
+        stable ? this.#take(wanted, done) : done({ code: -2 })
+      );
+    }
     const code = volume.wish(wanted) ?? 1;
     if (code !== 1) return done({ code });
     if (!this.#begin(wanted.disk === "UpToDate")) return done({ code: 118 });
     done({ code: 1 });
+  }
+
+  /**
+   * With A and B the former Primary answered flushes that we have not done:
+   * nothing of ours may become stable before what they cover (promises.md B4).
+   */
+  #mustFlush(): boolean {
+    const { config, flusher, hasLocalDisk } = this.volume;
+    return config.protocol !== "C" && hasLocalDisk && !flusher.isStable;
   }
 
   /** The agreed size, and a name for data declared good. */

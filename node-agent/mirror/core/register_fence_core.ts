@@ -103,7 +103,7 @@ export class RegisterFence {
    */
   leased(sentMs: number): void {
     const { connection, peerRole } = this.volume.state;
-    if (!isConnected(connection) || peerRole === "Primary") return;
+    if (!isConnected(connection) || peerRole !== "Secondary") return;
     const until = sentMs + LEASE_MS * (1 - DRIFT);
     if (until > this.#leaseUntilMs) {
       this.#leaseUntilMs = until;
@@ -140,7 +140,8 @@ export class RegisterFence {
     if (!volume.config.fencedByRegister) return;
     if (volume.state.role !== "Primary" || !this.#weAreIn) return;
     if (this.#shrinking || !this.#peerIsIn) {
-      return this.#stepDown("the only disk that is in sync is gone");
+      // It stays what it was: nobody has anything newer.
+      return this.#stepDown("the only disk that is in sync is gone", true);
     }
     this.#leaving = true;
     this.#leave();
@@ -394,11 +395,15 @@ export class RegisterFence {
   }
 
   /** Somebody else has the role: nothing of ours may be answered any more. */
-  #stepDown(why = "the register has another one"): void {
+  #stepDown(
+    why = "the register has another one",
+    isDiskNewest = false,
+  ): void {
     const { volume } = this;
     volume.effects.log("error", `No longer Primary: ${why}`);
     // Never up: the state table makes UpToDate of Outdated on a connection.
-    const isBetter = compareDisk(volume.state.disk, "Outdated") > 0;
+    const isBetter = !isDiskNewest &&
+      compareDisk(volume.state.disk, "Outdated") > 0;
     // First: the change of state below answers whatever is still due.
     volume.writes.failAll();
     volume.generations.nobodyBelieves();

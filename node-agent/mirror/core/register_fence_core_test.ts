@@ -217,3 +217,24 @@ Deno.test("a role that came too late is given back", () => {
   // And a finds out that the register does not know it any more.
   equal(a.wishes.at(-1)?.kind, "grow");
 });
+
+Deno.test("no lease comes from a peer of which nothing is known", () => {
+  const pair = fencedPair();
+  const { fence } = pair.a.core;
+  pair.a.core.nowMs = 1e6;
+  pair.a.core.change({ peerRole: "Unknown" });
+  fence.leased(1e6);
+  equal(fence.mayRead(), false);
+  pair.a.core.change({ peerRole: "Secondary" });
+  fence.leased(1e6);
+  equal(fence.mayRead(), true);
+});
+
+Deno.test("the newest disk stays what it was when it takes the role with it", () => {
+  const pair = fencedPair();
+  const { a } = pair;
+  pair.cut(); // the shrink is not answered
+  a.core.disk.detach(true, () => {});
+  equal(a.core.state.role, "Secondary");
+  equal(a.persistent.flags.wasUpToDate, true);
+});

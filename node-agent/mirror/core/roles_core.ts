@@ -25,6 +25,8 @@ import type { CommandDone } from "./volume_types.ts";
 
 /** Helper ids of this part. */
 const FENCE_PEER = 2;
+/** A Primary would be left with a peer that may be promoted, too. */
+const NEEDS_FENCING = -7;
 /** How often `primary` is tried while the state is in transition. */
 const PROMOTE_TRIES = 4;
 /** See the module comment. */
@@ -95,24 +97,44 @@ export class Roles {
       this.dropConnection("Disconnecting");
       return done({ code: 1 });
     }
-    const judged = volume.judge({ connection: "Disconnecting" });
-    if (judged.refused !== undefined) return done({ code: judged.refused });
-    volume.link.agreement.ask({ connection: "Disconnecting" }, (code) => {
-      if (code === 1 || code === -21) {
-        this.dropConnection("Disconnecting");
-        return done({ code: 1 });
+    this.#part({}, done);
+  }
+
+  /**
+   * Both agree to part. With a fencing policy one of two good copies is
+   * outdated by that: the peer's, or ours when the peer is Primary.
+   */
+  #part(
+    outdated: Partial<Pick<MirrorState, "disk" | "peerDisk">>,
+    done: CommandDone,
+  ): void {
+    const { volume } = this;
+    const wish = { connection: "Disconnecting", ...outdated } as const;
+    const isFirst = Object.keys(outdated).length === 0;
+    const { refused } = volume.judge(wish);
+    if (refused === NEEDS_FENCING && isFirst) {
+      return this.#part({ peerDisk: "Outdated" }, done);
+    }
+    if (refused !== undefined) return done({ code: refused });
+    volume.link.agreement.ask(wish, (code) => {
+      if (code === NEEDS_FENCING && isFirst) {
+        return this.#part({ disk: "Outdated" }, done);
       }
-      done({ code });
+      if (code !== 1 && code !== -21) return done({ code });
+      // Without an answer nothing is known of the peer's disk.
+      const isKnown = code === 1 || outdated.disk !== undefined;
+      this.dropConnection("Disconnecting", isKnown ? outdated : {});
+      done({ code: 1 });
     });
   }
 
   /** End the connection and stay alone. */
-  dropConnection(why: string): void {
+  dropConnection(why: string, outdated: Partial<MirrorState> = {}): void {
     const { volume } = this;
     volume.effects.seekPeer(false);
     const wasUp = volume.state.connection !== "WFConnection" &&
       volume.state.connection !== "Unconnected";
-    volume.change({ connection: "Disconnecting" });
+    volume.change({ connection: "Disconnecting", ...outdated });
     if (wasUp) {
       volume.effects.closeLink(why);
       volume.link.linkDown();

@@ -103,6 +103,44 @@ Deno.test("a promotion waits for what was received, also when the link goes", ()
   b.core.link.linkDown();
   assert.deepEqual(codes, [], "a write waits behind the flush");
   b.work();
+  assert.deepEqual(codes, [], "and is not stable");
+  b.work();
   assert.deepEqual(codes, [1]);
   assert.equal(b.data[0], 2);
+});
+
+Deno.test("a promotion whose answer is lost asks the fence handler", () => {
+  const pair = new Pair(SIZE, {
+    fencing: "resource-only",
+    handlers: new Set(["fence-peer"]),
+  });
+  const { b } = pair;
+  pair.up();
+  promoted(pair.a, true);
+  pair.run();
+  pair.a.core.roles.secondary(() => {});
+  pair.run(1);
+  const codes = promoted(b); // asks a
+  b.core.link.linkDown();
+  assert.deepEqual(codes, []);
+  assert.deepEqual(b.lines.filter((line) => line.startsWith("helper")), [
+    "helper fence-peer",
+  ]);
+});
+
+Deno.test("a pair with a fencing policy parts, and one copy is outdated", () => {
+  for (const asker of ["a", "b"] as const) {
+    const pair = new Pair(SIZE, { fencing: "resource-only" });
+    pair.up();
+    promoted(pair.a, true);
+    pair.run();
+    const codes = codeOf((done) =>
+      pair[asker].core.roles.disconnect(false, done)
+    );
+    pair.run(2);
+    assert.deepEqual(codes, [1], asker);
+    assert.equal(pair.a.core.state.disk, "UpToDate");
+    assert.equal(pair.b.core.state.disk, "Outdated");
+    assert.equal(pair.a.core.state.peerDisk, "Outdated");
+  }
 });

@@ -80,6 +80,8 @@ export type MirrorReport = z.infer<typeof MirrorReport>;
 export const StateWish = z.object({
   role: Word.optional(),
   disk: Word.optional(),
+  /** What the receiver's disk is to be. */
+  peerDisk: Word.optional(),
   connection: Word.optional(),
   /** Of a verify: the digest that both must use. */
   verifyAlgorithm: z.string().max(32).optional(),

@@ -52,6 +52,17 @@ function say(node: SimNode, name: string, command: Command): void {
   });
 }
 
+/** Forced until the answer: a plain command meanwhile takes nothing back. */
+function promote(node: SimNode, force: boolean): void {
+  if (force) node.isForced = true;
+  say(node, force ? "primary --force" : "primary", (core, done) => {
+    core.roles.primary(force, (result) => {
+      if (force) node.isForced = false;
+      done(result);
+    });
+  });
+}
+
 /** What people do that is not repair. True: something was done. */
 function misbehave(world: World, node: SimNode): boolean {
   const { plan: { operator, isFenced }, rng: { people: rng } } = world;
@@ -104,8 +115,7 @@ function misbehave(world: World, node: SimNode): boolean {
     return true;
   }
   if (does(operator.split) && state.role === "Secondary") {
-    node.isForced = false;
-    say(node, "primary", (c, done) => c.roles.primary(false, done));
+    promote(node, false);
     return true;
   }
   // Nobody forces a disk that may be new, without anything on it.
@@ -113,8 +123,7 @@ function misbehave(world: World, node: SimNode): boolean {
   const forces = does(operator.force) && !mayBeNew;
   if (forces && state.role === "Secondary") {
     peer.give();
-    node.isForced = true;
-    say(node, "primary --force", (c, done) => c.roles.primary(true, done));
+    promote(node, true);
     return true;
   }
   return false;
@@ -225,15 +234,9 @@ function keepPrimary(world: World, node: SimNode): void {
   if (isNew && nodes.every((each) => each.isAlive) && rng.chance(0.5)) {
     peer.give();
     node.give();
-    node.isForced = true;
-    return say(
-      node,
-      "primary --force",
-      (c, done) => c.roles.primary(true, done),
-    );
+    return promote(node, true);
   }
-  node.isForced = false;
-  say(node, "primary", (c, done) => c.roles.primary(false, done));
+  promote(node, false);
 }
 
 /** The register decides: anybody may ask. */
@@ -251,11 +254,6 @@ function keepPrimaryByRegister(world: World, node: SimNode): void {
     scheduler.nowMs > world.plan.workMs + 8_000 && rng.chance(0.2);
   const force = isNew && (scheduler.nowMs < 1_000 || world.isHealing) ||
     isStuck;
-  node.isForced = force;
   if (force) peer.give();
-  say(
-    node,
-    force ? "primary --force" : "primary",
-    (c, done) => c.roles.primary(force, done),
-  );
+  promote(node, force);
 }

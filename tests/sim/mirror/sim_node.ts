@@ -213,6 +213,7 @@ export class SimNode {
     this.isAttached = false;
     this.attachment++;
     this.crashIn = undefined;
+    this.isForced = false;
     this.disk.processDied();
     world.history.losses.died(this);
     for (const [value, { first, count }] of this.received) {
