@@ -120,7 +120,7 @@ class Life {
   readonly resource: Resource;
   readonly #server: NbdServer;
 
-  constructor(spec: ResourceSpec) {
+  constructor(spec: ResourceSpec, turns: Int32Array | undefined) {
     this.resource = new Resource(spec, (message) => {
       port.postMessage(message);
       if (message.type !== "changed") return;
@@ -128,7 +128,7 @@ class Life {
       if (before.role === "Primary" && after.role !== "Primary") {
         exports.closeAll(volume);
       }
-    });
+    }, turns);
     const exports = new ResourceExports(this.resource);
     this.#server = serveNbd({ listen: spec.listen, exports, log: workerLog });
   }
@@ -159,7 +159,7 @@ port.onmessage = ({ data }) => {
   switch (data.type) {
     case "start":
       try {
-        life = new Life(data.spec);
+        life = new Life(data.spec, data.turns);
         port.postMessage({ type: "ready" });
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);

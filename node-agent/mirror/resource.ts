@@ -12,6 +12,7 @@ import { Rendezvous } from "./link/rendezvous.ts";
 import { Speedometer } from "./speedometer.ts";
 import { isKnownDigest } from "./link/digest.ts";
 import { specProblem } from "./spec_changes_core.ts";
+import { DiskWatch } from "./volume/disk_watch.ts";
 import { Volume } from "./volume/volume.ts";
 import type {
   FromWorker,
@@ -40,6 +41,8 @@ export class Resource {
   constructor(
     public spec: ResourceSpec,
     readonly say: (message: FromWorker) => void,
+    /** Where the main isolate sees that a disk is asked something. */
+    readonly turns?: Int32Array,
   ) {
     refuseUnknownDigests(spec);
     this.#rendezvous = new Rendezvous({
@@ -131,6 +134,7 @@ export class Resource {
       const running = this.#running.get(each.volume);
       if (running === undefined) continue;
       running.spec = each;
+      running.volume.watch.timeoutMs = each.diskTimeoutMs ?? 0;
       running.volume.configure(each.config, spec);
     }
     return { code: 1 };
@@ -163,7 +167,8 @@ export class Resource {
         ? undefined
         : { dir: undoDir, resource: this.spec.resource, volume: number },
       log: (level, text) => say({ type: "log", level, text }),
-    });
+    }, new DiskWatch(this.turns));
+    volume.watch.timeoutMs = spec.diskTimeoutMs ?? 0;
     this.#running.set(number, {
       spec,
       volume,

@@ -27,6 +27,8 @@ export interface VolumeSpec {
   /** Undefined: no disk here. */
   readonly paths: BackingPaths | undefined;
   readonly config: VolumeConfig;
+  /** `disk-timeout`: longest time for the disk, in ms; 0 or missing: for ever. */
+  readonly diskTimeoutMs?: number;
 }
 
 /** A resource, ready to be run. */
@@ -99,7 +101,12 @@ export interface VolumeStatus {
 
 /** To the Worker. */
 export type ToWorker =
-  | { readonly type: "start"; readonly spec: ResourceSpec }
+  | {
+    readonly type: "start";
+    readonly spec: ResourceSpec;
+    /** Shared: counts what is asked of the disks, odd while one is asked. */
+    readonly turns?: Int32Array;
+  }
   | {
     readonly type: "command";
     readonly id: number;

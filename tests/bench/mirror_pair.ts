@@ -35,6 +35,8 @@ export interface PairOptions {
   readonly imageBytes: number;
   /** More lines for the `net` section. */
   readonly net?: string;
+  /** More lines for the `disk` section. */
+  readonly disk?: string;
   /** Flags of the daemons' `deno run`, for a profile. */
   readonly denoFlags?: readonly string[];
   /** A disk that exists already, instead of a new image. */
@@ -194,7 +196,7 @@ function createMeta(image: string): void {
 }
 
 function confOf(
-  { protocol, net = "" }: PairOptions,
+  { protocol, net = "", disk = "" }: PairOptions,
   [imageA, imageB]: readonly [string, string],
 ): string {
   const side = (name: string, image: string) =>
@@ -204,7 +206,7 @@ resource ${RESOURCE} {
   device /dev/drbd99 minor 99;
   meta-disk internal;
   net { protocol ${protocol}; max-buffers 131072; ${net} }
-  disk { c-plan-ahead 0; resync-rate 4G; c-max-rate 4G; al-extents 1237; }
+  disk { c-plan-ahead 0; resync-rate 4G; c-max-rate 4G; al-extents 1237; ${disk} }
   ${side("a", imageA)}
   ${side("b", imageB)}
 }`;

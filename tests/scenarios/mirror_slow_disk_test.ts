@@ -102,6 +102,45 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "a Secondary whose disk stops longer than disk-timeout is let go",
+  ignore: missing.length > 0,
+  fn: async () => {
+    await using scope = new Scope();
+    const disk = await pausableDisk(scope);
+    const dir = await scope.tempDir();
+    const pair = await startPair(scope, {
+      protocol: "C",
+      dir,
+      imageBytes: IMAGE_BYTES,
+      disks: { b: disk.path },
+      net: NET,
+      disk: "disk-timeout 10;",
+    });
+    await disk.pause();
+    await using _resumed = { [Symbol.asyncDispose]: disk.resume };
+    // They end although the disk never answers: the Primary goes on alone.
+    const { code, stderr } = await run([
+      "fio",
+      ...["--name=w", "--ioengine=nbd", `--uri=${pair.uri}`, "--rw=randwrite"],
+      ...["--bs=4k", "--iodepth=8", "--number_ios=100", "--norandommap"],
+    ], { cwd: "/" });
+    assert.equal(code, 0, stderr);
+    const { state } = await pair.a.volume();
+    assert.equal(state.connection, "WFConnection");
+    await disk.resume();
+    // Its answer came too late: the disk is detached as failed.
+    await eventually(
+      async () => (await pair.b.volume()).state.disk === "Diskless",
+      { what: "the detached disk" },
+    );
+    await eventually(
+      async () => (await states(pair.a)).join() === "Connected,Diskless",
+      { what: "the connection" },
+    );
+  },
+});
+
 async function states(node: MirrorNode): Promise<string[]> {
   const { state } = await node.volume();
   return [state.connection, state.peerDisk];

@@ -7,6 +7,7 @@
 import type { MirrorCommand } from "@kedge/schema/mirror/control-api";
 import type { CommandResult } from "../core/volume_types.ts";
 import { PulseResponder } from "../link/pulse_sockets.ts";
+import { HangWatch } from "./hang_watch.ts";
 import type {
   FromWorker,
   ResourceSpec,
@@ -35,6 +36,7 @@ export class ResourceProcess {
   readonly #ended = Promise.withResolvers<string>();
   /** Here and not in the Worker, which waits for its disk at times. */
   #responder: PulseResponder;
+  readonly #hang: HangWatch;
   readonly #warn: (text: string) => void;
   #lastId = 0;
   #lastStatus: readonly VolumeStatus[] = [];
@@ -53,7 +55,11 @@ export class ResourceProcess {
       event.preventDefault();
       this.#fail(event.message);
     };
-    this.#post({ type: "start", spec });
+    this.#hang = new HangWatch(
+      () => timeoutOf(this.spec),
+      (news) => this.#hears(news),
+    );
+    this.#post({ type: "start", spec, turns: this.#hang.turns });
   }
 
   /** Resolves when it runs. */
@@ -129,6 +135,7 @@ export class ResourceProcess {
     await Promise.race([stopped.catch(() => {}), timer.promise]);
     clearTimeout(alarm);
     this.#worker.terminate();
+    this.#hang.close();
     this.#responder.close();
   }
 
@@ -154,7 +161,23 @@ export class ResourceProcess {
     }
   }
 
+  /** For a Worker that hangs nobody answers: its peer goes on without it. */
+  #hears(news: "hangs" | "back"): void {
+    const { resource, local } = this.spec;
+    if (news === "hangs") {
+      this.#responder.close();
+      return this.#warn(
+        `the disk has not answered for ${timeoutOf(this.spec)} ms ` +
+          `(disk-timeout): "${resource}" stands still here until it does, and ` +
+          "its peer is let go. Look at the disk",
+      );
+    }
+    this.#responder = new PulseResponder(local, this.#warn);
+    this.#warn("the disk answers again, too late");
+  }
+
   #fail(why: string): void {
+    this.#hang.close();
     this.#responder.close();
     this.#started.reject(new Error(why));
     this.#started.promise.catch(() => {});
@@ -175,4 +198,11 @@ export class ResourceProcess {
   #post(message: ToWorker): void {
     this.#worker.postMessage(message);
   }
+}
+
+/** The shortest time that a disk of the resource may take; 0: for ever. */
+function timeoutOf({ volumes }: ResourceSpec): number {
+  const limits = volumes.map(({ diskTimeoutMs = 0 }) => diskTimeoutMs)
+    .filter((each) => each > 0);
+  return limits.length === 0 ? 0 : Math.min(...limits);
 }

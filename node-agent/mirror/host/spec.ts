@@ -84,6 +84,7 @@ function volumeSpec(
     minor: volume.minor,
     device: volume.device,
     paths: pathsOf(volume),
+    diskTimeoutMs: options.diskTimeoutMs,
     config: {
       protocol: net.protocol,
       alExtents: options.alExtents,

@@ -29,6 +29,7 @@ import { saveBitmapPages } from "../meta/bitmap_file.ts";
 import { moveMetadata, placeOf } from "../meta/move_metadata.ts";
 import { applyActivityLog } from "../meta/recover.ts";
 import type { RawDevice } from "../raw_device.ts";
+import { DiskWatch } from "./disk_watch.ts";
 import { lastSizeOf, rememberSize } from "./disk_sizes.ts";
 import { FlushPace } from "./flush_pace_core.ts";
 import { HolePuncher } from "./hole_puncher.ts";
@@ -68,12 +69,18 @@ export class BackingDisk {
   #puncher: HolePuncher | undefined;
   #log: ActivityLogFile | undefined;
   #isClosed = false;
+  /** A request to it does not end: nothing more is asked of it. */
+  #isAbandoned = false;
+  #flushing = 0;
+  readonly #watch: DiskWatch;
 
   private constructor(
     paths: BackingPaths,
     devices: OpenDisk,
     meta: MetaDevice,
+    watch: DiskWatch,
   ) {
+    this.#watch = watch;
     this.#paths = paths;
     this.#devices = devices;
     this.#data = devices.data;
@@ -93,6 +100,8 @@ export class BackingDisk {
     options: {
       /** Give the disk an identity if it has none: registers name it. */
       readonly mustHaveIdentity: boolean;
+      /** What it takes too long for counts as failed. */
+      readonly watch?: DiskWatch;
     } = { mustHaveIdentity: false },
   ): BackingDisk {
     const { sizesDir } = paths;
@@ -118,7 +127,8 @@ export class BackingDisk {
       if (options.mustHaveIdentity && meta.superblock.deviceUuid === 0n) {
         meta.writeSuperblock({ deviceUuid: randomIdentity() });
       }
-      return new BackingDisk(paths, devices, meta);
+      const { watch = new DiskWatch(undefined) } = options;
+      return new BackingDisk(paths, devices, meta, watch);
     } catch (error) {
       devices.close();
       if (error instanceof AttachError) throw error;
@@ -159,7 +169,11 @@ export class BackingDisk {
   /** Let a range read as zeroes: a hole where that is wanted and possible. */
   zero(offset: number, lengthBytes: number, mayPunch = false): boolean {
     this.#unflushedBytes += lengthBytes;
-    if (mayPunch && this.#puncher?.punch(offset, lengthBytes)) return true;
+    let isPunched = false;
+    const isInTime = !mayPunch || this.#attempt(() => {
+      isPunched = this.#puncher?.punch(offset, lengthBytes) ?? false;
+    });
+    if (isPunched || !isInTime) return isInTime;
     if (mayPunch) this.#stopPunching();
     return this.#attempt(() => {
       for (let at = 0; at < lengthBytes; at += ZEROES.length) {
@@ -179,20 +193,32 @@ export class BackingDisk {
    * the flush. Not before the caller has returned, so that frames leave first.
    */
   async flush(): Promise<boolean> {
+    this.#flushing++;
     try {
       await undefined;
       const bytes = this.#unflushedBytes;
       this.#unflushedBytes = 0;
       const wasInline = this.#pace.isInline(bytes);
       const beganMs = performance.now();
-      if (wasInline) this.#flusher.syncDataSync();
+      if (wasInline) this.#watch.during(() => this.#flusher.syncDataSync());
       else await this.#flusher.syncData();
       const ms = performance.now() - beganMs;
       this.#pace.took({ ms, bytes, wasInline });
       return true;
     } catch {
       return false;
+    } finally {
+      this.#flushing--;
+      if (this.#isAbandoned) this.close(false);
     }
+  }
+
+  /**
+   * A flush does not end: ask nothing more of this disk. It is closed when the
+   * flush has ended, since that waits for it, too.
+   */
+  abandon(): void {
+    this.#isAbandoned = true;
   }
 
   /** Write an activity-log transaction; stable on return. */
@@ -286,7 +312,7 @@ export class BackingDisk {
 
   /** Let go of it. In order: a clean disk needs no recovery. */
   close(isClean: boolean): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isAbandoned && this.#flushing > 0) return;
     this.#isClosed = true;
     if (isClean) {
       this.#attempt(() => {
@@ -305,8 +331,9 @@ export class BackingDisk {
   }
 
   #attempt(work: () => void): boolean {
+    if (this.#isAbandoned) return false;
     try {
-      work();
+      this.#watch.during(work);
       return true;
     } catch (error) {
       this.lastError = messageOf(error);

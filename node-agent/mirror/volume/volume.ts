@@ -10,12 +10,7 @@ import type { MirrorState } from "../decisions/mirror_state.ts";
 import { congestionFillOf } from "../core/congestion_core.ts";
 import { VolumeCore } from "../core/volume_core.ts";
 import type {
-  RegisterIdentity,
-  RegisterParties,
-} from "../../register_ports.ts";
-import type {
   CommandDone,
-  RegisterWish,
   VolumeConfig,
   VolumeEffects,
 } from "../core/volume_types.ts";
@@ -24,33 +19,15 @@ import type { PingTimes } from "../link/liveness_core.ts";
 import type { PeerConnection } from "../link/peer_connection.ts";
 import { AttachError, BackingDisk, type BackingPaths } from "./backing_disk.ts";
 import { Counters } from "./counters.ts";
+import { DiskWatch } from "./disk_watch.ts";
 import { RegisterSide } from "./register_side.ts";
-
-import { UndoGuard, type UndoPlace } from "./undo_guard.ts";
+import type { VolumeSurroundings } from "./surroundings.ts";
+import { UndoGuard } from "./undo_guard.ts";
 
 /** How often the core is told the time, in ms. */
 const TICK_MS = 100;
 /** How often a Primary asks for its read lease, in ms (promises.md §6.3). */
 const LEASE_PING_MS = 250;
-
-/** Who a volume talks to inside its process. */
-export interface VolumeSurroundings {
-  seekPeer(seek: boolean): void;
-  runHelper(name: string, id: number): void;
-  /** Who we are in volume registers; undefined: no register decides. */
-  readonly identity: RegisterIdentity | undefined;
-  changeRegister(
-    change: RegisterWish,
-    id: number,
-    parties: RegisterParties,
-  ): void;
-  stateChanged(before: MirrorState, after: MirrorState): void;
-  /** The volume has another size. */
-  sizeChanged(sizeBytes: number): void;
-  /** Where to keep what a split brain throws away; undefined: nowhere. */
-  readonly undo: UndoPlace | undefined;
-  log(level: "info" | "warn" | "error", text: string): void;
-}
 
 /** See the module comment. */
 export class Volume {
@@ -61,11 +38,18 @@ export class Volume {
   #closing: string | undefined;
   #pressure: PromiseWithResolvers<void> | undefined;
   #lastLeasePingMs = 0;
+  /** When the flush began that is under way. */
+  #flushBeganMs: number | undefined;
   readonly #register: RegisterSide;
   readonly #undo: UndoGuard;
   readonly #timer: ReturnType<typeof setInterval>;
 
-  constructor(config: VolumeConfig, readonly around: VolumeSurroundings) {
+  constructor(
+    config: VolumeConfig,
+    readonly around: VolumeSurroundings,
+    /** How long the disk may take. */
+    readonly watch: DiskWatch = new DiskWatch(undefined),
+  ) {
     this.#undo = new UndoGuard({
       place: around.undo,
       core: () => this.core,
@@ -87,7 +71,10 @@ export class Volume {
     if (this.#disk !== undefined) return done({ code: 124 });
     try {
       const mustHaveIdentity = this.around.identity !== undefined;
-      this.#disk = BackingDisk.open(paths, { mustHaveIdentity });
+      this.#disk = BackingDisk.open(paths, {
+        mustHaveIdentity,
+        watch: this.watch,
+      });
     } catch (error) {
       if (!(error instanceof AttachError)) throw error;
       return done({ code: error.code, why: error.message });
@@ -190,6 +177,7 @@ export class Volume {
 
   #tick(): void {
     const nowMs = performance.now();
+    this.#leaveLateDisk(nowMs);
     this.core.tick(nowMs);
     const wantsLease = this.core.config.fencedByRegister &&
       this.core.state.role === "Primary" &&
@@ -365,13 +353,24 @@ export class Volume {
     if (connection === "SyncTarget") this.#undo.resume();
   }
 
+  /** A flush runs beside us: one that does not end is seen here. */
+  #leaveLateDisk(nowMs: number): void {
+    const beganMs = this.#flushBeganMs;
+    if (beganMs === undefined || !this.watch.isLate(beganMs, nowMs)) return;
+    this.#flushBeganMs = undefined;
+    this.#disk?.abandon();
+    this.core.disk.failed("a flush took longer than disk-timeout");
+  }
+
   #flush(): void {
     const disk = this.#disk;
     if (disk === undefined) {
       queueMicrotask(() => this.core.diskFlushed(false));
       return;
     }
+    const beganMs = this.#flushBeganMs = performance.now();
     disk.flush().then((ok) => {
+      if (this.#flushBeganMs === beganMs) this.#flushBeganMs = undefined;
       if (this.#disk !== disk) return; // it is gone, and the core knows
       this.core.diskFlushed(ok);
       this.settle();
