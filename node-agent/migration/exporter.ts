@@ -22,7 +22,7 @@ import { encodeMetadata } from "@kedge/schema/wire/fastdfs";
 import type { FileContent, FileOperations } from "../operation_ports.ts";
 import type { LocalFiles } from "../ports.ts";
 import { Lanes } from "./lanes.ts";
-import type { Pace } from "./pace.ts";
+import { othersTurn, type Pace } from "./pace.ts";
 import type { Progress } from "./progress.ts";
 import { TrunkWriter } from "./trunk_writer.ts";
 
@@ -88,8 +88,7 @@ export class Exporter {
       const page: FileEntry[] = this.#parts.files.list({ after, limit: PAGE });
       yield* page.filter(({ state }) => state === "present");
       await this.#parts.pace.take(0);
-      // Others have a turn between two pages.
-      await new Promise((resolve) => setTimeout(resolve));
+      await othersTurn();
       after = page.at(-1)?.id;
       if (page.length < PAGE || after === undefined) return;
     }

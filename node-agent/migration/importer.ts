@@ -17,7 +17,7 @@ import type { FileKeeper, Kept, LinkingStore } from "../operation_ports.ts";
 import type { Staged } from "../ports.ts";
 import { outcomeOf } from "./import_faults.ts";
 import { Lanes } from "./lanes.ts";
-import type { Pace } from "./pace.ts";
+import { othersTurn, type Pace } from "./pace.ts";
 import {
   openPacked,
   type PackedFile,
@@ -31,6 +31,8 @@ import type { Oddity, SourceFile, SourceTree } from "./source_tree.ts";
 
 /** Files under way at once: they share the flushes of the store. */
 const FILES_AT_ONCE = 32;
+/** Files looked at before others have a turn. */
+const LOOKS_PER_TURN = 1000;
 /** Longest metadata that FastDFS writes is far below this, in bytes. */
 const META_BYTES_MAX = 1 << 18;
 /** Refusals that pass, and how often they are waited for. */
@@ -121,6 +123,7 @@ export class Importer {
           // It vanished; that is found again, and told, when it is its turn.
         }
         progress.filesTotal++;
+        if (progress.filesTotal % LOOKS_PER_TURN === 0) await othersTurn();
       }
       await pace.take(0);
     }

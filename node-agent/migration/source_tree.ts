@@ -17,6 +17,7 @@
 import { Problem } from "@kedge/schema";
 import { type FileId, hexByte, parseFileId } from "@kedge/schema/file-id";
 import { isTrunkFileName } from "@kedge/schema/fastdfs";
+import { othersTurn } from "./pace.ts";
 
 /** A file to be taken in. */
 export interface SourceFile {
@@ -101,8 +102,7 @@ export class SourceTree {
     for (const [pathIndex, data] of this.#data.entries()) {
       for (const high of subfolders(data)) {
         for (const low of subfolders(`${data}/${high}`)) {
-          // Others have a turn between two folders.
-          await new Promise((resolve) => setTimeout(resolve));
+          await othersTurn();
           yield this.#folder(pathIndex, high, low);
         }
       }
