@@ -26,10 +26,11 @@ Deno.test("fastdfs: tracker.conf and storage.conf of the tutorial start a cluste
   const dir = await scope.tempDir();
   const base = loopbackAddress().replace(/\.\d+$/, "");
   const [trackerHost, storageHost] = [`${base}.1`, `${base}.2`];
-  // Only what every user must change: folders and addresses.
+  // What every user must change, folders and addresses, and one more setting.
   const adapted = (text: string, host: string) =>
     text.replaceAll("/home/fastdfs", dir)
       .replaceAll("192.168.209.121", trackerHost)
+      .replace("check_file_duplicate=0", "check_file_duplicate=1")
       .replace("bind_addr=", `bind_addr=${host}`);
   const [trackerConf, storageConf] = [
     `${dir}/tracker.conf`,
@@ -91,6 +92,12 @@ Deno.test("fastdfs: tracker.conf and storage.conf of the tutorial start a cluste
   assert.match(id, /^group1\/M01\/00\/00\//);
   const path = `${dir}/storage2/data/${id.slice("group1/M01/".length)}`;
   assert.deepEqual(await Deno.readFile(path), new Uint8Array(content));
+  const twice = await storage.call(11, uploadBody(content, { path: 1 }));
+  const second = idIn(twice.body);
+  assert.notEqual(second, id);
+  const other = `${dir}/storage2/data/${second.slice("group1/M01/".length)}`;
+  assert.equal((await Deno.stat(other)).ino, (await Deno.stat(path)).ino);
+  assert.equal((await storage.call(12, named(second))).status, 0);
   const read = await storage.call(14, downloadBody(id));
   assert.deepEqual(read.body, content);
 
