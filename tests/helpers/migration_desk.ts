@@ -13,6 +13,7 @@ import type {
 import { MigrationDesk } from "../../node-agent/migration/desk.ts";
 import type { LinkingStore } from "../../node-agent/operation_ports.ts";
 import { FakeDoor } from "./fake_door.ts";
+import { FastdfsBase } from "./fastdfs_base.ts";
 import type { FakeGroupOptions } from "./fake_replicator.ts";
 import type { Scope } from "./scope.ts";
 
@@ -116,4 +117,39 @@ export function sums(
     const bytes = files.get(id) ?? new Uint8Array();
     return [id, `${bytes.length} ${crc32(bytes)}`];
   }));
+}
+
+/** Metadata of a file. */
+export const META: Readonly<Record<string, string>> = {
+  width: "160",
+  "höhe": "80",
+};
+
+/** A desk, and a storage with two store paths beside it. */
+export async function setUpImport(
+  scope: Scope,
+): Promise<{ desk: TestDesk; base: FastdfsBase }> {
+  const desk = await TestDesk.make(scope);
+  const roots = [`${desk.dir}/base`, `${desk.dir}/disk1`];
+  return { desk, base: await FastdfsBase.make(roots) };
+}
+
+/** One of everything. */
+export async function fillBase(base: FastdfsBase) {
+  const normal = await base.add(base.bytes(5000), { extension: "txt" });
+  const large = await base.add(base.bytes(300_000), { pathIndex: 1 });
+  const empty = await base.add(base.bytes(0));
+  const withMeta = await base.add(base.bytes(10), { meta: META });
+  const appender = base.newId(base.bytes(3), { appender: true });
+  await base.write(appender, base.bytes(100_000));
+  const slave = normal.replace(".txt", "_big.jpg");
+  await base.write(slave, base.bytes(77));
+  const duplicate = await base.addDuplicate(large);
+  const packed = await base.addPacked(base.bytes(300));
+  const packedMeta = await base.addPacked(base.bytes(1000));
+  await base.setMeta(packedMeta, META);
+  return {
+    ...{ normal, large, empty, withMeta, appender, slave, duplicate },
+    ...{ packed, packedMeta },
+  };
 }

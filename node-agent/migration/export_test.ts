@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { readMetadata } from "@kedge/schema/wire/fastdfs";
+import {
+  fillBase,
+  META,
+  setUpImport,
+  sums,
+  TestDesk,
+} from "../../tests/helpers/migration_desk.ts";
+import { Scope } from "../../tests/helpers/scope.ts";
+
+Deno.test("export writes what import reads", async () => {
+  await using scope = new Scope();
+  const { desk, base } = await setUpImport(scope);
+  const { withMeta, packed } = await fillBase(base);
+  await desk.import(base.roots);
+  const to = `${desk.dir}/back`;
+  const request = { kind: "export", to, bytesPerS: 0 } as const;
+  const view = await desk.run(request);
+  assert.deepEqual(view.problems, []);
+  assert.equal(view.filesDone, 9);
+  const metaPath = `${to}/data/${withMeta.split("/").slice(2).join("/")}-m`;
+  assert.deepEqual(readMetadata(await Deno.readFile(metaPath)), META);
+  const flag = await Deno.readTextFile(`${to}/data/.data_init_flag`);
+  assert.match(flag, /^current_trunk_file_id=1$/m);
+
+  const other = await TestDesk.make(scope);
+  const back = await other.import([to, `${to}/M01`]);
+  assert.deepEqual([back.problems, back.done.packed], [[], 2]);
+  assert.deepEqual(other.content, sums(base.files));
+  assert.deepEqual(
+    other.door.files.lookup(withMeta),
+    desk.door.files.lookup(withMeta),
+    "two members that import the same agree on every word",
+  );
+
+  await desk.door.app.operations.remove(packed);
+  const again = await desk.run(request);
+  assert.deepEqual([again.known > 0, again.state], [true, "done"]);
+  await Deno.writeTextFile(`${desk.dir}/own/x`, "");
+  for (const wrong of [`${desk.dir}/own`, base.base]) {
+    const asked = desk.run({ ...request, to: wrong });
+    await assert.rejects(asked, /Cannot export to/);
+  }
+});
