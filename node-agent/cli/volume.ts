@@ -25,7 +25,7 @@ export const volume: Command = {
   usage: [
     "volume list|status [NAME]",
     "volume create NAME --disk PATH [--size SIZE] --listen IP:PORT --peer HOST=IP:PORT",
-    "volume init|up|down|promote|demote|connect|disconnect|verify|pause|resume NAME",
+    "volume init|up|adjust|down|promote|demote|connect|disconnect|verify|pause|resume NAME",
     "volume resize NAME [--size SIZE] [--assume-clean]",
     "volume watch [NAME]",
     "volume resolve NAME",
@@ -39,6 +39,7 @@ is Secondary and takes every write.
 create   writes drbd.d/NAME.res, makes the disk and its metadata, and starts
          it; the other host gets the same file and says "init"
 init     the second half of create, for a file that is there already
+adjust   take what NAME.res says now, while it runs; a Primary goes on working
 promote  make this host Primary; --force only for new data, or when the other
          copy is lost
 connect  look for the peer; after a split brain see "resolve"
@@ -68,6 +69,7 @@ drbdadm does the same with DRBD's words; both read the same files.`,
     "create",
     "init",
     "up",
+    "adjust",
     "down",
     ...Object.keys(REQUESTS),
     "watch",
@@ -117,13 +119,13 @@ async function byConfiguration(
   rest: readonly string[],
   call: VolumeCall,
 ): Promise<number> {
-  const { createVolume, downVolume, initVolume, upVolume } = await import(
-    "./volume/create.ts"
-  );
+  const { adjustVolume, createVolume, downVolume, initVolume, upVolume } =
+    await import("./volume/create.ts");
   const actions = {
     create: createVolume,
     init: initVolume,
     up: upVolume,
+    adjust: adjustVolume,
     down: downVolume,
   };
   const isKnown = (word: string): word is keyof typeof actions =>

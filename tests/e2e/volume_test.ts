@@ -99,6 +99,14 @@ Deno.test("kedge volume: create, split brain, resolve, undo", async () => {
   await kedge(a, "promote", "db", "--force");
   await inSync(a, b);
 
+  for (const host of [a, b]) {
+    const path = join(folder(host), "db.res");
+    const text = await Deno.readTextFile(path);
+    await Deno.writeTextFile(path, text.replace("sha256", "sha1"));
+    await kedge(host, "adjust", "db");
+  }
+  await inSync(a, b);
+
   for (const host of [a, b]) await kedge(host, "disconnect", "db", "--force");
   await write(a, 3, 0xaa);
   await kedge(a, "demote", "db");

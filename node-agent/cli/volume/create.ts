@@ -1,5 +1,5 @@
 /**
- * `kedge volume create|init|up|down`: write a configuration, make the disk,
+ * `kedge volume create|init|up|adjust|down`: write a configuration, make the disk,
  * start it. The same file serves drbdadm.
  *
  * @module
@@ -14,6 +14,7 @@ import {
 } from "@kedge/schema/config/units";
 import { wholeNumber } from "../args.ts";
 import type { CommandContext } from "../context.ts";
+import { adjust } from "../drbdadm/adjust.ts";
 import { DEFAULT_CONFIG, identityOf, loadConf } from "../drbdadm/config.ts";
 import { COMMANDS as META } from "../drbdadm/meta_commands.ts";
 import { parseLine } from "../drbdadm/line.ts";
@@ -102,6 +103,15 @@ export async function upVolume(
 ): Promise<number> {
   using session = sessionFor(["up", name], call);
   return await up(session) === 0 ? EXIT.ok : EXIT.failed;
+}
+
+/** Let it run on by what the files say now. */
+export async function adjustVolume(
+  name: string,
+  call: ConfigCall,
+): Promise<number> {
+  using session = sessionFor(["adjust", name], call);
+  return await adjust(session) === 0 ? EXIT.ok : EXIT.failed;
 }
 
 /** Stop it. */

@@ -110,3 +110,33 @@ Deno.test("a Primary that is ended remembers what its peer lacks", async () => {
     assert.ok(marked(paths).includes(5), "block 5 is out of sync no more");
   });
 });
+
+Deno.test("a disk whose flush does not end is detached, and asked nothing more", async () => {
+  await withDisk(async (paths) => {
+    const volume = attached(paths);
+    volume.core.roles.primary(true, () => {});
+    assert.equal(await written(volume, 0), true);
+    const endless = Promise.withResolvers<boolean>();
+    const { flush } = BackingDisk.prototype;
+    BackingDisk.prototype.flush = () => endless.promise;
+    try {
+      volume.watch.timeoutMs = 50;
+      const answer = new Promise<boolean>((resolve) => {
+        volume.core.writes.flush(resolve);
+        volume.settle();
+      });
+      assert.equal(await answer, false, "the only disk is gone");
+      assert.equal(volume.core.state.disk, "Diskless");
+    } finally {
+      BackingDisk.prototype.flush = flush;
+      volume.close();
+    }
+    const disk = BackingDisk.open(paths);
+    const flushed = disk.flush();
+    disk.abandon();
+    assert.equal(disk.write(0, new Uint8Array(512)), false);
+    disk.close(false); // waits for the flush
+    assert.equal(await flushed, true);
+    assert.equal(await disk.flush(), false, "it is closed now");
+  });
+});
