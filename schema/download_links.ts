@@ -21,6 +21,7 @@
  */
 
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { isIP } from "node:net";
 
 /** A secret with its name. */
 export interface LinkKey {
@@ -193,7 +194,9 @@ function judgeSigned(view: LinkView, query: URLSearchParams): LinkVerdict {
   if (method === "HEAD" && view.method !== "HEAD") {
     return fault("wrong-method");
   }
-  if (ip !== "" && ip !== view.address()) return fault("wrong-address");
+  if (ip !== "" && plainAddress(ip) !== plainAddress(view.address())) {
+    return fault("wrong-address");
+  }
   return { ok: true, forS: expiresS - view.nowS };
 }
 
@@ -211,6 +214,12 @@ function judgeFastdfs(view: LinkView, query: URLSearchParams): LinkVerdict {
   if (tsS - view.nowS > LINK_SKEW_S) return fault("not-yet");
   const forS = tsS + view.ttlS - view.nowS;
   return forS < 0 ? fault("expired") : { ok: true, forS };
+}
+
+/** An address in its one spelling: `2001:DB8::0:1` is `2001:db8::1`. */
+function plainAddress(text: string): string {
+  const url = `http://[${text}]/`;
+  return isIP(text) === 6 && URL.canParse(url) ? new URL(url).hostname : text;
 }
 
 function isMethod(text: string): text is "GET" | "HEAD" {

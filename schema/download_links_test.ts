@@ -85,6 +85,14 @@ Deno.test("nothing can be changed in a link, taken from it or added to it", () =
   assert.equal(fault({ query, ...elsewhere }), "wrong-address");
 });
 
+Deno.test("an address may be spelt in several ways", () => {
+  const query = linkQuery(NEW, { ...CLAIMS, ip: "2001:DB8::0:1" });
+  assert.equal(fault({ query, address: () => "2001:db8::1" }), undefined);
+  const other = { query, address: () => "2001:db8::2" };
+  assert.equal(fault(other), "wrong-address");
+  assert.equal(fault({ query, address: () => "" }), "wrong-address");
+});
+
 Deno.test("FastDFS's tokens count for their time, and no longer", () => {
   const token = (tsS: number, secret = MD5.secret) =>
     `token=${fastdfsToken(FILE, secret, tsS)}&ts=${tsS}`;

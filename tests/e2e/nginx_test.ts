@@ -1,6 +1,6 @@
 /**
  * Downloads through the distribution's nginx, with the configuration that
- * `kedge nginx-config` prints. 16 s
+ * `kedge nginx-config` prints. 9 s
  *
  * @module
  */
@@ -216,7 +216,7 @@ Deno.test({ name: "nginx asks an agent about links", ignore }, async (t) => {
   const env = {
     KEDGE_DOWNLOAD_TOKENS: "both",
     KEDGE_DOWNLOAD_KEYS: `${KEY.id} ${KEY.secret}\nfastdfs ${MD5}\n`,
-    KEDGE_DOWNLOAD_TOKEN_PATHS: "!*.txt",
+    KEDGE_DOWNLOAD_TOKEN_PATHS: "!*.css",
   };
   const stack = await startStack(scope, { flags: ["--nginx"], env });
   const nginx = await startNginx(scope, stack, ["--serve", "accel"]);
@@ -226,7 +226,7 @@ Deno.test({ name: "nginx asks an agent about links", ignore }, async (t) => {
   const large = random.bytes(300_000);
   const photo = (await api.upload(small, { name: "a.jpg" })).id;
   const film = (await api.upload(large, { name: "b.mp4" })).id;
-  const free = (await api.upload(small, { name: "c.txt" })).id;
+  const free = (await api.upload(small, { name: "c.css" })).id;
   const nowS = Math.floor(Date.now() / 1000);
   const link = (file: string, more = {}) => {
     const expiresS = nowS + 600;
@@ -316,6 +316,9 @@ Deno.test({ name: "nginx asks an agent about links", ignore }, async (t) => {
       const got = await fetch(stdout.trim());
       assert.deepEqual(await got.bytes(), large);
     }
+    const doctor = ["doctor", "--json", "--tracker", stack.ready.tracker];
+    const well = await run(kedgeCommand(doctor), { env });
+    assert.equal(well.code, 0, well.stdout);
     const logged = (await nginx.log()).join("\n");
     assert(!/token=|sig=/.test(logged));
     const told = await Deno.readTextFile(`${stack.data}/log/node-1.log`);
