@@ -57,16 +57,6 @@ export class DiskKeeper {
       sameGeneration(this.exposed, current);
   }
 
-  /** What the disk has room for; of a new one what is configured. */
-  get offeredBytes(): number {
-    const { volume, backingBytes } = this;
-    const isNew = volume.persistent?.agreedBytes === 0;
-    const { sizeBytes } = volume.config;
-    return isNew && sizeBytes !== undefined
-      ? Math.min(sizeBytes, backingBytes)
-      : backingBytes;
-  }
-
   /** Take a disk into use. */
   attach(disk: AttachedDisk, done: CommandDone): void {
     const { volume } = this;
@@ -85,7 +75,10 @@ export class DiskKeeper {
     this.backingBytes = disk.sizeBytes;
     volume.persistent = persistent;
     if (volume.sizeBytes === 0) {
-      this.adoptSize(persistent.agreedBytes || this.offeredBytes);
+      this.adoptSize(
+        persistent.agreedBytes ||
+          Math.min(disk.sizeBytes, sizeBytes || Infinity),
+      );
     }
     this.#wasInSync &&= this.exposed !== undefined && this.isExposedData;
     volume.generations.shared();

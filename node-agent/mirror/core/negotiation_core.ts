@@ -337,9 +337,11 @@ export class Negotiation {
       this.#takePeersSize(report);
       return undefined;
     }
-    const agreedBytes = this.volume.persistent?.agreedBytes ?? 0;
-    const backingBytes = disk.offeredBytes;
-    const size = meetingSize({ backingBytes, agreedBytes }, report);
+    const { persistent, config: { sizeBytes: wantedBytes } } = this.volume;
+    const agreedBytes = persistent?.agreedBytes ?? 0;
+    const { backingBytes } = disk;
+    const own = { backingBytes, agreedBytes, wantedBytes };
+    const size = meetingSize(own, report);
     if ("refused" in size) return size.refused;
     this.#isPeerGrowing = size.isPeerDirty;
     return disk.resizeTo(size.sizeBytes, size.isNewDirty)

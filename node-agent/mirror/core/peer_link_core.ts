@@ -304,7 +304,6 @@ export class PeerLink {
   #report(again: boolean): MirrorReport {
     const { volume } = this;
     const { config, persistent } = volume;
-    volume.disk.look();
     const { atAttach, exposed } = volume.disk;
     const alone = atAttach?.disk ?? volume.state.disk;
     const { role, disk } = volume.state;
@@ -313,7 +312,8 @@ export class PeerLink {
     return {
       state: wordsOf(volume),
       again,
-      backingBytes: volume.disk.offeredBytes,
+      backingBytes: volume.disk.look(),
+      wantedBytes: config.sizeBytes,
       sizeFrames: 1,
       agreedBytes: persistent?.agreedBytes ?? 0,
       protocol: config.protocol,

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { ResizeWish } from "./resize_core.ts";
-import { Pair, type TestNode } from "./volume_fixture.ts";
+import { NEW_STATE, Pair, type TestNode } from "./volume_fixture.ts";
 
 const OLD = 1024 * 1024;
 const NEW = 3 * 1024 * 1024;
@@ -300,6 +300,28 @@ Deno.test("a configured size: for a new volume, and for a resize", () => {
   pair.run();
   assert.equal(answer.code, 1);
   assert.deepEqual(new Set(sizes(pair)), new Set([2 * OLD]));
+});
+
+Deno.test("a new disk takes the volume's size, not the configured one", () => {
+  const pair = new Pair(NEW, { sizeBytes: OLD });
+  pair.up();
+  pair.a.core.roles.primary(true, () => {});
+  pair.run();
+  const answer = resize(pair.a, { sizeBytes: NEW });
+  pair.run();
+  assert.equal(answer.code, 1);
+  pair.b.persistent = NEW_STATE;
+  pair.restart(pair.b);
+  pair.run();
+  assertGrown(pair);
+});
+
+Deno.test("one side's configured size is the other one's too", () => {
+  const pair = new Pair(NEW);
+  const { config } = pair.b.core;
+  pair.b.core.config = { ...config, sizeBytes: OLD };
+  pair.up();
+  assert.deepEqual(new Set(sizes(pair)), new Set([OLD]));
 });
 
 Deno.test("a configured size that the disk has no room for", () => {

@@ -17,6 +17,8 @@ export interface SizedDisk {
   readonly backingBytes: number;
   /** Size both agreed on last, as this disk knows it; 0: never. */
   readonly agreedBytes: number;
+  /** The size configured for a new volume; 0 or missing: as possible. */
+  readonly wantedBytes?: number | undefined;
 }
 
 /** What two disks come to when they meet. */
@@ -34,6 +36,12 @@ export type MeetingSize =
 export function meetingSize(own: SizedDisk, peer: SizedDisk): MeetingSize {
   const agreed = Math.max(own.agreedBytes, peer.agreedBytes);
   const possible = Math.min(own.backingBytes, peer.backingBytes);
+  // Of a volume that has a size the configuration says nothing any more.
+  const first = Math.min(
+    possible,
+    own.wantedBytes || Infinity,
+    peer.wantedBytes || Infinity,
+  );
   if (possible < agreed) {
     const isOwn = own.backingBytes < agreed;
     const [who, room] = isOwn
@@ -49,7 +57,7 @@ export function meetingSize(own: SizedDisk, peer: SizedDisk): MeetingSize {
   const grows = ({ agreedBytes }: SizedDisk) =>
     agreedBytes !== 0 && agreedBytes < agreed;
   return {
-    sizeBytes: agreed === 0 ? possible : agreed,
+    sizeBytes: agreed === 0 ? first : agreed,
     isNewDirty: grows(own),
     isPeerDirty: grows(peer),
   };

@@ -64,6 +64,8 @@ export const MirrorReport = z.object({
   again: z.boolean(),
   /** Whether a register decides who may be Primary; both must say the same. */
   fencedByRegister: z.boolean().optional(),
+  /** The size configured for a new volume; missing: as large as possible. */
+  wantedBytes: z.int().min(0).optional(),
   /** The version of the frames about sizes that the sender knows; 0: none. */
   sizeFrames: z.int().min(0).optional(),
   /** What a disk that is being negotiated is worth without the peer. */
