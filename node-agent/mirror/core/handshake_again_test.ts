@@ -116,7 +116,7 @@ Deno.test("a verify that runs is not begun again", () => {
   });
   verify.start({}, ({ code }) => codes.push(code));
   pair.run(5);
-  assert.deepEqual(codes, [1, -15]);
+  assert.deepEqual(codes, [1, -8]);
   mustBeEqual(pair);
 });
 

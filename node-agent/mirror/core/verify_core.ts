@@ -62,15 +62,13 @@ export class Verify {
     if (disk !== "UpToDate" || peerDisk !== "UpToDate") {
       return done({ code: -2 });
     }
-    // To the state table a second one would be no change.
-    if (volume.state.connection === "VerifyS") return done({ code: -15 });
     const refused = volume.judge({ connection: "VerifyS" }).refused;
     if (refused !== undefined) return done({ code: refused });
     const { verifyAlgorithm } = volume.config;
     const wish = { connection: "VerifyS", verifyAlgorithm };
     volume.link.agreement.ask(wish, (code) => {
       if (code !== 1) return done({ code });
-      if (volume.state.connection === "VerifyS") return done({ code: -15 });
+      if (volume.state.connection === "VerifyS") return done({ code: -8 });
       const accepted = volume.wish({ connection: "VerifyS" }) ?? 1;
       if (accepted === 1) this.#begin(range.fromByte ?? 0, range.toByte);
       done({ code: accepted });
