@@ -40,6 +40,8 @@ export async function startNginx(
   const nginx = ["nginx", "-c", `${dir}/nginx.conf`, "-e", `${dir}/error.log`];
   await must(["nginx", "-t", ...nginx.slice(1)]);
   const child = Child.start(scope, { command: ["nginx", ...nginx.slice(1)] });
+  // Killed alone, it would leave its workers behind.
+  scope.defer(() => child.stop());
   const url = `http://${listen}`;
   await eventually(async () => {
     if (child.ended) throw new Error(child.text);
