@@ -302,10 +302,12 @@ export class DiskKeeper {
     const trusts = peerDisk === "Outdated" ||
       volume.config.fencing === "dont-care";
     if (alone.disk === "Consistent" && trusts) alone.disk = "UpToDate";
-    if (isConnected(volume.state.connection)) {
+    // Also when the peer has our report, which says that we have no disk.
+    const { negotiation } = volume.link;
+    if (isConnected(volume.state.connection) || negotiation.isOpen) {
       this.atAttach = alone;
       volume.change({ disk: "Negotiating" });
-      volume.link.negotiateAgain();
+      volume.link.sendReport(true);
       return;
     }
     volume.change(alone);
@@ -330,10 +332,10 @@ export class DiskKeeper {
     this.#isLosing = true;
     const isWhole = isClean || this.#isWhole();
     this.#wasInSync &&= isWhole;
-    if (!isWhole && this.#isFailing) this.#suspect();
     this.#tellWhatIsUnstable();
     volume.fence.diskLost();
     if (volume.state.disk !== "Diskless") volume.change({ disk: "Failed" });
+    if (!isWhole && this.#isFailing) this.#suspect(); // no flag follows any more
     volume.writes.diskLost();
     volume.replica.diskLost();
     volume.flusher.abandon();

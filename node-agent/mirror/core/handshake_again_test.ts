@@ -138,3 +138,38 @@ Deno.test("two disks that come back at once agree on a direction", () => {
   pair.run();
   mustBeEqual(pair);
 });
+
+Deno.test("a disk that comes while the reports cross is compared", () => {
+  const pair = synced();
+  const { a, b } = pair;
+  pair.cut();
+  b.core.disk.detach(true, () => {});
+  a.core.writes.write(0, new Uint8Array(4096).fill(7), () => {});
+  pair.run(1);
+  let isAttached = false;
+  watch(b, ({ kind }) => {
+    if (kind !== "report" || isAttached) return;
+    isAttached = true; // our report has said that there is no disk
+    b.core.disk.attach(b.disk(), () => {});
+  });
+  pair.mend();
+  assert.ok(isAttached);
+  mustBeEqual(pair);
+});
+
+Deno.test("an Outdated disk does not become good beside no disk", () => {
+  const pair = synced();
+  const { a, b } = pair;
+  pair.cut();
+  b.core.roles.outdate(() => {});
+  a.core.roles.secondary(() => {});
+  pair.run(1);
+  a.core.disk.detach(true, () => {});
+  pair.mend();
+  assert.equal(b.core.state.connection, "Connected");
+  assert.equal(b.core.state.disk, "Negotiating");
+  assert.equal(b.persistent.flags.wasUpToDate, false);
+  a.core.disk.attach(a.disk(), () => {});
+  pair.run();
+  mustBeEqual(pair);
+});

@@ -198,7 +198,9 @@ export class Negotiation {
     if (shows) this.volume.disk.expose(current);
     const disk = this.#diskAlone();
     this.volume.change({ connection: "Connected", ...told, ...disk });
-    if (disk.disk !== undefined) this.volume.disk.atAttach = undefined;
+    if (this.volume.state.disk !== "Negotiating") {
+      this.volume.disk.atAttach = undefined;
+    }
     this.#afterConnect();
   }
 
@@ -207,8 +209,13 @@ export class Negotiation {
    * kept back: on a connection the state table makes UpToDate of it.
    */
   #diskAlone(): Partial<MirrorState> {
-    const { state, disk: { atAttach } } = this.volume;
-    if (state.disk !== "Negotiating" || atAttach === undefined) return {};
+    const { state, disk } = this.volume;
+    if (state.disk === "Outdated") {
+      disk.atAttach = { disk: "Outdated", peerDisk: state.peerDisk };
+      return { disk: "Negotiating" };
+    }
+    if (state.disk !== "Negotiating" || disk.atAttach === undefined) return {};
+    const { atAttach } = disk;
     return atAttach.disk === "Outdated" ? {} : { disk: atAttach.disk };
   }
 

@@ -61,15 +61,13 @@ export class RegisterFence {
   #lookedMs = 0;
   #mustGrow = false;
   #leaseUntilMs = 0;
-  #promisedUntilMs: number;
+  /** Undefined: a node that was restarted has forgotten what it promised (R7). */
+  #promisedUntilMs: number | undefined;
   #lastId = 0;
   readonly #asked = new Map<number, Answered>();
   #retryAtMs = Infinity;
 
-  constructor(readonly volume: VolumeCore) {
-    // A node that was restarted has forgotten what it promised (R7).
-    this.#promisedUntilMs = LEASE_MS * (1 + DRIFT);
-  }
+  constructor(readonly volume: VolumeCore) {}
 
   /**
    * Whether this node does not know yet if it is still Primary: it tells the
@@ -114,7 +112,7 @@ export class RegisterFence {
   /** We answered a heartbeat of the Primary, now. */
   promised(): void {
     this.#promisedUntilMs = Math.max(
-      this.#promisedUntilMs,
+      this.#promisedUntilMs ?? 0,
       this.volume.nowMs + LEASE_MS * (1 + DRIFT),
     );
   }
@@ -193,8 +191,9 @@ export class RegisterFence {
     if (!volume.config.fencedByRegister) {
       return done({ outcome: "done", epoch: volume.persistent?.epoch ?? 0 });
     }
-    if (!force && volume.nowMs < this.#promisedUntilMs && !this.#isPeerHere()) {
-      const leftMs = Math.ceil(this.#promisedUntilMs - volume.nowMs);
+    const untilMs = this.#promisedUntilMs ?? volume.nowMs + LEASE_MS;
+    if (!force && volume.nowMs < untilMs && !this.#isPeerHere()) {
+      const leftMs = Math.ceil(untilMs - volume.nowMs);
       return done({
         outcome: "refused",
         epoch: volume.persistent?.epoch ?? 0,
@@ -280,6 +279,7 @@ export class RegisterFence {
 
   /** Ask again what nobody could answer. */
   tick(nowMs: number): void {
+    this.#promisedUntilMs ??= nowMs + LEASE_MS * (1 + DRIFT);
     if (this.#isUnheard && nowMs - this.#unheardSinceMs > UNHEARD_MS_MAX) {
       this.#isUnheard = false;
       this.volume.link.drained();

@@ -238,3 +238,31 @@ Deno.test("the newest disk stays what it was when it takes the role with it", ()
   equal(a.core.state.role, "Secondary");
   equal(a.persistent.flags.wasUpToDate, true);
 });
+
+Deno.test("a disk that fails and takes the role with it is not good again", () => {
+  const pair = fencedPair();
+  const { a } = pair;
+  a.core.writes.write(0, new Uint8Array(4096), () => {});
+  pair.run(1);
+  pair.cut(); // the shrink is not answered
+  a.failsFlushes = true;
+  a.core.flusher.request(() => {});
+  pair.run(1);
+  equal(a.core.state.disk, "Diskless");
+  equal(a.persistent.flags.wasUpToDate, false);
+});
+
+Deno.test("a restarted node waits by its clock, whatever that says", () => {
+  const pair = fencedPair();
+  const { b } = pair;
+  pair.cut();
+  b.restart();
+  b.core.tick(1e9);
+  b.core.disk.attach(b.disk(), () => {});
+  let why: string | undefined;
+  b.core.roles.primary(false, (result) => why = result.why);
+  equal(why?.includes("try again"), true);
+  b.core.tick(1e9 + 1_600);
+  b.core.roles.primary(false, () => {});
+  deepEqual(b.wishes.map(({ kind }) => kind), ["promote"]);
+});

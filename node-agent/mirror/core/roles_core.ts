@@ -296,6 +296,12 @@ export class Roles {
       volume.change({ suspendedNoData: false });
       volume.writes.resend();
     }
+    // Whatever the handler said: the peer itself is here.
+    const isBack = !isConnected(before.connection) &&
+      isConnected(after.connection);
+    if (isBack && volume.state.suspendedFencing) {
+      volume.change({ suspendedFencing: false });
+    }
     const hasMoved = before.peerRole !== after.peerRole ||
       before.connection !== after.connection;
     if (hasMoved) this.promotion.peerMoved(() => true);

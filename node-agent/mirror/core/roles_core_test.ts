@@ -144,3 +144,20 @@ Deno.test("a pair with a fencing policy parts, and one copy is outdated", () => 
     assert.equal(pair.a.core.state.peerDisk, "Outdated");
   }
 });
+
+Deno.test("a peer that is back thaws what its fence handler could not", () => {
+  const pair = new Pair(SIZE, {
+    fencing: "resource-and-stonith",
+    handlers: new Set(["fence-peer"]),
+  });
+  const { a } = pair;
+  pair.up();
+  promoted(a, true);
+  pair.run();
+  pair.cut();
+  assert.ok(a.core.state.suspendedFencing);
+  a.core.helperDone(2, 1); // it failed
+  assert.ok(a.core.state.suspendedFencing);
+  pair.mend();
+  assert.ok(!a.core.state.suspendedFencing);
+});
