@@ -11,7 +11,10 @@ import type { SimNode } from "./sim_node.ts";
 export function tookLosses(node: SimNode, losses: readonly Loss[]): void {
   for (const { piece, isHidden, unflushed } of losses) {
     const before = unflushed.at(-1) ?? 0;
-    if (isHidden === true) node.world.taints.add(node, piece, before);
+    const isKnown = node.world.sabotage.bothLie !== true;
+    if (isHidden === true && isKnown) {
+      node.world.taints.add(node, piece, before);
+    }
   }
   node.world.history.losses.lost(node, losses);
 }

@@ -17,6 +17,8 @@ export interface MirrorMutant {
   readonly sabotage: Sabotage;
   /** Circumstances in which the rule matters. */
   readonly plan?: Partial<MirrorPlan>;
+  /** What the promises exclude: the rule is that it does not happen. */
+  readonly beyond?: Partial<MirrorPlan>;
 }
 
 const core = (change: (core: VolumeCore) => void): Sabotage => ({
@@ -27,6 +29,27 @@ const core = (change: (core: VolumeCore) => void): Sabotage => ({
 function always(object: object, name: string, value: unknown): void {
   Object.defineProperty(object, name, { get: () => value });
 }
+
+/** A Primary that is cut off, and asked for much. */
+const LEASE_PLAN: Partial<MirrorPlan> = {
+  isFenced: true,
+  blocks: 16,
+  hotBlocks: 16,
+  readShare: 0.8,
+  flushShare: 0,
+  thinkMs: 8,
+  workMs: 6_000,
+  protocol: "C",
+  clients: 3,
+  depth: 1,
+  startsNew: false,
+  registerLoss: 0,
+  operator: quiet({ everyMs: 60 }),
+  faults: [
+    { atMs: 1_500, kind: "cut", a: 0, ms: 5_000, n: 0 },
+    { atMs: 1_500, kind: "no-register", a: 0, ms: 5_000, n: 0 },
+  ],
+};
 
 /** Every rule once. */
 export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
@@ -82,11 +105,11 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
     }),
   },
   {
-    name: "the target of a resync is Inconsistent on disk before it begins",
+    name: "the target of a resync is no good copy on disk before it begins",
     sabotage: {
       losesStates: (before, after) =>
-        before.includes('"consistent":true') &&
-        after.includes('"consistent":false'),
+        before.includes('"wasUpToDate":true') &&
+        after.includes('"wasUpToDate":false'),
     },
   },
   {
@@ -137,13 +160,12 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
   {
     name: "what was received is applied before a promotion",
     sabotage: core(({ roles, replica }) => {
-      const { primary } = roles;
-      roles.primary = (force, done) => {
+      roles.whenQuiet = (next) => {
         Object.defineProperty(replica, "isDrained", {
           configurable: true,
           get: () => true,
         });
-        primary.call(roles, force, done);
+        next();
         Reflect.deleteProperty(replica, "isDrained");
       };
     }),
@@ -189,25 +211,7 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
     sabotage: core(({ fence }) => {
       fence.mayRead = () => true;
     }),
-    plan: {
-      isFenced: true,
-      blocks: 16,
-      hotBlocks: 16,
-      readShare: 0.8,
-      flushShare: 0,
-      thinkMs: 8,
-      workMs: 6_000,
-      protocol: "C",
-      clients: 3,
-      depth: 1,
-      startsNew: false,
-      registerLoss: 0,
-      operator: quiet({ everyMs: 60 }),
-      faults: [
-        { atMs: 1_500, kind: "cut", a: 0, ms: 5_000, n: 0 },
-        { atMs: 1_500, kind: "no-register", a: 0, ms: 5_000, n: 0 },
-      ],
-    },
+    plan: LEASE_PLAN,
   },
   {
     name: "a machine that was started anew is not in sync",
@@ -294,6 +298,42 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
       };
     }),
     plan: { protocol: "B", flushShare: 0.3, flushMs: 25, thinkMs: 8 },
+  },
+  {
+    name: "a promotion is won in the register",
+    sabotage: core(({ fence }) => {
+      fence.promote = (_force, done) => done({ outcome: "done", epoch: 0 });
+    }),
+    plan: { isFenced: true, startsNew: false },
+  },
+  {
+    name: "what protocol A has answered may be on its way",
+    sabotage: { trustsA: true },
+    plan: { protocol: "A", isFenced: true },
+  },
+  {
+    name: "a disk does what it says about a flush",
+    sabotage: { bothLie: true },
+    plan: { protocol: "C", isFenced: true, flushShare: 0.3 },
+  },
+  {
+    name: "a restarted node waits for what it may have promised",
+    sabotage: core((volume) => {
+      volume.tick(-1e7); // long before it was started
+    }),
+    plan: {
+      ...LEASE_PLAN,
+      faults: [
+        ...LEASE_PLAN.faults ?? [],
+        { atMs: 1_520, kind: "kill", a: 1, ms: 20, n: 0 },
+      ],
+    },
+  },
+  {
+    name: "clocks drift by no more than 2 %",
+    sabotage: {},
+    plan: LEASE_PLAN,
+    beyond: { clocks: [0.7, 1.3] },
   },
 ];
 

@@ -160,7 +160,7 @@ function buildWorld(
       state: firstState(plan),
       value: plan.startsNew ? id + 1 : 1,
     });
-    disk.isLiar = plan.liar === id;
+    disk.isLiar = plan.liar === id || sabotage.bothLie === true;
     if (plan.startsNew) disk.bitmap.fill(0xff); // as create-md does
     nodes.push(new SimNode(id, world, disk, new Prng(seed, 110 + id)));
   }

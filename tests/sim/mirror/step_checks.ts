@@ -49,7 +49,7 @@ export function mustSurvivePowerLoss(world: World): void {
   for (const node of world.nodes) {
     const { flags } = node.disk.state;
     const mayServe = flags.consistent && flags.wasUpToDate;
-    if (!mayServe || node.id === world.plan.liar) continue;
+    if (!mayServe || node.disk.isLiar) continue;
     const image = imageOf(node, node.disk.crashImage(world.rng.crashes));
     world.history.mustBeCut(image, `power would be lost on ${node.name}`);
   }

@@ -90,6 +90,7 @@ export class VolumeHistory {
       world.lineage.answered(piece, write.value);
     }
     const isOnItsWay = world.plan.protocol === "A" &&
+      world.sabotage.trustsA !== true &&
       write.node.core?.replicates() === true;
     if (isOnItsWay) this.#onTheirWay.add(write.value);
   }
@@ -213,6 +214,7 @@ export class VolumeHistory {
       core.state.peerDisk === "UpToDate" &&
       core.state.connection === "Connected";
     if (isBoth) holders.push(world.nodes[other(node.id)]);
+    if (world.sabotage.bothLie === true) return [];
     return holders.filter(({ id }) => id !== world.plan.liar);
   }
 

@@ -34,6 +34,10 @@ export interface Sabotage {
   readonly core?: (core: VolumeCore) => void;
   /** A Secondary that was rebooted still counts as in sync. */
   readonly forgetsBoots?: boolean;
+  /** Both disks lie about every flush, and nobody knows. */
+  readonly bothLie?: boolean;
+  /** What protocol A answered is called safe. */
+  readonly trustsA?: boolean;
   /** States are called stable before they are. */
   readonly losesStates?: (before: string, after: string) => boolean;
 }
