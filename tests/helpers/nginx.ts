@@ -35,7 +35,9 @@ export async function startNginx(
     ...["nginx-config", "--data", stack.data, "--tracker", stack.ready.tracker],
     ...["--listen", listen, "--access-log", `${dir}/access.log`, ...words],
   ]));
-  await Deno.writeTextFile(`${dir}/kedge.conf`, conf);
+  // What is only offered must work, too.
+  const all = conf.replace(/# (location ~ "\^\/M)/, "$1");
+  await Deno.writeTextFile(`${dir}/kedge.conf`, all);
   await Deno.writeTextFile(`${dir}/nginx.conf`, aroundIt(dir));
   const nginx = ["nginx", "-c", `${dir}/nginx.conf`, "-e", `${dir}/error.log`];
   await must(["nginx", "-t", ...nginx.slice(1)]);

@@ -150,6 +150,10 @@ function server(plan: NginxPlan): string[] {
     "location / {",
     "    return 404;",
     "}",
+    ...plan.groups.slice(0, 1).flatMap(({ name }) => [
+      "# For old URLs without a group (FastDFS: url_have_group_name = false):",
+      `# location ~ "^/M[0-9A-F]{2}/" { return 301 /${name}$request_uri; }`,
+    ]),
     ...plan.groups.flatMap((group) => ["", ...groupBlock(plan, group)]),
     ...(mode === "accel" ? ACCEL_404 : []),
   ];
