@@ -275,6 +275,7 @@ export class PrimaryWrites {
   #offer(piece: Piece, isCopied: boolean): void {
     const { volume } = this;
     const mayStart = volume.mayWrite() && !volume.roles.isDemoting &&
+      !volume.resize.isHolding &&
       !volume.options.isHolding;
     if (!mayStart) return this.#hold(piece, isCopied);
     const isServing = volume.state.role === "Primary" && volume.canReachData();

@@ -41,6 +41,9 @@ export interface ResizeWish {
 
 type Answered = (answer: SizeAnswer) => void;
 
+/** Pause before a resync that was refused is asked for again, in ms. */
+const AGAIN_MS = 500;
+
 const NOT_ANSWERED: SizeAnswer = {
   code: -21,
   sizeBytes: 0,
@@ -52,10 +55,13 @@ const NOT_ANSWERED: SizeAnswer = {
 export class Resize {
   /** The peer knows the frames of this part. */
   isPeerAble = false;
+  /** New writes wait for the beginning of a resync, a flush away. */
+  isHolding = false;
   #lastId = 0;
   #asked: { readonly id: number; readonly done: Answered } | undefined;
   /** What has grown waits to be copied. */
   #mustSync = false;
+  #nextMs = 0;
 
   constructor(readonly volume: VolumeCore) {}
 
@@ -99,6 +105,7 @@ export class Resize {
   stop(): void {
     this.isPeerAble = false;
     this.#mustSync = false;
+    this.isHolding = false; // whoever lost the link tries all writes again
     const asked = this.#asked;
     this.#asked = undefined;
     asked?.done(NOT_ANSWERED);
@@ -106,7 +113,8 @@ export class Resize {
 
   /** Time passes: a resync that could not begin at once. */
   tick(): void {
-    if (this.#mustSync) this.#syncWhatIsNew();
+    const isDue = this.volume.nowMs >= this.#nextMs;
+    if (this.#mustSync && isDue) this.#syncWhatIsNew();
   }
 
   #refusal(wish: ResizeWish): CommandResult | undefined {
@@ -203,14 +211,38 @@ export class Resize {
   #syncWhatIsNew(): void {
     const { volume } = this;
     const { state, bitmap } = volume;
+    // A disk that comes back is negotiated, with all of its bits.
     this.#mustSync = isConnected(state.connection) &&
+      volume.hasLocalDisk && compareDisk(state.peerDisk, "Inconsistent") >= 0 &&
       (bitmap?.count ?? 0) > 0;
     if (!this.#mustSync || state.connection !== "Connected") return;
     this.#mustSync = false;
-    volume.roles.syncMarked(state.peerRole !== "Primary", ({ code }) => {
+    if (state.role !== "Primary") {
+      return this.#sync(state.peerRole !== "Primary", () => {});
+    }
+    // The target's copy counts no more: everything answered is stable here
+    // first, and nothing newer comes in between.
+    this.isHolding = true;
+    volume.writes.flush(() => {
+      if (!this.isHolding) return;
+      this.#sync(true, () => this.#release());
+    });
+  }
+
+  #sync(fromHere: boolean, done: () => void): void {
+    const { volume } = this;
+    volume.roles.syncMarked(fromHere, ({ code }) => {
       // Another change was under way, here or there.
       if (code !== 1) this.#mustSync = isConnected(volume.state.connection);
+      this.#nextMs = volume.nowMs + AGAIN_MS;
+      done();
     });
+  }
+
+  #release(): void {
+    if (!this.isHolding) return;
+    this.isHolding = false;
+    this.volume.writes.retry();
   }
 
   #ask(step: SizeWish["step"], wish: ResizeWish, done: Answered): void {

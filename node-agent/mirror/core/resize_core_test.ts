@@ -332,6 +332,27 @@ Deno.test("a configured size that the disk has no room for", () => {
   assert.deepEqual(codes, [111]);
 });
 
+Deno.test("what was answered is stable before the peer's copy counts no more", () => {
+  const pair = synced();
+  enlarge(pair);
+  const answers = write(pair.a, 0, 5);
+  resize(pair.a);
+  let asked = false;
+  for (let frame = 0; frame < 40 && !asked; frame++) {
+    asked = pair.a.sent.some(({ kind }) => kind === "stateRequest");
+    if (asked) break;
+    answers.push(...write(pair.a, 4096, 6));
+    pair.frames(1);
+  }
+  assert.ok(asked);
+  assert.equal(pair.a.core.writes.transfers.unstableWrites, 0);
+  const late = write(pair.a, 8192, 7);
+  assert.deepEqual(late, []);
+  pair.run();
+  assert.deepEqual(late, [true]);
+  assertGrown(pair);
+});
+
 Deno.test("a peer that does not know how is not asked", () => {
   const pair = synced();
   enlarge(pair);
