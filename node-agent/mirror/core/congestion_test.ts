@@ -236,3 +236,25 @@ Deno.test("an empty resync ends it, whatever the Primary says meanwhile", () => 
     "Connected UpToDate/UpToDate",
   ]);
 });
+
+Deno.test("a word of a Primary that has not heard of its target is an old one", () => {
+  const pair = congestedPair();
+  const { a, b } = pair;
+  const handlers = new Set(["before-resync-target"]);
+  b.core.config = { ...b.core.config, handlers };
+  pair.run(1);
+  write(pair, 8, 2);
+  a.queuedBytes = 0;
+  pair.run(20);
+  b.core.helperDone(1, 0);
+  assert.equal(b.core.state.connection, "SyncTarget");
+  a.core.link.tellState(); // it still says Ahead
+  for (const frame of a.sent.splice(0)) b.core.frame(frame);
+  assert.equal(b.core.state.connection, "SyncTarget");
+  pair.run(20);
+  assert.deepEqual(stand(pair), [
+    "Connected UpToDate/UpToDate",
+    "Connected UpToDate/UpToDate",
+  ]);
+  assert.deepEqual(b.data, a.data);
+});

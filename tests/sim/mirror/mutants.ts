@@ -51,6 +51,16 @@ const LEASE_PLAN: Partial<MirrorPlan> = {
   ],
 };
 
+/** A line that is often full. */
+const AHEAD: Partial<MirrorPlan> = {
+  protocol: "A",
+  fencing: "dont-care",
+  onCongestion: "pull-ahead",
+  congestionFillBytes: 8192,
+  netMs: 15,
+  thinkMs: 8,
+};
+
 /** Every rule once. */
 export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
   {
@@ -278,6 +288,26 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
         send(frame.kind === "flush" ? { ...frame, barrier: false } : frame);
     }),
     plan: { protocol: "A", flushShare: 0.3, flushMs: 25, thinkMs: 8 },
+  },
+  {
+    name: "a Primary that runs ahead names what it does not send",
+    sabotage: core(({ congestion }) => {
+      congestion.tells = () => false;
+    }),
+    plan: AHEAD,
+  },
+  {
+    name: "a Primary that runs ahead takes its peer off the register first",
+    sabotage: core(({ fence, congestion }) => {
+      const { settle } = congestion;
+      const { peerLost } = fence;
+      congestion.settle = () => {
+        fence.peerLost = () => {};
+        settle.call(congestion);
+        fence.peerLost = peerLost;
+      };
+    }),
+    plan: { ...AHEAD, isFenced: true },
   },
   {
     name: "a Secondary applies writes in the order of the stream",
