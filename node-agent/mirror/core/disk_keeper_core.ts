@@ -23,6 +23,7 @@ import {
   type GenerationSet,
   sameGeneration,
 } from "../decisions/generations_core.ts";
+import { disksAlone } from "./disk_worth_core.ts";
 import { OutOfSyncBitmap } from "./bitmap_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type {
@@ -290,18 +291,16 @@ export class DiskKeeper {
 
   #settleState(flags: PersistentFlags): void {
     const { volume } = this;
-    const peerDisk: DiskState = flags.peerOutdated ? "Outdated" : "DUnknown";
-    const alone = { disk: diskByFlags(flags), peerDisk };
-    if (this.#isSuspect && compareDisk(alone.disk, "Outdated") > 0) {
-      alone.disk = "Outdated";
+    const alone = disksAlone(flags, {
+      trusts: volume.config.fencing === "dont-care",
+      isSuspect: this.#isSuspect,
+    });
+    if (this.#isSuspect) {
       volume.effects.log(
         "warn",
         "This disk failed before its writes were stable: it may lack some",
       );
     }
-    const trusts = peerDisk === "Outdated" ||
-      volume.config.fencing === "dont-care";
-    if (alone.disk === "Consistent" && trusts) alone.disk = "UpToDate";
     // Also when the peer has our report, which says that we have no disk.
     const { negotiation } = volume.link;
     if (isConnected(volume.state.connection) || negotiation.isOpen) {
@@ -321,10 +320,13 @@ export class DiskKeeper {
       if (what === "write") this.#tellDirty(offset, lengthBytes);
       return this.failed(what);
     }
+    const { connection, disk, peerDisk } = volume.state;
+    const hasPeer = isConnected(connection) && peerDisk === "UpToDate";
+    // The only good copy stays good: the error goes to the application.
+    if (!hasPeer) return;
     volume.bitmap?.set(offset, lengthBytes);
-    if (volume.state.disk === "UpToDate") {
-      volume.change({ disk: "Inconsistent" });
-    }
+    if (!volume.saveBitmapOf(offset, lengthBytes)) return;
+    if (disk === "UpToDate") volume.change({ disk: "Inconsistent" });
   }
 
   #lose(isClean = false): void {
@@ -395,10 +397,4 @@ export class DiskKeeper {
     if (!isConnected(volume.state.connection)) return;
     volume.effects.send({ kind: "dirty", offset, lengthBytes });
   }
-}
-
-/** Reference §2.7: the disk's state from the metadata's flags. */
-function diskByFlags(flags: PersistentFlags): DiskState {
-  if (!flags.consistent) return "Inconsistent";
-  return flags.wasUpToDate ? "Consistent" : "Outdated";
 }

@@ -23,7 +23,9 @@
 
 import type { ActivityLog } from "./activity_log_core.ts";
 import { BusyBlocks } from "./busy_blocks_core.ts";
-import { RunningFlush } from "./running_flush_core.ts";
+import { HeldWrites } from "./held_writes_core.ts";
+import { PrimaryFlushes } from "./primary_flushes_core.ts";
+import { type Progress, SentFrames } from "./sent_frames_core.ts";
 import { type LoggedWrite, TransferLog } from "./transfer_log_core.ts";
 import {
   type Piece,
@@ -32,82 +34,65 @@ import {
 } from "./write_pieces_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 
-/** Epochs are closed after so many bytes even without a flush. */
-const EPOCH_BYTES_MAX = 64 * 1024 * 1024;
-
-/** Epochs are closed after so long, in ms; as often as a journal commits. */
-const EPOCH_MS_MAX = 5_000;
-
-/** Bytes of held writes after which no more requests are welcome. */
-const HELD_BYTES_MAX = 8 * 1024 * 1024;
-
 /** See the module comment. */
 export class PrimaryWrites {
   readonly transfers = new TransferLog();
   /** Blocks with writes that are not answered yet. */
   readonly busy = new BusyBlocks();
-  #held: Piece[] = [];
-  #heldBytes = 0;
-  #sequence = 0;
-  /** Frames up to this one were given up when the peer lost its disk. */
-  #forgottenUpTo = 0;
-  #ordinal = 0;
-  #localStable = 0;
-  #peer = { received: 0, written: 0, stable: 0 };
-  #flushWaiters: WriteDone[] = [];
-  #flush: RunningFlush | undefined;
-  /** The peer went with answered writes that were not stable there. */
-  #mayBeLostThere = false;
-  #lastActivityMs = 0;
+  /** Frames to the peer. */
+  readonly sent = new SentFrames();
+  /** Flushes of both disks. */
+  readonly flushes: PrimaryFlushes = new PrimaryFlushes(this);
+  readonly #held = new HeldWrites();
+  /** The number of the last write of this node. */
+  lastOrdinal = 0;
 
   constructor(readonly volume: VolumeCore) {}
 
   /** Whether no more requests should be taken for now. */
   get isFull(): boolean {
-    return this.#heldBytes > HELD_BYTES_MAX;
+    return this.#held.isFull;
   }
 
   /** Writes that the application waits for (`ap` of /proc/drbd), held ones included. */
   get pending(): number {
-    return this.transfers.unansweredWrites + this.#held.length;
+    return this.transfers.unansweredWrites + this.#held.count;
   }
 
   /** Frames that the peer has not confirmed as the protocol wants (`pe`). */
   get unconfirmed(): number {
-    const settled = Math.max(this.#peer.written, this.#forgottenUpTo);
-    return Math.max(0, this.#sequence - settled);
+    return this.sent.unconfirmed;
   }
 
   /** Whether the peer has everything that was sent to it on its disk. */
   get isStableThere(): boolean {
-    return Math.max(this.#peer.stable, this.#forgottenUpTo) >= this.#sequence;
+    return this.sent.isStableThere;
   }
 
   /** Whether the oldest write is stable here, and not there. */
   get waitsForPeer(): boolean {
     const [oldest] = this.transfers.unstable();
-    return oldest !== undefined && oldest.sequence > this.#peer.stable &&
-      oldest.ordinal <= this.#localStable;
+    return oldest !== undefined && oldest.sequence > this.sent.peer.stable &&
+      oldest.ordinal <= this.flushes.localStable;
   }
 
   /** Nothing follows for a while: what was sent is to become stable there. */
   endStream(): void {
     if (this.isStableThere) return;
-    const sequence = ++this.#sequence;
+    const sequence = this.sent.next();
     this.volume.effects.send({ kind: "flush", sequence, barrier: false });
   }
 
   /** Whether the peer has writes that a loss of its power would take. */
   get hasUnstableThere(): boolean {
     return this.transfers.unstable().some(({ sequence }) =>
-      sequence > this.#peer.stable
+      sequence > this.sent.peer.stable
     );
   }
 
   /** Whether nothing is under way: a demotion may go on. */
   get isIdle(): boolean {
-    return this.pending === 0 && this.#flush === undefined &&
-      this.#flushWaiters.length === 0;
+    return this.pending === 0 && this.flushes.isIdle;
   }
 
   /** Write `data`, which is only valid during the call. */
@@ -132,25 +117,21 @@ export class PrimaryWrites {
 
   /** `done` when everything answered before is as stable as the protocol says. */
   flush(done: WriteDone): void {
-    this.#flushWaiters.push(done);
-    this.#startFlush();
+    this.flushes.request(done);
   }
 
   /** The end of a batch: write what the activity log needs. */
   settle(): void {
     this.#commitLog();
-    this.#closeFullEpoch();
+    this.flushes.closeFullEpoch();
     this.volume.congestion.settle();
   }
 
   /** Something that held writes back may be over. */
   retry(): void {
-    const held = this.#held;
-    this.#held = [];
-    this.#heldBytes = 0;
-    for (const piece of held) this.#offer(piece, true);
+    for (const piece of this.#held.takeAll()) this.#offer(piece, true);
     this.answerWhatIsDue();
-    this.#startFlush();
+    this.flushes.start();
     this.#commitLog();
   }
 
@@ -162,25 +143,18 @@ export class PrimaryWrites {
   }
 
   /** The peer is as far as `received`, `written`, `stable`. */
-  acknowledged(ack: { received: number; written: number; stable: number }) {
-    if (!this.#isPlausible(ack)) {
+  acknowledged(ack: Progress): void {
+    if (!this.sent.acknowledged(ack)) {
       return this.volume.link.protocolError("impossible acknowledgement");
     }
-    this.#peer = {
-      received: ack.received,
-      written: ack.written,
-      stable: ack.stable,
-    };
     this.answerWhatIsDue();
-    this.#endFlush();
-    this.#releaseStable();
+    this.flushes.end();
+    this.releaseStable();
   }
 
   /** A link is ready to replicate: numbers begin anew. */
   linkReady(): void {
-    this.#sequence = 0;
-    this.#forgottenUpTo = 0;
-    this.#peer = { received: 0, written: 0, stable: 0 };
+    this.sent.begin();
   }
 
   /**
@@ -192,21 +166,21 @@ export class PrimaryWrites {
     let isMissed = false;
     for (const write of this.transfers.unstable()) {
       if (write.sequence === 0) continue;
-      if (write.sequence > this.#peer.stable) {
+      if (write.sequence > this.sent.peer.stable) {
         bitmap?.set(write.offset, write.lengthBytes);
-        this.#mayBeLostThere = true;
+        this.flushes.mayBeLostThere = true;
       }
-      isMissed ||= write.sequence > this.#peer.written;
+      isMissed ||= write.sequence > this.sent.peer.written;
     }
     this.transfers.forgetPeer();
-    this.#flush?.forgetPeer();
-    this.#forgottenUpTo = this.#sequence;
+    this.flushes.forgetPeer();
+    this.sent.forget();
     if (isMissed) this.volume.generations.peerMissesWrites();
   }
 
   /** Whether a frame was for a disk of the peer that has gone since. */
   isForgotten(sequence: number): boolean {
-    return sequence <= this.#forgottenUpTo;
+    return this.sent.isForgotten(sequence);
   }
 
   /** The local disk is gone: what is on it counts no more. */
@@ -225,7 +199,7 @@ export class PrimaryWrites {
       write.done = undefined;
       done?.(this.#isOnGoodDisk(write));
     }
-    this.#endFlush();
+    this.flushes.end();
     this.volume.reads.retry();
   }
 
@@ -234,9 +208,7 @@ export class PrimaryWrites {
    * submitted again, in its order and before anything newer.
    */
   resend(): void {
-    const newer = this.#held;
-    this.#held = [];
-    this.#heldBytes = 0;
+    const newer = this.#held.takeAll();
     const isHomeless = (write: LoggedWrite) => !this.#isOnGoodDisk(write);
     for (const write of this.transfers.takeHomeless(isHomeless)) {
       this.busy.remove(write.offset, write.lengthBytes);
@@ -249,27 +221,23 @@ export class PrimaryWrites {
 
   /** Fail everything that waits: there is no data to work on any more. */
   failAll(): void {
-    const held = this.#held;
-    this.#held = [];
-    this.#heldBytes = 0;
-    for (const piece of held) piece.done(false);
+    for (const piece of this.#held.takeAll()) piece.done(false);
     for (const write of this.transfers.takeAnswerable(() => true)) {
       this.busy.remove(write.offset, write.lengthBytes);
       write.done?.(false);
       write.done = undefined;
     }
-    const flushes = [...this.#flushWaiters, ...this.#flush?.waiters ?? []];
-    this.#flushWaiters = [];
-    this.#flush = undefined;
-    for (const done of flushes) done(false);
+    for (const done of this.flushes.takeAll()) done(false);
   }
 
   /** Close an epoch that nobody flushed for a while, so that extents cool down. */
   tick(nowMs: number): void {
-    if (this.transfers.unstableWrites === 0) this.#lastActivityMs = nowMs;
-    if (nowMs - this.#lastActivityMs < EPOCH_MS_MAX) return;
-    this.#lastActivityMs = nowMs;
-    this.stabilise();
+    this.flushes.tick(nowMs);
+  }
+
+  /** Make everything stable on both disks, whoever waits for it. */
+  stabilise(): void {
+    this.flushes.stabilise();
   }
 
   #offer(piece: Piece, isCopied: boolean): void {
@@ -277,20 +245,14 @@ export class PrimaryWrites {
     const mayStart = volume.mayWrite() && !volume.roles.isDemoting &&
       !volume.resize.isHolding &&
       !volume.options.isHolding;
-    if (!mayStart) return this.#hold(piece, isCopied);
+    if (!mayStart) return this.#held.add(piece, isCopied);
     const isServing = volume.state.role === "Primary" && volume.canReachData();
     if (!isServing) return piece.done(false);
     // Last: what was acquired is released with the write.
     const isLogged = volume.bitmap === undefined ||
       this.#log().acquire(piece.offset, piece.lengthBytes);
-    if (!isLogged) return this.#hold(piece, isCopied);
+    if (!isLogged) return this.#held.add(piece, isCopied);
     this.#submit(piece);
-  }
-
-  #hold(piece: Piece, isCopied: boolean): void {
-    const data = isCopied ? piece.data : piece.data?.slice();
-    this.#held.push({ ...piece, data });
-    this.#heldBytes += piece.data === undefined ? 0 : piece.lengthBytes;
   }
 
   #submit(piece: Piece): void {
@@ -300,7 +262,7 @@ export class PrimaryWrites {
     if (!replicate && !volume.generations.beforeUnseenWrite()) {
       return piece.done(false);
     }
-    const sequence = replicate ? ++this.#sequence : 0;
+    const sequence = replicate ? this.sent.next() : 0;
     if (replicate) this.#sendPiece(piece, sequence);
     else volume.markUnseen(offset, lengthBytes);
     const isLocal = volume.writeLocally(offset, lengthBytes, piece);
@@ -312,7 +274,7 @@ export class PrimaryWrites {
       offset,
       lengthBytes,
       sequence,
-      ordinal: ++this.#ordinal,
+      ordinal: ++this.lastOrdinal,
       isLocal,
       isLogged: volume.bitmap !== undefined,
       again: this.#repeatable(piece),
@@ -327,7 +289,7 @@ export class PrimaryWrites {
   #repeatable(piece: Piece): (() => void) | undefined {
     if (this.volume.config.onNoData !== "suspend-io") return undefined;
     const kept = { ...piece, data: piece.data?.slice() };
-    return () => this.#hold(kept, true);
+    return () => this.#held.add(kept, true);
   }
 
   #sendPiece(piece: Piece, sequence: number): void {
@@ -348,14 +310,14 @@ export class PrimaryWrites {
       case "A":
         return true;
       case "B":
-        return write.sequence <= this.#peer.received;
+        return write.sequence <= this.sent.peer.received;
       case "C":
         return this.#hasPeerCopy(write);
     }
   }
 
   #hasPeerCopy(write: LoggedWrite): boolean {
-    return write.sequence > 0 && write.sequence <= this.#peer.written;
+    return write.sequence > 0 && write.sequence <= this.sent.peer.written;
   }
 
   /** A copy on a disk that is not UpToDate is no copy. */
@@ -363,12 +325,6 @@ export class PrimaryWrites {
     const { disk, peerDisk } = this.volume.state;
     if (write.isLocal && disk === "UpToDate") return true;
     return write.sequence > 0 && peerDisk === "UpToDate";
-  }
-
-  #isPlausible(ack: { received: number; written: number; stable: number }) {
-    return ack.received <= this.#sequence && ack.written <= ack.received &&
-      ack.stable <= ack.written && ack.received >= this.#peer.received &&
-      ack.written >= this.#peer.written && ack.stable >= this.#peer.stable;
   }
 
   #commitLog(): void {
@@ -388,93 +344,12 @@ export class PrimaryWrites {
     volume.effects.commitLog(changes, () => log.extents());
   }
 
-  #closeFullEpoch(): void {
-    const isFull =
-      this.transfers.unstableWrites >= this.volume.config.maxEpochWrites ||
-      this.transfers.unstableBytes >= EPOCH_BYTES_MAX;
-    if (isFull) this.stabilise();
-  }
-
-  /** Make everything stable on both disks, whoever waits for it. */
-  stabilise(): void {
-    if (this.#flush !== undefined || this.transfers.unstableWrites === 0) {
-      return;
-    }
-    this.#beginFlush([]);
-  }
-
-  #startFlush(): void {
-    if (this.#flush !== undefined || this.#flushWaiters.length === 0) return;
-    if (!this.volume.mayWrite()) return;
-    if (!this.volume.canReachData()) {
-      const waiters = this.#flushWaiters;
-      this.#flushWaiters = [];
-      for (const done of waiters) done(false);
-      return;
-    }
-    const waiters = this.#flushWaiters;
-    this.#flushWaiters = [];
-    this.#beginFlush(waiters);
-  }
-
-  #beginFlush(waiters: readonly WriteDone[]): void {
-    const { volume } = this;
-    const replicate = volume.replicates();
-    const flush = new RunningFlush(
-      waiters,
-      this.#ordinal,
-      replicate ? ++this.#sequence : 0,
-      { hasDisk: volume.hasLocalDisk, protocol: volume.config.protocol },
-    );
-    this.#flush = flush;
-    if (replicate) {
-      const { sequence } = flush;
-      // With C a flush is answered when it is stable there: until then no write
-      // can depend on it. One that nobody waits for orders nothing at all.
-      const barrier = waiters.length > 0 && volume.config.protocol !== "C";
-      volume.effects.send({ kind: "flush", sequence, barrier });
-    }
-    if (volume.hasLocalDisk) {
-      volume.flusher.request((stable) => this.#flushedHere(flush, stable));
-    }
-    this.#endFlush();
-  }
-
-  #flushedHere(flush: RunningFlush, stable: boolean): void {
-    flush.local = stable ? "stable" : "failed";
-    if (stable) this.#localStable = Math.max(this.#localStable, flush.ordinal);
-    this.#endFlush();
-    this.#releaseStable();
-  }
-
-  #endFlush(): void {
-    const flush = this.#flush;
-    if (flush === undefined || flush.local === "running") return;
-    if (!this.volume.mayAnswer()) return;
-    const verdict = flush.verdict(this.#peer);
-    if (verdict === "wait") return;
-    if (flush.waiters.length > 0 && !this.#isNamed(flush)) return;
-    this.#flush = undefined;
-    for (const done of flush.waiters) done(verdict === "ok");
-    this.#releaseStable();
-    this.#startFlush();
-  }
-
-  /** Before we alone promise what the peer may have lost with its power. */
-  #isNamed({ sequence }: RunningFlush): boolean {
-    const { generations, bitmap } = this.volume;
-    if (sequence > 0 || !this.#mayBeLostThere) return true;
-    this.#mayBeLostThere = false;
-    if ((bitmap?.count ?? 0) > 0) generations.peerMissesWrites();
-    return generations.beforeAnswer();
-  }
-
   /** Forget writes that are stable wherever they are; their extents cool down. */
-  #releaseStable(): void {
+  releaseStable(): void {
     const isStable = (write: LoggedWrite) =>
       write.done === undefined &&
-      (!write.isLocal || write.ordinal <= this.#localStable) &&
-      write.sequence <= this.#peer.stable;
+      (!write.isLocal || write.ordinal <= this.flushes.localStable) &&
+      write.sequence <= this.sent.peer.stable;
     const stable = this.transfers.takeStable(isStable);
     if (stable.length === 0) return;
     for (const write of stable) {

@@ -23,21 +23,17 @@ import {
   isConnected,
   type MirrorState,
 } from "../decisions/mirror_state.ts";
+import { ReadLease } from "./read_lease_core.ts";
+import { type Answered, RegisterQuestions } from "./register_questions_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
-import type { RegisterAnswer, RegisterWish } from "./volume_types.ts";
+import type { RegisterAnswer } from "./volume_types.ts";
 
-/** How long a peer promises not to promote, in ms (promises.md §6.3). */
-export const LEASE_MS = 1_500;
-/** Bound of the clocks' rate error, both sides. */
-const DRIFT = 0.02;
 /** How long a node may say nothing of itself while nobody answers, in ms. */
 const UNHEARD_MS_MAX = 3_000;
 /** Wait before asking the register again. */
 const RETRY_MS = 250;
 /** How often a Primary makes sure that the register knows both nodes. */
 const LOOK_MS = 10_000;
-
-type Answered = (answer: RegisterAnswer) => void;
 
 /** See the module comment. */
 export class RegisterFence {
@@ -52,22 +48,20 @@ export class RegisterFence {
   #unheardSinceMs = 0;
   /** Counts losses of the peer: an answer about an earlier one is void. */
   #loss = 0;
-  /** Counts times as Primary: an answer of an earlier one changes nothing. */
-  #reign = 0;
   #isGrowing = false;
   #isPromoting = false;
   /** The role may be ours in the register, and is not wanted. */
   #mustGiveBack = false;
   #lookedMs = 0;
   #mustGrow = false;
-  #leaseUntilMs = 0;
-  /** Undefined: a node that was restarted has forgotten what it promised (R7). */
-  #promisedUntilMs: number | undefined;
-  #lastId = 0;
-  readonly #asked = new Map<number, Answered>();
+  readonly #lease = new ReadLease();
   #retryAtMs = Infinity;
 
-  constructor(readonly volume: VolumeCore) {}
+  readonly #questions: RegisterQuestions;
+
+  constructor(readonly volume: VolumeCore) {
+    this.#questions = new RegisterQuestions(volume);
+  }
 
   /**
    * Whether this node does not know yet if it is still Primary: it tells the
@@ -90,7 +84,7 @@ export class RegisterFence {
   /** Whether reads may be answered. */
   mayRead(): boolean {
     if (!this.volume.config.fencedByRegister || !this.#peerIsIn) return true;
-    return this.volume.nowMs < this.#leaseUntilMs;
+    return this.#lease.isHeld(this.volume.nowMs);
   }
 
   /**
@@ -100,21 +94,13 @@ export class RegisterFence {
    * @param sentMs When the heartbeat that it answers was **sent**.
    */
   leased(sentMs: number): void {
-    const { connection, peerRole } = this.volume.state;
-    if (!isConnected(connection) || peerRole !== "Secondary") return;
-    const until = sentMs + LEASE_MS * (1 - DRIFT);
-    if (until > this.#leaseUntilMs) {
-      this.#leaseUntilMs = until;
-      this.volume.reads.retry();
-    }
+    const { volume } = this;
+    if (this.#lease.granted(sentMs, volume.state)) volume.reads.retry();
   }
 
   /** We answered a heartbeat of the Primary, now. */
   promised(): void {
-    this.#promisedUntilMs = Math.max(
-      this.#promisedUntilMs ?? 0,
-      this.volume.nowMs + LEASE_MS * (1 + DRIFT),
-    );
+    this.#lease.promise(this.volume.nowMs);
   }
 
   /** Writes no longer reach the peer. */
@@ -173,7 +159,7 @@ export class RegisterFence {
     const loss = this.#loss;
     this.#isGrowing = true;
     this.#mustGrow = false;
-    this.#ask({ kind: "grow" }, (answer) => {
+    this.#questions.ask({ kind: "grow" }, (answer) => {
       this.#isGrowing = false;
       // The peer was lost meanwhile, and taken out after this perhaps.
       const isVoid = loss !== this.#loss;
@@ -191,9 +177,8 @@ export class RegisterFence {
     if (!volume.config.fencedByRegister) {
       return done({ outcome: "done", epoch: volume.persistent?.epoch ?? 0 });
     }
-    const untilMs = this.#promisedUntilMs ?? volume.nowMs + LEASE_MS;
-    if (!force && volume.nowMs < untilMs && !this.#isPeerHere()) {
-      const leftMs = Math.ceil(untilMs - volume.nowMs);
+    const leftMs = this.#lease.promisedMs(volume.nowMs);
+    if (!force && leftMs > 0 && !this.#isPeerHere()) {
       return done({
         outcome: "refused",
         epoch: volume.persistent?.epoch ?? 0,
@@ -211,11 +196,11 @@ export class RegisterFence {
       return done({ outcome: "refused", epoch, why });
     }
     this.#isPromoting = true;
-    this.#ask({ kind: "promote", force }, (answer) => {
+    this.#questions.ask({ kind: "promote", force }, (answer) => {
       this.#isPromoting = false;
       if (answer.outcome === "done") {
         this.#begin();
-        this.#keepEpoch(answer.epoch);
+        this.#questions.keepEpoch(answer.epoch);
       }
       done(answer);
       this.peerEqual();
@@ -226,7 +211,7 @@ export class RegisterFence {
   demoted(): void {
     if (!this.volume.config.fencedByRegister) return;
     this.#end();
-    this.#ask({ kind: "demote" }, () => {});
+    this.#questions.ask({ kind: "demote" }, () => {});
   }
 
   /**
@@ -247,7 +232,7 @@ export class RegisterFence {
   }
 
   #askBack(): void {
-    this.#ask({ kind: "demote" }, (answer) => {
+    this.#questions.ask({ kind: "demote" }, (answer) => {
       if (answer.outcome === "unknown") {
         this.#retryAtMs = this.volume.nowMs + RETRY_MS;
         return;
@@ -258,17 +243,7 @@ export class RegisterFence {
 
   /** The register was asked; this is what came of it. */
   registerChanged(id: number, answer: RegisterAnswer): void {
-    const done = this.#asked.get(id);
-    this.#asked.delete(id);
-    const known = this.volume.persistent?.epoch ?? 0;
-    if (answer.outcome === "done" && answer.epoch < known) {
-      // It was true when it was said, and somebody else came after us (R1).
-      const why = "the register has changed since";
-      done?.({ outcome: "refused", epoch: known, why });
-    } else {
-      if (answer.outcome === "done") this.#keepEpoch(answer.epoch);
-      done?.(answer);
-    }
+    this.#questions.answered(id, answer);
     this.volume.link.drained();
   }
 
@@ -279,7 +254,7 @@ export class RegisterFence {
 
   /** Ask again what nobody could answer. */
   tick(nowMs: number): void {
-    this.#promisedUntilMs ??= nowMs + LEASE_MS * (1 + DRIFT);
+    this.#lease.tick(nowMs);
     if (this.#isUnheard && nowMs - this.#unheardSinceMs > UNHEARD_MS_MAX) {
       this.#isUnheard = false;
       this.volume.link.drained();
@@ -332,14 +307,14 @@ export class RegisterFence {
       frame.kind === "report" && frame.report.state.role === "Primary";
     // Whoever knows more than a Primary may be one, or have been one.
     if (epoch > known) this.#lookAgain();
-    this.#keepEpoch(epoch);
+    this.#questions.keepEpoch(epoch);
     if (isReplaced) this.#stepDown("the peer was promoted later");
     return true;
   }
 
   #shrink(): void {
     const loss = this.#loss;
-    this.#ask({ kind: "shrink" }, (answer) => {
+    this.#questions.ask({ kind: "shrink" }, (answer) => {
       if (loss !== this.#loss) {
         // The peer came back, and was taken out after all.
         if (answer.outcome === "done") this.#mustGrow = true;
@@ -363,7 +338,7 @@ export class RegisterFence {
   }
 
   #leave(): void {
-    this.#ask({ kind: "leave" }, (answer) => {
+    this.#questions.ask({ kind: "leave" }, (answer) => {
       switch (answer.outcome) {
         case "done":
           this.#leaving = false;
@@ -387,7 +362,7 @@ export class RegisterFence {
 
   /** The role is over; so are its questions. */
   #end(): void {
-    this.#reign++;
+    this.#questions.endReign();
     this.#shrinking = this.#leaving = this.#isUnheard = false;
     this.#isGrowing = this.#mustGrow = false;
     this.#peerIsIn = this.#weAreIn = true;
@@ -417,24 +392,7 @@ export class RegisterFence {
     volume.reads.retry();
   }
 
-  #keepEpoch(epoch: number): void {
-    const { volume } = this;
-    if (volume.persistent === undefined) return;
-    if (epoch > volume.persistent.epoch) volume.generations.save({ epoch });
-  }
-
   #isPeerHere(): boolean {
     return isConnected(this.volume.state.connection);
-  }
-
-  #ask(change: RegisterWish, done: Answered): void {
-    const id = ++this.#lastId;
-    const reign = this.#reign;
-    this.#asked.set(id, (answer) => {
-      const isOld = change.kind !== "promote" && change.kind !== "demote" &&
-        reign !== this.#reign;
-      if (!isOld) done(answer);
-    });
-    this.volume.effects.changeRegister(change, id);
   }
 }

@@ -19,14 +19,13 @@ import {
 } from "../decisions/generations_core.ts";
 import { skipInitialSync } from "../decisions/uuid_core.ts";
 import { netProblem } from "./option_problems_core.ts";
+import { Parting } from "./parting_core.ts";
 import { Promotion } from "./promotion_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { CommandDone } from "./volume_types.ts";
 
 /** Helper ids of this part. */
 const FENCE_PEER = 2;
-/** A Primary would be left with a peer that may be promoted, too. */
-const NEEDS_FENCING = -7;
 /** How often `primary` is tried while the state is in transition. */
 const PROMOTE_TRIES = 4;
 /** See the module comment. */
@@ -39,9 +38,11 @@ export class Roles {
   #afterFence: ((peerIsFenced: boolean) => void)[] = [];
 
   readonly promotion: Promotion;
+  readonly parting: Parting;
 
   constructor(readonly volume: VolumeCore) {
     this.promotion = new Promotion(volume);
+    this.parting = new Parting(volume);
   }
 
   /** Become Primary. */
@@ -90,58 +91,12 @@ export class Roles {
 
   /** Leave the peer alone. */
   disconnect(force: boolean, done: CommandDone): void {
-    const { volume } = this;
-    const { connection } = volume.state;
-    if (connection === "StandAlone") return done({ code: 162 });
-    if (force || !isConnected(connection)) {
-      this.dropConnection("Disconnecting");
-      return done({ code: 1 });
-    }
-    this.#part({}, done);
-  }
-
-  /**
-   * Both agree to part. With a fencing policy one of two good copies is
-   * outdated by that: the peer's, or ours when the peer is Primary.
-   */
-  #part(
-    outdated: Partial<Pick<MirrorState, "disk" | "peerDisk">>,
-    done: CommandDone,
-  ): void {
-    const { volume } = this;
-    const wish = { connection: "Disconnecting", ...outdated } as const;
-    const isFirst = Object.keys(outdated).length === 0;
-    const { refused } = volume.judge(wish);
-    if (refused === NEEDS_FENCING && isFirst) {
-      return this.#part({ peerDisk: "Outdated" }, done);
-    }
-    if (refused !== undefined) return done({ code: refused });
-    volume.link.agreement.ask(wish, (code) => {
-      if (code === NEEDS_FENCING && isFirst) {
-        return this.#part({ disk: "Outdated" }, done);
-      }
-      if (code !== 1 && code !== -21) return done({ code });
-      // Without an answer nothing is known of the peer's disk.
-      const isKnown = code === 1 || outdated.disk !== undefined;
-      this.dropConnection("Disconnecting", isKnown ? outdated : {});
-      done({ code: 1 });
-    });
+    this.parting.disconnect(force, done);
   }
 
   /** End the connection and stay alone. */
-  dropConnection(why: string, outdated: Partial<MirrorState> = {}): void {
-    const { volume } = this;
-    volume.effects.seekPeer(false);
-    const wasUp = volume.state.connection !== "WFConnection" &&
-      volume.state.connection !== "Unconnected";
-    volume.change({ connection: "Disconnecting", ...outdated });
-    if (wasUp) {
-      volume.effects.closeLink(why);
-      volume.link.linkDown();
-    }
-    if (volume.state.connection === "Disconnecting") {
-      volume.change({ connection: "StandAlone" });
-    }
+  dropConnection(why: string): void {
+    this.parting.drop(why);
   }
 
   /** Throw our data away and copy the peer's. */

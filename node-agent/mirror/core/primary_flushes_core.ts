@@ -1,0 +1,144 @@
+/**
+ * The flushes of a Primary: one at a time on both disks, shared by everybody
+ * who waits; and those that nobody waits for, which close an epoch.
+ *
+ * Source: DRBD 8.4, reference §4.5; promises.md B6.
+ *
+ * @module
+ */
+
+import type { PrimaryWrites } from "./primary_writes_core.ts";
+import { RunningFlush } from "./running_flush_core.ts";
+import type { WriteDone } from "./write_pieces_core.ts";
+
+/** Epochs are closed after so many bytes even without a flush. */
+const EPOCH_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Epochs are closed after so long, in ms; as often as a journal commits. */
+const EPOCH_MS_MAX = 5_000;
+
+/** See the module comment. */
+export class PrimaryFlushes {
+  /** Writes up to this one are stable on our disk. */
+  localStable = 0;
+  /** The peer went with answered writes that were not stable there. */
+  mayBeLostThere = false;
+  #waiters: WriteDone[] = [];
+  #running: RunningFlush | undefined;
+  #lastActivityMs = 0;
+
+  constructor(readonly writes: PrimaryWrites) {}
+
+  /** Whether nobody waits for one and none runs. */
+  get isIdle(): boolean {
+    return this.#running === undefined && this.#waiters.length === 0;
+  }
+
+  /** `done` when everything answered before is as stable as the protocol says. */
+  request(done: WriteDone): void {
+    this.#waiters.push(done);
+    this.start();
+  }
+
+  /** Make everything stable on both disks, whoever waits for it. */
+  stabilise(): void {
+    const { transfers } = this.writes;
+    if (this.#running !== undefined || transfers.unstableWrites === 0) return;
+    this.#begin([]);
+  }
+
+  /** Close an epoch that has grown too large. */
+  closeFullEpoch(): void {
+    const { transfers, volume } = this.writes;
+    const isFull = transfers.unstableWrites >= volume.config.maxEpochWrites ||
+      transfers.unstableBytes >= EPOCH_BYTES_MAX;
+    if (isFull) this.stabilise();
+  }
+
+  /** Close an epoch that nobody flushed for a while, so that extents cool down. */
+  tick(nowMs: number): void {
+    const { transfers } = this.writes;
+    if (transfers.unstableWrites === 0) this.#lastActivityMs = nowMs;
+    if (nowMs - this.#lastActivityMs < EPOCH_MS_MAX) return;
+    this.#lastActivityMs = nowMs;
+    this.stabilise();
+  }
+
+  /** Begin the next one, if somebody waits and it may. */
+  start(): void {
+    const { volume } = this.writes;
+    if (this.#running !== undefined || this.#waiters.length === 0) return;
+    if (!volume.mayWrite()) return;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    if (volume.canReachData()) return this.#begin(waiters);
+    for (const done of waiters) done(false);
+  }
+
+  /** Answer the running one, if it is as far as promised. */
+  end(): void {
+    const { volume, sent } = this.writes;
+    const flush = this.#running;
+    if (flush === undefined || flush.local === "running") return;
+    if (!volume.mayAnswer()) return;
+    const verdict = flush.verdict(sent.peer);
+    if (verdict === "wait") return;
+    if (flush.waiters.length > 0 && !this.#isNamed(flush)) return;
+    this.#running = undefined;
+    for (const done of flush.waiters) done(verdict === "ok");
+    this.writes.releaseStable();
+    this.start();
+  }
+
+  /** The peer is gone: it is not waited for. */
+  forgetPeer(): void {
+    this.#running?.forgetPeer();
+  }
+
+  /** There is no data to work on any more: everybody who waited, to be failed. */
+  takeAll(): WriteDone[] {
+    const all = [...this.#waiters, ...this.#running?.waiters ?? []];
+    this.#waiters = [];
+    this.#running = undefined;
+    return all;
+  }
+
+  #begin(waiters: readonly WriteDone[]): void {
+    const { volume, sent, lastOrdinal } = this.writes;
+    const replicate = volume.replicates();
+    const flush = new RunningFlush(
+      waiters,
+      lastOrdinal,
+      replicate ? sent.next() : 0,
+      { hasDisk: volume.hasLocalDisk, protocol: volume.config.protocol },
+    );
+    this.#running = flush;
+    if (replicate) {
+      const { sequence } = flush;
+      // With C a flush is answered when it is stable there: until then no write
+      // can depend on it. One that nobody waits for orders nothing at all.
+      const barrier = waiters.length > 0 && volume.config.protocol !== "C";
+      volume.effects.send({ kind: "flush", sequence, barrier });
+    }
+    if (volume.hasLocalDisk) {
+      volume.flusher.request((stable) => this.#flushedHere(flush, stable));
+    }
+    this.end();
+  }
+
+  #flushedHere(flush: RunningFlush, stable: boolean): void {
+    flush.local = stable ? "stable" : "failed";
+    if (stable) this.localStable = Math.max(this.localStable, flush.ordinal);
+    this.end();
+    this.writes.releaseStable();
+  }
+
+  /** Before we alone promise what the peer may have lost with its power. */
+  #isNamed({ sequence }: RunningFlush): boolean {
+    const { generations, bitmap } = this.writes.volume;
+    if (sequence > 0 || !this.mayBeLostThere) return true;
+    this.mayBeLostThere = false;
+    if ((bitmap?.count ?? 0) > 0) generations.peerMissesWrites();
+    return generations.beforeAnswer();
+  }
+}
