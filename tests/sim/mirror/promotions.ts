@@ -16,6 +16,8 @@ import type { VolumeHistory } from "./volume_history.ts";
 export class Promotions {
   /** The line that the data of each node are of. */
   readonly #data: (Branch | undefined)[] = [undefined, undefined];
+  /** Somebody forced a node: handlers keep nobody from the other line now. */
+  #wasForced = false;
 
   constructor(readonly history: VolumeHistory) {}
 
@@ -24,10 +26,15 @@ export class Promotions {
     const { history } = this;
     const { world, current } = history;
     const peer = world.nodes[other(node.id)];
+    // Only a person says that such a disk is good; it may take a while.
+    const isDeclared = before !== undefined && before.disk !== "UpToDate" &&
+      node.core?.state.disk === "UpToDate";
+    if (isDeclared) node.isForced = true;
+    this.#wasForced ||= node.isForced;
     // With a register there is one Primary, whatever the other one believes.
     const isContested = (!world.plan.isFenced || node.isForced) &&
       peer.core?.state.role === "Primary";
-    const hasHandler = world.plan.fencing !== "dont-care" && !node.isForced;
+    const hasHandler = world.plan.fencing !== "dont-care" && !this.#wasForced;
     if (hasHandler && before !== undefined && isServing(peer)) {
       world.fail("I1", `${node.name} was promoted beside ${peer.name}`);
     }
@@ -36,8 +43,6 @@ export class Promotions {
     if (before?.disk === "UpToDate" && node.core?.state.disk === "UpToDate") {
       history.mustBeCut(image, `${node.name} was promoted`);
     }
-    const isDeclared = before !== undefined && before.disk !== "UpToDate" &&
-      node.core?.state.disk === "UpToDate";
     const whole = this.#isComplete(image, node, before !== undefined) &&
       !isDeclared;
     const [mine, theirs] = [current[node.id], current[peer.id]];
@@ -78,7 +83,8 @@ export class Promotions {
     }
     node.trace(`joins branch ${theirs.number}`);
     current[node.id] = theirs;
-    if (peer.core?.state.role !== "Primary") current[peer.id] = theirs;
+    const isTheirs = !isWhole || peer.core?.state.role !== "Primary";
+    if (isTheirs) current[peer.id] = theirs;
     if (mine !== undefined) this.#carryOver(mine, theirs, this.imageOf(peer));
   }
 
@@ -160,7 +166,7 @@ export class Promotions {
       const value = image.seen(piece);
       if (value === undefined) return false;
       if (isPromotion) this.#excuse(node, piece, value);
-      const missing = isPromotion && isExclusive(world)
+      const missing = isPromotion && this.#isExclusive()
         ? lineage.missing(piece, value)
         : [];
       if (missing.length > 0) {
@@ -184,13 +190,22 @@ export class Promotions {
     const { lineage } = world;
     for (;;) {
       const missing = lineage.missing(piece, value);
-      const lost = node.isForced && isExclusive(world)
+      const lost = node.isForced && this.#isExclusive()
         ? missing
         : missing.filter((each) => this.history.wasOnItsWay(each));
       if (lost.length === 0) return;
       world.mark("a promotion lost answered writes");
       lineage.excuse(piece, lost);
     }
+  }
+
+  /**
+   * Something keeps a node from serving that lacks what was answered. With
+   * `resource-only` a Primary answers while the handler still runs.
+   */
+  #isExclusive(): boolean {
+    const { isFenced, fencing } = this.history.world.plan;
+    return isFenced || fencing === "resource-and-stonith" && !this.#wasForced;
   }
 
   /** Writes that nobody answered may have taken effect. */
@@ -206,14 +221,6 @@ export class Promotions {
 /** A Primary whose clients may be answered. */
 function isServing({ core }: SimNode): boolean {
   return core?.state.role === "Primary" && core.mayAnswer();
-}
-
-/**
- * Something keeps a node from serving that lacks what was answered. With
- * `resource-only` a Primary answers while the handler still runs.
- */
-function isExclusive({ plan }: World): boolean {
-  return plan.isFenced || plan.fencing === "resource-and-stonith";
 }
 
 /** Whether they are two ends of one connection. */
