@@ -50,7 +50,8 @@ export class PowerLosses {
         const wasSuspect = this.#suspects.get(name) === peer.id;
         this.#suspects.set(name, node.id);
         if (world.plan.isFenced && survives && !wasSuspect) continue;
-        isCut ||= isLost && lineage.isAnswered(piece, value);
+        isCut ||= isLost &&
+          (lineage.isAnswered(piece, value) || this.history.wasRead(value));
         lineage.excuse(piece, [value]);
       }
     }
@@ -58,7 +59,7 @@ export class PowerLosses {
   }
 
   /**
-   * A process died. What a loss of power took from the peer, and the page cache
+   * A process died, or its disk failed. What a loss of power took from the peer, and the page cache
    * of this node has, may be overwritten when both come back.
    */
   died(node: SimNode): void {

@@ -74,7 +74,7 @@ export class Promotions {
     if (theirs === undefined) return;
     // A loss of power took something of it.
     const isWhole = peer.received.size > 0 ||
-      holds(theirs, imageOf(peer));
+      holds(theirs, imageOf(peer), !node.world.plan.isFenced);
     if (isWhole && theirs === mine) return;
     if (!isWhole) {
       theirs = this.#begin(node, this.imageOf(peer));
@@ -149,7 +149,7 @@ export class Promotions {
       const seen = now.seen(piece);
       for (const each of from.list(piece) ?? []) {
         if (to.has(piece, each.value) || !this.#isUnderWay(each)) continue;
-        const isPast = seen !== undefined &&
+        const isPast = seen !== undefined && !now.isDamaged(piece) &&
           now.descends(piece, seen, each.value);
         if (isPast) continue; // overwritten already
         to.noteWrite(piece, each.value, this.history.nextMoment());
@@ -229,14 +229,19 @@ function isJoined(a: SimNode, b: SimNode): boolean {
     a.side.other === b.side && !a.side.isClosed && !b.side.isClosed;
 }
 
-/** Whether an image has every answered write of a line. */
-function holds(branch: Branch, image: Image): boolean {
+/**
+ * Whether an image has every answered write of a line; where nothing fences, a
+ * value that was only read may be lost, too, and the line with it.
+ */
+function holds(branch: Branch, image: Image, withRead: boolean): boolean {
   for (let piece = 0; piece < branch.pieces; piece++) {
     const seen = image.seen(piece);
     const first = branch.first[piece] ?? 0;
-    const values = branch.list(piece) ?? [{ value: first, writeEnd: 0 }];
-    for (const { value, writeEnd } of values) {
-      if (writeEnd === Infinity) continue;
+    const values = branch.list(piece) ??
+      [{ value: first, writeEnd: 0, firstReadEnd: Infinity }];
+    for (const { value, writeEnd, firstReadEnd } of values) {
+      const isSeen = withRead && firstReadEnd !== Infinity;
+      if (writeEnd === Infinity && !isSeen) continue;
       if (seen === undefined) return false;
       if (!image.descends(piece, seen, value)) return false;
     }

@@ -44,6 +44,7 @@ export class VolumeHistory {
   readonly promotions: Promotions = new Promotions(this);
   readonly losses: PowerLosses = new PowerLosses(this);
   #moment = 0;
+  readonly #seen = new Set<number>();
   readonly #onTheirWay = new Set<number>();
 
   /** Moments are numbers of what happened. */
@@ -95,6 +96,11 @@ export class VolumeHistory {
     if (isOnItsWay) this.#onTheirWay.add(write.value);
   }
 
+  /** Whether a client has read it. */
+  wasRead(value: number): boolean {
+    return this.#seen.has(value);
+  }
+
   /** Whether a write was answered before the peer had it (protocol A). */
   wasOnItsWay(value: number): boolean {
     return this.#onTheirWay.has(value);
@@ -131,6 +137,7 @@ export class VolumeHistory {
           `of branch ${read.branch.number}`,
       );
     }
+    this.#seen.add(value);
     known.firstReadEnd = Math.min(known.firstReadEnd, this.nextMoment());
     known.lastReadStart = Math.max(known.lastReadStart, read.start);
   }
