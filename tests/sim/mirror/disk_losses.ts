@@ -55,6 +55,26 @@ function rot(world: World, node: SimNode, piece: number): void {
 function wipe(world: World, node: SimNode, ms: number): void {
   const peer = world.nodes[other(node.id)];
   if (!isTheGoodCopy(world, peer)) return world.mark("wipe put off");
+  replaceDisk(node, ms);
+}
+
+/** Two volumes that have nothing in common: a person gives one of them up. */
+export function giveUpDisk(node: SimNode): void {
+  const { lineage, nodes } = node.world;
+  const kept = nodes[other(node.id)].disk.cache;
+  kept.forEach((content, piece) => {
+    const value = lineage.valueOf(piece, content);
+    for (;;) {
+      const missing = value === undefined ? [] : lineage.missing(piece, value);
+      if (missing.length === 0) return;
+      lineage.excuse(piece, missing);
+    }
+  });
+  replaceDisk(node, 10);
+}
+
+function replaceDisk(node: SimNode, ms: number): void {
+  const { world } = node;
   node.die(false);
   node.diskNumber++;
   node.disk.replace(firstState({ ...world.plan, startsNew: true }), 2);

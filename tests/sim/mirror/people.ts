@@ -8,6 +8,7 @@
 import type { CommandDone } from "../../../node-agent/mirror/core/volume_types.ts";
 import type { VolumeCore } from "../../../node-agent/mirror/core/volume_core.ts";
 import type { SimNode } from "./sim_node.ts";
+import { giveUpDisk } from "./disk_losses.ts";
 import { needsScrub } from "./scrub.ts";
 import { other, type World } from "./world.ts";
 
@@ -183,6 +184,8 @@ function repair(world: World, node: SimNode): void {
     const discard = (!world.plan.isFenced || isHealing) && bothAlone &&
       isSplit &&
       state.role === "Secondary" && rng.chance(isHealing ? 0.7 : 0.3);
+    const isForeign = isHealing && bothAlone && isSplit && world.areUnrelated;
+    if (isForeign && state.role === "Secondary") return giveUpDisk(node);
     if (discard) {
       node.give();
       say(

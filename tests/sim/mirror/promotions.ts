@@ -9,7 +9,7 @@ import type { MirrorState } from "../../../node-agent/mirror/decisions/mirror_st
 import { Branch, type BranchValue } from "./branch.ts";
 import type { Image } from "./prefix_cut.ts";
 import type { SimNode } from "./sim_node.ts";
-import { other, type World } from "./world.ts";
+import { other } from "./world.ts";
 import type { VolumeHistory } from "./volume_history.ts";
 
 /** See the module comment. */
@@ -45,7 +45,12 @@ export class Promotions {
     }
     const whole = this.#isComplete(image, node, before !== undefined) &&
       !isDeclared;
-    const [mine, theirs] = [current[node.id], current[peer.id]];
+    // A disk that was away keeps its line, whatever its node read meanwhile.
+    const ofDisk = node.core?.state.disk === "UpToDate" && !isContested
+      ? this.#data[node.id]
+      : undefined;
+    const mine = ofDisk ?? current[node.id];
+    const theirs = current[peer.id];
     const last = mine ?? theirs;
     const isOne = mine === undefined || theirs === undefined || mine === theirs;
     if (whole && last !== undefined && isOne && !isContested) {

@@ -144,6 +144,7 @@ function buildWorld(
     trace: options.trace,
     isHealing: false,
     isScrubbed: false,
+    areUnrelated: false,
     lastDrop: undefined,
     watched: options.watched,
     mark: (name) => {

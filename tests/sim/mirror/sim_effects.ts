@@ -252,6 +252,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
       if (text.endsWith("connection dropped")) {
         world.lastDrop = scheduler.nowMs;
         world.mark("connection dropped");
+        world.areUnrelated = text.startsWith("Unrelated data");
       }
       if (text.startsWith("Online verify done")) scrubEnded(node);
       if (text.startsWith("Split-Brain")) world.mark("split brain found");

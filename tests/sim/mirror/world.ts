@@ -69,6 +69,8 @@ export interface World {
   readonly watched: number | undefined;
   /** An online verify has compared everything since the faults. */
   isScrubbed: boolean;
+  /** The last one ended so because the disks have nothing in common. */
+  areUnrelated: boolean;
   /** When a handshake ended with StandAlone last, in ms. */
   lastDrop: number | undefined;
   mark(name: string): void;
