@@ -258,3 +258,28 @@ Deno.test("a word of a Primary that has not heard of its target is an old one", 
   ]);
   assert.deepEqual(b.data, a.data);
 });
+
+Deno.test("with a register the peer leaves it before anything is answered", () => {
+  const pair = new Pair(16 * MIB, { ...PULL_AHEAD, fencedByRegister: true });
+  const { a } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run(1);
+  a.answer("done", 1);
+  pair.run();
+  assert.deepEqual(a.wishes.map(({ kind }) => kind), ["grow"]);
+  a.answer("done", 2);
+  write(pair, 0, 1);
+  a.queuedBytes = 1.5 * MIB;
+  pair.run(1);
+  assert.equal(a.core.state.connection, "Ahead");
+  assert.deepEqual(a.wishes.map(({ kind }) => kind), ["shrink"]);
+  let answer: boolean | undefined;
+  const data = new Uint8Array(BLOCK).fill(2);
+  a.core.writes.write(8 * BLOCK, data, (ok) => answer = ok);
+  pair.run(1);
+  assert.equal(answer, undefined);
+  a.answer("done", 3);
+  pair.run(1);
+  assert.equal(answer, true);
+});

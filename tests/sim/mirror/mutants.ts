@@ -297,19 +297,6 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
     plan: AHEAD,
   },
   {
-    name: "a Primary that runs ahead takes its peer off the register first",
-    sabotage: core(({ fence, congestion }) => {
-      const { settle } = congestion;
-      const { peerLost } = fence;
-      congestion.settle = () => {
-        fence.peerLost = () => {};
-        settle.call(congestion);
-        fence.peerLost = peerLost;
-      };
-    }),
-    plan: { ...AHEAD, isFenced: true },
-  },
-  {
     name: "a Secondary applies writes in the order of the stream",
     sabotage: core((volume) => {
       const { writeLocally } = volume;
