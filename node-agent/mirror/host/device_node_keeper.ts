@@ -146,6 +146,17 @@ export class NodeKeeper {
     return told.length === 0 ? undefined : told.join(". ");
   }
 
+  /** The same, on the Worker's word: the peer may have asked for the size. */
+  renewLater(
+    running: WithNodes & { renewing: Promise<string | undefined> },
+    tell: (why: string) => void,
+  ): void {
+    running.renewing = running.renewing
+      .then(() => this.renew(running))
+      .catch(messageOf);
+    running.renewing.then((why) => why !== undefined && tell(why));
+  }
+
   /** Take away a node that is too small; the reason why it cannot go. */
   async #renewOne(
     node: DeviceNodeOf,

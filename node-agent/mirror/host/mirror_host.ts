@@ -313,7 +313,10 @@ export class MirrorHost {
       case "resized": {
         const { volume, sizeBytes } = message;
         log.info(`${name}/${volume}: size is ${sizeBytes} bytes now`);
-        this.#renew(name);
+        const running = this.#running.get(name);
+        if (running !== undefined) {
+          this.#nodes.renewLater(running, (why) => log.warn(`${name}: ${why}`));
+        }
         return this.#tell({
           resource: name,
           volume,
@@ -341,18 +344,6 @@ export class MirrorHost {
         });
       }
     }
-  }
-
-  /** The nodes of a resource get its size: the peer may have asked for it. */
-  #renew(name: string): void {
-    const running = this.#running.get(name);
-    if (running === undefined) return;
-    running.renewing = running.renewing
-      .then(() => this.#nodes.renew(running))
-      .catch((error: unknown) => messageOf(error));
-    running.renewing.then((why) => {
-      if (why !== undefined) this.options.log.warn(`${name}: ${why}`);
-    });
   }
 
   async #help(

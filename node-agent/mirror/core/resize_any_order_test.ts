@@ -1,0 +1,127 @@
+/** Growing a volume among everything else that people and networks do. */
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { ResizeWish } from "./resize_core.ts";
+import { Pair, type TestNode } from "./volume_fixture.ts";
+
+const OLD = 1024 * 1024;
+const LARGEST: ResizeWish = {
+  sizeBytes: 0,
+  assumePeerHasSpace: false,
+  assumeClean: false,
+};
+
+function words(node: TestNode): string {
+  const { connection, role, peerRole, disk, peerDisk } = node.core.state;
+  return `${connection} ${role}/${peerRole} ${disk}/${peerDisk}`;
+}
+
+/** A pair in sync, `a` Primary. */
+function synced(config: ConstructorParameters<typeof Pair>[1] = {}): Pair {
+  const pair = new Pair(OLD, config);
+  pair.up();
+  pair.a.core.roles.primary(true, () => {});
+  pair.run();
+  assert.equal(words(pair.a), "Connected Primary/Secondary UpToDate/UpToDate");
+  return pair;
+}
+
+/** What it came to; -999: no answer yet. */
+function resize(node: TestNode, wish: Partial<ResizeWish> = {}) {
+  const answer: { code: number; why?: string | undefined } = { code: -999 };
+  node.core.resize.start({ ...LARGEST, ...wish }, ({ code, why }) => {
+    Object.assign(answer, { code, why });
+  });
+  return answer;
+}
+
+function write(node: TestNode, offset: number, value: number): boolean[] {
+  const answers: boolean[] = [];
+  const data = new Uint8Array(4096).fill(value);
+  node.core.writes.write(offset, data, (ok) => answers.push(ok));
+  return answers;
+}
+
+function sizes(pair: Pair): number[] {
+  return [pair.a, pair.b].flatMap(({ core, persistent }) => [
+    core.sizeBytes,
+    persistent.agreedBytes,
+    core.bitmap?.sizeBytes ?? -1,
+  ]);
+}
+
+/** Not by deepEqual: to tell what differs takes it minutes. */
+function assertSameData({ a, b }: Pair): void {
+  const { sizeBytes } = a.core;
+  const [here, there] = [a, b].map(({ data }) => data.subarray(0, sizeBytes));
+  assert.ok(here?.every((byte, at) => byte === there?.[at]));
+}
+
+Deno.test("whatever people and the network do, both agree in the end", () => {
+  const KIB = 1024;
+  const step = fc.oneof(
+    fc.record({ do: fc.constant("frames" as const), count: fc.nat(6) }),
+    fc.record({ do: fc.constant("cut" as const) }),
+    fc.record({ do: fc.constant("mend" as const) }),
+    fc.record({
+      do: fc.constant("enlarge" as const),
+      node: fc.constantFrom("a" as const, "b" as const),
+      byBytes: fc.constantFrom(256 * KIB, 1024 * KIB),
+    }),
+    fc.record({
+      do: fc.constant("resize" as const),
+      node: fc.constantFrom("a" as const, "b" as const),
+      wish: fc.record({
+        sizeBytes: fc.constantFrom(0, OLD + 128 * KIB),
+        assumePeerHasSpace: fc.boolean(),
+      }),
+    }),
+    fc.record({ do: fc.constant("write" as const), at: fc.nat(1000) }),
+    fc.record({ do: fc.constant("verify" as const) }),
+  );
+  let grown = 0;
+  const property = fc.property(
+    fc.array(step, { maxLength: 25 }),
+    fc.constantFrom("A" as const, "B" as const, "C" as const),
+    (steps, protocol) => {
+      const pair = synced({ protocol });
+      const { a, b } = pair;
+      for (const each of steps) {
+        if (each.do === "frames") pair.frames(each.count);
+        else if (each.do === "cut") pair.cut();
+        else if (each.do === "mend") pair.mend();
+        else if (each.do === "verify") a.core.verify.start({}, () => {});
+        else if (each.do === "enlarge") {
+          const node = pair[each.node];
+          node.enlarge(node.data.length + each.byBytes, each.byBytes & 0x7f);
+        } else if (each.do === "resize") resize(pair[each.node], each.wish);
+        else {
+          const blocks = a.core.sizeBytes / 4096;
+          write(a, (each.at % blocks) * 4096, each.at);
+        }
+      }
+      // Enough room, and whoever was refused for lack of it tries again.
+      const most = Math.max(a.data.length, b.data.length);
+      a.enlarge(most, 1);
+      b.enlarge(most, 2);
+      pair.mend();
+      for (const node of [b, a]) pair.connect(node);
+      pair.run();
+      assert.equal(
+        words(a),
+        "Connected Primary/Secondary UpToDate/UpToDate",
+        [...a.lines, ...b.lines].join("\n"),
+      );
+      assert.equal(new Set(sizes(pair)).size, 1);
+      assert.equal(a.core.bitmap?.count, 0);
+      const size = a.core.sizeBytes;
+      grown += size > OLD ? 1 : 0;
+      assertSameData(pair);
+      const text = [...a.lines, ...b.lines].join("\n");
+      assert.doesNotMatch(text, /Protocol error/);
+    },
+  );
+  fc.assert(property, { numRuns: 60 });
+  assert.ok(grown > 0);
+});
