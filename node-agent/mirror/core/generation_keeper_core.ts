@@ -65,6 +65,11 @@ export class GenerationKeeper {
     this.#isMissing = false;
   }
 
+  /** The peer has all of them now. */
+  nobodyMisses(): void {
+    this.#isMissing = false;
+  }
+
   /** Before anybody is answered: the name for what only we have. */
   beforeAnswer(): boolean {
     if (!this.#isMissing) return true;

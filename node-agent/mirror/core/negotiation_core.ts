@@ -216,6 +216,10 @@ export class Negotiation {
     }
     if (state.disk !== "Negotiating" || disk.atAttach === undefined) return {};
     const { atAttach } = disk;
+    // The peer's copy, which has more, went while ours was being negotiated.
+    if (state.role === "Primary" && !disk.isExposedData) {
+      return { disk: "Diskless" };
+    }
     return atAttach.disk === "Outdated" ? {} : { disk: atAttach.disk };
   }
 

@@ -266,3 +266,17 @@ Deno.test("a restarted node waits by its clock, whatever that says", () => {
   b.core.roles.primary(false, () => {});
   deepEqual(b.wishes.map(({ kind }) => kind), ["promote"]);
 });
+
+Deno.test("a write that is thawed by a resync makes no generation of its own", () => {
+  const pair = fencedPair();
+  const { a, b } = pair;
+  const write = writeUnconfirmed(pair);
+  pair.cut();
+  pair.mend(); // before the shrink is answered
+  pair.run(5);
+  equal(write.answer, true);
+  const [ours, theirs] = [a, b].map(({ core }) =>
+    (core.generations.set?.current ?? 0n) & ~1n
+  );
+  equal(ours, theirs);
+});

@@ -154,6 +154,8 @@ export class ResyncSource {
     if (isWhole) {
       if (!volume.saveBitmap()) return;
       if (!volume.generations.endSyncSource()) return;
+      // What is answered from now on the peer has, too: it needs no other name.
+      volume.generations.nobodyMisses();
     }
     volume.change({ ...told, connection: "Connected" });
     if (isWhole) volume.fence.peerEqual();

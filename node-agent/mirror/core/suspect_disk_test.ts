@@ -251,3 +251,16 @@ Deno.test("with pass_on the only good copy stays good, and the write fails", () 
   assert.equal(a.core.state.disk, "UpToDate");
   assert.equal(read(pair, a), 2);
 });
+
+Deno.test("an old disk is let go when the peer's goes while it is negotiated", () => {
+  const pair = synced("b");
+  const { a, b } = pair;
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  write(b, 5);
+  pair.run(1);
+  b.core.disk.attach(b.disk(), () => {});
+  a.core.disk.detach(true, () => {}); // before it hears of it
+  pair.run(5);
+  assert.equal(b.core.state.disk, "Diskless");
+});
