@@ -6,42 +6,20 @@
  */
 
 import type { NodeId } from "@kedge/schema";
-import type { LogPlace } from "../../node-agent/ports.ts";
 import {
-  type Incarnation,
   isBehindCut,
   judgeBatch,
-  peerStanding,
-  sendFrom,
 } from "../../node-agent/sync/positions_core.ts";
 import type {
   LinkRef,
   ReplicaEffect,
 } from "../../node-agent/sync/replica_messages.ts";
 import type { Held, Message, Question, Reply } from "./messages.ts";
+import { heldOf, type Link, pump, standingOf } from "./agent_pump.ts";
 import type { SimAgent } from "./sim_agent.ts";
 import type { Positions, SimRecord } from "./sim_store.ts";
 
 type BatchMessage = Message & { readonly kind: "batch" };
-
-interface Link {
-  readonly peer: NodeId;
-  readonly session: number;
-  isGreeted: boolean;
-  /** What the peer holds of our log, as it last said. */
-  held: Held;
-  durable: Held;
-  /** What we said that we hold of its log, and that ours begins here. */
-  readonly toldHeld: Held;
-  readonly toldCut: LogPlace | undefined;
-  /** Where its log begins, as it said. */
-  cut: LogPlace | undefined;
-  /** The core has ordered to send. */
-  sends: boolean;
-  /** Where sending goes on; `undefined` is where the peer is. */
-  cursor: { incarnation: number; sequence: number } | undefined;
-  readonly questions: Map<number, (reply: Reply | undefined) => void>;
-}
 
 interface InBatch {
   readonly link: Link;
@@ -170,7 +148,7 @@ export class AgentLinks {
 
   /** Something new is in our log. */
   pumpAll(): void {
-    for (const link of this.#links.values()) this.#pump(link);
+    for (const link of this.#links.values()) pump(this.#agent, link);
   }
 
   /** Everything stored is durable: say so. */
@@ -192,7 +170,7 @@ export class AgentLinks {
       case "send":
         link.sends = true;
         link.cursor = undefined;
-        return this.#pump(link);
+        return pump(this.#agent, link);
       case "skip":
         return this.#skip(link);
       case "tell-register":
@@ -240,7 +218,7 @@ export class AgentLinks {
       peer,
       session,
       store,
-      ...this.#standing(held, durable),
+      ...standingOf(this.#agent, held, durable),
       isCut,
     });
   }
@@ -250,95 +228,14 @@ export class AgentLinks {
     link.durable = message.durable;
     const store = this.#known.get(link.peer)?.store ?? "";
     this.#known.set(link.peer, { store, durable: link.durable });
-    this.#pump(link);
-    const { knowsMore: _, ...standing } = this.#standing(
+    pump(this.#agent, link);
+    const { knowsMore: _, ...standing } = standingOf(
+      this.#agent,
       message.held,
       message.durable,
     );
     const { peer, session } = link;
     this.#agent.feed({ kind: "acked", peer, session, ...standing });
-  }
-
-  #standing(held: Held, durable: Held) {
-    const log = this.#incarnations();
-    const { cut } = this.#agent.store;
-    const written = peerStanding(log, held, cut);
-    const flushed = peerStanding(log, durable, cut);
-    return {
-      written: written.written,
-      durable: flushed.written,
-      lacksEarlier: flushed.lacksEarlier,
-      knowsMore: written.knowsMore,
-    };
-  }
-
-  #pump(link: Link): void {
-    const { store, core, world } = this.#agent;
-    if (!link.sends || core.register === undefined) return;
-    if (isBehindCut(store.cut, link.held)) {
-      if (store.cut !== link.toldCut) {
-        // It learns of the cut over the next link.
-        world.mark("cut beyond a linked peer");
-        world.net.close(this.#agent.node, link.peer, link.session);
-      }
-      return;
-    }
-    link.cursor ??= sendFrom(this.#incarnations(), link.held) ?? this.#end();
-    const { cursor } = link;
-    for (;;) {
-      const isPresent = cursor.incarnation === store.incarnation;
-      const log = isPresent
-        ? this.#agent.log
-        : store.log.get(cursor.incarnation) ?? [];
-      const from = cursor.sequence;
-      let records = log.slice(from, from + world.config.batchMax);
-      if (isPresent && world.rules.storeOwnersFirst) {
-        // A change by the owner is sent when it is stored here: a killed owner
-        // must not make another one from the same state.
-        const stored = this.#agent.disk.writtenHead;
-        const hold = records.findIndex((record, index) =>
-          record.isOwners && from + 1 + index > stored
-        );
-        if (hold >= 0) records = records.slice(0, hold);
-      }
-      if (records.length > 0) {
-        this.#send(link.peer, {
-          kind: "batch",
-          epoch: core.register.epoch,
-          incarnation: cursor.incarnation,
-          first: from + 1,
-          records: records.map((record, index) => {
-            const sequence = from + 1 + index;
-            const isLogged = !isPresent ||
-              sequence <= this.#agent.disk.writtenHead;
-            return isLogged && world.rules.sendCurrentState
-              ? store.asSent(record)
-              : record;
-          }),
-        });
-        cursor.sequence += records.length;
-        continue;
-      }
-      if (isPresent || records.length > 0) return;
-      const next = this.#incarnations().find((run) =>
-        run.incarnation > cursor.incarnation
-      );
-      cursor.incarnation = next?.incarnation ?? store.incarnation;
-      cursor.sequence = 0;
-    }
-  }
-
-  #incarnations(): Incarnation[] {
-    const { store } = this.#agent;
-    const earlier = store.runs()
-      .filter(({ incarnation }) => incarnation < store.incarnation);
-    const lastSequence = this.#agent.log.length;
-    return [...earlier, { incarnation: store.incarnation, lastSequence }];
-  }
-
-  #end() {
-    const { store, log } = this.#agent;
-    return { incarnation: store.incarnation, sequence: log.length };
   }
 
   // ------------------------------------------------------------- receiving
@@ -492,11 +389,4 @@ export class AgentLinks {
     if (link === undefined) return;
     this.#agent.world.net.send(this.#agent.node, peer, link.session, message);
   }
-}
-
-function heldOf(positions: Positions | undefined): Held {
-  return [...positions ?? []].map(([incarnation, sequence]) => ({
-    incarnation,
-    sequence,
-  }));
 }

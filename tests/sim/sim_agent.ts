@@ -5,8 +5,7 @@
  * @module
  */
 
-import type { Level, NodeId } from "@kedge/schema";
-import type { Change } from "@kedge/schema/change";
+import type { NodeId } from "@kedge/schema";
 import { ReplicaCore } from "../../node-agent/sync/replica_core.ts";
 import type {
   ReplicaEffect,
@@ -17,29 +16,11 @@ import { AgentFiles } from "./agent_files.ts";
 import { AgentLinks } from "./agent_links.ts";
 import type { Message } from "./messages.ts";
 import { SimDisk } from "./sim_disk.ts";
-import { type Content, type SimRecord, SimStore } from "./sim_store.ts";
+import { AgentCommits, type CommitRequest } from "./agent_commits.ts";
+import { type SimRecord, SimStore } from "./sim_store.ts";
 import { Violation, type World } from "./world.ts";
 
-/** The answer to a change. */
-export type CommitResult =
-  | {
-    readonly kind: "ok";
-    readonly level: Level;
-    readonly holders: readonly NodeId[];
-  }
-  | { readonly kind: "refused"; readonly why: string }
-  | { readonly kind: "uncertain" };
-
-/** A change on its way into the log. */
-export interface CommitRequest {
-  readonly change: Change;
-  readonly content: Content | undefined;
-  readonly level: Level;
-  readonly large: boolean;
-  readonly key: string | undefined;
-  readonly origin: NodeId | undefined;
-  readonly then: (result: CommitResult) => void;
-}
+export type { CommitRequest, CommitResult } from "./agent_commits.ts";
 
 /** How often a tracker is asked, and the core told the time, in ms. */
 const HEARTBEAT_MS = 700;
@@ -69,9 +50,7 @@ export class SimAgent {
   /** When it last took up a register under which it is whole. */
   wholeMs = 0;
   readonly #clock: { readonly offsetMs: number; readonly rate: number };
-  readonly #commits = new Map<number, CommitRequest>();
-  /** Changes whose base was gone when they were stored. */
-  readonly #overtaken = new Set<number>();
+  readonly #commits = new AgentCommits(this);
   #op = 0;
   #pausedUntilMs = 0;
   #inbox: (() => void)[] = [];
@@ -114,7 +93,6 @@ export class SimAgent {
     this.files = new AgentFiles(this);
     this.trackerMs = undefined;
     this.#commits.clear();
-    this.#overtaken.clear();
     this.#every(TICK_MS, () => this.feed({ kind: "tick", nowMs: this.nowMs }));
     this.#every(HEARTBEAT_MS, () => this.readRegister());
     this.files.start();
@@ -259,7 +237,7 @@ export class SimAgent {
   /** Commit a change through the core. */
   commit(request: CommitRequest): void {
     const op = ++this.#op;
-    this.#commits.set(op, request);
+    this.#commits.begin(op, request);
     const { level, origin } = request;
     this.feed({
       kind: "submit",
@@ -357,14 +335,17 @@ export class SimAgent {
     const { world } = this;
     switch (effect.kind) {
       case "append":
-        return this.#append(effect.op, effect.sequence, effect.durable);
+        return this.#commits.append(effect);
       case "answer":
-        return this.#answer(effect);
+        return this.#commits.answer(effect);
       case "refuse":
-        return this.#finish(effect.op, { kind: "refused", why: effect.why });
+        return this.#commits.finish(effect.op, {
+          kind: "refused",
+          why: effect.why,
+        });
       case "uncertain":
         world.mark(`uncertain: ${effect.why.split(":")[0]}`);
-        return this.#finish(effect.op, { kind: "uncertain" });
+        return this.#commits.finish(effect.op, { kind: "uncertain" });
       case "change-register":
         return this.#changeRegister(effect);
       case "read-register":
@@ -383,54 +364,6 @@ export class SimAgent {
       default:
         return this.links.perform(effect);
     }
-  }
-
-  #append(op: number, sequence: number, durable: boolean): void {
-    const request = this.#commits.get(op);
-    if (request === undefined) throw new Error("append of an unknown change");
-    const { change, content, large, key } = request;
-    const record: SimRecord = {
-      serial: this.world.next(),
-      change,
-      content,
-      large,
-      key,
-      isOwners: request.origin !== undefined,
-    };
-    this.log.push(record);
-    if (this.log.length !== sequence) throw new Error("sequence out of step");
-    this.world.history.numbered(this, sequence, record);
-    this.disk.write(durable, {
-      store: () => {
-        if (this.store.append(record) === "needs-content") {
-          this.world.mark("overtaken before it was stored");
-          this.#overtaken.add(op);
-          this.log[sequence - 1] = { ...record, isHole: true };
-        }
-        return { head: sequence };
-      },
-      written: () => this.links.pumpAll(),
-    });
-    this.links.pumpAll();
-  }
-
-  #answer(effect: ReplicaEffect & { readonly kind: "answer" }): void {
-    const request = this.#commits.get(effect.op);
-    if (request === undefined) return;
-    if (this.#overtaken.delete(effect.op)) {
-      return this.#finish(effect.op, { kind: "refused", why: "overtaken" });
-    }
-    this.world.history.answered(this, request, effect);
-    const { level, holders } = effect;
-    if (level !== request.level) this.world.mark("answered at a lower level");
-    this.#finish(effect.op, { kind: "ok", level, holders });
-  }
-
-  #finish(op: number, result: CommitResult): void {
-    const request = this.#commits.get(op);
-    this.#commits.delete(op);
-    // Later: the effects of one input are carried out before the next input.
-    if (request !== undefined) this.after(0.01, () => request.then(result));
   }
 
   #changeRegister(
