@@ -169,14 +169,14 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
   },
   {
     name: "what was received is applied before a promotion",
-    sabotage: core(({ roles, replica }) => {
+    sabotage: core(({ roles, replica, flusher }) => {
       roles.whenQuiet = (next) => {
-        Object.defineProperty(replica, "isDrained", {
-          configurable: true,
-          get: () => true,
-        });
+        const said = { configurable: true, get: () => true };
+        Object.defineProperty(replica, "isDrained", said);
+        Object.defineProperty(flusher, "isStable", said);
         next();
         Reflect.deleteProperty(replica, "isDrained");
+        Reflect.deleteProperty(flusher, "isStable");
       };
     }),
     plan: {
