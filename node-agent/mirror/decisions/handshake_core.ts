@@ -177,7 +177,9 @@ function settleSplitBrain(judged: Judged): HandshakeOutcome {
       couldDemote: options.couldDemote,
     }, options.policies);
     if (resolution.callPriLost) handlers.push("pri-lost-after-sb");
-    if (resolution.winner !== "undecided") {
+    const isFit = !hardenings.betterDiskBreaksTies ||
+      isFitToWin(resolution.winner, self, peer);
+    if (resolution.winner !== "undecided" && isFit) {
       const sign = resolution.winner === "self" ? 1 : -1;
       const done = { handlers, demote: resolution.demote };
       return finish(judged, { sign, full: !commonBase }, done);
@@ -188,6 +190,16 @@ function settleSplitBrain(judged: Judged): HandshakeOutcome {
   }
   handlers.push("split-brain");
   return drop(judged, "split-brain", { handlers, demote: false });
+}
+
+/** A policy does not replace good data by those of an Outdated disk. */
+function isFitToWin(
+  winner: "self" | "peer" | "undecided",
+  self: HandshakeSide,
+  peer: HandshakeSide,
+): boolean {
+  const [first, second] = winner === "self" ? [self, peer] : [peer, self];
+  return first.disk !== "Outdated" || second.disk === "Outdated";
 }
 
 /** `--discard-my-data` on exactly one side decides. */

@@ -141,3 +141,12 @@ Deno.test("unrelated data are refused whatever a person discards", () => {
   const peer = side(set(64n, 0n, 80n, 96n), { discardMyData: true });
   assert.equal(decide(self, peer).dropReason, "unrelated-data");
 });
+
+Deno.test("a policy does not let an Outdated disk win", () => {
+  const policies = { afterSb0pri: "discard-remote" } as const;
+  const self = side(set(OURS, BASE));
+  const peer = side(set(THEIRS, BASE));
+  assert.equal(decide(self, peer, { policies }).next, "WFBitMapS");
+  const old = side(set(OURS, BASE), { disk: "Outdated" });
+  assert.equal(decide(old, peer, { policies }).dropReason, "split-brain");
+});
