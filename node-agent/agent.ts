@@ -16,6 +16,7 @@ import type { AgentConfig } from "@kedge/schema/config/agent";
 import type { HostPort } from "@kedge/schema/config/units";
 import { systemClock } from "./adapters/clock.ts";
 import { type RunningServer, serve } from "./adapters/http_server.ts";
+import { LineFile } from "./adapters/line_file.ts";
 import { ReplyCache } from "./adapters/reply_cache.ts";
 import { RunMarker } from "./adapters/run_marker.ts";
 import { TcpTransport } from "./adapters/tcp_transport.ts";
@@ -148,6 +149,7 @@ class Life {
   #scrubs: ScrubSchedule | undefined;
   #server: RunningServer | undefined;
   #gateway: FastdfsGateway | undefined;
+  #accessLog: LineFile | undefined;
   #migrationDesk: MigrationDesk | undefined;
   #peerClient: Deno.HttpClient | undefined;
   #nginx: NginxLinks | undefined;
@@ -189,6 +191,7 @@ class Life {
       peerPort: () => this.#replicator?.address.port,
       // Told from the first report on; if it cannot be had, we do not start.
       fastdfs: () => this.#gateway?.address ?? plannedAddress(this.#config),
+      fastdfsStats: () => this.#gateway?.stats(),
     });
     const cachedReply = await this.#cache.load();
     const replicator = this.#replicate({
@@ -244,6 +247,10 @@ class Life {
       this.untilEnd(this.#surroundings.signal),
     ]);
     opening.open();
+    const accessLog = this.#config.fastdfs?.accessLog;
+    if (accessLog !== undefined) {
+      this.#accessLog = await LineFile.open(accessLog, log);
+    }
     this.#gateway = this.#openGateway(app.operations, this.#tracker);
     this.#nginx = openToNginx(this.#config.downloads?.nginxDir, {
       shared: this.#store.shared,
@@ -283,6 +290,7 @@ class Life {
     await this.#migrationDesk?.stop();
     await this.#scrubs?.stop();
     await this.#gateway?.close();
+    await this.#accessLog?.close();
     await this.#server?.close();
     this.#peerClient?.close();
     await this.#replicator?.stop();
@@ -305,6 +313,14 @@ class Life {
       version: VERSION,
       pathCount: () => storePaths.length,
       subdirCount: subdirCountPerPath,
+      ...(this.#accessLog === undefined ? {} : {
+        accessLog: (line) => this.#accessLog?.line(line),
+      }),
+      changes: () => ({
+        own: this.#store.log.head(),
+        others: this.#store.log.positions()
+          .reduce((sum, { sequence }) => sum + sequence, 0),
+      }),
     });
   }
 

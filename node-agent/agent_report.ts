@@ -13,6 +13,7 @@ import type {
   RootHash,
 } from "@kedge/schema";
 import type { AgentConfig } from "@kedge/schema/config/agent";
+import type { FastdfsStats } from "@kedge/schema/fastdfs-stats";
 import type { LocalFiles, Replicator } from "./ports.ts";
 import { VERSION } from "./version.ts";
 
@@ -29,6 +30,8 @@ export interface ReportSources {
   peerPort(): number | undefined;
   /** Where FastDFS's clients reach this node, if they may. */
   fastdfs?(): PeerAddress | undefined;
+  /** What their gateway counted. */
+  fastdfsStats?(): FastdfsStats | undefined;
 }
 
 /** The facts that the replicator does not know. */
@@ -49,10 +52,12 @@ export class AgentReport {
     const peerAddress = peerAdvertise ??
       { hostname: peerListen.hostname, port: peerPort() ?? peerListen.port };
     const fastdfs = this.#sources.fastdfs?.();
+    const fastdfsStats = this.#sources.fastdfsStats?.();
     return {
       url: url(),
       peerAddress,
       ...(fastdfs === undefined ? {} : { fastdfs }),
+      ...(fastdfsStats === undefined ? {} : { fastdfsStats }),
       storePaths: files.storePaths(),
       load: load(),
       fileCount: files.fileCount(),

@@ -9,6 +9,7 @@
  */
 
 import { z } from "zod";
+import { FastdfsStats } from "./fastdfs_stats.ts";
 import { GroupName, NodeId } from "./group.ts";
 import { NodeRecord, PeerAddress } from "./node.ts";
 import { GroupRegister } from "./register.ts";
@@ -42,6 +43,10 @@ export const FastdfsNode = z.object({
   storePathCount: z.int().min(0),
   uploadPriority: z.int().min(0),
   version: z.string().max(40),
+  /** Changes of others that it lacks, by the last reports. */
+  lagChanges: z.int().min(0).optional(),
+  /** What its gateway counted; older agents count nothing. */
+  stats: FastdfsStats.optional(),
 });
 /** A member of a group. */
 export type FastdfsNode = z.infer<typeof FastdfsNode>;

@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { FastdfsStats } from "./fastdfs_stats.ts";
 import { GroupName, Level, NodeId, StoreId } from "./group.ts";
 import {
   EPOCH_REPORTED_MAX,
@@ -131,6 +132,8 @@ export const Heartbeat = z.object({
   peerAddress: PeerAddress,
   /** Where its FastDFS gateway listens, if it has one. */
   fastdfs: PeerAddress.optional(),
+  /** What that gateway counted. */
+  fastdfsStats: FastdfsStats.optional(),
   /** Its disks. */
   storePaths: z.array(StorePathReport).max(STORE_PATHS_MAX),
   /** Its own log: the last record that it has. */

@@ -17,6 +17,7 @@ import type { NodeId, NodeRecord } from "@kedge/schema";
 import { type Reserve, reserveBytes } from "@kedge/schema/config/units";
 import type { GroupState, MemberState } from "./cluster.ts";
 import type { Draw } from "./draw.ts";
+import { lagOf } from "./lag.ts";
 import { type GroupTarget, place, type PlacementPolicy } from "./placement.ts";
 import { groupSpace, spaceOf } from "./space.ts";
 
@@ -92,9 +93,10 @@ function viewGroup(
     register,
     ...space,
     reservedBytes: reserveBytes(rule.reserve, space.totalBytes),
-    nodes: members.map((member) =>
-      viewNode(member, { record: facts.nodes.get(member.node), rule })
-    ),
+    nodes: members.map((member) => ({
+      ...viewNode(member, { record: facts.nodes.get(member.node), rule }),
+      lagChanges: lagOf(group, member),
+    })),
     draws: drawn,
     isFull: isTarget && drawn.length === 0,
   };
@@ -120,6 +122,9 @@ function viewNode(
     storePathCount: storePaths.length,
     uploadPriority: report?.uploadPriority ?? 0,
     version: report?.version ?? "",
+    ...(report?.fastdfsStats === undefined
+      ? {}
+      : { stats: report.fastdfsStats }),
   };
 }
 

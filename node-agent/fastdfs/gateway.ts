@@ -10,12 +10,16 @@
 
 import { allowedHosts } from "@kedge/schema/config/allow-hosts";
 import type { FastdfsConfig } from "@kedge/schema/config/fastdfs";
+import type { FastdfsStats } from "@kedge/schema/fastdfs-stats";
 import { type HostPort, isLoopback } from "@kedge/schema/config/units";
 import type { FastdfsCluster, FileOperations } from "../operation_ports.ts";
 import type { Clock, Log } from "../ports.ts";
 import { ClusterSight } from "./cluster_sight.ts";
 import { StorageSide } from "./storage_side.ts";
 import { TrackerSide } from "./tracker_side.ts";
+import { accessLine } from "./access_line.ts";
+import type { Served } from "./served.ts";
+import { type ChangeMarks, StorageCounters } from "./storage_counters.ts";
 import type { WirePatience } from "./wire_connection.ts";
 import { WireDoor } from "./wire_door.ts";
 
@@ -40,6 +44,10 @@ export interface GatewayDeps {
   /** Store paths here. */
   readonly pathCount: () => number;
   readonly subdirCount: number;
+  /** Changes that are stored here. */
+  readonly changes: () => ChangeMarks;
+  /** Takes lines of the access log; missing is none. */
+  readonly accessLog?: ((line: string) => void) | undefined;
   /** Other patience, for tests. */
   readonly patience?: Partial<WirePatience> | undefined;
 }
@@ -47,6 +55,7 @@ export interface GatewayDeps {
 /** See the module comment. */
 export class FastdfsGateway {
   readonly #config: FastdfsConfig;
+  readonly #counters: StorageCounters;
   readonly #storage: WireDoor;
   readonly #tracker: WireDoor;
 
@@ -59,6 +68,8 @@ export class FastdfsGateway {
     this.#config = config;
     const { clock, log } = deps;
     const cluster = new ClusterSight(deps);
+    const counters = new StorageCounters(clock, deps.changes);
+    this.#counters = counters;
     const storage = new StorageSide({
       ...deps,
       cluster,
@@ -84,6 +95,7 @@ export class FastdfsGateway {
       ...door,
       listen: config.listen,
       handle: (request) => storage.answer(request),
+      observe: observer(counters, deps),
     });
     this.#tracker = this.#openTracker({
       ...door,
@@ -106,6 +118,12 @@ export class FastdfsGateway {
   /** Connections of clients now, of both sides. */
   get connections(): number {
     return this.#tracker.count + this.#storage.count;
+  }
+
+  /** What the storage side counted since it was opened. */
+  stats(): FastdfsStats {
+    const { count: current, most } = this.#storage;
+    return this.#counters.stats({ current, most });
   }
 
   /** End every connection. */
@@ -138,6 +156,19 @@ export class FastdfsGateway {
       );
     }
   }
+}
+
+/** Counts every request of the storage side, and writes it down if wanted. */
+function observer(
+  counters: StorageCounters,
+  { accessLog, clock }: Pick<GatewayDeps, "accessLog" | "clock">,
+): (served: Served) => void {
+  return (served) => {
+    counters.count(served);
+    if (accessLog === undefined) return;
+    const line = accessLine(served, clock.wallMs());
+    if (line !== undefined) accessLog(line);
+  };
 }
 
 function textOf({ hostname, port }: HostPort): string {

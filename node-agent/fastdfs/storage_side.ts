@@ -123,6 +123,7 @@ export class StorageSide {
     const content = await request.content();
     const file = { pathIndex, extension, appender };
     const id = await this.#deps.operations.create(content, file);
+    request.file = id;
     return { status: STATUS.ok, body: encodeFileId(id) };
   }
 
@@ -140,6 +141,7 @@ export class StorageSide {
     const content = await request.content();
     const name = { prefix, extension };
     const id = await this.#deps.operations.derive(master, content, name);
+    request.file = id;
     return { status: STATUS.ok, body: encodeFileId(id) };
   }
 
@@ -213,6 +215,7 @@ export class StorageSide {
     const head = body && readDownload(body);
     const id = head && this.#idOf(head);
     if (head === undefined || id === undefined) return INVALID;
+    request.file = id;
     const entry = await this.#deps.operations.find(id);
     const leftBytes = entry.sizeBytes - head.offset;
     const isBehind = leftBytes < 0 || (leftBytes === 0 && head.offset > 0);
@@ -247,7 +250,9 @@ export class StorageSide {
   async #namedFile(request: WireRequest): Promise<string | undefined> {
     const body = await request.rest(NAMED_BYTES_MAX);
     const file = body && readNamedFile(body);
-    return file && this.#idOf(file);
+    const id = file && this.#idOf(file);
+    if (id !== undefined) request.file = id;
+    return id;
   }
 
   /** A name that follows, of a file of this group. */
@@ -258,7 +263,9 @@ export class StorageSide {
     if (lengthBytes > NAME_BYTES_MAX) return undefined;
     const bytes = await request.take(lengthBytes);
     const name = bytes && readName(bytes, 0, lengthBytes);
-    return name && `${this.#deps.group}/${name}`;
+    const id = name && `${this.#deps.group}/${name}`;
+    if (id !== undefined) request.file = id;
+    return id;
   }
 
   #idOf({ group, name }: NamedFile): string | undefined {

@@ -69,11 +69,15 @@ function storages(
 ): Reply {
   const asked = readGroupMember(body);
   if (asked === undefined) return INVALID;
+  const group = sight.group(asked.group);
   const found = membersOf(sight, asked);
-  if (found === undefined) return NOT_FOUND;
-  return ok(
-    ...found.map((member) => encodeStorage(member, sight, facts)),
-  );
+  if (group === undefined || found === undefined) return NOT_FOUND;
+  return ok(...found.map((member) => {
+    const record = storageRecord(member, group, facts);
+    return facts.lists === "5"
+      ? encodeOldStorageRecord(record)
+      : encodeStorageRecord(record, sight.ipBytes);
+  }));
 }
 
 /** Reachable members of a group, or the one with an ID or address. */
@@ -116,15 +120,4 @@ function encodeGroup(
   return facts.lists === "5"
     ? encodeOldGroupRecord(record)
     : encodeGroupRecord(record);
-}
-
-function encodeStorage(
-  member: Reachable,
-  sight: Sight,
-  facts: TrackerFacts,
-): Uint8Array {
-  const record = storageRecord(member, facts);
-  return facts.lists === "5"
-    ? encodeOldStorageRecord(record)
-    : encodeStorageRecord(record, sight.ipBytes);
 }

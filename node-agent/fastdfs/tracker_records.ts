@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FastdfsGroup } from "@kedge/schema/fastdfs-view";
+import type { FastdfsGroup, FastdfsNode } from "@kedge/schema/fastdfs-view";
 import {
   type GroupRecord,
   STORAGE_STATUS,
@@ -41,9 +41,10 @@ export function groupRecord(
   };
 }
 
-/** A storage. */
+/** A storage of a group. */
 export function storageRecord(
   member: Reachable,
+  { nodes }: FastdfsGroup,
   { nowS, subdirCount }: TrackerFacts,
 ): StorageRecord {
   const { alive, insync, mode, address } = member;
@@ -55,7 +56,7 @@ export function storageRecord(
     ip: address.hostname,
     version: member.version.slice(0, 8),
     joinedS: member.joinedS,
-    startedS: member.joinedS,
+    startedS: member.stats?.startedS ?? member.joinedS,
     totalMb: member.totalBytes / MIB,
     freeMb: member.freeBytes / MIB,
     reservedMb: 0,
@@ -64,5 +65,27 @@ export function storageRecord(
     subdirCount,
     port: address.port,
     heardS: Math.max(0, Math.floor(nowS()) - member.silentS),
+    stats: member.stats && {
+      ...member.stats,
+      syncedS: syncedS(member, nodes),
+    },
   };
+}
+
+/**
+ * Up to when a member has the changes of the others. Monitors compare it with
+ * the newest `last_source_update`: the difference is shown as the delay.
+ */
+function syncedS(
+  { node, stats, lagChanges }: FastdfsNode,
+  nodes: readonly FastdfsNode[],
+): number {
+  const newestS = Math.max(
+    0,
+    ...nodes.filter((other) => other.node !== node)
+      .map((other) => other.stats?.sourceUpdateS ?? 0),
+  );
+  const ownS = stats?.syncUpdateS ?? 0;
+  if (lagChanges === 0) return Math.max(ownS, newestS);
+  return Math.min(ownS, Math.max(0, newestS - 1));
 }

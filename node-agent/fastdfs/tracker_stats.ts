@@ -63,9 +63,13 @@ function storageStats(
   const [filter = 0, how = 0, wanted = 0, isTrunk = 0] = body;
   if (body.length !== 4) return INVALID;
   const isOther = String.fromCharCode(how) === "!";
-  const records = sight.groups.flatMap(({ nodes }) => nodes)
-    .filter(isReachable)
-    .map((member) => ({ ...storageRecord(member, facts), ...hostOf(member) }))
+  const records = sight.groups
+    .flatMap((group) =>
+      group.nodes.filter(isReachable).map((member) => ({
+        ...storageRecord(member, group, facts),
+        ...hostOf(member),
+      }))
+    )
     .filter((record) =>
       ((filter & 1) === 0 || isTrunk === 0) &&
       ((filter & 2) === 0 || (record.status === wanted) !== isOther)

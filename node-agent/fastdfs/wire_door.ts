@@ -9,6 +9,7 @@ import type { AllowedHosts } from "@kedge/schema/config/allow-hosts";
 import { type HostPort, hostPortText } from "@kedge/schema/config/units";
 import type { Clock, Log } from "../ports.ts";
 import { WireConnection, type WirePatience } from "./wire_connection.ts";
+import type { Observer } from "./served.ts";
 import type { Handler } from "./wire_request.ts";
 import { serveWire } from "./wire_server.ts";
 
@@ -25,6 +26,8 @@ export interface WireDoorOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly handle: Handler;
+  /** Is told of every request. */
+  readonly observe?: Observer | undefined;
 }
 
 /** See the module comment. */
@@ -35,6 +38,7 @@ export class WireDoor {
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #accepting: Promise<void>;
   #refused = 0;
+  #most = 0;
 
   /**
    * Open the door.
@@ -57,6 +61,11 @@ export class WireDoor {
   /** Connections there are. */
   get count(): number {
     return this.#connections.size;
+  }
+
+  /** Most connections there ever were. */
+  get most(): number {
+    return this.#most;
   }
 
   /**
@@ -98,7 +107,8 @@ export class WireDoor {
   }
 
   #admit(conn: Deno.TcpConn): void {
-    const { hosts, connectionsMax, clock, patience, log } = this.#options;
+    const { hosts, connectionsMax, clock, patience } = this.#options;
+    const { log, handle, observe } = this.#options;
     const { hostname } = conn.remoteAddr;
     if (!hosts.allows(hostname)) {
       conn.close();
@@ -120,9 +130,11 @@ export class WireDoor {
     conn.setNoDelay(true);
     conn.setKeepAlive(true);
     const connection = new WireConnection(conn, clock, patience);
-    const served = serveWire(connection, this.#options.handle, log)
+    const work = { handle, observe, clock, log, client: hostname };
+    const served = serveWire(connection, work)
       .finally(() => this.#connections.delete(connection));
     this.#connections.set(connection, served);
+    this.#most = Math.max(this.#most, this.count);
   }
 
   /** Make room: the connection that has been idle longest goes. */

@@ -38,8 +38,11 @@ export type Handler = (request: WireRequest) => Promise<Reply> | Reply;
 /** See the module comment. */
 export class WireRequest {
   readonly header: Header;
+  /** The file ID that it is about, once known. */
+  file = "";
   readonly #connection: WireConnection;
   #leftBytes: number;
+  #contentBytes = 0;
   #reading: Promise<unknown> = Promise.resolve();
 
   /** A request whose body was not touched yet. */
@@ -52,6 +55,11 @@ export class WireRequest {
   /** Bytes of the body that were not read. */
   get leftBytes(): number {
     return this.#leftBytes;
+  }
+
+  /** Content of a file that came with it, in bytes. */
+  get contentBytes(): number {
+    return this.#contentBytes;
   }
 
   /** When no read is under way any more. */
@@ -79,6 +87,7 @@ export class WireRequest {
   /** The whole rest as content, however long. */
   async content(): Promise<IncomingBytes> {
     const sizeBytes = this.#leftBytes;
+    this.#contentBytes = sizeBytes;
     const body = sizeBytes <= INLINE_BODY_BYTES_MAX
       ? await this.#take(sizeBytes)
       : this.#stream();

@@ -12,7 +12,8 @@ import {
   STATUS,
   writeHeader,
 } from "@kedge/schema/wire/fastdfs";
-import type { Log } from "../ports.ts";
+import type { Clock, Log } from "../ports.ts";
+import { CLIENT_GONE, type Observer } from "./served.ts";
 import { statusOf } from "./status_of.ts";
 import { type WireConnection, WireEnd } from "./wire_connection.ts";
 import { type Handler, type Reply, WireRequest } from "./wire_request.ts";
@@ -22,18 +23,25 @@ const JOINED_BYTES_MAX = 64 * 1024;
 /** What still arrives after a refusal is read up to this, in bytes. */
 const LEFTOVER_BYTES_MAX = 1024 * 1024;
 
-/**
- * Serve a connection until it ends. Never throws.
- *
- * @param handle Answers, or throws what {@linkcode statusOf} understands.
- */
+/** What the requests of a connection are served with. */
+export interface WireWork {
+  /** Answers, or throws what {@linkcode statusOf} understands. */
+  readonly handle: Handler;
+  readonly observe?: Observer | undefined;
+  /** Address of the client. */
+  readonly client: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Serve a connection until it ends. Never throws. */
 export async function serveWire(
   connection: WireConnection,
-  handle: Handler,
-  log: Log,
+  work: WireWork,
 ): Promise<void> {
+  const { log } = work;
   try {
-    while (await serveOne(connection, handle, log));
+    while (await serveOne(connection, work));
   } catch (error) {
     if (error instanceof WireEnd) return;
     log.warn("a FastDFS connection failed", { why: String(error) });
@@ -45,17 +53,24 @@ export async function serveWire(
 /** One request. Returns whether there may be another one. */
 async function serveOne(
   connection: WireConnection,
-  handle: Handler,
-  log: Log,
+  work: WireWork,
 ): Promise<boolean> {
   const bytes = await connection.begin(HEADER_BYTES);
   const header = bytes && readHeader(bytes);
   // A negative length is no length: FastDFS closes without an answer too.
   if (header === undefined) return false;
   const request = new WireRequest(header, connection);
-  const reply = await answer(request, handle, log);
-  if (reply.end === "silently") return false;
-  await send(connection, reply);
+  const sinceMs = work.clock.monotonicMs();
+  let reply: Reply | undefined;
+  let isSent = false;
+  try {
+    reply = await answer(request, work);
+    if (reply.end === "silently") return false;
+    await send(connection, reply);
+    isSent = true;
+  } finally {
+    tell(request, { reply, isSent, sinceMs }, work);
+  }
   await request.settled();
   if (reply.end === undefined && request.leftBytes === 0) return true;
   // Closed with unread bytes, a connection is reset: the client would lose the
@@ -64,10 +79,34 @@ async function serveOne(
   return false;
 }
 
+function tell(
+  request: WireRequest,
+  { reply, isSent, sinceMs }: {
+    readonly reply: Reply | undefined;
+    readonly isSent: boolean;
+    readonly sinceMs: number;
+  },
+  { observe, client, clock }: WireWork,
+): void {
+  if (observe === undefined || reply?.end === "silently") return;
+  const { header: { command, bodyBytes }, file } = request;
+  const readBytes = reply?.content?.lengthBytes ?? 0;
+  const bodySentBytes = reply?.body?.length ?? readBytes;
+  observe({
+    client,
+    command,
+    status: isSent ? reply?.status ?? CLIENT_GONE : CLIENT_GONE,
+    file,
+    requestBytes: HEADER_BYTES + bodyBytes,
+    responseBytes: isSent ? HEADER_BYTES + bodySentBytes : 0,
+    contentBytes: request.contentBytes + readBytes,
+    tookMs: clock.monotonicMs() - sinceMs,
+  });
+}
+
 async function answer(
   request: WireRequest,
-  handle: Handler,
-  log: Log,
+  { handle, log }: WireWork,
 ): Promise<Reply> {
   try {
     return await handle(request);

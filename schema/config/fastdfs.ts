@@ -35,6 +35,11 @@ export const FASTDFS_SETTINGS = {
   fastdfs_lists: z.enum(["6", "5"]).default("6").describe(
     "Layout of lists of groups and storages: `5` for clients that know no newer one.",
   ),
+  fastdfs_access_log: z.string().startsWith("/", {
+    error: "must be the full path of a file, such as /var/log/kedge/access.log",
+  }).optional().describe(
+    "File that gets one line per request of FastDFS's clients; none when missing. Rotate it by moving it.",
+  ),
   fastdfs_connections_max: number(1, 100_000).default(1024)
     .describe("Most connections of FastDFS's clients (`max_connections`)."),
 };
@@ -54,6 +59,8 @@ export interface FastdfsConfig {
   readonly connectionsMax: number;
   /** Layout of lists, by FastDFS's version. */
   readonly lists: "5" | "6";
+  /** File for one line per request. */
+  readonly accessLog?: string | undefined;
 }
 
 /** The settings of a gateway; `undefined` when it is off. */
@@ -69,6 +76,9 @@ export function fastdfsConfig(
     isReadOnly: settings.fastdfs_read_only,
     connectionsMax: settings.fastdfs_connections_max,
     lists: settings.fastdfs_lists,
+    ...(settings.fastdfs_access_log === undefined
+      ? {}
+      : { accessLog: settings.fastdfs_access_log }),
   };
 }
 

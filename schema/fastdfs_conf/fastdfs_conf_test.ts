@@ -173,7 +173,7 @@ Deno.test("mistakes and refusals name the line and what to do", () => {
     ["allow_hosts = files.example.com", /names of hosts are not taken/],
     ["disabled = true", /disabled = true is not possible here; the file says/],
     ["store_path0_readonly = yes", /kedge node read-only N/],
-    ["use_access_log = true", /nginx's/],
+    ["use_access_log = true", /`fastdfs_access_log` to a path/],
     ["[access-log]\nenabled = true", /^storage.conf:2: enabled = true/],
     ["upload_priority=1\nupload_priority=2", /stands at storage.conf:1 too/],
     ["#include missing.conf", /there is no file "missing.conf"; copy it/],

@@ -22,6 +22,8 @@ export interface TestGatewayOptions {
   readonly patience?: Partial<WirePatience>;
   /** The HTTP doors of other agents. */
   readonly fetchPeer?: (url: string, init: RequestInit) => Promise<Response>;
+  /** Takes the lines of the access log. */
+  readonly accessLog?: (line: string) => void;
   /** Change what the tracker says. */
   readonly view?: (view: FastdfsView) => FastdfsView;
 }
@@ -38,6 +40,8 @@ export class TestGateway {
   isTrackerAway = false;
   /** Set by a test: so much time has passed, in ms. */
   aheadMs = 0;
+  /** Set by a test: changes that are stored. */
+  marks = { own: 0, others: 0 };
   readonly #options: TestGatewayOptions;
 
   private constructor(options: TestGatewayOptions) {
@@ -70,6 +74,8 @@ export class TestGateway {
       version: "0.1.0",
       pathCount: () => 2,
       subdirCount: 256,
+      changes: () => this.marks,
+      accessLog: options.accessLog,
       patience: options.patience,
     });
   }

@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import { type Finished, run } from "../helpers/child.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { type FastdfsStack, startFastdfs } from "../helpers/fastdfs_stack.ts";
 import { Random } from "../helpers/random.ts";
 import { say } from "../helpers/say.ts";
@@ -154,6 +155,38 @@ withTools("the test programs", async ({ conf, file, dir, bytes }) => {
   await out("fdfs_test", conf, "delete", "group1", name);
   const gone = await tool("fdfs_test", conf, "delete", "group1", name);
   assert.match(gone.stdout + gone.stderr, /errno: 2|error no: 2|No such file/);
+});
+
+withTools("the monitor shows what both storages counted", async (desk) => {
+  const { conf, dir, file } = desk;
+  const ids: string[] = [];
+  for (let n = 0; n < 6; n++) {
+    ids.push(await out("fdfs_upload_file", conf, file));
+  }
+  for (const id of ids.slice(0, 4)) {
+    await out("fdfs_download_file", conf, id, `${dir}/back`);
+  }
+  await out("fdfs_delete_file", conf, ids[0] ?? "");
+  // Agents tell their counters with every heartbeat.
+  await eventually(async () => {
+    const text = await out("fdfs_monitor", conf);
+    const all = (name: string) => {
+      const found = [...text.matchAll(RegExp(`\\b${name} = (\\d+)`, "g"))];
+      assert.equal(found.length, 2, name);
+      return found.reduce((sum, [, count]) => sum + Number(count), 0);
+    };
+    assert.equal(all("total_upload_count"), 6, text);
+    assert.equal(all("success_upload_count"), 6);
+    assert.equal(all("success_upload_bytes"), 6 * 5_000);
+    assert.equal(all("success_download_count"), 4);
+    assert.equal(all("success_download_bytes"), 4 * 5_000);
+    assert.equal(all("success_delete_count"), 1);
+    const year = new Date().getFullYear();
+    assert.match(text, RegExp(`last_source_update = ${year}-`));
+    assert.match(text, RegExp(`last_sync_update = ${year}-`));
+    assert.match(text, /last_synced_timestamp = .*\(0 second delay\)/);
+    return true;
+  }, { what: "the counters of both storages" });
 });
 
 withTools("the monitors", async ({ conf, stack }) => {

@@ -148,7 +148,7 @@ export const STORAGE_KEYS: readonly KeyRow[] = [
     value: "switch",
     except: ["no"],
     say:
-      "There is no access log: take nginx's in front of it, and set it to false",
+      "Name the file yourself: set it to false, and `fastdfs_access_log` to a path",
   }),
   refused("enabled", {
     in: HERE,
@@ -156,14 +156,14 @@ export const STORAGE_KEYS: readonly KeyRow[] = [
     value: "switch",
     except: ["no"],
     say:
-      "There is no access log: take nginx's in front of it, and set it to false",
+      "Name the file yourself: set it to false, and `fastdfs_access_log` to a path",
   }),
   ...unneeded(
     HERE,
     `time_precision rotate_access_log access_log_rotate_time
      rotate_access_log_size compress_old_access_log
      compress_access_log_days_before`,
-    "There is no access log",
+    "`fastdfs_access_log` has milliseconds, and is rotated by moving the file (logrotate)",
   ),
   ...unneeded(
     HERE,

@@ -11,3 +11,4 @@ export * from "./metadata.ts";
 export * from "./records.ts";
 export * from "./records_v5.ts";
 export * from "./requests.ts";
+export * from "./statistics.ts";

@@ -9,13 +9,16 @@
 import { Buffer } from "node:buffer";
 import type { IpBytes } from "./answers.ts";
 import { writeText, writeU64 } from "./fields.ts";
+import {
+  encodeConnections,
+  encodeStatistics,
+  type StorageStatistics,
+} from "./statistics.ts";
 
 /** Length of a group's record, in bytes (FastDFS 6.13.1 and later). */
 export const GROUP_RECORD_BYTES = 113;
 /** Length of a storage's record with IPv4 addresses, in bytes. */
 export const STORAGE_RECORD_BYTES = 487;
-
-const STATISTICS_BYTES = 348;
 
 /** State of a storage. */
 export const STORAGE_STATUS = {
@@ -60,6 +63,8 @@ export interface StorageRecord {
   readonly subdirCount: number;
   readonly port: number;
   readonly heardS: number;
+  /** What it counted; all zeros when missing. */
+  readonly stats?: StorageStatistics | undefined;
 }
 
 /** A group's record: 113 bytes. */
@@ -107,8 +112,7 @@ export function encodeStorageRecord(
     0, // current write path: the choice has no state
     record.port,
   ]);
-  const heardAt = versionAt + 88 + STATISTICS_BYTES - 8;
-  writeU64(bytes, heardAt, record.heardS);
+  bytes.set(encodeStatistics(record.stats, record.heardS), versionAt + 88);
   return bytes;
 }
 
@@ -129,13 +133,19 @@ export function encodeStorageStat(
   stat: Pick<StorageRecord, "id" | "status" | "version" | "heardS"> & {
     /** Address with port. */
     readonly host: string;
+    readonly startedS?: number;
+    readonly stats?: StorageStatistics | undefined;
   },
 ): Uint8Array {
   const bytes = Buffer.alloc(106);
   writeText(bytes, { at: 0, widthBytes: 15 }, stat.id);
   writeText(bytes, { at: 16, widthBytes: 51 }, stat.host);
   bytes[69] = stat.status;
+  if (stat.stats !== undefined) {
+    bytes.set(encodeConnections(stat.stats.connections), 70);
+  }
   writeText(bytes, { at: 82, widthBytes: 8 }, stat.version);
+  writeU64(bytes, 90, stat.startedS ?? 0);
   writeU64(bytes, 98, stat.heardS);
   return bytes;
 }

@@ -10,6 +10,7 @@
 import { Buffer } from "node:buffer";
 import { writeText, writeU64 } from "./fields.ts";
 import type { GroupRecord, StorageRecord } from "./records.ts";
+import { statisticsNumbers } from "./statistics.ts";
 
 /** Length of a group's record, in bytes. */
 export const OLD_GROUP_RECORD_BYTES = 105;
@@ -17,7 +18,7 @@ export const OLD_GROUP_RECORD_BYTES = 105;
 export const OLD_STORAGE_RECORD_BYTES = 600;
 
 const NUMBERS_AT = 183;
-const HEARD_AT = NUMBERS_AT + 10 * 8 + 41 * 8;
+const COUNTED_AT = NUMBERS_AT + 10 * 8;
 
 /** A group's record: 105 bytes. */
 export function encodeOldGroupRecord(record: GroupRecord): Uint8Array {
@@ -58,7 +59,11 @@ export function encodeOldStorageRecord(record: StorageRecord): Uint8Array {
     record.port,
     0, // port for HTTP
   ]);
-  writeU64(bytes, HEARD_AT, record.heardS);
+  writeNumbers(
+    bytes,
+    COUNTED_AT,
+    statisticsNumbers(record.stats, record.heardS),
+  );
   return bytes;
 }
 
