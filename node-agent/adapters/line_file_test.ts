@@ -13,8 +13,7 @@ Deno.test("lines are appended, and a file that was moved is made anew", async ()
   file.line("one");
   file.line("two");
   await eventually(
-    async () =>
-      assert.equal(await Deno.readTextFile(path), "earlier\none\ntwo\n"),
+    async () => (await Deno.readTextFile(path)) === "earlier\none\ntwo\n",
     { what: "the lines" },
   );
   await Deno.rename(path, `${path}.1`);

@@ -57,7 +57,7 @@ Deno.test("fastdfs: what was done is counted, and monitors see it", async () => 
     view: withStats(() => FastdfsStats.parse(made.gateway.stats())),
   });
   using storage = await made.storage();
-  using other = await made.storage();
+  using _other = await made.storage();
   const content = Buffer.alloc(300, "x");
   const id = idIn((await storage.call(11, uploadBody(content))).body);
   const appender = idIn((await storage.call(23, uploadBody(content))).body);
@@ -111,7 +111,7 @@ Deno.test("fastdfs: what was done is counted, and monitors see it", async () => 
   assert.deepEqual(numbers.slice(20, 28), [600, 600, 5, 5, 5, 5, 350, 350]);
   assert(Math.abs((numbers[38] ?? 0) - about) < 60, "last_source_update");
   assert.equal(numbers[39], 0, "nothing came from others");
-  assert(numbers[41] ?? 0 > 0, "heartbeat");
+  assert((numbers[41] ?? 0) > 0, "heartbeat");
 
   assert.equal(lines.length, 12, "active tests are no lines");
   assert.match(
