@@ -23,6 +23,7 @@ import { DEFAULT_CONFIG, type Identity, loadConf } from "./config.ts";
 import { type Line, LineError, type OwnOption } from "./line.ts";
 import { withoutSecret } from "./setup_lines.ts";
 import type { Targets } from "./table.ts";
+import { parseTarget } from "./target_word.ts";
 
 /** A resource, or one volume of it, that a command is for. */
 export interface Target {
@@ -188,17 +189,16 @@ export class Session implements Disposable {
     const conf = this.conf();
     const { command } = this.line;
     const { identity } = this.given;
-    const slash = isAll || conf.resources.some(({ name }) => name === word)
-      ? -1
-      : word.lastIndexOf("/");
-    const resourceName = slash < 0 ? word : word.slice(0, slash);
+    const isWhole = isAll || conf.resources.some(({ name }) => name === word);
+    const { resourceName, volume } = isWhole
+      ? { resourceName: word, volume: undefined }
+      : parseTarget(word);
     // What only the running system refuses is refused where something runs.
     const checked = this.isDry || !REFUSES_LATE.includes(command ?? "")
       ? { ...conf, warnings: [] }
       : conf;
     const config = resolveResource(checked, { ...identity, resourceName });
-    if (slash < 0) return { config, volume: undefined };
-    const volume = Number(word.slice(slash + 1));
+    if (volume === undefined) return { config, volume };
     if (config.volumes.some((each) => each.volume === volume)) {
       return { config, volume };
     }

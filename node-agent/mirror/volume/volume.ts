@@ -158,7 +158,9 @@ export class Volume {
   /** End: the disk is let go in order when nothing is under way. */
   close(): void {
     clearInterval(this.#timer);
-    this.#connection?.close("the volume is taken down");
+    const connection = this.#connection;
+    this.#connection = undefined; // its end concerns nobody any more
+    connection?.close("the volume is taken down");
     this.#undo.close();
     const isClean = this.#isClean();
     this.#disk?.close(isClean);
