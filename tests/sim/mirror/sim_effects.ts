@@ -20,7 +20,13 @@ export function effectsOf(node: SimNode): VolumeEffects {
   const { world, disk, rng } = node;
   const { scheduler, plan } = world;
   /** One chance to crash; done or not done is drawn. */
+  const { process } = node;
+  /** A callback in this very call may have ended it. */
+  const mustLive = () => {
+    if (node.process !== process) throw new Crash(false);
+  };
   const step = <T>(work: () => T): T => {
+    mustLive();
     const armed = node.crashIn;
     if (armed === undefined || armed.left-- > 0) return work();
     node.crashIn = undefined;
@@ -28,6 +34,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
     throw new Crash(armed.isPowerLoss);
   };
   const mustBeAttached = (what: string) => {
+    mustLive();
     if (!node.isAttached) world.fail("effects", `${what} without a disk`);
   };
   const fails = (what: "write" | "read" | "flush" | "meta"): boolean => {

@@ -312,7 +312,8 @@ export class SimNode {
       after.connection === "Connected" && after.disk === "UpToDate" &&
       after.peerDisk === "UpToDate";
     if (isWhole || isJoined) this.given = [];
-    if (after.connection === "WFReportParams") this.isDivided = false;
+    const isNew = before.connection !== after.connection;
+    if (isNew && after.connection === "WFReportParams") this.isDivided = false;
     // A policy, or a command, says whose changes go.
     const loses = this.isDivided && after.connection === "WFBitMapT" &&
       before.connection !== "WFBitMapT";
