@@ -30,6 +30,12 @@ export const NODE_ID_MAX: number = 2 ** 24 - 1;
 export const NOBODY: number = NODE_ID_MAX;
 
 /**
+ * Lowest version of a file that was taken in with its ID and may come again: no
+ * file is changed so often. Its tombstone is never forgotten.
+ */
+export const KEPT_VERSION_MIN: number = 2 ** 24;
+
+/**
  * Highest epoch that a node may report. Sums with steps of `force` stay far
  * below what a frame and a JSON number hold, whatever a hostile node says.
  */

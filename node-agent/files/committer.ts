@@ -10,7 +10,7 @@
 
 import { crc32 } from "node:zlib";
 import type { DatabaseSync } from "node:sqlite";
-import type { SyncPosition } from "@kedge/schema";
+import { KEPT_VERSION_MIN, type SyncPosition } from "@kedge/schema";
 import type { FileRow } from "@kedge/schema/db";
 import type { Applied } from "../ports.ts";
 import type { DigestTable } from "./digest_table.ts";
@@ -320,7 +320,7 @@ export class Committer {
       if (statements.unsettledOf.get({ id }) !== undefined) continue;
       statements.dropTombstone.run({ id });
       const before = statements.file.get({ id });
-      if (before?.tombstone !== 1) continue;
+      if (!mayBeForgotten(before)) continue;
       statements.dropFile.run({ id });
       this.#rows.push({ before, after: undefined });
       collected++;
@@ -359,12 +359,15 @@ function runsOf(numbers: readonly number[]): { from: number; to: number }[] {
 }
 
 /**
- * Whether a row is a tombstone that may go once everybody has it. One of a
- * derived file stays for good: its name is made from its master's, so the same
- * name could be made again.
+ * Whether a row is a tombstone that may go once everybody has it. These stay for
+ * good: one of a derived file, for its name is made from its master's, so the
+ * same name could be made again; and one of a file that came from another store
+ * (`kept_version.ts`), for the next import finds it there again.
  */
 function mayBeForgotten(row: FileRow | undefined): boolean {
-  return row?.tombstone === 1 && mustParse(row.id).kind !== "derived";
+  if (row?.tombstone !== 1 || row.version >= KEPT_VERSION_MIN) return false;
+  const { kind, origin } = mustParse(row.id);
+  return kind !== "derived" && typeof origin === "number";
 }
 
 function done(applied: readonly Applied[]): OpResult {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { KEPT_VERSION_MIN, NOBODY } from "@kedge/schema";
+import { encodeFileId, encodeFileName } from "@kedge/schema/file-id";
 import {
   newEntry,
   someBytes,
@@ -106,6 +108,29 @@ Deno.test("a tombstone stays while its file lies on the disk", () =>
     assert.equal(files.lookup(entry.id)?.state, "tombstone");
     await store.store.settle(0);
     assert.equal(await log.collectTombstones(log.tombstoneMark()), 1);
+  }));
+
+Deno.test("the tombstone of a file that an import may bring again stays", () =>
+  withStore(async (store) => {
+    const { log, files } = store.store;
+    const numbered = await store.upload(someBytes(1));
+    const name = encodeFileName({
+      ...{ origin: "10.0.0.1", createdS: 1_795_300_000, appender: false },
+      ...{ sizeBytes: 1, crc32: numbered.crc32 },
+      ...{ random: 5, digits: 7, extension: "" },
+    });
+    const place = { group: "group1", pathIndex: 0, high: 1, low: 2 };
+    const id = encodeFileId(place, name);
+    const foreign = { ...numbered, id, origin: NOBODY };
+    const content = { kind: "inline", bytes: someBytes(1) } as const;
+    await log.adopt([{ entry: foreign, content }], true);
+    await store.delete({ ...numbered, version: KEPT_VERSION_MIN });
+    await store.delete(foreign);
+    await store.store.settle(0);
+    assert.equal(await log.collectTombstones(log.tombstoneMark()), 0);
+    for (const { id } of [numbered, foreign]) {
+      assert.equal(files.lookup(id)?.state, "tombstone");
+    }
   }));
 
 Deno.test("a name is not used again once its tombstone is forgotten", async () => {

@@ -11,11 +11,12 @@
  */
 
 import { createHash } from "node:crypto";
+import { KEPT_VERSION_MIN } from "@kedge/schema";
 import type { FileEntry, FileMeta } from "@kedge/schema/change";
 import { parseFileId } from "@kedge/schema/file-id";
 
 /** Versions of one generation. */
-const DRAWN = 2 ** 24;
+const DRAWN = KEPT_VERSION_MIN;
 
 /** What a version is drawn from. */
 export type KeptContent = {
@@ -40,7 +41,11 @@ export function keptVersion(
   content: KeptContent,
   before: FileEntry | undefined,
 ): number {
-  if (before === undefined && isSettled(id, content.meta)) return 1;
+  // A number might be that of a node of ours: the version tells whose it is.
+  const isForeign = typeof parseFileId(id)?.origin !== "number";
+  if (before === undefined && isForeign && isSettled(id, content.meta)) {
+    return 1;
+  }
   const generation = Math.floor((before?.version ?? 0) / DRAWN) + 1;
   return generation * DRAWN + draw(content);
 }
