@@ -226,6 +226,23 @@ Deno.test("#include reads files beside, in order, and ends", () => {
   ]);
 });
 
+Deno.test("files that include themselves over and over are left at once", () => {
+  let reads = 0;
+  const text = readConfText("a", () => {
+    reads++;
+    return "#include a\n".repeat(50_000);
+  });
+  assert(reads < 100);
+  assert.equal(text.problems.length, 1);
+});
+
+Deno.test("a line that may hold a secret is not shown", () => {
+  const lines = "http.anti_steal.secret_key hush\nhttp.anti_steal.token_ttl=9";
+  const conf = read({ "http.conf": lines });
+  assert.equal(conf.notes.length, 1);
+  assert(!JSON.stringify(conf).includes("hush"));
+});
+
 Deno.test("a file is known by its keys, whatever it is called", () => {
   const kinds = (text: string, file = "copy.conf") =>
     read({ [file]: text }).files.map(({ kind }) => kind);

@@ -11,6 +11,7 @@ export { FASTDFS_KEYS, keyNames } from "./keys/tables.ts";
 export { type FastdfsSettings, type RunAs, settingsOf } from "./settings.ts";
 export { SECRET_SETTING } from "./tokens.ts";
 export {
+  CONF_BYTES_MAX,
   type ConfItem,
   type ConfProblem,
   type ConfText,

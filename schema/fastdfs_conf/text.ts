@@ -46,13 +46,20 @@ export interface ConfText {
   readonly notes: readonly ConfProblem[];
 }
 
-/** The file system as far as it is needed: a text, or `undefined`. */
+/** A line that may hold a secret is never shown. */
+const SECRET_LINE = /secret|password|passwd/i;
+
+/**
+ * The file system as far as it is needed: a text, or `undefined`. Of a file that
+ * is longer than {@linkcode CONF_BYTES_MAX} a part that is longer is enough.
+ */
 export type ReadText = (path: string) => string | undefined;
 
 /** Bounds against a file that includes itself, or a wrong file. */
 const DEPTH_MAX = 8;
 const FILES_MAX = 64;
-const BYTES_MAX = 1 << 20;
+/** Longest file that is read, in bytes: nothing has to read more of it. */
+export const CONF_BYTES_MAX: number = 1 << 20;
 
 /** `FILE:LINE: cause; next`. */
 export function problemText(problem: ConfProblem): string {
@@ -113,7 +120,9 @@ function readFile(reading: Reading, wanted: Wanted): void {
   const { file, depth, from } = wanted;
   const refuse = (cause: string, next: string) =>
     void reading.problems.push({ ...from, cause, next });
+  if (reading.files > FILES_MAX) return; // was told
   if (depth > DEPTH_MAX || ++reading.files > FILES_MAX) {
+    reading.files = FILES_MAX + 1;
     return refuse(
       `too many files are included`,
       "look for a file that includes itself",
@@ -128,7 +137,7 @@ function readFile(reading: Reading, wanted: Wanted): void {
         : "copy it here as well, or take this line out",
     );
   }
-  if (text.length > BYTES_MAX || text.includes("\0")) {
+  if (text.length > CONF_BYTES_MAX || text.includes("\0")) {
     return refuse(
       `"${file}" is no configuration file`,
       "name a text file of at most 1 MB",
@@ -138,6 +147,7 @@ function readFile(reading: Reading, wanted: Wanted): void {
   for (
     const [index, raw] of text.replace(/^\uFEFF/, "").split("\n").entries()
   ) {
+    if (reading.files > FILES_MAX) return;
     const at: Place = { file, line: index + 1 };
     const line = raw.trim();
     const included = /^#include[ \t]+(\S.*)$/i.exec(line)?.[1];
@@ -171,9 +181,12 @@ function readLine(
   if (name !== undefined) return name.trim();
   const equals = line.indexOf("=");
   if (equals < 1) {
+    const told = SECRET_LINE.test(line)
+      ? "a line with a secret"
+      : `"${line.slice(0, 60)}"`;
     reading.notes.push({
       ...at,
-      cause: `"${line.slice(0, 60)}" is no "key = value"; FastDFS skips it too`,
+      cause: `${told} is no "key = value"; FastDFS skips it too`,
       next: "begin the line with # if it is a comment",
     });
     return section;

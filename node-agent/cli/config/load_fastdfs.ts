@@ -1,6 +1,7 @@
 /** FastDFS's configuration files on this host, and what they come to. */
 
 import {
+  CONF_BYTES_MAX,
   type ConfProblem,
   type FastdfsConf,
   type FastdfsSettings,
@@ -61,7 +62,7 @@ export function settingsToStart(
 
 function readText(path: string): string | undefined {
   try {
-    return Deno.readTextFileSync(path);
+    return readStart(path, CONF_BYTES_MAX + 1);
   } catch (error) {
     if (
       error instanceof Deno.errors.NotFound ||
@@ -74,6 +75,19 @@ function readText(path: string): string | undefined {
       "run this as a user who may read it",
     );
   }
+}
+
+/** A file may be a device that never ends. */
+function readStart(path: string, bytesMax: number): string {
+  using file = Deno.openSync(path);
+  const bytes = new Uint8Array(bytesMax);
+  let length = 0;
+  while (length < bytesMax) {
+    const count = file.readSync(bytes.subarray(length));
+    if (count === null) break;
+    length += count;
+  }
+  return new TextDecoder().decode(bytes.subarray(0, length));
 }
 
 /** Who we are, and the numbers of those whom the files name. */
