@@ -51,6 +51,10 @@ export class Linker implements LinkingStore {
     const staged = this.#layout.staged(pathIndex, token);
     await Deno.link(path, staged);
     try {
+      // A symbolic link that took its place would lead anywhere.
+      if (!(await Deno.lstat(staged)).isFile) {
+        throw new Problem("invalid-request", `${path} is no regular file`);
+      }
       const file = await Deno.open(staged);
       try {
         return await this.#read(file, { token, pathIndex });

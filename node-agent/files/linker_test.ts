@@ -53,6 +53,22 @@ async function log(store: TestStore, bytes: Uint8Array, staged: Staged) {
 
 const tokens = (dir: string) => [...Deno.readDirSync(`${dir}/p0/data/.tmp`)];
 
+Deno.test("neither a symbolic link nor a pipe is given a name in the store", () =>
+  withDir(async (dir) => {
+    await Deno.writeFile(`${dir}/secret`, LARGE);
+    await Deno.symlink(`${dir}/secret`, `${dir}/link`);
+    const made = await new Deno.Command("mkfifo", { args: [`${dir}/pipe`] })
+      .output();
+    assert(made.success);
+    const store = await TestStore.open(dir);
+    for (const name of ["link", "pipe"]) {
+      const linked = store.store.linker.link(`${dir}/${name}`, 0);
+      await assert.rejects(linked, /no regular file/);
+    }
+    assert.deepEqual(tokens(dir), []);
+    await store.close();
+  }));
+
 Deno.test("a linked file shares its bytes, and stays when the other name goes", () =>
   withDir(async (dir) => {
     const other = `${dir}/other`;

@@ -64,6 +64,17 @@ Deno.test("packed files are found by compressed binlogs, packed links by their t
   assert.equal(problem?.reason, "outside-the-tree");
 });
 
+Deno.test("metadata that cannot be read any more stays as it was", async () => {
+  await using scope = new Scope();
+  const { desk, base } = await setUpImport(scope);
+  const id = await base.add(base.bytes(9), { meta: META });
+  assert.equal((await desk.import(base.roots)).problems.length, 0);
+  await Deno.writeFile(`${base.path(id)}-m`, Uint8Array.of(0x61, 2, 0xc4));
+  const view = await desk.import(base.roots);
+  assert.deepEqual(view.reasons, { "unreadable-metadata": 1 });
+  assert.deepEqual(desk.door.files.lookup(id)?.meta, META);
+});
+
 Deno.test("a file is taken without metadata that cannot be kept", async () => {
   await using scope = new Scope();
   const { desk, base } = await setUpImport(scope);

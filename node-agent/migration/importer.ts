@@ -169,7 +169,9 @@ export class Importer {
       throw new SourceFault("of-the-future", "its ID was made in the future");
     }
     const { meta, fault } = await this.#meta(item);
-    await this.#takeWith(item, before, meta);
+    // What an earlier run could read is not thrown away.
+    const kept = fault === undefined ? meta : before?.meta ?? meta;
+    await this.#takeWith(item, before, kept);
     // The file is good without it; what is lost is told.
     if (fault !== undefined) {
       const { id: name } = item;
