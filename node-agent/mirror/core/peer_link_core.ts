@@ -153,7 +153,7 @@ export class PeerLink {
   frame(frame: MirrorFrame): void {
     if (!this.#isUp) return;
     if (!isWithin(frame, this.volume.sizeBytes)) {
-      return this.protocolError(`${frame.kind} beyond the end of the volume`);
+      return this.protocolError(`a ${frame.kind} beyond its bounds`);
     }
     const { volume } = this;
     switch (frame.kind) {

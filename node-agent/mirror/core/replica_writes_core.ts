@@ -23,6 +23,8 @@ import type { VolumeCore } from "./volume_core.ts";
 
 /** Bytes that may wait behind a flush before no more frames are welcome. */
 const WAITING_BYTES_MAX = 16 * 1024 * 1024;
+/** What a frame that waits takes beside its bytes, about. */
+const FRAME_BYTES = 256;
 
 type WriteFrame = DataFrame | ZeroFrame;
 type StreamFrame = WriteFrame | FlushFrame;
@@ -110,11 +112,9 @@ export class ReplicaWrites {
     if (!this.#isNoted(frame)) return this.#refuse(frame);
     const session = this.#session;
     if (this.isDrained) return this.#apply({ frame, session });
-    const kept = "payload" in frame
-      ? { ...frame, payload: frame.payload.slice() }
-      : frame;
+    const kept = copied(frame);
     this.#waiting.push({ frame: kept, session });
-    this.#waitingBytes += "payload" in kept ? kept.payload.length : 0;
+    this.#waitingBytes += bytesOf(kept);
   }
 
   /**
@@ -123,11 +123,8 @@ export class ReplicaWrites {
    */
   inOrder<F extends MirrorFrame>(frame: F, run: (frame: F) => void): void {
     if (this.isDrained) return run(frame);
-    const hasPayload = "payload" in frame;
-    const kept = hasPayload
-      ? { ...frame, payload: frame.payload.slice() }
-      : frame;
-    const bytes = hasPayload ? frame.payload.length : 0;
+    const kept = copied(frame);
+    const bytes = bytesOf(kept);
     const session = this.#session;
     this.#waiting.push({ run: () => run(kept), bytes, session });
     this.#waitingBytes += bytes;
@@ -227,7 +224,7 @@ export class ReplicaWrites {
         continue;
       }
       const { frame } = arrival;
-      if ("payload" in frame) this.#waitingBytes -= frame.payload.length;
+      this.#waitingBytes -= bytesOf(frame);
       this.#apply(arrival);
     }
   }
@@ -236,6 +233,17 @@ export class ReplicaWrites {
     const { sequence } = frame;
     this.volume.effects.send({ kind: "failed", sequence });
   }
+}
+
+/** The bytes of a frame are the link's, which uses them again. */
+function copied<F extends MirrorFrame>(frame: F): F {
+  if ("payload" in frame) return { ...frame, payload: frame.payload.slice() };
+  return "digest" in frame ? { ...frame, digest: frame.digest.slice() } : frame;
+}
+
+/** What a frame that waits takes. */
+function bytesOf(frame: MirrorFrame): number {
+  return FRAME_BYTES + ("payload" in frame ? frame.payload.length : 0);
 }
 
 /** Of a flush that is no barrier only its end is waited for. */

@@ -90,7 +90,8 @@ export class ResyncSource {
       return volume.link.protocolError("resync requests out of order");
     }
     this.#lastId = frame.id;
-    this.#requests.push(frame);
+    // It may wait, and the link uses the bytes of a frame again.
+    this.#requests.push({ ...frame, digest: frame.digest.slice() });
     this.settle();
   }
 

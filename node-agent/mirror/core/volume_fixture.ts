@@ -5,6 +5,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import { CREATED_SET } from "../decisions/generations_core.ts";
 import { HARDENED } from "../decisions/hardenings_core.ts";
@@ -165,7 +166,8 @@ export class TestNode {
       changeRegister: ({ kind }, id) => this.wishes.push({ kind, id }),
       stateChanged: () => {},
       keepUndo: () => {},
-      digest: (_algorithm, bytes) => bytes.slice(),
+      digest: (_algorithm, bytes) =>
+        new Uint8Array(createHash("sha1").update(bytes).digest()),
       random64: () => TestNode.#random += 0x10n,
       log: (level, text) => this.lines.push(`${level} ${text}`),
     };
@@ -228,7 +230,10 @@ export class Pair {
         ? [this.a, this.b]
         : [this.b, this.a];
       const frame = from.sent.shift();
-      if (frame !== undefined) to.core.frame(frame);
+      if (frame !== undefined) {
+        to.core.frame(frame);
+        reuse(frame);
+      }
       to.core.settle();
       this.a.work();
       this.b.work();
@@ -280,6 +285,7 @@ export class Pair {
     const frames = from.sent.splice(0);
     for (const frame of frames) {
       if (this.#isUp) to.core.frame(frame);
+      reuse(frame);
     }
     to.core.settle();
     return frames.length > 0;
@@ -287,7 +293,12 @@ export class Pair {
 }
 
 function copied(frame: MirrorFrame): MirrorFrame {
-  return "payload" in frame
-    ? { ...frame, payload: frame.payload.slice() }
-    : frame;
+  if ("payload" in frame) return { ...frame, payload: frame.payload.slice() };
+  return "digest" in frame ? { ...frame, digest: frame.digest.slice() } : frame;
+}
+
+/** As the link does: other bytes come where those of the frame were. */
+function reuse(frame: MirrorFrame): void {
+  if ("payload" in frame) frame.payload.fill(0xee);
+  if ("digest" in frame) frame.digest.fill(0xee);
 }
