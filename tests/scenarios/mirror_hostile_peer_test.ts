@@ -299,6 +299,38 @@ async function talkNonsense(connection: PeerConnection): Promise<void> {
   await ended;
 }
 
+/** Queued answers after which no more questions are looked at, in bytes. */
+const ANSWERS_BYTES_MAX = 64 * 1024 * 1024;
+
+Deno.test("a peer that asks for more than it reads waits", async () => {
+  await using scope = new Scope();
+  const pair: LocalPair = { net: "127.77.13", dir: await scope.tempDir() };
+  makeEqualDisks(pair);
+  const a = new LocalNode("a", pair);
+  scope.defer(() => a[Symbol.dispose]());
+  await a.must({ kind: "attach" });
+  await a.connect();
+  const connection = await eventually(() => greet(pair.net), {
+    what: "a greeting",
+  });
+  connection.send({ kind: "report", report: plausible() }, 0);
+  for (let id = 1; id <= 5_000; id++) {
+    const lengthBytes = 128 * 1024;
+    connection.send({ kind: "readRequest", id, offset: 0, lengthBytes }, 0);
+  }
+  connection.out.flush();
+  const queued = () => a.volume.core.effects.queuedBytes();
+  await eventually(() => queued() > ANSWERS_BYTES_MAX / 4, {
+    what: "answers",
+    pauseMs: 0,
+  });
+  await eventually(() => connection.out.queuedBytes === 0, {
+    what: "all questions to be there",
+  });
+  assert.ok(queued() < ANSWERS_BYTES_MAX, `${queued()} bytes are queued`);
+  connection.close("enough");
+});
+
 Deno.test("a peer that says anything does no harm", async () => {
   await using scope = new Scope();
   const pair: LocalPair = { net: "127.77.9", dir: await scope.tempDir() };

@@ -32,11 +32,17 @@ import { signed, unsigned } from "./integrity.ts";
 import { OutBuffer } from "./out_buffer.ts";
 import type { PulseAsker } from "./pulse_sockets.ts";
 
+/** Answers to what was read at once after which we look at the queue, in bytes. */
+const ANSWERS_BYTES_MAX = 4 * 1024 * 1024;
+
 /** Who hears what comes over a connection. */
 export interface ConnectionEvents {
   /** A frame; its payload is valid during the call. */
   frame(frame: MirrorFrame, epoch: number): void;
-  /** Everything that was read is handled. A promise: wait before reading on. */
+  /**
+   * What was read is handled, or so much of it that its answers fill the queue.
+   * A promise: wait before going on.
+   */
   batchEnd(): Promise<void> | undefined;
   /** A ping of the peer is about to be answered. */
   pinged(): void;
@@ -188,13 +194,14 @@ export class PeerConnection {
     this.out.onDrain = () => events.drained();
     try {
       for (;;) {
-        this.#handleAll(events);
+        const isAll = this.#handleAll(events);
         const wait = events.batchEnd();
         this.out.flush();
         if (wait !== undefined) {
           await Promise.race([wait, this.#closed.promise]);
         }
         if (this.#isClosed) return;
+        if (!isAll) continue;
         const count = await this.conn.read(this.#in.room());
         if (count === null) return;
         this.#live.heard(performance.now());
@@ -254,10 +261,12 @@ export class PeerConnection {
     this.out.flush();
   }
 
-  #handleAll(events: ConnectionEvents): void {
+  /** A question is short and its answer long: false, if there are more of them. */
+  #handleAll(events: ConnectionEvents): boolean {
+    const fullBytes = this.out.queuedBytes + ANSWERS_BYTES_MAX;
     for (;;) {
       const frame = this.#isClosed ? undefined : this.#in.next();
-      if (frame === undefined) return;
+      if (frame === undefined) return true;
       const { header, body } = frame;
       switch (header.kind) {
         case "ping":
@@ -278,6 +287,7 @@ export class PeerConnection {
             header.epoch,
           );
       }
+      if (this.out.queuedBytes > fullBytes) return false;
     }
   }
 }
