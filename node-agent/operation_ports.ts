@@ -129,6 +129,8 @@ export interface LinkingStore {
    * @throws {Problem} `invalid-request`, `read-only`.
    */
   takeOver(pathIndex: number): Promise<unknown>;
+  /** All that lay there is taken in: other programs may read its folders. */
+  allTaken(pathIndex: number): Promise<void>;
 }
 
 /** The cluster as a FastDFS gateway needs it. */

@@ -42,6 +42,11 @@ export class Linker implements LinkingStore {
   }
 
   /** @inheritdoc */
+  async allTaken(pathIndex: number): Promise<void> {
+    await this.#opener.allTaken(pathIndex);
+  }
+
+  /** @inheritdoc */
   async link(path: string, pathIndex: number): Promise<Staged> {
     if (!this.#paths.isWritable(pathIndex)) {
       const name = `M${hexByte(pathIndex)}`;

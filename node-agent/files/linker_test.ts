@@ -166,6 +166,26 @@ Deno.test("a crash in the middle of taking in loses no file", () =>
     await store.close();
   }));
 
+Deno.test("nginx gets no leave for a path with files that are not ours", () =>
+  withDir(async (dir) => {
+    await fastdfsPath(dir);
+    let store = await TestStore.open(dir);
+    await store.store.linker.takeOver(0);
+    assert.equal(store.store.files.storePaths()[0]?.state, "writable");
+    assert.equal(store.store.shared.takesChanges(0), false);
+    await store.close(false);
+    store = await TestStore.open(dir);
+    assert.equal(store.store.shared.takesChanges(0), false);
+    await store.store.linker.takeOver(0);
+    assert.equal(store.store.shared.takesChanges(0), false);
+    await store.store.linker.allTaken(0);
+    assert.equal(store.store.shared.takesChanges(0), true);
+    await store.close(false);
+    store = await TestStore.open(dir);
+    assert.equal(store.store.shared.takesChanges(0), true);
+    await store.close();
+  }));
+
 Deno.test("only what FastDFS left is taken over", () =>
   withDir(async (dir) => {
     await Deno.mkdir(`${dir}/p0/data`, { recursive: true });

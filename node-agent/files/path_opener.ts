@@ -26,6 +26,7 @@ import { readMarker, writeMarker } from "./path_gate.ts";
 import type { Pump } from "./pump.ts";
 import { refillKey, type Refills } from "./refills.ts";
 import type { StorePaths } from "./store_paths.ts";
+import type { Strangers } from "./strangers.ts";
 
 /** Bytes that are written, flushed and read to try a disk. */
 const TRIAL_BYTES = 1 << 20;
@@ -41,6 +42,7 @@ export interface PathOpenerParts {
   readonly paths: StorePaths;
   readonly pump: Pump;
   readonly refills: Refills;
+  readonly strangers: Strangers;
 }
 
 /** A store path that is in use again. */
@@ -93,7 +95,13 @@ export class PathOpener {
     if (!FASTDFS_SIGNS.some((name) => exists(`${data}/${name}`))) {
       throw refused(`M${hexByte(index)} does not hold the data of FastDFS`);
     }
+    await this.#parts.strangers.come(index);
     return await this.#enter(index, true);
+  }
+
+  /** Every file of a path that was taken over is ours now. */
+  async allTaken(index: number): Promise<void> {
+    await this.#parts.strangers.go(index);
   }
 
   async #enter(index: number, isEmpty: boolean): Promise<PathOpened> {

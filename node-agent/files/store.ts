@@ -29,6 +29,7 @@ import { Scrubber, type ScrubOptions } from "./scrubber.ts";
 import { Stager } from "./stager.ts";
 import { ReadStatements } from "./statements.ts";
 import { StorePaths } from "./store_paths.ts";
+import { Strangers } from "./strangers.ts";
 
 /**
  * Age at which a file is flushed and its copy in the database dropped. Linux
@@ -92,7 +93,10 @@ export interface StoreOptions {
 export interface SharedFiles {
   /** Folders with the files of `M00`, `M01`, …, as they were given. */
   readonly folders: readonly string[];
-  /** Whether a disk takes changes, deletes among them. */
+  /**
+   * Whether a disk takes changes, deletes among them, and has no files but
+   * ours.
+   */
   takesChanges(pathIndex: number): boolean;
   /** Files whose copy here is missing or wrong. */
   damaged(limit: number): readonly { readonly id: string }[];
@@ -231,7 +235,10 @@ async function openLocked(
     placed: Number(state.get({ key: "placed" })?.value ?? 0),
     namesAfterS: Number(state.get({ key: NAMES_AFTER_KEY })?.value ?? 0),
   });
+  const pathCount = options.storePaths.length;
+  const strangers = new Strangers(index.statements, pump, pathCount);
   const opener = new PathOpener(opened.store, {
+    strangers,
     layout,
     index,
     paths,
@@ -251,7 +258,8 @@ async function openLocked(
     settle: (minAgeMs) => pump.settle(minAgeMs),
     shared: {
       folders: options.storePaths.map((_, index) => layout.data(index)),
-      takesChanges: (pathIndex) => paths.isWritable(pathIndex),
+      takesChanges: (pathIndex) =>
+        paths.isWritable(pathIndex) && !strangers.mayBeOn(pathIndex),
       damaged: (limit) => index.damaged(limit),
       onChange: (act) => paths.onChange = act,
     },

@@ -145,9 +145,16 @@ export class MigrationDesk {
     }
     const nowS = () => Math.floor(clock.wallMs() / 1000);
     const pathCount = storePaths.length;
-    return (how: { progress: Progress; pace: Pace }) =>
-      new Importer(request, { keeper, store, tree, pathCount, nowS, ...how })
-        .run();
+    return async (how: { progress: Progress; pace: Pace }) => {
+      const parts = { keeper, store, tree, pathCount, nowS, ...how };
+      await new Importer(request, parts).run();
+      if (request.mode !== "in-place" || request.dryRun) return;
+      const { damaged, skipped } = how.progress.view(0);
+      if (damaged + skipped > 0) return;
+      for (let index = 0; index < tree.pathCount; index++) {
+        await store.allTaken(index);
+      }
+    };
   }
 
   /** In place: its `M00` must be ours. */

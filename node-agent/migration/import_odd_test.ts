@@ -96,6 +96,7 @@ Deno.test("import follows no link out of the tree and opens no device", async ()
   assert.deepEqual(view.reasons, {
     "outside-the-tree": 7,
     "not-a-regular-file": 1,
+    "not-a-folder": 1,
   });
 });
 
@@ -161,7 +162,16 @@ Deno.test("a folder that is no storage is refused, and so is a strange one in pl
     /fdfs_storaged runs on these files/,
   );
   await Deno.writeTextFile(pidFile, `${Deno.pid}`);
+  const folder = `${base.base}/data/7F`;
+  await Deno.symlink("/etc", folder);
+  const odd = await desk.import([base.base], inPlace);
+  assert.deepEqual([odd.state, odd.reasons], ["done", { "not-a-folder": 1 }]);
+  assert.deepEqual(desk.allTaken, []);
+  await Deno.remove(folder);
+  await desk.import([base.base], { ...inPlace, dryRun: true });
+  assert.deepEqual(desk.allTaken, []);
   assert.equal((await desk.import([base.base], inPlace)).state, "done");
+  assert.deepEqual(desk.allTaken, [0]);
 });
 
 Deno.test("files that vanish, shrink or come under way are told or found later", async () => {

@@ -100,8 +100,12 @@ export class SourceTree {
   /** Every folder with what it holds, in order. */
   async *folders(): AsyncGenerator<SourceFolder> {
     for (const [pathIndex, data] of this.#data.entries()) {
-      for (const high of subfolders(data)) {
-        for (const low of subfolders(`${data}/${high}`)) {
+      const highs = subfolders(data);
+      yield withOddities(pathIndex, data, highs.oddities);
+      for (const high of highs.names) {
+        const lows = subfolders(`${data}/${high}`);
+        yield withOddities(pathIndex, `${data}/${high}`, lows.oddities);
+        for (const low of lows.names) {
           await othersTurn();
           yield this.#folder(pathIndex, high, low);
         }
@@ -119,8 +123,7 @@ export class SourceTree {
     try {
       entries = readFolder(path);
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
-      oddities.push({ reason: "unreadable-folder", name: path, detail });
+      oddities.push(unreadable(path, error));
     }
     const names = new Set(entries.map(({ name }) => name));
     for (const entry of entries) {
@@ -223,10 +226,38 @@ export class SourceTree {
 }
 
 /** Names of the real folders with two hexadecimal digits, in order. */
-function subfolders(path: string): string[] {
-  return readFolder(path)
-    .filter(({ name, isDirectory }) => isDirectory && FOLDER.test(name))
-    .map(({ name }) => name).sort();
+function subfolders(path: string) {
+  const names: string[] = [];
+  const oddities: Oddity[] = [];
+  try {
+    for (const { name, isDirectory } of readFolder(path)) {
+      if (!FOLDER.test(name)) continue;
+      if (isDirectory) names.push(name);
+      else {
+        oddities.push({
+          reason: "not-a-folder",
+          name: `${path}/${name}`,
+          detail: "what lies behind it is not taken: mount it there instead",
+        });
+      }
+    }
+  } catch (error) {
+    oddities.push(unreadable(path, error));
+  }
+  return { names: names.sort(), oddities };
+}
+
+function withOddities(
+  pathIndex: number,
+  path: string,
+  oddities: readonly Oddity[],
+): SourceFolder {
+  return { pathIndex, path, files: [], trunks: [], oddities };
+}
+
+function unreadable(name: string, error: unknown): Oddity {
+  const detail = error instanceof Error ? error.message : String(error);
+  return { reason: "unreadable-folder", name, detail };
 }
 
 /** A folder that vanished, or may not be read, is found out by its files. */

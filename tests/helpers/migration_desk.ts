@@ -27,6 +27,8 @@ export class TestDesk {
   readonly desk: MigrationDesk;
   /** Paths that were linked. */
   readonly linked: string[] = [];
+  /** Store paths that hold nothing but what was taken in. */
+  readonly allTaken: number[] = [];
   /** Thrown by links. */
   linkFailure: Error | undefined;
 
@@ -42,6 +44,10 @@ export class TestDesk {
         return await this.door.files.stage({ body, sizeBytesMax, pathIndex });
       },
       takeOver: () => Promise.resolve(),
+      allTaken: (pathIndex) => {
+        this.allTaken.push(pathIndex);
+        return Promise.resolve();
+      },
     };
     const { app, files } = this.door;
     this.desk = new MigrationDesk({
