@@ -26,7 +26,7 @@ export interface NewFile {
   readonly appender: boolean;
 }
 
-/** The content of a file, or of a part of it. */
+/** The content of a file, or of a part of it; it belongs to who asked. */
 export type FileContent =
   | Uint8Array<ArrayBuffer>
   | ReadableStream<Uint8Array<ArrayBuffer>>;

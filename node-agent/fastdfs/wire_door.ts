@@ -10,7 +10,7 @@ import { type HostPort, hostPortText } from "@kedge/schema/config/units";
 import type { Clock, Log } from "../ports.ts";
 import { WireConnection, type WirePatience } from "./wire_connection.ts";
 import type { Observer } from "./served.ts";
-import type { Handler } from "./wire_request.ts";
+import type { Handler, PieceRoom } from "./wire_request.ts";
 import { serveWire } from "./wire_server.ts";
 
 const SWEEP_MS = 500;
@@ -37,6 +37,7 @@ export class WireDoor {
   readonly #connections = new Map<WireConnection, Promise<void>>();
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #accepting: Promise<void>;
+  readonly #room: PieceRoom = { takenBytes: 0 };
   #refused = 0;
   #most = 0;
 
@@ -130,7 +131,8 @@ export class WireDoor {
     conn.setNoDelay(true);
     conn.setKeepAlive(true);
     const connection = new WireConnection(conn, clock, patience);
-    const work = { handle, observe, clock, log, client: hostname };
+    const room = this.#room;
+    const work = { handle, observe, clock, log, room, client: hostname };
     const served = serveWire(connection, work)
       .finally(() => this.#connections.delete(connection));
     this.#connections.set(connection, served);

@@ -10,12 +10,21 @@ import type { Header } from "@kedge/schema/wire/fastdfs";
 import type { FileContent, IncomingBytes } from "../operation_ports.ts";
 import type { WireConnection } from "./wire_connection.ts";
 
-/** Least room for a piece of long content, in bytes. */
-const PIECE_BYTES_MIN = 16 * 1024;
-/** Most room for a piece: few reads, and few writes to the disk. */
+/** Room for the first piece of long content: as a short one has, in bytes. */
+const PIECE_BYTES_FIRST = INLINE_BODY_BYTES_MAX;
+/** Most room for a piece: few reads, few writes to the disk and to peers. */
 const PIECE_BYTES_MAX = 512 * 1024;
-/** So much less room than was sent: who sends nothing takes up little. */
-const PIECE_PART = 8;
+/** So many times what was sent: who sends nothing takes up little. */
+const PIECE_TIMES = 4;
+/** Room for a piece while {@linkcode ROOM_BYTES} are taken, in bytes. */
+const PIECE_BYTES_MIN = 16 * 1024;
+/** Room that is given freely to pieces of all connections, in bytes. */
+const ROOM_BYTES = 64 * 1024 * 1024;
+
+/** Room that pieces of long content wait in, of all connections of a door. */
+export interface PieceRoom {
+  takenBytes: number;
+}
 
 /** What is answered. */
 export interface Reply {
@@ -35,19 +44,24 @@ export interface Reply {
 /** Answers a request. */
 export type Handler = (request: WireRequest) => Promise<Reply> | Reply;
 
+/** Where bytes come from. */
+export type ByteTaker = Pick<WireConnection, "take">;
+
 /** See the module comment. */
 export class WireRequest {
   readonly header: Header;
   /** The file ID that it is about, once known. */
   file = "";
-  readonly #connection: WireConnection;
+  readonly #connection: ByteTaker;
+  readonly #room: PieceRoom;
   #leftBytes: number;
   #contentBytes = 0;
   #reading: Promise<unknown> = Promise.resolve();
 
   /** A request whose body was not touched yet. */
-  constructor(header: Header, connection: WireConnection) {
+  constructor(header: Header, connection: ByteTaker, room: PieceRoom) {
     this.header = header;
+    this.#room = room;
     this.#connection = connection;
     this.#leftBytes = header.bodyBytes;
   }
@@ -99,14 +113,22 @@ export class WireRequest {
     return new ReadableStream({
       pull: async (controller) => {
         if (this.#leftBytes === 0) return controller.close();
-        const sentBytes = sizeBytes - this.#leftBytes;
-        const room = Math.max(PIECE_BYTES_MIN, sentBytes / PIECE_PART);
-        const count = Math.floor(
-          Math.min(room, PIECE_BYTES_MAX, this.#leftBytes),
-        );
-        controller.enqueue(await this.#take(count));
+        const count = this.#pieceBytes(sizeBytes - this.#leftBytes);
+        this.#room.takenBytes += count;
+        try {
+          controller.enqueue(await this.#take(count));
+        } finally {
+          this.#room.takenBytes -= count;
+        }
       },
     }, { highWaterMark: 0 });
+  }
+
+  #pieceBytes(sentBytes: number): number {
+    const wanted = this.#room.takenBytes > ROOM_BYTES
+      ? PIECE_BYTES_MIN
+      : Math.max(PIECE_BYTES_FIRST, PIECE_TIMES * sentBytes);
+    return Math.min(wanted, PIECE_BYTES_MAX, this.#leftBytes);
   }
 
   async #take(lengthBytes: number): Promise<Uint8Array<ArrayBuffer>> {

@@ -16,7 +16,12 @@ import type { Clock, Log } from "../ports.ts";
 import { CLIENT_GONE, type Observer } from "./served.ts";
 import { statusOf } from "./status_of.ts";
 import { type WireConnection, WireEnd } from "./wire_connection.ts";
-import { type Handler, type Reply, WireRequest } from "./wire_request.ts";
+import {
+  type Handler,
+  type PieceRoom,
+  type Reply,
+  WireRequest,
+} from "./wire_request.ts";
 
 /** An answer and the beginning of its content go out together, up to this. */
 const JOINED_BYTES_MAX = 64 * 1024;
@@ -31,6 +36,8 @@ export interface WireWork {
   /** Address of the client. */
   readonly client: string;
   readonly clock: Clock;
+  /** Shared by all connections. */
+  readonly room: PieceRoom;
   readonly log: Log;
 }
 
@@ -59,7 +66,7 @@ async function serveOne(
   const header = bytes && readHeader(bytes);
   // A negative length is no length: FastDFS closes without an answer too.
   if (header === undefined) return false;
-  const request = new WireRequest(header, connection);
+  const request = new WireRequest(header, connection, work.room);
   const sinceMs = work.clock.monotonicMs();
   let reply: Reply | undefined;
   let isSent = false;
@@ -155,6 +162,15 @@ async function sendStream(
   if (leftBytes !== 0) throw new WireEnd("the content has another length");
 }
 
+/**
+ * Give the memory of a long piece back now: new memory for each file costs more
+ * than the file's way to the client, and collections come too late to reuse it.
+ */
+function free({ buffer, byteLength }: Uint8Array): void {
+  const isWhole = byteLength === buffer.byteLength;
+  if (isWhole && buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
 async function writeBoth(
   connection: WireConnection,
   header: Uint8Array,
@@ -163,6 +179,7 @@ async function writeBoth(
   if (bytes.length > JOINED_BYTES_MAX) {
     await connection.write(header);
     await connection.write(bytes);
+    free(bytes);
     return;
   }
   const both = new Uint8Array(header.length + bytes.length);

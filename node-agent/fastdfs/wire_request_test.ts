@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { COMMAND } from "@kedge/schema/wire/fastdfs";
+import { type PieceRoom, WireRequest } from "./wire_request.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** The lengths of the pieces in which a body is read. */
+async function pieces(sizeBytes: number, room: PieceRoom): Promise<number[]> {
+  const asked: number[] = [];
+  const connection = {
+    take(lengthBytes: number) {
+      asked.push(lengthBytes);
+      return Promise.resolve(new Uint8Array(lengthBytes));
+    },
+  };
+  const header = { command: COMMAND.upload, bodyBytes: sizeBytes, status: 0 };
+  const request = new WireRequest(header, connection, room);
+  const { body } = await request.content();
+  let heldBytes = 0;
+  if (body instanceof Uint8Array) heldBytes = body.length;
+  else for await (const piece of body) heldBytes += piece.length;
+  assert.equal(heldBytes, sizeBytes);
+  assert.equal(request.leftBytes, 0);
+  return asked;
+}
+
+Deno.test("long content comes in few pieces, that grow with what was sent", async () => {
+  const room = { takenBytes: 0 };
+  assert.deepEqual(await pieces(64 * KIB, room), [64 * KIB]);
+  assert.deepEqual(await pieces(200_000, room), [64 * KIB, 200_000 - 64 * KIB]);
+  const long = await pieces(2 * MIB, room);
+  assert.deepEqual(
+    long.map((bytes) => bytes / KIB),
+    [64, 256, 512, 512, 512, 192],
+  );
+  assert.equal(room.takenBytes, 0, "given back");
+});
+
+Deno.test("when many wait for content, each gets little room", async () => {
+  const room = { takenBytes: 65 * MIB };
+  const asked = await pieces(MIB, room);
+  assert(asked.every((bytes) => bytes === 16 * KIB), `${asked}`);
+  assert.equal(room.takenBytes, 65 * MIB);
+});
