@@ -108,6 +108,8 @@ export interface FileKeeper {
   discard(staged: Staged): Promise<void>;
   /** Why metadata cannot be kept; `undefined` when it can. */
   metaFault(meta: FileMeta): string | undefined;
+  /** @throws {Problem} `too-large` when the group takes no file of this size. */
+  checkSize(sizeBytes: number): void;
   /** Add the file; its staged bytes are used or discarded in any case. */
   keep(file: KeptFile): Promise<Kept>;
 }

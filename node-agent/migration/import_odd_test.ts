@@ -100,6 +100,20 @@ Deno.test("import follows no link out of the tree and opens no device", async ()
   });
 });
 
+Deno.test("a file that is too large for the group is told before it is read", async () => {
+  await using scope = new Scope();
+  const { desk, base } = await setUpImport(scope);
+  await base.add(base.bytes(300_000));
+  const { replicator } = desk.door;
+  const settings = replicator.groupSettings;
+  replicator.groupSettings = { ...settings, fileBytesMax: 200_000 };
+  for (const how of [{ dryRun: true }, { mode: "link" }] as const) {
+    const view = await desk.import(base.roots, how);
+    assert.deepEqual(view.reasons, { "too-large": 1 });
+  }
+  assert.deepEqual(desk.linked, []);
+});
+
 Deno.test("a refusal that passes is waited for, a full disk ends the run", async () => {
   await using scope = new Scope();
   const { desk, base } = await setUpImport(scope);

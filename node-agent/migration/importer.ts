@@ -198,6 +198,7 @@ export class Importer {
         `it has ${sizeBytes} bytes, its ID says ${parsed.sizeBytes}`,
       );
     }
+    keeper.checkSize(sizeBytes);
     if (isMetaSame && before.sizeBytes === sizeBytes) {
       if (await span.checksum() === before.crc32) {
         return this.#known(sizeBytes);

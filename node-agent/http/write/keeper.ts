@@ -68,6 +68,11 @@ export class Keeper implements FileKeeper {
   }
 
   /** @inheritdoc */
+  checkSize(sizeBytes: number): void {
+    checkSize(this.#deps, sizeBytes);
+  }
+
+  /** @inheritdoc */
   metaFault(meta: FileMeta): string | undefined {
     try {
       checkedMeta(meta);
