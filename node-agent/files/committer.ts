@@ -24,6 +24,7 @@ import {
   type Step,
   type Surroundings,
 } from "./merge_core.ts";
+import { type Packer, segmentToken } from "./packer.ts";
 import type { WriteStatements } from "./statements.ts";
 import type { Op, OpResult } from "./worker_messages.ts";
 
@@ -38,6 +39,8 @@ export interface CommitterParts {
   readonly database: DatabaseSync;
   readonly statements: WriteStatements;
   readonly finisher: Finisher;
+  /** Knows which files lie in segments; see `packer.ts`. */
+  readonly packer: Pick<Packer, "drop" | "emptied"> | undefined;
   readonly digests: DigestTable;
   readonly incarnation: number;
   /** Last sequence of our log that is stored. */
@@ -164,6 +167,7 @@ export class Committer {
         return done([]);
       case "empty-path":
         this.#parts.statements.emptyPath.run({ pathIndex: op.pathIndex });
+        this.#parts.packer?.emptied(op.pathIndex);
         return done([]);
       case "collect":
         return this.#collect(op);
@@ -269,8 +273,26 @@ export class Committer {
         statements.putTombstone.run({ stamp: ++this.#lastStamp, id });
       }
     }
-    for (const action of actions) this.#plan({ id, epoch, version }, action);
+    const moved = this.#leaveSegment(id, actions);
+    for (const action of moved) this.#plan({ id, epoch, version }, action);
     return outcome;
+  }
+
+  /** A file that gets other bytes, or none, is in its segment no more. */
+  #leaveSegment(
+    id: string,
+    actions: readonly NewAction[],
+  ): readonly NewAction[] {
+    const { packer } = this.#parts;
+    if (packer === undefined || actions.length === 0) return actions;
+    const place = packer.drop(id);
+    if (place === undefined) return actions;
+    const { pathIndex, segment, offset } = place;
+    return actions.map((action) =>
+      action.kind === "unlink" && action.pathIndex === pathIndex
+        ? { ...action, token: segmentToken(segment), offset }
+        : action
+    );
   }
 
   #plan(
@@ -333,17 +355,31 @@ export class Committer {
   /** Forget actions whose files are on the disk. */
   forget(numbers: readonly number[]): void {
     if (numbers.length === 0) return;
+    const { dropUnsettled } = this.#parts.statements;
+    this.transact(() => {
+      for (const run of runsOf(numbers)) dropUnsettled.run(run);
+    }, false);
+  }
+
+  /**
+   * One transaction beside the batches.
+   *
+   * @param durable Whether to flush it, and all before it.
+   * @throws {Error} When nothing was stored.
+   */
+  transact(act: () => void, durable: boolean): void {
     const { statements, database } = this.#parts;
-    this.#setDurable(false);
+    this.#setDurable(durable);
     statements.begin();
     try {
-      for (const run of runsOf(numbers)) statements.dropUnsettled.run(run);
+      act();
+      if (durable && this.#hasUnflushed) this.#touch();
       statements.commit();
     } catch (error) {
       if (database.isTransaction) database.exec("ROLLBACK");
       throw error;
     }
-    this.#hasUnflushed = true;
+    this.#hasUnflushed = !durable;
   }
 }
 

@@ -32,6 +32,8 @@ export interface Pending {
   readonly sinceMs: number;
   /** Whether the disk shows it. */
   done: boolean;
+  /** Whether its bytes go to a segment when it settles. */
+  packs?: boolean;
 }
 
 /**
@@ -50,6 +52,8 @@ export class FileActions {
   /** Makes `path` a name of equal bytes, if there are any. */
   share: (action: Pending, payload: Uint8Array, path: string) => boolean = () =>
     false;
+  /** Marks the record of a deleted file that lay in a segment. */
+  bury: (action: Pending) => void = () => {};
 
   /** Work on these store paths. */
   constructor(layout: Layout, isShared = false) {
@@ -84,6 +88,7 @@ export class FileActions {
         return;
       }
       case "unlink":
+        if (action.token !== "") this.bury(action);
         return removeSync(path);
       default:
         return action.kind satisfies never;

@@ -23,6 +23,7 @@ import {
 } from "./disk.ts";
 import { FileActions, type Pending } from "./file_actions.ts";
 import { folderOf, type Layout } from "./layout.ts";
+import { type Packer, segmentOf } from "./packer.ts";
 
 /** What the finisher tells about disks. */
 export interface FinisherEvents {
@@ -45,6 +46,9 @@ const SETTLE_COUNT = 256;
 /** Flushes under way at once: the file system joins them. */
 const FLUSHES_AT_ONCE = 32;
 
+/** Packs small files; see `packer.ts`. */
+export type Packing = Pick<Packer, "wants" | "pack" | "bury">;
+
 /** Carries out actions. */
 export class Finisher {
   readonly #layout: Layout;
@@ -59,6 +63,7 @@ export class Finisher {
   #blocked = new Set<string>();
   /** Files of which a flush may have been lost. */
   readonly #rewrites = new Set<string>();
+  #packing: Packing | undefined;
 
   /**
    * Work on one database and its store paths.
@@ -90,6 +95,18 @@ export class Finisher {
     this.#actions.share = share;
   }
 
+  /** Pack small files from now on. */
+  set packing(packing: Packing) {
+    this.#packing = packing;
+    this.#actions.bury = (action) => packing.bury(action);
+  }
+
+  /** A file that lies there already, as after an import, stays where it is. */
+  #packs({ kind, id, pathIndex }: Pending, sizeBytes: number): boolean {
+    return kind === "write" && this.#packing?.wants(id, sizeBytes) === true &&
+      !exists(this.#layout.file(id, pathIndex));
+  }
+
   /** Files with actions that are not flushed. */
   waiting(): Set<string> {
     return new Set([...this.#pending, ...this.#stuck].map(({ id }) => id));
@@ -114,6 +131,8 @@ export class Finisher {
       return;
     }
     try {
+      action.packs = this.#packs(action, payload?.length ?? 0);
+      if (action.packs) return;
       this.#actions.perform(action, payload);
       action.done = true;
     } catch (error) {
@@ -148,6 +167,10 @@ export class Finisher {
     const failed = await this.#flushFiles(placed);
     await this.#flushFolders(placed, failed);
     const settled = ready.filter(({ pathIndex }) => !failed.has(pathIndex));
+    const packs = batch.filter((action) => action.packs && !action.done);
+    if (packs.length > 0 && this.#packing !== undefined) {
+      settled.push(...await this.#packing.pack(packs));
+    }
     // New actions were added at the end meanwhile.
     this.#pending.splice(0, batch.length);
     const gone = new Set(settled);
@@ -212,7 +235,11 @@ export class Finisher {
     const failed = new Set<number>();
     const paths = new Map<string, number>();
     for (const { action, path } of placed) {
-      if (action.kind !== "unlink") paths.set(path, action.pathIndex);
+      const { kind, token, pathIndex } = action;
+      const segment = kind === "unlink" ? segmentOf(token) : undefined;
+      if (segment !== undefined) {
+        paths.set(this.#layout.segment(pathIndex, segment), pathIndex);
+      } else if (kind !== "unlink") paths.set(path, pathIndex);
     }
     const queue = [...paths];
     const work = async () => {
@@ -319,6 +346,7 @@ export class Finisher {
       this.#blocked.add(row.id);
       return true;
     }
+    if (this.#replayPacked(row, actions)) return true;
     // What comes before a "join" was flushed with it, and would destroy its
     // bytes.
     const first = actions.findLastIndex(({ kind }) => kind === "join") + 1;
@@ -341,6 +369,24 @@ export class Finisher {
     const isWaiting = actions.some(({ id }) => this.#blocked.has(id));
     if (!isWaiting) markDone();
     return isWaiting; // for space or for a path: nothing is lost
+  }
+
+  /** Whether the bytes stay in the database until they are packed. */
+  #replayPacked(row: FileRow, actions: readonly Pending[]): boolean {
+    if (this.#packing === undefined) return false;
+    for (const action of actions) {
+      if (segmentOf(action.token) !== undefined) this.#again(action);
+    }
+    const last = actions.findLast(({ kind }) => kind !== "unlink");
+    if (last === undefined || row.tombstone === 1) return false;
+    if (last.pathIndex !== row.pathIndex) return false;
+    if (!this.#packs(last, row.sizeBytes)) return false;
+    for (const action of actions) {
+      if (action.kind === "unlink") this.#again(action);
+      else action.done = action !== last;
+    }
+    last.packs = true;
+    return true;
   }
 
   #again(action: Pending): void {

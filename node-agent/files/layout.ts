@@ -5,6 +5,7 @@
  * ```text
  * DATA/kedge.db  DATA/agent.lock  DATA/.reserve
  * PATH/data/.kedge-path  PATH/data/.tmp/TOKEN  PATH/data/HH/LL/NAME
+ * PATH/data/.segments/NNNNNN.seg   many small files
  * PATH/data/Mxx/HH/LL/NAME     a file of a store path that this node lacks
  * ```
  *
@@ -73,6 +74,12 @@ export class Layout {
   /** One staging file. */
   staged(pathIndex: number, token: string): string {
     return `${this.staging(pathIndex)}/${token}`;
+  }
+
+  /** One file that holds many small ones. */
+  segment(pathIndex: number, segment: number): string {
+    const name = String(segment).padStart(6, "0");
+    return `${this.data(pathIndex)}/.segments/${name}.seg`;
   }
 
   /**

@@ -28,11 +28,12 @@ import type {
   StageRequest,
 } from "../ports.ts";
 import type { Editor } from "./editor.ts";
-import { exists, sizeOf } from "./disk.ts";
+import { describeError, exists, sizeOf } from "./disk.ts";
 import { type Layout, mustParse } from "./layout.ts";
 import type { ListQuery, LocalIndex } from "./local_index.ts";
 import { NewNames } from "./new_names.ts";
 import type { Edits } from "./edits.ts";
+import type { PackedReader } from "./packed_reader.ts";
 import type { Pump } from "./pump.ts";
 import type { Body, Reader } from "./reader.ts";
 import type { Stager } from "./stager.ts";
@@ -64,6 +65,8 @@ export interface Naming {
 export interface StoreParts {
   readonly layout: Layout;
   readonly index: LocalIndex;
+  /** Reads files without a file of their own, if there may be any. */
+  readonly packed: PackedReader | undefined;
   readonly paths: StorePaths;
   readonly pump: Pump;
   readonly stager: Stager;
@@ -245,6 +248,8 @@ export class StoredFiles implements LocalFiles {
     }
     const isSame = compareEntries(entryOf(row), entry) === 0;
     if (!isSame && row.sizeBytes < sizeBytes) throw changed(id);
+    const packed = isSame ? this.#packed(row) : undefined;
+    if (packed !== undefined) return packed.subarray(from, from + lengthBytes);
     const path = layout.file(id, row.pathIndex);
     const wanted = isSame ? row : { ...row, sizeBytes, crc32: entry.crc32 };
     try {
@@ -266,6 +271,19 @@ export class StoredFiles implements LocalFiles {
       const file = { path: staged, row: wanted, onDamage() {} };
       return await reader.read(file, { from, lengthBytes });
     }
+  }
+
+  /** The bytes of a file that has no file of its own. */
+  #packed(row: FileRow): Uint8Array<ArrayBuffer> | undefined {
+    let found: ReturnType<PackedReader["read"]>;
+    try {
+      found = this.#parts.packed?.read(row);
+    } catch (error) {
+      throw problemOfRead(row.id, error);
+    }
+    if (typeof found !== "string") return found;
+    this.#report(true, row, found);
+    throw this.#damaged(row.id);
   }
 
   #damaged(id: string): Problem {
@@ -364,6 +382,11 @@ export class StoredFiles implements LocalFiles {
     const rest = [...alarms, ...this.#damageAlarms()];
     return [...closed, ...full, ...paths.alarms(), ...rest].slice(0, 32);
   }
+}
+
+function problemOfRead(id: string, error: unknown): Problem {
+  const why = describeError(error);
+  return new Problem("unavailable", `Cannot read ${id} now: ${why}`);
 }
 
 function changed(id: string): Problem {

@@ -15,19 +15,23 @@ import { z } from "zod";
 import { GroupName, NOBODY, NodeId, Problem } from "@kedge/schema";
 import type { FileEntry } from "@kedge/schema/change";
 import { rowOf } from "@kedge/schema/db";
+import { RECORD_ALIGN_BYTES } from "@kedge/schema/disk/segment";
 import { type FileId, parseFileId } from "@kedge/schema/file-id";
 import { BlockChecksums } from "./crc32.ts";
 import { openForWriting } from "./database.ts";
-import { describeError, exists, readFullSync } from "./disk.ts";
-import { Layout } from "./layout.ts";
+import { describeError, exists, readFullSync, sizeOf } from "./disk.ts";
+import { folderOf, Layout } from "./layout.ts";
 import { lockDataDir } from "./lock.ts";
 import { writeMarker } from "./path_gate.ts";
+import { scanSegment } from "./segments.ts";
+import { SegmentStatements } from "./segment_statements.ts";
 import { WriteStatements } from "./statements.ts";
 
 const READ_BYTES = 1 << 20;
 /** Files per transaction, and per line of progress. */
 const BATCH_FILES = 1000;
 const FOLDER = /^[0-9A-F]{2}$/;
+const SEGMENT = /^([0-9]{6,15})\.seg$/;
 const FOREIGN_HOME = /^M[0-9A-F]{2}$/;
 
 /** Whose index to make. */
@@ -84,7 +88,7 @@ export async function rebuildIndex(
       const rebuilder = new Rebuilder(
         layout,
         new WriteStatements(database),
-        { node, group, say },
+        { node, group, say, segments: new SegmentStatements(database) },
       );
       return rebuilder.run();
     } finally {
@@ -134,6 +138,7 @@ class Rebuilder {
   readonly #layout: Layout;
   readonly #statements: WriteStatements;
   readonly #context: RebuildContext;
+  readonly #segments: SegmentStatements;
   #files = 0;
   #damaged = 0;
   #strange = 0;
@@ -141,8 +146,9 @@ class Rebuilder {
   constructor(
     layout: Layout,
     statements: WriteStatements,
-    context: RebuildContext,
+    context: RebuildContext & { readonly segments: SegmentStatements },
   ) {
+    this.#segments = context.segments;
     this.#layout = layout;
     this.#statements = statements;
     this.#context = context;
@@ -159,6 +165,7 @@ class Rebuilder {
     for (let index = 0; index < this.#layout.pathCount; index++) {
       this.#context.say(`reading store path M${index}`);
       this.#scan(index);
+      this.#scanSegments(index);
       this.#statements.putPath.run({ pathIndex: index, fenced: null });
     }
     this.#statements.commit();
@@ -202,8 +209,16 @@ class Rebuilder {
     id: string,
     where: { parsed: FileId; pathIndex: number },
   ): void {
-    const { parsed, pathIndex } = where;
-    const { entry, sums, isRight } = this.#read(path, id, parsed);
+    const read = readFile(path);
+    this.#put(id, where, read);
+  }
+
+  #put(
+    id: string,
+    { parsed, pathIndex }: { parsed: FileId; pathIndex: number },
+    { sums, sha256, isRead }: ReadContent,
+  ): void {
+    const { entry, isRight } = entryOf(id, parsed, { sums, sha256, isRead });
     const row = rowOf(entry, {
       pathIndex,
       damaged: isRight ? 0 : 1,
@@ -218,49 +233,121 @@ class Rebuilder {
     this.#context.say(`${this.#files} files so far`);
   }
 
-  #read(path: string, id: string, parsed: FileId) {
-    const sums = new BlockChecksums();
-    const hash = createHash("sha256");
-    let isRight = true;
-    try {
-      const file = Deno.openSync(path);
-      try {
-        const buffer = new Uint8Array(READ_BYTES);
-        for (;;) {
-          const count = readFullSync(file, buffer);
-          const bytes = buffer.subarray(0, count);
-          sums.update(bytes);
-          hash.update(bytes);
-          if (count < buffer.length) break;
-        }
-      } finally {
-        file.close();
-      }
-    } catch {
-      isRight = false; // it cannot be read: a member has it
+  /** Small files that share a file. */
+  #scanSegments(pathIndex: number): void {
+    const folder = folderOf(this.#layout.segment(pathIndex, 1));
+    if (!exists(folder)) return;
+    for (const { name } of sorted(Deno.readDirSync(folder))) {
+      const segment = Number(SEGMENT.exec(name)?.[1] ?? NaN);
+      if (Number.isNaN(segment)) this.#strange++;
+      else this.#scanSegment(pathIndex, segment);
     }
-    // An appender or a derived file does not say what it must be.
-    const isFixed = parsed.sizeBytes !== undefined;
-    if (isFixed && parsed.sizeBytes !== sums.sizeBytes) isRight = false;
-    if (isFixed && parsed.crc32 !== sums.crc32) isRight = false;
-    const entry: FileEntry = {
-      id,
-      state: "present",
-      epoch: 0,
-      version: 1,
-      origin: typeof parsed.origin === "number" ? parsed.origin : NOBODY,
-      sizeBytes: parsed.sizeBytes ?? sums.sizeBytes,
-      crc32: isFixed ? parsed.crc32 : sums.crc32,
-      sha256: isRight && isFixed ? hash.digest("hex") : null,
-      type: null,
-      name: null,
-      meta: {},
-      createdS: parsed.createdS,
-      appender: parsed.kind === "appender",
-      master: null,
-    };
-    return { entry, sums, isRight };
   }
+
+  #scanSegment(pathIndex: number, segment: number): void {
+    const path = this.#layout.segment(pathIndex, segment);
+    const sizeBytes = Math.ceil((sizeOf(path) ?? 0) / RECORD_ALIGN_BYTES) *
+      RECORD_ALIGN_BYTES;
+    this.#segments.putSegment.run({ pathIndex, segment, sizeBytes });
+    for (const record of scanSegment(path)) {
+      const { id, offset, lengthBytes, body, isLive } = record;
+      const parsed = parseFileId(id);
+      const isOurs = id.startsWith(`${this.#context.group}/`);
+      if (parsed === undefined || !isOurs) this.#strange++;
+      else if (this.#isElsewhere(id)) continue;
+      else if (isLive) {
+        this.#forget(id); // a later record is of later bytes
+        this.#put(id, { parsed, pathIndex }, readBytes(body));
+        const place = { pathIndex, segment, offset, lengthBytes };
+        this.#segments.putPlace.run({ id, ...place });
+      } else this.#forget(id);
+    }
+  }
+
+  /** Whether a file has a file of its own, with the right bytes. */
+  #isElsewhere(id: string): boolean {
+    const row = this.#statements.file.get({ id });
+    return row?.damaged === 0 &&
+      this.#segments.placeOf.get({ id }) === undefined;
+  }
+
+  #forget(id: string): void {
+    const row = this.#statements.file.get({ id });
+    if (row === undefined) return;
+    this.#segments.dropPlace.run({ id });
+    this.#statements.dropFile.run({ id });
+    this.#files--;
+    if (row.damaged === 1) this.#damaged--;
+  }
+}
+
+/** Content that was read. */
+interface ReadContent {
+  readonly sums: BlockChecksums;
+  readonly sha256: string;
+  /** Whether it could be read. */
+  readonly isRead: boolean;
+}
+
+function readBytes(bytes: Uint8Array): ReadContent {
+  const sums = new BlockChecksums();
+  sums.update(bytes);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { sums, sha256, isRead: true };
+}
+
+function readFile(path: string): ReadContent {
+  const sums = new BlockChecksums();
+  const hash = createHash("sha256");
+  let isRead = true;
+  try {
+    const file = Deno.openSync(path);
+    try {
+      const buffer = new Uint8Array(READ_BYTES);
+      for (;;) {
+        const count = readFullSync(file, buffer);
+        const bytes = buffer.subarray(0, count);
+        sums.update(bytes);
+        hash.update(bytes);
+        if (count < buffer.length) break;
+      }
+    } finally {
+      file.close();
+    }
+  } catch {
+    isRead = false; // it cannot be read: a member has it
+  }
+  return { sums, sha256: hash.digest("hex"), isRead };
+}
+
+function entryOf(id: string, parsed: FileId, content: ReadContent) {
+  const { sums, sha256, isRead } = content;
+  let isRight = isRead;
+  // An appender or a derived file does not say what it must be.
+  const isFixed = parsed.sizeBytes !== undefined;
+  if (isFixed && parsed.sizeBytes !== sums.sizeBytes) isRight = false;
+  if (isFixed && parsed.crc32 !== sums.crc32) isRight = false;
+  const entry: FileEntry = {
+    id,
+    state: "present",
+    epoch: 0,
+    version: 1,
+    origin: typeof parsed.origin === "number" ? parsed.origin : NOBODY,
+    sizeBytes: parsed.sizeBytes ?? sums.sizeBytes,
+    crc32: isFixed ? parsed.crc32 : sums.crc32,
+    sha256: isRight && isFixed ? sha256 : null,
+    type: null,
+    name: null,
+    meta: {},
+    createdS: parsed.createdS,
+    appender: parsed.kind === "appender",
+    master: null,
+  };
+  return { entry, isRight };
+}
+
+function sorted(entries: Iterable<Deno.DirEntry>): Deno.DirEntry[] {
+  return [...entries].sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
 function folders(path: string): string[] {

@@ -11,6 +11,7 @@ import { BlockChecksums } from "./crc32.ts";
 import { isContentFault, readFull } from "./disk.ts";
 import type { Layout } from "./layout.ts";
 import { type LocalIndex, pause } from "./local_index.ts";
+import type { PackedReader } from "./packed_reader.ts";
 import type { Pump } from "./pump.ts";
 
 /** Bytes read at a time. */
@@ -42,6 +43,7 @@ export interface ScrubProgress {
 export interface ScrubParts {
   readonly layout: Layout;
   readonly index: LocalIndex;
+  readonly packed: PackedReader | undefined;
   readonly pump: Pump;
   readonly clock: Clock;
   readonly log: Log;
@@ -210,6 +212,14 @@ export class Scrubber {
   }
 
   async #isGood(row: FileRow, signal: AbortSignal): Promise<boolean> {
+    const startMs = this.#parts.clock.monotonicMs();
+    const packed = this.#parts.packed?.read(row);
+    if (packed !== undefined) {
+      const checkedBytes = this.#place.checkedBytes + row.sizeBytes;
+      this.#place = { ...this.#place, checkedBytes };
+      await this.#keepRate(row.sizeBytes, startMs, signal);
+      return typeof packed !== "string";
+    }
     let file: Deno.FsFile;
     try {
       const path = this.#parts.layout.file(row.id, row.pathIndex);

@@ -19,6 +19,7 @@ import { Linker } from "./linker.ts";
 import { LocalIndex } from "./local_index.ts";
 import { makeDurableDir } from "./disk.ts";
 import { lockDataDir } from "./lock.ts";
+import { PackedReader } from "./packed_reader.ts";
 import { Pump, type WorkerNews } from "./pump.ts";
 import { Reader } from "./reader.ts";
 import { RowCache } from "./row_cache.ts";
@@ -26,6 +27,7 @@ import { type PathOpened, PathOpener } from "./path_opener.ts";
 import { Refills } from "./refills.ts";
 import { type RunIdentity, RUNS_KEY } from "./run_start.ts";
 import { Scrubber, type ScrubOptions } from "./scrubber.ts";
+import { SegmentReads } from "./segment_statements.ts";
 import { Stager } from "./stager.ts";
 import { ReadStatements } from "./statements.ts";
 import { StorePaths } from "./store_paths.ts";
@@ -46,6 +48,8 @@ const INCARNATIONS_PER_MS = 2 ** 10;
 const INCARNATION_MS_MAX = 2 ** 42;
 /** Largest step to the next incarnation; see `ChangeLog.incarnation`. */
 const INCARNATION_STEP_MAX = 2 ** 20;
+/** Length from which the next segment is begun. */
+const SEGMENT_BYTES = 64 << 20;
 /** Rows of the index kept in memory. */
 const ROWS_KEPT = 20_000;
 
@@ -67,6 +71,10 @@ export interface StoreOptions {
   readonly rotateCount?: number;
   /** Keep equal bytes once per store path. */
   readonly checkDuplicates?: boolean;
+  /** Largest file that is packed with others, in bytes; 0 packs none. */
+  readonly smallFileMax?: number;
+  /** For tests: length from which the next segment is begun, in bytes. */
+  readonly segmentBytes?: number;
   /** Flush a large body each time this many bytes of it were written. */
   readonly fsyncAfterBytes?: number;
   /** Space kept free on every store path. */
@@ -181,6 +189,8 @@ async function openLocked(
     reserveFileBytes: options.reserveFileBytes ?? RESERVE_FILE_BYTES,
     checkDuplicates: options.checkDuplicates ?? false,
     isShared: options.isShared ?? false,
+    smallFileMax: options.smallFileMax ?? 0,
+    segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
   });
   const database = openForReading(layout.database);
   const index = new LocalIndex(
@@ -188,6 +198,9 @@ async function openLocked(
     new ReadStatements(database),
     new RowCache(ROWS_KEPT),
   );
+  const packed = opened.hasPacked
+    ? new PackedReader(layout, index.statements, new SegmentReads(database))
+    : undefined;
   const { reserve } = options;
   const paths = new StorePaths(layout, opened.paths, { reserve, clock });
   news.paths = paths;
@@ -214,6 +227,7 @@ async function openLocked(
   const parts: StoreParts = {
     layout,
     index,
+    packed,
     paths,
     pump,
     stager,

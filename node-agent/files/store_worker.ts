@@ -9,12 +9,15 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Problem } from "@kedge/schema";
 import { Committer } from "./committer.ts";
+import { Compactor } from "./compactor.ts";
 import { openForWriting } from "./database.ts";
 import { DigestTable } from "./digest_table.ts";
 import { type Duplicates, openDuplicates } from "./duplicates.ts";
 import { describeError, isDatabaseFull, isMissing } from "./disk.ts";
+import { FlushTimer } from "./flush_timer.ts";
 import { Finisher } from "./finisher.ts";
 import { Layout } from "./layout.ts";
+import { openPacker, type Packer, type PackerParts, PutOff } from "./packer.ts";
 import { openStorePaths } from "./path_gate.ts";
 import { unpackOp } from "./op_codec.ts";
 import { pause } from "./turns.ts";
@@ -62,7 +65,9 @@ class StoreWorker {
   /** What was found at the start. */
   readonly opened: Opened;
   #failed: string | undefined;
-  #flushTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #flushTimer: FlushTimer;
+  readonly #packer: Packer | undefined;
+  readonly #compactor: Compactor | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
   #isIdling = false;
   #isClosed = false;
@@ -92,6 +97,28 @@ class StoreWorker {
         );
       },
     }, options.isShared);
+    const packing: PackerParts = {
+      database: this.#database,
+      statements: this.#statements,
+      layout: this.#layout,
+      transact: (act, durable) => this.#transact(act, durable),
+      fence: (pathIndex, reason) => this.#fence(pathIndex, reason),
+      mayWrite,
+      isOver: () => this.#isOver(),
+      warn,
+    };
+    this.#packer = openPacker(packing, {
+      sizeBytesMax: options.smallFileMax,
+      segmentBytes: options.segmentBytes,
+    });
+    if (this.#packer !== undefined) {
+      this.#compactor = new Compactor(packing, this.#packer);
+      this.#finisher.packing = this.#packer;
+    }
+    this.#flushTimer = new FlushTimer(
+      options.flushDelayMs,
+      () => this.#flush(),
+    );
     const { file } = this.#statements;
     const damaged = this.#finisher.replay((id) => file.get({ id }));
     sweepStaging(this.#layout, this.#paths, this.#finisher);
@@ -101,6 +128,7 @@ class StoreWorker {
       database: this.#database,
       statements: this.#statements,
       finisher: this.#finisher,
+      packer: this.#packer,
       digests: this.#digests,
       incarnation,
       head,
@@ -121,7 +149,8 @@ class StoreWorker {
     this.#scan(performance.now() + SLICE_MS);
     const { present } = this.#digests;
     const { tombstones } = this.#committer;
-    const counts = { present, tombstones, paths: this.#paths };
+    const hasPacked = this.#packer !== undefined;
+    const counts = { present, tombstones, paths: this.#paths, hasPacked };
     this.opened = { store, incarnation, run, head, ...counts };
     this.#settleTimer = setInterval(
       () => void this.#idle(),
@@ -172,8 +201,8 @@ class StoreWorker {
       return say({ kind: "failed", request, why: this.#failed });
     }
     this.#walBytes += bytes.length + ops.length * CHANGE_BYTES;
-    if (durable) this.#stopFlushTimer();
-    else this.#startFlushTimer();
+    if (durable) this.#flushTimer.stop();
+    else this.#flushTimer.start();
     if (this.#walBytes > this.#options.checkpointBytes) this.#checkpoint();
   }
 
@@ -206,24 +235,12 @@ class StoreWorker {
     }
   }
 
-  #startFlushTimer(): void {
-    this.#flushTimer ??= setTimeout(() => {
-      this.#flushTimer = undefined;
-      if (!this.#committer.hasUnflushed) return;
-      const none = new Uint8Array(0);
-      this.batch({
-        kind: "batch",
-        request: -1,
-        durable: true,
-        ops: [{ kind: "flush" }],
-        bytes: none,
-      });
-    }, this.#options.flushDelayMs);
-  }
-
-  #stopFlushTimer(): void {
-    clearTimeout(this.#flushTimer);
-    this.#flushTimer = undefined;
+  #flush(): void {
+    if (!this.#committer.hasUnflushed) return;
+    const flush = { kind: "flush" } as const;
+    const bytes = new Uint8Array(0);
+    const what = { request: -1, durable: true, ops: [flush], bytes };
+    this.batch({ kind: "batch", ...what });
   }
 
   #checkpoint(): void {
@@ -249,6 +266,7 @@ class StoreWorker {
       }
       this.#forgetKeys();
       while (await this.#settle(this.#options.settleDelayMs));
+      await this.#compact();
     } finally {
       this.#isIdling = false;
     }
@@ -268,8 +286,22 @@ class StoreWorker {
     this.#guard(() =>
       this.#committer.forget(settled.map(({ number }) => number))
     );
-    this.#startFlushTimer();
+    this.#flushTimer.start();
     return true;
+  }
+
+  async #compact(): Promise<void> {
+    const { length } = this.#paths;
+    while (await this.#compactor?.step(length)) this.#flushTimer.start();
+  }
+
+  #transact(act: () => void, durable: boolean): void {
+    let isStored = false;
+    this.#guard(() => {
+      this.#committer.transact(act, durable);
+      isStored = true;
+    });
+    if (!isStored) throw new PutOff("nothing was stored");
   }
 
   /** Close the log when a statement outside a batch fails. */
@@ -328,6 +360,7 @@ class StoreWorker {
     try {
       this.#finisher.retryStuck();
       while (await this.#settle(minAgeMs));
+      await this.#compact();
     } finally {
       this.#isIdling = false;
     }
@@ -344,7 +377,7 @@ class StoreWorker {
   close(request: number, clean: boolean): void {
     this.#isClosed = true;
     clearInterval(this.#settleTimer);
-    this.#stopFlushTimer();
+    this.#flushTimer.stop();
     if (clean && this.#failed === undefined) {
       const digests = this.#digests.save();
       const ops = [{ kind: "state", key: "clean", value: "1" }] as const;

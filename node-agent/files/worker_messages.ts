@@ -39,6 +39,10 @@ export interface WorkerOptions {
   readonly reserveFileBytes: number;
   /** Whether equal bytes are kept once per store path. */
   readonly checkDuplicates: boolean;
+  /** Largest file that is packed, in bytes; 0 packs none. */
+  readonly smallFileMax: number;
+  /** Length from which the next segment is begun, in bytes. */
+  readonly segmentBytes: number;
   /** Whether another program looks at the files; see `FileActions`. */
   readonly isShared: boolean;
 }
@@ -173,6 +177,8 @@ export interface Opened {
   /** Tombstones that may be forgotten one day. */
   readonly tombstones: number;
   readonly paths: readonly PathState[];
+  /** Whether files may lie in segments. */
+  readonly hasPacked: boolean;
 }
 
 /** From the worker. */

@@ -47,4 +47,33 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // A file that a comparison brings comes with its key.
   "CREATE INDEX idempotency_id ON idempotency (id, usedMs);",
+  // Small files that share a file; see `schema/disk/segment.ts`. The bytes of a
+  // segment that are needed are counted here, so that no crash can leave a
+  // wrong count.
+  `
+  CREATE TABLE segments (
+    pathIndex INTEGER NOT NULL, segment INTEGER NOT NULL,
+    sizeBytes INTEGER NOT NULL, liveBytes INTEGER NOT NULL,
+    PRIMARY KEY (pathIndex, segment)
+  ) WITHOUT ROWID, STRICT;
+  CREATE TABLE packed (
+    id TEXT PRIMARY KEY, pathIndex INTEGER NOT NULL, segment INTEGER NOT NULL,
+    offset INTEGER NOT NULL, lengthBytes INTEGER NOT NULL
+  ) WITHOUT ROWID, STRICT;
+  CREATE UNIQUE INDEX packed_place ON packed (pathIndex, segment, offset);
+  CREATE TRIGGER packed_in AFTER INSERT ON packed BEGIN
+    UPDATE segments SET liveBytes = liveBytes + NEW.lengthBytes
+    WHERE pathIndex = NEW.pathIndex AND segment = NEW.segment;
+  END;
+  CREATE TRIGGER packed_out AFTER DELETE ON packed BEGIN
+    UPDATE segments SET liveBytes = liveBytes - OLD.lengthBytes
+    WHERE pathIndex = OLD.pathIndex AND segment = OLD.segment;
+  END;
+  CREATE TRIGGER packed_move AFTER UPDATE ON packed BEGIN
+    UPDATE segments SET liveBytes = liveBytes - OLD.lengthBytes
+    WHERE pathIndex = OLD.pathIndex AND segment = OLD.segment;
+    UPDATE segments SET liveBytes = liveBytes + NEW.lengthBytes
+    WHERE pathIndex = NEW.pathIndex AND segment = NEW.segment;
+  END;
+  `,
 ];

@@ -104,6 +104,32 @@ export const idempotency = sqliteTable("idempotency", {
   usedMs: integer("usedMs").notNull(),
 });
 
+/** Files that hold the bytes of many small ones. */
+export const segments = sqliteTable("segments", {
+  pathIndex: integer("pathIndex").notNull(),
+  /** Its name, as a number from 1. */
+  segment: integer("segment").notNull(),
+  /** Bytes that were stored; what lies beyond was never stored. */
+  sizeBytes: integer("sizeBytes").notNull(),
+  /** Bytes of the rows of `packed` that name it; triggers count them. */
+  liveBytes: integer("liveBytes").notNull(),
+});
+
+/** Files whose bytes lie in a segment; the others have a file of their own. */
+export const packed = sqliteTable("packed", {
+  id: text("id").primaryKey(),
+  pathIndex: integer("pathIndex").notNull(),
+  segment: integer("segment").notNull(),
+  /** Where the record begins. */
+  offset: integer("offset").notNull(),
+  /** Length of the record. */
+  lengthBytes: integer("lengthBytes").notNull(),
+});
+
+/** A row of {@linkcode packed}. */
+export type PackedRow = typeof packed.$inferSelect;
+/** A row of {@linkcode segments}. */
+export type SegmentRow = typeof segments.$inferSelect;
 /** A row of {@linkcode files}. */
 export type FileRow = typeof files.$inferSelect;
 /** A row of {@linkcode changes}. */

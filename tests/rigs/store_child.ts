@@ -60,6 +60,34 @@ async function duplicates(store: TestStore): Promise<void> {
   await store.delete(first);
 }
 
+/** What a store of "pack" and "compact" is opened with. */
+export const PACKING = { smallFileMax: 8192, segmentBytes: 8_000 };
+
+/** Small files that are packed; one is deleted afterwards, one before. */
+async function pack(store: TestStore): Promise<void> {
+  const first = await store.upload(someBytes(4000, 1));
+  await store.upload(someBytes(3000, 2), { durable: false });
+  await store.store.settle(0);
+  await store.delete(first);
+  const second = await store.upload(someBytes(5000, 3));
+  await store.upload(someBytes(2000, 4));
+  await store.delete(second);
+  await store.store.settle(0);
+}
+
+/** Most of two segments is deleted, and the rest moves. */
+async function compact(store: TestStore): Promise<void> {
+  const files: FileEntry[] = [];
+  for (let seed = 1; seed <= 7; seed++) {
+    files.push(await store.upload(someBytes(2500 + seed, seed)));
+    if (seed % 4 === 0) await store.store.settle(0);
+  }
+  await store.store.settle(0);
+  await arm();
+  for (const file of files.slice(0, 3)) await store.delete(file);
+  await store.store.settle(0);
+}
+
 /** Files that lie where they belong are taken in, and one from elsewhere. */
 async function links(store: TestStore): Promise<void> {
   const place = { group: "group1", pathIndex: 0, high: 0, low: 0 };
@@ -234,18 +262,24 @@ async function stubborn(store: TestStore): Promise<void> {
   }
 }
 
+/** Scenarios in which faults begin later. */
+const LATE = new Set(["duplicates", "links", "compact"]);
+
 if (import.meta.main) {
   const store = await TestStore.open(dir, {
     settleDelayMs: 1e9,
     checkDuplicates: scenario === "duplicates" || scenario === "power",
+    ...(scenario === "pack" || scenario === "compact" ? PACKING : {}),
     ...(scenario === "power" ? { checkpointBytes: 600_000 } : {}),
   });
   store.announce = (what, entry) => say({ what, entry });
-  if (scenario !== "duplicates" && scenario !== "links") await arm();
+  if (!LATE.has(scenario)) await arm();
   try {
     if (scenario === "uploads") await uploads(store);
     else if (scenario === "duplicates") await duplicates(store);
     else if (scenario === "links") await links(store);
+    else if (scenario === "pack") await pack(store);
+    else if (scenario === "compact") await compact(store);
     else if (scenario === "changes") await changes(store);
     else if (scenario === "power") await power(store);
     else if (scenario === "stubborn") await stubborn(store);

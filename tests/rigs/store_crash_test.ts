@@ -2,6 +2,10 @@ import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import { parseFileId } from "@kedge/schema/file-id";
 import { ALL_CALLS, type Fault, FaultShim } from "./fault_shim.ts";
+import { rebuildIndex } from "../../node-agent/files/rebuild.ts";
+import type { StoreOptions } from "../../node-agent/files/store.ts";
+import { TestStore } from "../../node-agent/files/store_fixture.ts";
+import { PACKING } from "./store_child.ts";
 import { check, run, say, skipsWithoutShim } from "./store_runs.ts";
 
 const ignore = skipsWithoutShim("tests/rigs/store_crash");
@@ -11,6 +15,7 @@ async function everyCall(
   modes: readonly Fault["mode"][],
   step: number,
   alsoCheck: (dir: string) => Promise<void> = () => Promise.resolve(),
+  more: Partial<StoreOptions> = {},
 ): Promise<number> {
   const root = await Deno.makeTempDir({ prefix: "kedge-rig-" });
   try {
@@ -28,7 +33,7 @@ async function everyCall(
       calls: ALL_CALLS,
     });
     assert.equal(free.lines.at(-1)?.what, "end", free.errors);
-    await check(dir, free.lines);
+    await check(dir, free.lines, more);
     await alsoCheck(dir);
     let runs = 0;
     const startMs = performance.now();
@@ -39,7 +44,7 @@ async function everyCall(
         const fault = { ...base, mode, at, calls };
         const outcome = await run(shim, dir, scenario, fault);
         try {
-          await check(dir, outcome.lines);
+          await check(dir, outcome.lines, more);
           await alsoCheck(dir);
         } catch (error) {
           throw new Error(`${scenario}: ${mode} at call ${at}: ${error}`, {
@@ -102,6 +107,44 @@ Deno.test({
     assert(await everyCall("duplicates", ["kill-before"], step) > 5);
   },
 });
+
+for (const scenario of ["pack", "compact"]) {
+  Deno.test({
+    name: `S01 S02 S03 kill -9 before every call of "${scenario}"`,
+    ignore,
+    async fn() {
+      const step = stepOf(scenario);
+      const more = { ...PACKING, settleDelayMs: 1e9 };
+      const modes = ["kill-before"] as const;
+      const runs = await everyCall(scenario, modes, step, rebuilt, more);
+      assert(runs > 10);
+    },
+  });
+}
+
+/** An index that is made from the files alone has the same files. */
+async function rebuilt(dir: string): Promise<void> {
+  const read = async () => {
+    const store = await TestStore.open(`${dir}/store`);
+    try {
+      const files = store.store.files.list({ limit: 1000 });
+      for (const file of files) {
+        assert.equal(crc32(await store.read(file)), file.crc32);
+      }
+      return files.map(({ id }) => id);
+    } finally {
+      await store.close();
+    }
+  };
+  const before = await read();
+  const identity = { node: 1, group: "group1" };
+  const dirs = {
+    dataDir: `${dir}/store/data`,
+    storePaths: [`${dir}/store/p0`],
+  };
+  await rebuildIndex({ ...dirs, identity }, () => {});
+  assert.deepEqual(await read(), before);
+}
 
 for (const scenario of ["uploads", "changes", "applied"]) {
   Deno.test({

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import { compareEntries, type FileEntry } from "@kedge/schema/change";
 import { TestStore } from "../../node-agent/files/store_fixture.ts";
+import type { StoreOptions } from "../../node-agent/files/store.ts";
 import { type Fault, FaultShim, readCount } from "./fault_shim.ts";
 import type { Line } from "./store_child.ts";
 
@@ -52,6 +53,7 @@ export async function run(
 export async function check(
   dir: string,
   lines: readonly Line[],
+  more: Partial<StoreOptions> = {},
 ): Promise<void> {
   const acked = new Map<string, FileEntry>();
   const tried = new Map<string, FileEntry[]>();
@@ -60,7 +62,7 @@ export async function check(
     if (what === "did") acked.set(entry.id, entry);
     else tried.set(entry.id, [...tried.get(entry.id) ?? [], entry]);
   }
-  const store = await TestStore.open(`${dir}/store`);
+  const store = await TestStore.open(`${dir}/store`, more);
   try {
     for (const [id, versions] of tried) {
       const now = store.store.files.lookup(id);

@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import type { FileEntry } from "@kedge/schema/change";
+import { scanSegment } from "./segments.ts";
+import { diskPath, someBytes, TestStore } from "./store_fixture.ts";
+import type { StoreOptions } from "./store.ts";
+
+const PACKING = { smallFileMax: 8192, settleDelayMs: 1e9 };
+
+async function withDir(act: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-pack-" });
+  try {
+    await act(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+async function withStore<Result>(
+  dir: string,
+  more: Partial<StoreOptions>,
+  act: (store: TestStore) => Promise<Result>,
+): Promise<Result> {
+  const store = await TestStore.open(dir, { ...PACKING, ...more });
+  try {
+    return await act(store);
+  } finally {
+    await store.close();
+  }
+}
+
+function segments(dir: string): string[] {
+  try {
+    return [...Deno.readDirSync(`${dir}/p0/data/.segments`)]
+      .map(({ name }) => `${dir}/p0/data/.segments/${name}`).sort();
+  } catch {
+    return [];
+  }
+}
+
+function hasOwnFile(dir: string, { id }: FileEntry): boolean {
+  try {
+    return Deno.statSync(diskPath(dir, id)).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** Records of all segments: IDs of those that are live, and dead. */
+function records(dir: string) {
+  const all = segments(dir).flatMap((path) => [...scanSegment(path)]);
+  return {
+    live: all.filter(({ isLive }) => isLive).map(({ id }) => id),
+    dead: all.filter(({ isLive }) => !isLive).map(({ id }) => id),
+  };
+}
+
+Deno.test("small files wait in the database, then share a segment", async () => {
+  await withDir(async (dir) => {
+    const files = await withStore(dir, {}, async (store) => {
+      const small = await store.upload(someBytes(4000, 1));
+      const other = await store.upload(someBytes(8192, 2));
+      const large = await store.upload(someBytes(8193, 3));
+      const appender = await store.upload(someBytes(100, 4), {
+        appender: true,
+      });
+      const empty = await store.upload(new Uint8Array(0));
+      const all = [small, other, large, appender, empty];
+      for (const { id } of [small, other]) {
+        assert(!hasOwnFile(dir, { id } as FileEntry));
+      }
+      for (const file of [large, appender, empty]) {
+        assert(hasOwnFile(dir, file));
+      }
+      assert.deepEqual(await store.read(small), someBytes(4000, 1));
+      await store.store.settle(0);
+      assert.deepEqual(await store.read(small), someBytes(4000, 1));
+      const span = { from: 8000, lengthBytes: 100 };
+      assert.deepEqual(
+        await store.read(other, span),
+        someBytes(8192, 2).subarray(8000, 8100),
+      );
+      assert.deepEqual(records(dir).live, [small.id, other.id]);
+      return all;
+    });
+    // Turned off: what is packed stays readable, and nothing is packed any more.
+    await withStore(dir, { smallFileMax: 0 }, async (store) => {
+      const [small, other] = files;
+      assert(small !== undefined && other !== undefined);
+      assert.deepEqual(await store.read(small), someBytes(4000, 1));
+      const plain = await store.upload(someBytes(10, 9));
+      assert(hasOwnFile(dir, plain));
+      await store.delete(small);
+      await store.store.settle(0);
+      await assert.rejects(store.read(small), /deleted/);
+      assert.deepEqual(await store.read(other), someBytes(8192, 2));
+      assert.deepEqual(records(dir).dead, [small.id]);
+    });
+  });
+});
+
+Deno.test("a start finds small files that were not packed yet", async () => {
+  await withDir(async (dir) => {
+    const file = await withStore(
+      dir,
+      {},
+      (store) => store.upload(someBytes(50, 1)),
+    );
+    await withStore(dir, {}, async (store) => {
+      assert.deepEqual(await store.read(file), someBytes(50, 1));
+      await store.store.settle(0);
+      assert.deepEqual(await store.read(file), someBytes(50, 1));
+      assert(!hasOwnFile(dir, file));
+    });
+    await withStore(dir, { smallFileMax: 0 }, async (store) => {
+      assert.deepEqual(await store.read(file), someBytes(50, 1));
+    });
+  });
+});
+
+Deno.test("what waits when packing is turned off becomes a file", async () => {
+  await withDir(async (dir) => {
+    const file = await withStore(
+      dir,
+      {},
+      (store) => store.upload(someBytes(50, 1)),
+    );
+    await withStore(dir, { smallFileMax: 0 }, async (store) => {
+      assert.deepEqual(await store.read(file), someBytes(50, 1));
+      assert(hasOwnFile(dir, file));
+    });
+  });
+});
+
+Deno.test("a file that is deleted before it settles is never packed", async () => {
+  await withDir(async (dir) => {
+    await withStore(dir, {}, async (store) => {
+      const gone = await store.upload(someBytes(50, 1));
+      await store.delete(gone);
+      await store.store.settle(0);
+      assert.deepEqual(segments(dir), []);
+    });
+  });
+});
+
+Deno.test("compaction moves what is needed and removes the segment", async () => {
+  await withDir(async (dir) => {
+    await withStore(dir, { segmentBytes: 20_000 }, async (store) => {
+      const files: { file: FileEntry; bytes: Uint8Array }[] = [];
+      for (let seed = 1; seed <= 12; seed++) {
+        const bytes = someBytes(4000, seed);
+        files.push({ file: await store.upload(bytes), bytes });
+        await store.store.settle(0);
+      }
+      assert.equal(segments(dir).length, 3);
+      for (const { file } of files.slice(0, 4)) await store.delete(file);
+      await store.store.settle(0);
+      assert.equal(segments(dir).length, 2);
+      assert.deepEqual(records(dir).dead, []);
+      for (const { file, bytes } of files.slice(4)) {
+        assert.deepEqual(await store.read(file), bytes);
+      }
+      assert.deepEqual(
+        records(dir).live.sort(),
+        files.slice(4).map(({ file }) => file.id).sort(),
+      );
+    });
+  });
+});
