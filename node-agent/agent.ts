@@ -101,6 +101,7 @@ async function runOnce(
     distributeMode: config.distributeMode,
     rotateCount: config.distributeRotateCount,
     checkDuplicates: config.checkDuplicates,
+    smallFileMax: config.smallFileMax,
     fsyncAfterBytes: config.fsyncAfterBytes,
     reserve: config.reserve,
     isShared: config.downloads?.nginxDir !== undefined,

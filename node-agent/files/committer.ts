@@ -24,7 +24,8 @@ import {
   type Step,
   type Surroundings,
 } from "./merge_core.ts";
-import { type Packer, segmentToken } from "./packer.ts";
+import { runsOf } from "./number_runs.ts";
+import { leaveSegment, type Packer } from "./packer.ts";
 import type { WriteStatements } from "./statements.ts";
 import type { Op, OpResult } from "./worker_messages.ts";
 
@@ -273,26 +274,9 @@ export class Committer {
         statements.putTombstone.run({ stamp: ++this.#lastStamp, id });
       }
     }
-    const moved = this.#leaveSegment(id, actions);
+    const moved = leaveSegment(this.#parts.packer, id, actions);
     for (const action of moved) this.#plan({ id, epoch, version }, action);
     return outcome;
-  }
-
-  /** A file that gets other bytes, or none, is in its segment no more. */
-  #leaveSegment(
-    id: string,
-    actions: readonly NewAction[],
-  ): readonly NewAction[] {
-    const { packer } = this.#parts;
-    if (packer === undefined || actions.length === 0) return actions;
-    const place = packer.drop(id);
-    if (place === undefined) return actions;
-    const { pathIndex, segment, offset } = place;
-    return actions.map((action) =>
-      action.kind === "unlink" && action.pathIndex === pathIndex
-        ? { ...action, token: segmentToken(segment), offset }
-        : action
-    );
   }
 
   #plan(
@@ -381,17 +365,6 @@ export class Committer {
     }
     this.#hasUnflushed = !durable;
   }
-}
-
-/** Numbers that follow one another, as runs: one statement for each. */
-function runsOf(numbers: readonly number[]): { from: number; to: number }[] {
-  const runs: { from: number; to: number }[] = [];
-  for (const number of numbers) {
-    const last = runs.at(-1);
-    if (last?.to === number - 1) last.to = number;
-    else runs.push({ from: number, to: number });
-  }
-  return runs;
 }
 
 /**

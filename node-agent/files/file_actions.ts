@@ -32,8 +32,8 @@ export interface Pending {
   readonly sinceMs: number;
   /** Whether the disk shows it. */
   done: boolean;
-  /** Whether its bytes go to a segment when it settles. */
-  packs?: boolean;
+  /** How many bytes of it go to a segment when it settles; 0 is none. */
+  packs?: number;
 }
 
 /**

@@ -12,16 +12,9 @@
 import type { FileRow, UnsettledKind } from "@kedge/schema/db";
 import type { WriteStatements } from "./statements.ts";
 import { isGood } from "./content_check.ts";
-import {
-  describeError,
-  exists,
-  flush,
-  flushContent,
-  flushSync,
-  isFull,
-  isMissing,
-} from "./disk.ts";
+import { describeError, exists, flushSync, isFull, isMissing } from "./disk.ts";
 import { FileActions, type Pending } from "./file_actions.ts";
+import { Flusher } from "./flusher.ts";
 import { folderOf, type Layout } from "./layout.ts";
 import { type Packer, segmentOf } from "./packer.ts";
 
@@ -35,17 +28,8 @@ export interface FinisherEvents {
   lost(action: Pending): void;
 }
 
-/** An action, and the path of its file. */
-interface Placed {
-  readonly action: Pending;
-  readonly path: string;
-}
-
 /** Actions settled together. */
 const SETTLE_COUNT = 256;
-/** Flushes under way at once: the file system joins them. */
-const FLUSHES_AT_ONCE = 32;
-
 /** Packs small files; see `packer.ts`. */
 export type Packing = Pick<Packer, "wants" | "pack" | "bury">;
 
@@ -55,6 +39,7 @@ export class Finisher {
   readonly #statements: WriteStatements;
   readonly #events: FinisherEvents;
   readonly #actions: FileActions;
+  readonly #flusher: Flusher;
   /** In the order of their numbers. */
   #pending: Pending[] = [];
   /** Cannot be done now: the path is full or fenced. */
@@ -64,6 +49,8 @@ export class Finisher {
   /** Files of which a flush may have been lost. */
   readonly #rewrites = new Set<string>();
   #packing: Packing | undefined;
+  /** Bytes that wait to be packed, by store path. */
+  readonly waitingBytes: number[] = [];
 
   /**
    * Work on one database and its store paths.
@@ -80,6 +67,8 @@ export class Finisher {
     this.#statements = statements;
     this.#events = events;
     this.#actions = new FileActions(layout, isShared);
+    const { newFolders } = this.#actions;
+    this.#flusher = new Flusher(layout, newFolders, events);
   }
 
   /** Actions that are not forgotten yet. */
@@ -102,9 +91,19 @@ export class Finisher {
   }
 
   /** A file that lies there already, as after an import, stays where it is. */
-  #packs({ kind, id, pathIndex }: Pending, sizeBytes: number): boolean {
-    return kind === "write" && this.#packing?.wants(id, sizeBytes) === true &&
-      !exists(this.#layout.file(id, pathIndex));
+  #packs(action: Pending, sizeBytes: number): boolean {
+    const { kind, id, pathIndex } = action;
+    if (kind !== "write" || !this.#packing?.wants(id, sizeBytes)) return false;
+    if (exists(this.#layout.file(id, pathIndex))) return false;
+    if (action.packs === undefined) this.#wait(pathIndex, sizeBytes);
+    action.packs = sizeBytes;
+    return true;
+  }
+
+  /** Count bytes that a disk will take later. */
+  #wait(pathIndex: number, sizeBytes: number): void {
+    const now = this.waitingBytes[pathIndex] ?? 0;
+    this.waitingBytes[pathIndex] = now + sizeBytes;
   }
 
   /** Files with actions that are not flushed. */
@@ -131,8 +130,7 @@ export class Finisher {
       return;
     }
     try {
-      action.packs = this.#packs(action, payload?.length ?? 0);
-      if (action.packs) return;
+      if (this.#packs(action, payload?.length ?? 0)) return;
       this.#actions.perform(action, payload);
       action.done = true;
     } catch (error) {
@@ -164,18 +162,25 @@ export class Finisher {
       action,
       path: this.#layout.file(action.id, action.pathIndex),
     }));
-    const failed = await this.#flushFiles(placed);
-    await this.#flushFolders(placed, failed);
+    const failed = await this.#flusher.files(placed);
+    await this.#flusher.folders(placed, failed);
     const settled = ready.filter(({ pathIndex }) => !failed.has(pathIndex));
-    const packs = batch.filter((action) => action.packs && !action.done);
-    if (packs.length > 0 && this.#packing !== undefined) {
-      settled.push(...await this.#packing.pack(packs));
-    }
+    settled.push(...await this.#pack(batch));
     // New actions were added at the end meanwhile.
     this.#pending.splice(0, batch.length);
     const gone = new Set(settled);
     this.#stuck.push(...batch.filter((action) => !gone.has(action)));
     return settled;
+  }
+
+  async #pack(batch: readonly Pending[]): Promise<Pending[]> {
+    const packs = batch.filter(({ packs, done }) => packs && !done);
+    if (packs.length === 0 || this.#packing === undefined) return [];
+    const packed = await this.#packing.pack(packs);
+    for (const { pathIndex, packs = 0 } of packed) {
+      this.#wait(pathIndex, -packs);
+    }
+    return packed;
   }
 
   /** Take up again what could not be done for want of space or of a path. */
@@ -227,66 +232,6 @@ export class Finisher {
       if (isFull(error)) return void this.#rewrites.add(row.id);
       const what = `rewrite of a file: ${describeError(error)}`;
       this.#events.fence(row.pathIndex, what);
-    }
-  }
-
-  /** Returns the store paths on which a flush failed. */
-  async #flushFiles(placed: readonly Placed[]): Promise<Set<number>> {
-    const failed = new Set<number>();
-    const paths = new Map<string, number>();
-    for (const { action, path } of placed) {
-      const { kind, token, pathIndex } = action;
-      const segment = kind === "unlink" ? segmentOf(token) : undefined;
-      if (segment !== undefined) {
-        paths.set(this.#layout.segment(pathIndex, segment), pathIndex);
-      } else if (kind !== "unlink") paths.set(path, pathIndex);
-    }
-    const queue = [...paths];
-    const work = async () => {
-      for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-        await this.#flushOne(flushContent, ...next, failed);
-      }
-    };
-    await Promise.all(Array.from({ length: FLUSHES_AT_ONCE }, work));
-    return failed;
-  }
-
-  async #flushOne(
-    how: (path: string) => Promise<void>,
-    path: string,
-    pathIndex: number,
-    failed: Set<number>,
-  ): Promise<void> {
-    if (failed.has(pathIndex)) return;
-    try {
-      await how(path);
-    } catch (error) {
-      // Deleted or moved meanwhile by a later action, which is settled later.
-      if (isMissing(error)) return;
-      failed.add(pathIndex);
-      this.#events.fence(pathIndex, `flush: ${describeError(error)}`);
-    }
-  }
-
-  async #flushFolders(
-    placed: readonly Placed[],
-    failed: Set<number>,
-  ): Promise<void> {
-    const folders = new Map<string, number>();
-    for (const { action: { pathIndex, token }, path } of placed) {
-      const folder = folderOf(path);
-      folders.set(folder, pathIndex);
-      if (token !== "") folders.set(this.#layout.staging(pathIndex), pathIndex);
-      // A folder made lately: its name, and that of its parent.
-      if (!this.#actions.newFolders.delete(folder)) continue;
-      const top = this.#layout.data(pathIndex);
-      for (let up = folderOf(folder); up.length >= top.length;) {
-        folders.set(up, pathIndex);
-        up = folderOf(up);
-      }
-    }
-    for (const [folder, pathIndex] of folders) {
-      await this.#flushOne(flush, folder, pathIndex, failed);
     }
   }
 
@@ -385,7 +330,6 @@ export class Finisher {
       if (action.kind === "unlink") this.#again(action);
       else action.done = action !== last;
     }
-    last.packs = true;
     return true;
   }
 

@@ -21,6 +21,7 @@ import { encodeRecord } from "@kedge/schema/disk/segment";
 import { describeError, exists, flushSync, isFull, isMissing } from "./disk.ts";
 import type { Pending } from "./file_actions.ts";
 import { type Layout, mustParse } from "./layout.ts";
+import type { NewAction } from "./merge_core.ts";
 import { type Place, Segments } from "./segments.ts";
 import { SegmentStatements } from "./segment_statements.ts";
 import type { WriteStatements } from "./statements.ts";
@@ -240,9 +241,27 @@ export class Packer {
   }
 }
 
-/** Token of the delete of a file that lies in a segment. */
-export function segmentToken(segment: number): string {
-  return `${TOKEN_PREFIX}${segment}`;
+/**
+ * A file that gets other bytes, or none, is in its segment no more. Inside of a
+ * transaction.
+ *
+ * @returns The actions; a delete says which record is dead.
+ */
+export function leaveSegment(
+  packer: Pick<Packer, "drop"> | undefined,
+  id: string,
+  actions: readonly NewAction[],
+): readonly NewAction[] {
+  if (packer === undefined || actions.length === 0) return actions;
+  const place = packer.drop(id);
+  if (place === undefined) return actions;
+  const { pathIndex, segment, offset } = place;
+  const token = `${TOKEN_PREFIX}${segment}`;
+  return actions.map((action) =>
+    action.kind === "unlink" && action.pathIndex === pathIndex
+      ? { ...action, token, offset }
+      : action
+  );
 }
 
 /** The segment that a token names. */

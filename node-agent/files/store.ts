@@ -323,6 +323,9 @@ class News {
     switch (message.kind) {
       case "path":
         return this.paths?.set(message.pathIndex, message.state);
+      case "waiting":
+        if (this.paths !== undefined) this.paths.waitingBytes = message.bytes;
+        return;
       case "database-full":
         this.isDatabaseFull = message.isFull;
         return;

@@ -35,6 +35,8 @@ export class StorePaths {
   #next = 0;
   /** Paths that are being filled again. */
   refills: { filesOn(pathIndex: number): number } | undefined;
+  /** Bytes, by path, that wait in the database for a segment. */
+  waitingBytes: readonly number[] = [];
   /** Told at once when a path changes its state. */
   onChange: (() => void) | undefined;
 
@@ -116,7 +118,8 @@ export class StorePaths {
   hasRoom(pathIndex: number, sizeBytes: number): boolean {
     const room = this.#room(pathIndex);
     if (room === undefined) return false;
-    const promised = this.#promised[pathIndex] ?? 0;
+    const promised = (this.#promised[pathIndex] ?? 0) +
+      (this.waitingBytes[pathIndex] ?? 0);
     return this.#freeBytes(room) - promised >= sizeBytes;
   }
 

@@ -11,21 +11,24 @@ import { Problem } from "@kedge/schema";
 import { Committer } from "./committer.ts";
 import { Compactor } from "./compactor.ts";
 import { openForWriting } from "./database.ts";
+import { DigestScan } from "./digest_scan.ts";
 import { DigestTable } from "./digest_table.ts";
 import { type Duplicates, openDuplicates } from "./duplicates.ts";
 import { describeError, isDatabaseFull, isMissing } from "./disk.ts";
 import { FlushTimer } from "./flush_timer.ts";
 import { Finisher } from "./finisher.ts";
+import { KeySweep } from "./key_sweep.ts";
 import { Layout } from "./layout.ts";
-import { openPacker, type Packer, type PackerParts, PutOff } from "./packer.ts";
+import { openPacker, type Packer, PutOff } from "./packer.ts";
 import { openStorePaths } from "./path_gate.ts";
 import { unpackOp } from "./op_codec.ts";
 import { pause } from "./turns.ts";
 import { Reserve } from "./reserve.ts";
 import { beginRun, sweepStaging } from "./run_start.ts";
 import { WriteStatements } from "./statements.ts";
+import { WaitingTeller } from "./waiting_teller.ts";
+import { say, warn } from "./worker_voice.ts";
 import type {
-  FromWorker,
   Op,
   Opened,
   OpResult,
@@ -34,17 +37,8 @@ import type {
   WorkerOptions,
 } from "./worker_messages.ts";
 
-/** Longest scan between two messages, in ms. */
-const SLICE_MS = 5;
-/** How often old idempotency keys are looked for, in ms. */
-const KEY_CHECK_MS = 60 * 60 * 1000;
-/** Rows scanned at a time. */
-const SCAN_ROWS = 500;
 /** Bytes of a change besides its inline body, roughly. */
 const CHANGE_BYTES = 2048;
-/** Larger than any ID: they begin with a letter or digit. */
-const BEYOND_IDS = "~";
-
 /** A batch with its ops unpacked. */
 type Batch = Omit<ToWorker & { readonly kind: "batch" }, "ops"> & {
   readonly ops: readonly Op[];
@@ -60,18 +54,20 @@ class StoreWorker {
   readonly #committer: Committer;
   readonly #duplicates: Duplicates | undefined;
   readonly #digests = new DigestTable();
+  readonly #scan: DigestScan;
   readonly #reserve: Reserve;
   readonly #paths: PathState[];
   /** What was found at the start. */
   readonly opened: Opened;
   #failed: string | undefined;
   readonly #flushTimer: FlushTimer;
+  readonly #keys: KeySweep;
+  readonly #waiting: WaitingTeller;
   readonly #packer: Packer | undefined;
   readonly #compactor: Compactor | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
   #isIdling = false;
   #isClosed = false;
-  #keysForgottenMs = 0;
   #walBytes = 0;
 
   constructor(options: WorkerOptions) {
@@ -97,24 +93,35 @@ class StoreWorker {
         );
       },
     }, options.isShared);
-    const packing: PackerParts = {
+    const parts = {
       database: this.#database,
       statements: this.#statements,
       layout: this.#layout,
-      transact: (act, durable) => this.#transact(act, durable),
-      fence: (pathIndex, reason) => this.#fence(pathIndex, reason),
+      finisher: this.#finisher,
+      transact: this.#transact.bind(this),
+      fence: this.#fence.bind(this),
       mayWrite,
       isOver: () => this.#isOver(),
       warn,
     };
-    this.#packer = openPacker(packing, {
+    this.#packer = openPacker(parts, {
       sizeBytesMax: options.smallFileMax,
       segmentBytes: options.segmentBytes,
     });
     if (this.#packer !== undefined) {
-      this.#compactor = new Compactor(packing, this.#packer);
+      this.#compactor = new Compactor(parts, this.#packer);
       this.#finisher.packing = this.#packer;
     }
+    this.#keys = new KeySweep(this.#statements, options.keyLifeMs);
+    this.#waiting = new WaitingTeller(
+      this.#finisher.waitingBytes,
+      (bytes) => say({ kind: "waiting", bytes }),
+    );
+    this.#scan = new DigestScan(
+      this.#digests,
+      this.#statements,
+      () => this.#isOver(),
+    );
     this.#flushTimer = new FlushTimer(
       options.flushDelayMs,
       () => this.#flush(),
@@ -134,19 +141,10 @@ class StoreWorker {
       head,
       mayWrite,
     }, this.#finisher.lastNumber);
-    this.#duplicates = openDuplicates(options.checkDuplicates, {
-      database: this.#database,
-      statements: this.#statements,
-      layout: this.#layout,
-      finisher: this.#finisher,
-      fence: (pathIndex, reason) => this.#fence(pathIndex, reason),
-      mayWrite,
-      isOver: () => this.#isOver(),
-      warn,
-    });
+    this.#duplicates = openDuplicates(options.checkDuplicates, parts);
     this.#markDamaged(damaged);
     this.#reserve.fill();
-    this.#scan(performance.now() + SLICE_MS);
+    this.#scan.slice();
     const { present } = this.#digests;
     const { tombstones } = this.#committer;
     const hasPacked = this.#packer !== undefined;
@@ -156,7 +154,7 @@ class StoreWorker {
       () => void this.#idle(),
       Math.max(10, options.settleDelayMs / 10),
     );
-    this.#scanOn();
+    this.#scan.goOn();
   }
 
   #markDamaged(ids: readonly string[]): void {
@@ -200,6 +198,7 @@ class StoreWorker {
       warn("the log is closed", { why: this.#failed });
       return say({ kind: "failed", request, why: this.#failed });
     }
+    this.#waiting.look();
     this.#walBytes += bytes.length + ops.length * CHANGE_BYTES;
     if (durable) this.#flushTimer.stop();
     else this.#flushTimer.start();
@@ -260,11 +259,11 @@ class StoreWorker {
     this.#isIdling = true;
     try {
       this.#finisher.retryStuck();
-      this.#scanOn();
+      this.#scan.goOn();
       if (this.#reserve.isReleased && this.#reserve.fill()) {
         say({ kind: "database-full", isFull: false });
       }
-      this.#forgetKeys();
+      this.#guard(() => this.#keys.run());
       while (await this.#settle(this.#options.settleDelayMs));
       await this.#compact();
     } finally {
@@ -286,6 +285,7 @@ class StoreWorker {
     this.#guard(() =>
       this.#committer.forget(settled.map(({ number }) => number))
     );
+    this.#waiting.look();
     this.#flushTimer.start();
     return true;
   }
@@ -315,36 +315,9 @@ class StoreWorker {
     }
   }
 
-  #forgetKeys(): void {
-    const nowMs = Date.now();
-    if (nowMs - this.#keysForgottenMs < KEY_CHECK_MS) return;
-    this.#keysForgottenMs = nowMs;
-    const beforeMs = nowMs - this.#options.keyLifeMs;
-    this.#guard(() => this.#statements.dropKeys.run({ beforeMs }));
-  }
-
-  /** Scan a slice now and the rest in between. */
-  #scanOn(): void {
-    if (this.#isOver() || this.#digests.isComplete) return;
-    if (this.#scan(performance.now() + SLICE_MS)) {
-      setTimeout(() => this.#scanOn(), 0);
-    }
-  }
-
-  #scan(untilMs: number): boolean {
-    while (!this.#digests.isComplete && performance.now() < untilMs) {
-      this.#digests.scan(this.#statements.filesBetween.all({
-        from: `${this.#digests.cursor}\u0001`,
-        to: BEYOND_IDS,
-        limit: SCAN_ROWS,
-      }));
-    }
-    return !this.#digests.isComplete;
-  }
-
   /** Send the digests once every row is counted. */
   digests(request: number): void {
-    if (this.#scan(performance.now() + SLICE_MS)) {
+    if (this.#scan.slice()) {
       setTimeout(() => this.digests(request), 0);
       return;
     }
@@ -390,14 +363,6 @@ class StoreWorker {
     this.#answer(request);
     self.close();
   }
-}
-
-function say(message: FromWorker): void {
-  self.postMessage(message);
-}
-
-function warn(message: string, facts: Record<string, unknown>): void {
-  say({ kind: "log", level: "warn", message, facts });
 }
 
 let worker: StoreWorker | undefined;

@@ -217,6 +217,8 @@ export type FromWorker =
     readonly pathIndex: number;
     readonly state: PathState;
   }
+  /** Bytes that store paths will take when they are packed. */
+  | { readonly kind: "waiting"; readonly bytes: readonly number[] }
   /** The database disk is full, or has room again. */
   | { readonly kind: "database-full"; readonly isFull: boolean }
   | {

@@ -11,7 +11,7 @@
 
 import { z } from "zod";
 import { GroupName } from "../group.ts";
-import { STORE_PATHS_MAX } from "../limits.ts";
+import { INLINE_BODY_BYTES_MAX, STORE_PATHS_MAX } from "../limits.ts";
 import {
   DOWNLOAD_SETTINGS,
   type DownloadConfig,
@@ -36,6 +36,14 @@ import {
   parseTimeOfDay,
   type Reserve,
 } from "./units.ts";
+
+/** Only what rides in its change record can be packed. */
+function parseSmallFileMax(text: string): number | undefined {
+  const bytes = parseSize(text);
+  return bytes !== undefined && bytes <= INLINE_BODY_BYTES_MAX
+    ? bytes
+    : undefined;
+}
 
 /** Settings as they are written, all of them text. */
 export const AgentSettings = z.strictObject({
@@ -78,6 +86,10 @@ export const AgentSettings = z.strictObject({
   check_file_duplicate: toggle().default(false).describe(
     "Keep equal bytes once per store path; every upload has its own file ID all the same.",
   ),
+  small_file_max: parsed(parseSmallFileMax, "0, or a size up to 64KB")
+    .prefault("0").describe(
+      "Files up to this size, 64KB at most, are packed into segment files; 0: every file is a file.",
+    ),
   fsync_after_written_bytes: parsed(parseSize, "a size such as 4MB")
     .prefault("0").describe(
       "Flush a large upload each time this many bytes of it were written; 0: once, at its end.",
@@ -159,6 +171,8 @@ export interface AgentConfig {
   readonly distributeRotateCount: number;
   /** Whether equal bytes are kept once per store path. */
   readonly checkDuplicates: boolean;
+  /** Largest file that is packed, in bytes; 0 packs none. */
+  readonly smallFileMax: number;
   /** Bytes of a large upload after which it is flushed; 0: at its end. */
   readonly fsyncAfterBytes: number;
   /** Catch-up window: minutes after local midnight, end included. */
@@ -347,6 +361,7 @@ function toConfig(settings: z.infer<typeof AgentSettings>): AgentConfig {
     distributeMode: settings.file_distribute_path_mode,
     distributeRotateCount: settings.file_distribute_rotate_count,
     checkDuplicates: settings.check_file_duplicate,
+    smallFileMax: settings.small_file_max,
     fsyncAfterBytes: settings.fsync_after_written_bytes,
     syncWindow: {
       startMinute: settings.sync_start_time,
