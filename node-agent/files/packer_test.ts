@@ -166,3 +166,136 @@ Deno.test("compaction moves what is needed and removes the segment", async () =>
     });
   });
 });
+
+/** Change one byte of the body of a record. */
+function damageRecord(dir: string, { id }: FileEntry): void {
+  for (const path of segments(dir)) {
+    const found = [...scanSegment(path)].find((one) => one.id === id);
+    if (found === undefined) continue;
+    const bytes = Deno.readFileSync(path);
+    const at = found.offset + found.lengthBytes - 20;
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    Deno.writeFileSync(path, bytes);
+  }
+}
+
+/** Give a damaged file its bytes again, as a peer does. */
+async function repair(
+  store: TestStore,
+  entry: FileEntry,
+  bytes: Uint8Array,
+): Promise<void> {
+  const content = { kind: "inline", bytes: bytes.slice() } as const;
+  await store.store.log.adopt([{ entry, content }], true);
+}
+
+Deno.test("a damaged record is found, kept, never served, and repaired", async () => {
+  await withDir(async (dir) => {
+    await withStore(dir, { segmentBytes: 10_000 }, async (store) => {
+      const files: FileEntry[] = [];
+      for (let seed = 1; seed <= 4; seed++) {
+        files.push(await store.upload(someBytes(4000, seed)));
+        await store.store.settle(0);
+      }
+      const [bad, first, second, good] = files;
+      assert(bad !== undefined && good !== undefined);
+      assert(first !== undefined && second !== undefined);
+      damageRecord(dir, bad);
+      for (const file of [first, second]) await store.delete(file);
+      // Its segment is nearly empty, but it holds the only copy of it.
+      await store.store.settle(0);
+      assert.equal(segments(dir).length, 2);
+      assert.deepEqual(
+        (await store.store.log.damaged(9)).map(({ id }) => id),
+        [bad.id],
+      );
+      await assert.rejects(store.read(bad), /damaged|missing or wrong/);
+      const repaired: string[] = [];
+      const scrubber = store.store.scrubber({
+        bytesPerS: 0,
+        repair: async (id) => {
+          repaired.push(id);
+          await repair(store, bad, someBytes(4000, 1));
+          return true;
+        },
+      });
+      const found = await scrubber.run(new AbortController().signal);
+      assert.equal(found?.checkedBytes, 8000);
+      assert.deepEqual(repaired, [bad.id]);
+      assert.deepEqual(await store.read(bad), someBytes(4000, 1));
+      await store.store.settle(0);
+      assert.equal(segments(dir).length, 1);
+      assert.deepEqual(await store.read(bad), someBytes(4000, 1));
+      assert.deepEqual(await store.read(good), someBytes(4000, 4));
+      assert.deepEqual(await store.store.log.damaged(9), []);
+    });
+  });
+});
+
+Deno.test("a read finds a damaged record and marks the file", async () => {
+  await withDir(async (dir) => {
+    await withStore(dir, {}, async (store) => {
+      const file = await store.upload(someBytes(4000, 1));
+      await store.store.settle(0);
+      damageRecord(dir, file);
+      await assert.rejects(store.read(file), /missing or wrong/);
+      await store.store.settle(0);
+      const damaged = await store.store.log.damaged(9);
+      assert.deepEqual(damaged.map(({ id }) => id), [file.id]);
+      for (const path of segments(dir)) await Deno.remove(path);
+      await repair(store, file, someBytes(4000, 1));
+      await store.store.settle(0);
+      assert.deepEqual(await store.read(file), someBytes(4000, 1));
+    });
+  });
+});
+
+Deno.test("records that an older database does not know are kept", async () => {
+  await withDir(async (dir) => {
+    const upload = (seed: number) =>
+      withStore(dir, {}, async (store) => {
+        const entry = await store.upload(someBytes(1000, seed));
+        await store.store.settle(0);
+        return entry;
+      });
+    const first = await upload(1);
+    await Deno.mkdir(`${dir}/copy`);
+    for (const { name } of Deno.readDirSync(`${dir}/data`)) {
+      await Deno.copyFile(`${dir}/data/${name}`, `${dir}/copy/${name}`);
+    }
+    const second = await upload(2);
+    for (const { name } of Deno.readDirSync(`${dir}/copy`)) {
+      await Deno.copyFile(`${dir}/copy/${name}`, `${dir}/data/${name}`);
+    }
+    const third = await withStore(dir, {}, async (store) => {
+      const third = await store.upload(someBytes(1000, 3));
+      await store.store.settle(0);
+      assert.deepEqual(await store.read(first), someBytes(1000, 1));
+      return third;
+    });
+    const ids = [first, second, third].map(({ id }) => id);
+    assert.deepEqual(records(dir).live.sort(), ids.sort());
+  });
+});
+
+Deno.test("what a crash left behind a segment is cut off", async () => {
+  await withDir(async (dir) => {
+    const file = await withStore(dir, {}, async (store) => {
+      const file = await store.upload(someBytes(1000, 1));
+      await store.store.settle(0);
+      return file;
+    });
+    const [path] = segments(dir);
+    assert(path !== undefined);
+    const before = Deno.readFileSync(path);
+    // A copy that was never stored, and half of another one.
+    const half = before.subarray(0, before.length / 2);
+    Deno.writeFileSync(path, new Uint8Array([...before, ...before, ...half]));
+    await withStore(dir, {}, async (store) => {
+      const other = await store.upload(someBytes(100, 2));
+      await store.store.settle(0);
+      assert.deepEqual(records(dir).live, [file.id, other.id]);
+      assert.deepEqual(await store.read(file), someBytes(1000, 1));
+    });
+  });
+});

@@ -67,6 +67,7 @@ export const PACKING = { smallFileMax: 8192, segmentBytes: 8_000 };
 async function pack(store: TestStore): Promise<void> {
   const first = await store.upload(someBytes(4000, 1));
   await store.upload(someBytes(3000, 2), { durable: false });
+  await arm();
   await store.store.settle(0);
   await store.delete(first);
   const second = await store.upload(someBytes(5000, 3));
@@ -263,14 +264,16 @@ async function stubborn(store: TestStore): Promise<void> {
 }
 
 /** Scenarios in which faults begin later. */
-const LATE = new Set(["duplicates", "links", "compact"]);
+const LATE = new Set(["duplicates", "links", "pack", "compact"]);
 
 if (import.meta.main) {
   const store = await TestStore.open(dir, {
     settleDelayMs: 1e9,
     checkDuplicates: scenario === "duplicates" || scenario === "power",
     ...(scenario === "pack" || scenario === "compact" ? PACKING : {}),
-    ...(scenario === "power" ? { checkpointBytes: 600_000 } : {}),
+    ...(scenario === "power"
+      ? { checkpointBytes: 600_000, smallFileMax: 4_000, segmentBytes: 40_000 }
+      : {}),
   });
   store.announce = (what, entry) => say({ what, entry });
   if (!LATE.has(scenario)) await arm();
