@@ -135,6 +135,7 @@ const NEEDED = {
   "of the database": "kedge.db",
   "of staging files": "/.tmp",
   "of files that are settled": "/p0/data/0",
+  "of segments": "/.segments",
 };
 
 for (const [what, path] of Object.entries(NEEDED)) {

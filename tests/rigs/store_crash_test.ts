@@ -68,6 +68,8 @@ const STEP = Number(Deno.env.get("KEDGE_RIG_STEP") ?? 0);
 
 function stepOf(scenario: string): number {
   if (STEP > 0) return STEP;
+  // Each run opens the store four times and rebuilds the index.
+  if (scenario === "pack" || scenario === "compact") return 30;
   return scenario === "uploads" ? 1 : 2;
 }
 
@@ -117,7 +119,7 @@ for (const scenario of ["pack", "compact"]) {
       const more = { ...PACKING, settleDelayMs: 1e9 };
       const modes = ["kill-before"] as const;
       const runs = await everyCall(scenario, modes, step, rebuilt, more);
-      assert(runs > 10);
+      assert(runs > 2);
     },
   });
 }
