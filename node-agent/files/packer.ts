@@ -232,9 +232,9 @@ export class Packer {
 
   /** Whatever failed, nothing more is written behind it. */
   failed(pathIndex: number, error: unknown): void {
-    this.segments.distrust(pathIndex);
-    // The bytes stay where they are.
+    // The bytes stay where they are, and are written over what was written.
     if (isFull(error) || error instanceof PutOff) return;
+    this.segments.distrust(pathIndex);
     const isMounted = exists(this.#parts.layout.marker(pathIndex));
     if (isMissing(error) && isMounted) return; // a segment is gone, not a disk
     this.#parts.fence(pathIndex, `segment: ${describeError(error)}`);

@@ -78,7 +78,7 @@ export const TRACKER_KEYS: readonly KeyRow[] = [
      trunk_init_check_occupying trunk_init_reload_from_binlog
      trunk_compress_binlog_min_interval trunk_compress_binlog_interval
      trunk_compress_binlog_time_base trunk_binlog_max_backups`,
-    "Many small uploads share one flush without trunk files, so there is no trunk server to lose; `kedge import fastdfs` reads old trunk files",
+    "Many small uploads share one flush without trunk files, so there is no trunk server to lose (`small_file_max` of an agent packs small files, if there are too many of them); `kedge import fastdfs` reads old trunk files",
   ),
   ...unneeded(
     HERE,
