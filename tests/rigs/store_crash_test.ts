@@ -69,7 +69,7 @@ const STEP = Number(Deno.env.get("KEDGE_RIG_STEP") ?? 0);
 function stepOf(scenario: string): number {
   if (STEP > 0) return STEP;
   // Each run opens the store four times and rebuilds the index.
-  if (scenario === "pack" || scenario === "compact") return 30;
+  if (scenario === "pack" || scenario === "compact") return 40;
   return scenario === "uploads" ? 1 : 2;
 }
 
