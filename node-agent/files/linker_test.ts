@@ -183,6 +183,8 @@ Deno.test("nginx gets no leave for a path with files that are not ours", () =>
     await store.close(false);
     store = await TestStore.open(dir);
     assert.equal(store.store.shared.takesChanges(0), true);
+    await store.store.linker.takeOver(0);
+    assert.equal(store.store.shared.takesChanges(0), false, "another run");
     await store.close();
   }));
 

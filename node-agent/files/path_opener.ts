@@ -86,16 +86,18 @@ export class PathOpener {
    * `read-only` when it fails.
    */
   async takeOver(index: number): Promise<PathOpened> {
-    const { layout, paths } = this.#parts;
-    const isKnown = readMarker(layout.marker(index)) !== undefined;
-    if (isKnown || paths.stateOf(index) === undefined) {
+    const { layout, paths, strangers } = this.#parts;
+    if (paths.stateOf(index) === undefined) return await this.open(index);
+    if (readMarker(layout.marker(index)) !== undefined) {
+      // FastDFS may have worked there again.
+      await strangers.come(index);
       return await this.open(index);
     }
     const data = layout.data(index);
     if (!FASTDFS_SIGNS.some((name) => exists(`${data}/${name}`))) {
       throw refused(`M${hexByte(index)} does not hold the data of FastDFS`);
     }
-    await this.#parts.strangers.come(index);
+    await strangers.come(index);
     return await this.#enter(index, true);
   }
 
