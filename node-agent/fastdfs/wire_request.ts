@@ -10,12 +10,10 @@ import type { Header } from "@kedge/schema/wire/fastdfs";
 import type { FileContent, IncomingBytes } from "../operation_ports.ts";
 import type { WireConnection } from "./wire_connection.ts";
 
-/** Room for the first piece of long content: as a short one has, in bytes. */
-const PIECE_BYTES_FIRST = INLINE_BODY_BYTES_MAX;
+/** Room for the first piece of long content, which is often all, in bytes. */
+const PIECE_BYTES_FIRST = 256 * 1024;
 /** Most room for a piece: few reads, few writes to the disk and to peers. */
 const PIECE_BYTES_MAX = 512 * 1024;
-/** So many times what was sent: who sends nothing takes up little. */
-const PIECE_TIMES = 4;
 /** Room for a piece while {@linkcode ROOM_BYTES} are taken, in bytes. */
 const PIECE_BYTES_MIN = 16 * 1024;
 /** Room that is given freely to pieces of all connections, in bytes. */
@@ -125,10 +123,9 @@ export class WireRequest {
   }
 
   #pieceBytes(sentBytes: number): number {
-    const wanted = this.#room.takenBytes > ROOM_BYTES
-      ? PIECE_BYTES_MIN
-      : Math.max(PIECE_BYTES_FIRST, PIECE_TIMES * sentBytes);
-    return Math.min(wanted, PIECE_BYTES_MAX, this.#leftBytes);
+    const wanted = sentBytes === 0 ? PIECE_BYTES_FIRST : PIECE_BYTES_MAX;
+    const room = this.#room.takenBytes > ROOM_BYTES ? PIECE_BYTES_MIN : wanted;
+    return Math.min(room, this.#leftBytes);
   }
 
   async #take(lengthBytes: number): Promise<Uint8Array<ArrayBuffer>> {

@@ -25,6 +25,8 @@ import {
 
 /** An answer and the beginning of its content go out together, up to this. */
 const JOINED_BYTES_MAX = 64 * 1024;
+/** Shorter pieces are left to the collector, in bytes. */
+const FREED_BYTES_MIN = 8 * 1024;
 /** What still arrives after a refusal is read up to this, in bytes. */
 const LEFTOVER_BYTES_MAX = 1024 * 1024;
 
@@ -168,6 +170,7 @@ async function sendStream(
  */
 function free({ buffer, byteLength }: Uint8Array): void {
   const isWhole = byteLength === buffer.byteLength;
+  if (byteLength < FREED_BYTES_MIN) return;
   if (isWhole && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
@@ -185,5 +188,7 @@ async function writeBoth(
   const both = new Uint8Array(header.length + bytes.length);
   both.set(header);
   both.set(bytes, header.length);
+  free(bytes);
   await connection.write(both);
+  free(both);
 }

@@ -46,7 +46,8 @@ export interface LocalFiles {
    * The content of a present file as the body of a response. Bytes are checked
    * against the checksums: wrong bytes are never returned as good.
    *
-   * @returns A buffer for small spans, a stream for large ones.
+   * @returns A buffer for small spans, a stream for large ones. The caller may
+   * give their memory back: they are nobody else's.
    * @throws {Problem} `damaged` when the copy is missing, short or wrong.
    */
   read(

@@ -123,6 +123,10 @@ async function warmUp(tracker: FastdfsTracker): Promise<void> {
       ...load,
       worker: () => fastdfsUploader(tracker, sizeBytes, files),
     });
+    await runLoad({
+      ...load,
+      worker: () => fastdfsDownloader(tracker, sizeBytes, files),
+    });
     files.length = 0;
   }
 }
