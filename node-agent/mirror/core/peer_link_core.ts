@@ -91,11 +91,15 @@ export class PeerLink {
 
   /**
    * What came on an earlier link is on the disk, and our role is certain: our
-   * report is true.
+   * report is true. What it lets the peer give up must be stable here: the
+   * peer's copy of an answered write may be the only one that is.
    */
   drained(): void {
-    const { replica, fence } = this.volume;
+    const { replica, fence, flusher, hasLocalDisk } = this.volume;
     if (!this.#awaitsDrain || !replica.isDrained || fence.isUnheard) return;
+    if (hasLocalDisk && !flusher.isStable) {
+      return flusher.request(() => this.drained());
+    }
     this.#awaitsDrain = false;
     this.sendReport(false);
   }

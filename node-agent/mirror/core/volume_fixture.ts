@@ -76,6 +76,7 @@ export class TestNode {
   /** Every size that the volume was given. */
   readonly sizes: number[] = [];
   failsFlushes = false;
+  failsReads = false;
   core: VolumeCore;
   #work: (() => void)[] = [];
   static #random = 0x1000n;
@@ -139,6 +140,7 @@ export class TestNode {
         return true;
       },
       readData: (offset, into) => {
+        if (this.failsReads) return false;
         into.set(this.data.subarray(offset, offset + into.length));
         return true;
       },
