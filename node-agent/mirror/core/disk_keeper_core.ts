@@ -115,8 +115,8 @@ export class DiskKeeper {
     }
     const isInSync = !this.#mayLack && after.connection === "Connected" &&
       after.disk === "UpToDate" && after.peerDisk === "UpToDate";
-    // What it shows is named by its own generation from now on.
-    if (after.disk === "UpToDate") this.exposed = undefined;
+    // It shows its own generation now, and may fail before this call returns.
+    if (after.disk === "UpToDate") this.exposed = this.atAttach = undefined;
     const isServed = isConnected(after.connection) &&
       after.peerDisk === "UpToDate";
     if (isServed || after.role !== "Primary") this.mustBeKept = false;

@@ -264,3 +264,40 @@ Deno.test("an old disk is let go when the peer's goes while it is negotiated", (
   pair.run(5);
   assert.equal(b.core.state.disk, "Diskless");
 });
+
+Deno.test("a disk that fails the moment it is good again was seen all the same", () => {
+  const pair = new Pair(SIZE, { onNoData: "suspend-io" });
+  const { a, b } = pair;
+  pair.up();
+  b.core.roles.primary(true, () => {});
+  pair.run();
+  a.core.disk.detach(false, () => {});
+  pair.run(2);
+  const answers = write(b, 5);
+  pair.run(100);
+  assert.deepEqual(answers, [true]);
+  b.failsReads = true;
+  assert.equal(read(pair, b), undefined);
+  assert.equal(b.core.state.disk, "Diskless");
+  assert.equal(attach(b), 1);
+  pair.run(2); // it is UpToDate, and what waits reads it
+  assert.equal(b.core.state.disk, "Diskless");
+  assert.equal(attach(a), 1); // this one lacks the 5
+  pair.run(2);
+  assert.notEqual(b.core.state.peerDisk, "UpToDate");
+});
+
+Deno.test("nothing is reported to the peer before what was answered is stable", () => {
+  const pair = synced();
+  const { a } = pair;
+  write(a, 7);
+  pair.run(1);
+  pair.isCut = true;
+  pair.run(1);
+  assert.equal(a.core.flusher.isStable, false);
+  const reports = () => a.sent.filter(({ kind }) => kind === "report").length;
+  a.core.link.linkUp({ resolveConflicts: true });
+  assert.equal(reports(), 0);
+  a.work();
+  assert.equal(reports(), 1);
+});

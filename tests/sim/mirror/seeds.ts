@@ -16,13 +16,8 @@ const SEEDS = Number(Deno.env.get("KEDGE_MIRROR_SEEDS") ?? 20_000);
 const FILES = 4;
 /** Parts of a file, so that progress can be seen. */
 const PARTS = 4;
-/**
- * Seeds that break a promise for a known reason; a fix takes its seed out.
- *
- * - 9192: both disks fail again and again while application I/O is suspended;
- *   the Primary goes on with a copy that lacks an answered write.
- */
-const KNOWN: ReadonlySet<number> = new Set([9192]);
+/** Seeds that break a promise for a known reason; a fix takes its seed out. */
+const KNOWN: ReadonlySet<number> = new Set([]);
 /** Fewer seeds than this need not take every rare branch. */
 const SEEDS_FOR_COVERAGE = 4_000;
 /** Every so many seeds one is run twice, and must do the very same. */
