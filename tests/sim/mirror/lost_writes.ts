@@ -22,10 +22,8 @@ export function tookLosses(node: SimNode, losses: readonly Loss[]): void {
 /** A disk failed, or was taken away: what it never flushed may be gone. */
 export function doubtUnflushed(node: SimNode): void {
   const losses = node.disk.unflushed();
-  for (const [value, { first, count }] of node.received) {
-    for (let at = 0; at < count; at++) {
-      losses.push({ piece: first + at, unflushed: [value], isLost: false });
-    }
+  for (const [value, piece] of node.received.pieces()) {
+    losses.push({ piece, unflushed: [value], isLost: false });
   }
   node.received.clear();
   node.world.history.losses.lost(node, losses);

@@ -100,6 +100,11 @@ export class Promotions {
     current.fill(undefined);
     for (const node of world.nodes) {
       if (node.core?.state.role !== "Primary") continue;
+      if (!node.core.canReachData()) {
+        // It serves nothing, and goes on with what it has shown or not at all.
+        current[node.id] = old[node.id];
+        continue;
+      }
       this.promoted(node);
       for (const branch of new Set(old)) {
         const to = current[node.id];

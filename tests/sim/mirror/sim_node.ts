@@ -11,6 +11,7 @@ import { VolumeCore } from "../../../node-agent/mirror/core/volume_core.ts";
 import type { MirrorState } from "../../../node-agent/mirror/decisions/mirror_state.ts";
 import type { Prng } from "../prng.ts";
 import type { Item, Side } from "./network.ts";
+import { ReceivedWrites } from "./received_writes.ts";
 import {
   brief,
   decides,
@@ -72,7 +73,7 @@ export class SimNode {
   /** Counts attached disks: what an earlier one did is not for this one. */
   attachment = 0;
   /** Values on their way to the disk of a Secondary (protocol B). */
-  readonly received = new Map<number, { first: number; count: number }>();
+  readonly received = new ReceivedWrites();
   #late: ((core: VolumeCore) => void)[] = [];
   #startedMs = 0;
   #clockBaseMs = 0;
@@ -216,10 +217,8 @@ export class SimNode {
     this.isForced = false;
     this.disk.processDied();
     world.history.losses.died(this);
-    for (const [value, { first, count }] of this.received) {
-      for (let at = 0; at < count; at++) {
-        world.lineage.excuse(first + at, [value]);
-      }
+    for (const [value, piece] of this.received.pieces()) {
+      world.lineage.excuse(piece, [value]);
     }
     this.received.clear();
     if (side !== undefined) {
@@ -289,10 +288,10 @@ export class SimNode {
 
   /** A person gives up what only this disk has, as it is now. */
   give(): void {
-    const { lineage } = this.world;
+    const { lineage, taints } = this.world;
     this.given.push(
       this.disk.cache.map((content, piece) =>
-        lineage.valueOf(piece, content) ?? 0
+        lineage.valueOf(piece, taints.before(this, piece) ?? content) ?? 0
       ),
     );
   }
@@ -345,13 +344,13 @@ export class SimNode {
     if (frame.kind === "data" && this.world.plan.protocol !== "C") {
       const count = frame.payload.length / PIECE_BYTES;
       const first = frame.offset / PIECE_BYTES;
-      this.received.set(contentOf(frame.payload, 0), { first, count });
+      this.received.add(contentOf(frame.payload, 0), { first, count });
     }
     if (frame.kind === "zero" && this.world.plan.protocol !== "C") {
       const count = frame.lengthBytes / PIECE_BYTES;
       const first = frame.offset / PIECE_BYTES;
       const value = this.world.lineage.valueOf(first, 0) ?? 0;
-      this.received.set(value, { first, count });
+      this.received.add(value, { first, count });
     }
     core.frame(frame, epoch);
   }

@@ -28,7 +28,7 @@ export function overwrite(node: SimNode, piece: number, content: number): void {
       `piece ${piece}: content ${content} was never written`,
     );
   }
-  node.received.delete(value);
+  node.received.applied(value, piece);
   if (world.trace !== undefined && piece === world.watched) {
     node.trace(`piece ${piece}: ${old} -> ${value}`);
   }

@@ -1,0 +1,57 @@
+/**
+ * What a Secondary has in its memory, on its way to the disk (protocols A, B).
+ * A long write of zeroes comes in several frames, which are applied one by one.
+ *
+ * @module
+ */
+
+/** Pieces of a write that came in one frame. */
+export interface ReceivedRange {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** See the module comment. */
+export class ReceivedWrites {
+  readonly #ranges = new Map<number, ReceivedRange[]>();
+
+  /** How many writes are on their way. */
+  get size(): number {
+    return this.#ranges.size;
+  }
+
+  /** Whether a part of a write is on its way. */
+  has(value: number): boolean {
+    return this.#ranges.has(value);
+  }
+
+  /** A frame came. */
+  add(value: number, range: ReceivedRange): void {
+    this.#ranges.set(value, [...this.#ranges.get(value) ?? [], range]);
+  }
+
+  /** The frame that covers this piece is on the disk, or about to be. */
+  applied(value: number, piece: number): void {
+    const ranges = this.#ranges.get(value);
+    if (ranges === undefined) return;
+    const left = ranges.filter(({ first, count }) =>
+      piece < first || piece >= first + count
+    );
+    if (left.length > 0) this.#ranges.set(value, left);
+    else this.#ranges.delete(value);
+  }
+
+  /** Every piece of every write. */
+  *pieces(): Iterable<readonly [value: number, piece: number]> {
+    for (const [value, ranges] of this.#ranges) {
+      for (const { first, count } of ranges) {
+        for (let at = 0; at < count; at++) yield [value, first + at];
+      }
+    }
+  }
+
+  /** The memory is gone. */
+  clear(): void {
+    this.#ranges.clear();
+  }
+}
