@@ -117,7 +117,9 @@ export function whyDropped(outcome: HandshakeOutcome): string {
     case "source-without-data":
       return "I shall become SyncSource, but I am inconsistent!";
     case "primary-would-be-target":
-      return "I shall become SyncTarget, but I am primary!";
+      return "I shall become SyncTarget, but I am primary! The peer may have " +
+        'answered what this disk has lost: "drbdadm secondary" and then ' +
+        '"drbdadm connect" here take its data';
     default:
       return "dry-run connect";
   }

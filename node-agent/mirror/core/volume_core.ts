@@ -236,18 +236,7 @@ export class VolumeCore {
     if (!isPromised) return judged;
     // DRBD's table takes Outdated for good on a connection, also when the
     // resync that should make it so ends because the source lost its disk.
-    const { connection } = this.state;
-    const isOurs = part.disk === undefined &&
-      TARGET_CONNECTIONS.has(connection) && this.state.disk !== "UpToDate" &&
-      judged.state.disk === "UpToDate";
-    const isTheirs = part.peerDisk === undefined &&
-      SOURCE_CONNECTIONS.has(connection) &&
-      judged.state.peerDisk === "UpToDate";
-    if (!isOurs && !isTheirs) return judged;
-    const behind: Partial<MirrorState> = isOurs
-      ? { disk: "Inconsistent" }
-      : { peerDisk: "Inconsistent" };
-    const old = { ...wanted, ...behind };
+    const old = { ...wanted, disk: "Inconsistent" } as const;
     return changeState(this.state, old, this.#context(), { hard });
   }
 
