@@ -173,3 +173,20 @@ Deno.test("an Outdated disk does not become good beside no disk", () => {
   pair.run();
   mustBeEqual(pair);
 });
+
+Deno.test("a disk that was to be discarded, and served instead, is discarded no more", () => {
+  const pair = new Pair(SIZE);
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  a.core.disk.detach(false, () => {});
+  pair.run(2);
+  pair.cut();
+  b.core.roles.disconnect(false, () => {});
+  pair.isCut = false;
+  pair.connect(b, true);
+  pair.run(2);
+  assert.equal(a.core.state.peerDisk, "UpToDate");
+  assert.equal(b.core.link.discardMyData, false);
+});

@@ -196,6 +196,8 @@ export class Negotiation {
     if (areTwo) return this.#drop("Multiple primaries not allowed by config");
     // Through this connection the application sees the peer's data.
     if (shows) this.volume.disk.expose(current);
+    // It was said of what we have now, not of what we shall be given.
+    this.volume.link.discardMyData = false;
     const disk = this.#diskAlone();
     this.volume.change({ connection: "Connected", ...told, ...disk });
     if (this.volume.state.disk !== "Negotiating") {
