@@ -29,3 +29,20 @@ Deno.test("the only copy of a Primary without a disk is not detached", () => {
   assert.deepEqual(answers, [true]);
   assert.equal(detach(pair, b, true), 1);
 });
+
+Deno.test("with fencing a disk that failed beside a good one is not used alone", () => {
+  const flagAfterFailure = (fencing: "dont-care" | "resource-and-stonith") => {
+    const pair = new Pair(1024 * 1024, { fencing });
+    pair.up();
+    pair.a.core.roles.primary(true, () => {});
+    pair.run();
+    assert.equal(pair.a.core.state.peerDisk, "UpToDate");
+    pair.a.failsReads = true;
+    pair.a.core.reads.read(0, new Uint8Array(4096), () => {});
+    pair.run(2);
+    assert.equal(pair.a.core.state.disk, "Diskless");
+    return pair.a.persistent.flags.wasUpToDate;
+  };
+  assert.equal(flagAfterFailure("resource-and-stonith"), false);
+  assert.equal(flagAfterFailure("dont-care"), true);
+});

@@ -23,7 +23,7 @@ import {
   type GenerationSet,
   sameGeneration,
 } from "../decisions/generations_core.ts";
-import { disksAlone } from "./disk_worth_core.ts";
+import { disksAlone, goesOnWithout } from "./disk_worth_core.ts";
 import { OutOfSyncBitmap } from "./bitmap_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type {
@@ -199,8 +199,7 @@ export class DiskKeeper {
    * @returns False: it could not be saved.
    */
   resizeTo(sizeBytes: number, isNewDirty = false): boolean {
-    const { volume } = this;
-    const { bitmap } = volume;
+    const { volume, volume: { bitmap } } = this;
     if (volume.persistent !== undefined && !volume.effects.useWholeDisk()) {
       this.failed("moving the metadata");
       return false;
@@ -337,7 +336,8 @@ export class DiskKeeper {
     this.#tellWhatIsUnstable();
     volume.fence.diskLost();
     if (volume.state.disk !== "Diskless") volume.change({ disk: "Failed" });
-    if (!isWhole && this.#isFailing) this.#suspect(); // no flag follows any more
+    const isOld = !isWhole || goesOnWithout(volume.config, volume.state);
+    if (isOld && this.#isFailing) this.#suspect(); // no flag follows any more
     volume.writes.diskLost();
     volume.replica.diskLost();
     volume.flusher.abandon();

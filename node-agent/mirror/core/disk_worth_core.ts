@@ -7,8 +7,13 @@
  * @module
  */
 
-import { compareDisk, type DiskState } from "../decisions/mirror_state.ts";
-import type { PersistentFlags } from "./volume_types.ts";
+import {
+  compareDisk,
+  type DiskState,
+  isConnected,
+  type MirrorState,
+} from "../decisions/mirror_state.ts";
+import type { PersistentFlags, VolumeConfig } from "./volume_types.ts";
 
 /** Both disks as one node sees them without its peer. */
 export interface DisksAlone {
@@ -31,6 +36,18 @@ export function disksAlone(
   }
   const isGood = disk === "Consistent" && (trusts || flags.peerOutdated);
   return { disk: isGood ? "UpToDate" : disk, peerDisk };
+}
+
+/**
+ * Whether the peer goes on without a disk that fails. With fencing such a disk
+ * must not be used alone later.
+ */
+export function goesOnWithout(
+  { fencing }: Pick<VolumeConfig, "fencing">,
+  { connection, peerDisk }: MirrorState,
+): boolean {
+  return fencing !== "dont-care" && isConnected(connection) &&
+    peerDisk === "UpToDate";
 }
 
 function diskByFlags(flags: PersistentFlags): DiskState {
