@@ -15,6 +15,8 @@ import type { ChangeLog, FetchOutcome, Log } from "../ports.ts";
 const LOOK_MS = 5000;
 /** A file that nobody has is asked for again after this, in milliseconds, … */
 const AGAIN_MS = 60_000;
+/** … and one that has no place here, since a disk is away or full, after this; */
+const NO_PLACE_MS = LOOK_MS;
 /** … twice as long after each further time, up to this. */
 const AGAIN_MS_MAX = 60 * 60 * 1000;
 /** Files that are asked for in one round. */
@@ -118,8 +120,10 @@ export class Repairer {
     const [oldest] = this.#missing.keys();
     const isFull = this.#missing.size >= REMEMBERED_MAX;
     if (isFull && oldest !== undefined) this.#missing.delete(oldest);
-    const twice = 2 * (before?.pauseMs ?? AGAIN_MS / 2);
-    const pauseMs = Math.min(AGAIN_MS_MAX, twice);
+    const firstMs = outcome.kind === "elsewhere" ? NO_PLACE_MS : AGAIN_MS;
+    const pauseMs = before === undefined
+      ? firstMs
+      : Math.min(AGAIN_MS_MAX, 2 * before.pauseMs);
     this.#missing.set(id, { notBeforeMs: nowMs + pauseMs, pauseMs });
     logger.warn("cannot repair a file now", { id, outcome: outcome.kind });
     return false;

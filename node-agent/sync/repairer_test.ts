@@ -9,8 +9,9 @@ class Rig {
   readonly asked: string[] = [];
   readonly #damaged: Set<string>;
   readonly repairer: Repairer;
-  /** Looks that have ended. */
   #nowMs = 0;
+  /** What is answered for files that nobody has. */
+  otherwise: (id: string) => FetchOutcome = () => ({ kind: "absent" });
 
   constructor(count: number, has: (id: string) => boolean) {
     const ids = Array.from({ length: count }, (_, i) => `f${1000 + i}`);
@@ -20,7 +21,7 @@ class Rig {
       logger: { info() {}, warn() {} },
       fetch: (id) => {
         this.asked.push(id);
-        if (!has(id)) return Promise.resolve({ kind: "absent" });
+        if (!has(id)) return Promise.resolve(this.otherwise(id));
         this.#damaged.delete(id);
         return Promise.resolve<FetchOutcome>({
           kind: "kept",
@@ -102,4 +103,17 @@ Deno.test("Repairer passes over what is not due without waiting for it", async (
   assert.equal(rig.repairer.repaired, 1);
   assert.deepEqual(await rig.look(5000), []);
   assert.equal((await rig.look(60_000)).length, 64);
+});
+
+Deno.test("Repairer asks soon again for what had no place here", async () => {
+  let isWritable = false;
+  const rig = new Rig(3, () => isWritable);
+  rig.otherwise = (id) => ({
+    ...{ kind: "elsewhere", entry: entry(id), node: 2 },
+    why: "no store path here can be written",
+  });
+  assert.equal((await rig.look(5000)).length, 3);
+  isWritable = true; // the disk was replaced
+  assert.equal((await rig.look(5000)).length, 3);
+  assert.equal(rig.repairer.repaired, 3);
 });
