@@ -21,6 +21,7 @@ import type {
   VolumeSpec,
   VolumeStatus,
 } from "./worker_messages.ts";
+import { untilSettled } from "./transient_retry.ts";
 
 /** Longest time for the greeting of a connection, in ms. */
 const GREETING_MS = 2_000;
@@ -190,12 +191,14 @@ export class Resource {
       const running = wanted[index];
       if (running === undefined) return done(last);
       const { sizesDir } = this.spec;
-      const isDone = (result: CommandResult) => {
-        if (result.code !== 1) return done(result);
-        next(index + 1, result);
-      };
-      act(running, command, { sizesDir, done: isDone });
-      running.volume.settle();
+      untilSettled((tried) => {
+        act(running, command, { sizesDir, done: tried });
+        running.volume.settle();
+      }, {
+        isWanted: () => this.#running.get(running.spec.volume) === running,
+        done: (result) =>
+          result.code === 1 ? next(index + 1, result) : done(result),
+      });
     };
     if (wanted.length === 0) return done({ code: 127 });
     next(0, { code: 1 });
