@@ -132,6 +132,8 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
     name: "a source is stable itself before it clears bits",
     sabotage: core(({ source, flusher }) => {
       const { begin } = source;
+      // Nor is anything flushed before the report (peer_link_core.ts).
+      Object.defineProperty(flusher, "isStable", { get: () => true });
       source.begin = (told) => {
         const { request } = flusher;
         flusher.request = (done) => done(true);
