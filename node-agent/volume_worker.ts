@@ -37,8 +37,8 @@ class ResourceExports implements BlockExports {
 
   constructor(resource: Resource) {
     this.#resource = resource;
-    for (const { spec, volume } of resource.volumes()) {
-      this.#devices.set(spec.volume, new VolumeDevice(volume));
+    for (const { spec, volume, parted } of resource.volumes()) {
+      this.#devices.set(spec.volume, new VolumeDevice(volume, parted));
     }
   }
 

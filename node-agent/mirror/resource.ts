@@ -13,6 +13,7 @@ import { Speedometer } from "./speedometer.ts";
 import { isKnownDigest } from "./link/digest.ts";
 import { specProblem } from "./spec_changes_core.ts";
 import { DiskWatch } from "./volume/disk_watch.ts";
+import { partedFileOf, PartedWrites } from "./volume/parted_writes.ts";
 import { Volume } from "./volume/volume.ts";
 import type {
   FromWorker,
@@ -31,6 +32,7 @@ interface Running {
   spec: VolumeSpec;
   readonly volume: Volume;
   readonly speed: Speedometer;
+  readonly parted: PartedWrites;
   openCount: number;
 }
 
@@ -62,7 +64,7 @@ export class Resource {
   }
 
   /** The volumes by number, for the export. */
-  volumes(): readonly { spec: VolumeSpec; volume: Volume }[] {
+  volumes(): readonly Pick<Running, "spec" | "volume" | "parted">[] {
     return [...this.#running.values()];
   }
 
@@ -144,12 +146,18 @@ export class Resource {
   /** End everything, disks in order. */
   close(): void {
     this.#rendezvous.close();
-    for (const { volume } of this.#running.values()) volume.close();
+    for (const { volume, parted } of this.#running.values()) {
+      parted.keep();
+      volume.close();
+    }
   }
 
   #run(spec: VolumeSpec): void {
     const { volume: number } = spec;
-    const { say, spec: { undoDir } } = this;
+    const { say, spec: { undoDir, sizesDir, resource } } = this;
+    const parted = new PartedWrites(
+      sizesDir && partedFileOf(sizesDir, resource, number),
+    );
     const volume = new Volume(spec.config, {
       seekPeer: (seek) => this.#rendezvous.seek(number, seek),
       runHelper: (name, id) =>
@@ -160,6 +168,8 @@ export class Resource {
       stateChanged: (before, after) => {
         // What a resync begins with is its whole, whenever somebody asks.
         this.#running.get(number)?.speed.progressOf(volume.core);
+        if (after.connection === "Connected") parted.joined();
+        else if (before.role !== after.role) parted.keep();
         say({ type: "changed", volume: number, before, after });
       },
       sizeChanged: (sizeBytes) =>
@@ -174,6 +184,7 @@ export class Resource {
       spec,
       volume,
       speed: new Speedometer(),
+      parted,
       openCount: 0,
     });
   }
@@ -312,5 +323,6 @@ function statusOf(resource: string, running: Running): VolumeStatus {
       : [set.current, set.bitmap, ...set.history].map(formatGeneration),
     progress: speed.progressOf(core),
     openCount,
+    written: running.parted.span,
   };
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { WrittenSpan } from "./volume/parted_writes.ts";
 import type { MirrorCommand } from "@kedge/schema/mirror/control-api";
 import type { PulseSession } from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "./decisions/mirror_state.ts";
@@ -97,6 +98,8 @@ export interface VolumeStatus {
     | undefined;
   /** NBD clients that hold the export open. */
   readonly openCount: number;
+  /** When the application wrote while the nodes were parted, in ms since 1970. */
+  readonly written: WrittenSpan | undefined;
 }
 
 /** To the Worker. */

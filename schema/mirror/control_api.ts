@@ -138,6 +138,11 @@ export const VolumeStatus = z.object({
   openCount: z.int(),
   /** The node of the block device that people open, if there is one. */
   deviceNode: z.string().optional(),
+  /**
+   * When the application wrote while the nodes were parted, by this host's wall
+   * clock, in ms since 1970; missing: it did not, or nobody knows.
+   */
+  written: z.object({ fromMs: z.int(), untilMs: z.int() }).optional(),
 });
 /** One volume, with everything that people are shown. */
 export type VolumeStatus = z.infer<typeof VolumeStatus>;

@@ -124,6 +124,8 @@ Deno.test("kedge volume: create, split brain, resolve, undo", async () => {
   }, { what: "b to stand alone", pauseMs: 200 });
   const advice = await kedge(a, "resolve", "db", "--peer-status", side);
   assert.match(advice, /^SPLIT BRAIN: both sides wrote/m);
+  // Both sides, each by its own clock.
+  assert.equal(advice.match(/first write 20\S+Z, last 20\S+Z/g)?.length, 2);
   assert.match(advice, /on b: +drbdadm secondary db && drbdadm connect --dis/);
 
   await kedge(b, "connect", "db", "--discard-my-data");

@@ -28,6 +28,8 @@ export const SideReport = z.object({
     generations: z.array(z.string()),
     /** What this side has written since the two parted, at most. */
     changedBytes: z.int(),
+    /** First and last write since then, in ms since 1970 by that host's clock. */
+    written: z.object({ fromMs: z.int(), untilMs: z.int() }).optional(),
     sizeBytes: z.int(),
   })),
 });
@@ -46,6 +48,7 @@ export function reportOf(resource: ResourceStatus): SideReport {
       disk: volume.state.disk,
       generations: [...volume.generations ?? []],
       changedBytes: volume.outOfSyncBytes,
+      ...(volume.written === undefined ? {} : { written: volume.written }),
       sizeBytes: volume.sizeBytes,
     })),
   };
@@ -110,8 +113,22 @@ function sideLines(title: string, report: SideReport): string[] {
       } (${volume.changedBytes / BLOCK_BYTES} blocks of 4 KiB) of ${
         sizeText(volume.sizeBytes)
       }`,
+      ...whenLines(volume.written),
       `    generations: ${volume.generations.join(" ")}`,
     ]),
+  ];
+}
+
+function whenLines(
+  written: SideReport["volumes"][number]["written"],
+): string[] {
+  if (written === undefined) return [];
+  const text = (ms: number) =>
+    new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+  return [
+    `    first write ${text(written.fromMs)}, last ${
+      text(written.untilMs)
+    } (clock of that host)`,
   ];
 }
 

@@ -69,6 +69,10 @@ function side(generations: readonly string[], connection = "StandAlone") {
   return reportOf(resourceFixture(volumeFixture({
     generations: [...generations],
     outOfSyncBytes: 102_400,
+    written: {
+      fromMs: Date.UTC(2026, 0, 2, 3, 4, 5),
+      untilMs: Date.UTC(2026, 0, 2, 4, 0, 0, 7),
+    },
     state: { connection },
   })));
 }
@@ -99,6 +103,10 @@ Deno.test("a split brain is told with the two exact commands of each way out", (
     there,
   ).join("\n");
   assert.match(text, /at most 100 KB \(25 blocks of 4 KiB\) of 2 GB/);
+  assert.match(
+    text,
+    /first write 2026-01-02T03:04:05Z, last 2026-01-02T04:00:00Z/,
+  );
   assert.match(text, /^SPLIT BRAIN: both sides wrote/m);
   const choices = [
     ["this host", "ha-node2", "ha-node1"],

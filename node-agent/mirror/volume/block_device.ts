@@ -10,11 +10,16 @@ import {
   BlockErrno,
   type ZeroOptions,
 } from "../../block_ports.ts";
+import { isConnected } from "../decisions/mirror_state.ts";
+import type { PartedWrites } from "./parted_writes.ts";
 import type { Volume } from "./volume.ts";
 
 /** See the module comment. */
 export class VolumeDevice implements BlockDevice {
-  constructor(readonly volume: Volume) {}
+  /**
+   * @param parted Told of writes that the peer does not get.
+   */
+  constructor(readonly volume: Volume, readonly parted: PartedWrites) {}
 
   get sizeBytes(): number {
     return this.volume.core.sizeBytes;
@@ -32,6 +37,7 @@ export class VolumeDevice implements BlockDevice {
     done: BlockDone,
   ): void {
     const { writes } = this.volume.core;
+    this.#note();
     writes.write(offset, data, this.#stable(fua, done));
   }
 
@@ -46,6 +52,7 @@ export class VolumeDevice implements BlockDevice {
     }
     const { writes } = this.volume.core;
     const answered = this.#stable(options.fua, done);
+    this.#note();
     writes.zero(offset, lengthBytes, options.mayPunch, answered);
   }
 
@@ -59,6 +66,7 @@ export class VolumeDevice implements BlockDevice {
     const answered = this.#stable(fua, done);
     // Where nothing can be punched the content stays, the same on both nodes.
     if (!effects.canPunch) return answered(true);
+    this.#note();
     writes.zero(offset, lengthBytes, true, answered);
   }
 
@@ -72,6 +80,11 @@ export class VolumeDevice implements BlockDevice {
 
   pressure(): Promise<void> | undefined {
     return this.volume.pressure();
+  }
+
+  #note(): void {
+    const { connection } = this.volume.core.state;
+    if (!isConnected(connection)) this.parted.wrote();
   }
 
   /** With FUA a write is answered when a flush behind it is. */
