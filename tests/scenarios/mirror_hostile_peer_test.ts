@@ -313,7 +313,23 @@ Deno.test("a peer that asks for more than it reads waits", async () => {
   const connection = await eventually(() => greet(pair.net), {
     what: "a greeting",
   });
-  connection.send({ kind: "report", report: plausible() }, 0);
+  const state: MirrorReport["state"] = {
+    ...plausible().state,
+    ...{ role: "Secondary", disk: "UpToDate" },
+    generations: {
+      current: "123456789ABCDEF0",
+      bitmap: "0000000000000000",
+      history: ["0000000000000000", "0000000000000000"],
+    },
+  };
+  const calm = { discardMyData: false, crashedPrimary: false };
+  const same: MirrorReport = { ...plausible(), ...calm, state };
+  connection.send({ kind: "report", report: same }, 0);
+  connection.out.flush();
+  // Its own report waits for a flush: before it there is nobody to ask.
+  await eventually(() => a.state.connection === "Connected", {
+    what: "an answer to the report",
+  });
   for (let id = 1; id <= 5_000; id++) {
     const lengthBytes = 128 * 1024;
     connection.send({ kind: "readRequest", id, offset: 0, lengthBytes }, 0);
