@@ -1,12 +1,9 @@
 /** `kedge append`: append to a file that allows it. */
 
 import { exactly, parse } from "./args.ts";
-import { sendChange } from "./client/changes.ts";
+import { makeChange } from "./make_change.ts";
 import { CONNECTION } from "./client/connection.ts";
-import { openClient } from "./client/tracker_client.ts";
 import type { Command } from "./command.ts";
-import { EXIT } from "./exit_codes.ts";
-import { sizeText } from "./text/units.ts";
 
 const OPTIONS = {
   "if-match": {
@@ -40,8 +37,7 @@ append was done; ask with "kedge info ID" and look at the size.`,
     const { values, words } = parse(args, OPTIONS);
     const [id = "", path = ""] = exactly(words, "ID", "FILE");
     const ifMatch = values["if-match"];
-    const client = await openClient(values, context);
-    const uploaded = await sendChange(
+    return await makeChange(
       {
         what: "append",
         id,
@@ -50,14 +46,8 @@ append was done; ask with "kedge info ID" and look at the size.`,
         suffix: "/append",
         headers: ifMatch === undefined ? {} : { "if-match": ifMatch },
       },
-      client,
+      values,
       context,
     );
-    context.out.line(
-      values.json
-        ? JSON.stringify(uploaded)
-        : `${uploaded.id}\t${sizeText(uploaded.size)}`,
-    );
-    return EXIT.ok;
   },
 };

@@ -2,13 +2,10 @@
 
 import { extensionOf } from "@kedge/schema/file-id";
 import { exactly, parse } from "./args.ts";
-import { sendChange } from "./client/changes.ts";
+import { makeChange } from "./make_change.ts";
 import { CONNECTION } from "./client/connection.ts";
-import { openClient } from "./client/tracker_client.ts";
 import type { Command } from "./command.ts";
 import { UsageError } from "./errors.ts";
-import { EXIT } from "./exit_codes.ts";
-import { sizeText } from "./text/units.ts";
 
 const OPTIONS = {
   prefix: {
@@ -36,8 +33,7 @@ that knows the master knows it too (FastDFS: slave files).`,
     const [id = "", path = ""] = exactly(words, "MASTER_ID", "FILE");
     const { prefix } = values;
     if (prefix === undefined) throw new UsageError("Missing --prefix");
-    const client = await openClient(values, context);
-    const uploaded = await sendChange(
+    return await makeChange(
       {
         what: "upload",
         id,
@@ -46,14 +42,8 @@ that knows the master knows it too (FastDFS: slave files).`,
         suffix: "/derived",
         query: { prefix, ext: extensionOf(path) },
       },
-      client,
+      values,
       context,
     );
-    context.out.line(
-      values.json
-        ? JSON.stringify(uploaded)
-        : `${uploaded.id}\t${sizeText(uploaded.size)}`,
-    );
-    return EXIT.ok;
   },
 };

@@ -1,12 +1,9 @@
 /** `kedge modify`: overwrite a part of an appender file. */
 
 import { exactly, parse, wholeNumber } from "./args.ts";
-import { sendChange } from "./client/changes.ts";
+import { makeChange } from "./make_change.ts";
 import { CONNECTION } from "./client/connection.ts";
-import { openClient } from "./client/tracker_client.ts";
 import type { Command } from "./command.ts";
-import { EXIT } from "./exit_codes.ts";
-import { sizeText } from "./text/units.ts";
 
 const OPTIONS = {
   offset: {
@@ -37,8 +34,7 @@ the end extends the file. Made once, as with "kedge append".`,
       min: 0,
       max: Number.MAX_SAFE_INTEGER,
     });
-    const client = await openClient(values, context);
-    const uploaded = await sendChange(
+    return await makeChange(
       {
         what: "change",
         id,
@@ -47,14 +43,8 @@ the end extends the file. Made once, as with "kedge append".`,
         suffix: "/content",
         query: { offset: String(offset) },
       },
-      client,
+      values,
       context,
     );
-    context.out.line(
-      values.json
-        ? JSON.stringify(uploaded)
-        : `${uploaded.id}\t${sizeText(uploaded.size)}`,
-    );
-    return EXIT.ok;
   },
 };

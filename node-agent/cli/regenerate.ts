@@ -1,12 +1,9 @@
 /** `kedge regenerate`: give an appender file the ID of one that stays as it is. */
 
 import { exactly, parse } from "./args.ts";
-import { sendChange } from "./client/changes.ts";
+import { makeChange } from "./make_change.ts";
 import { CONNECTION } from "./client/connection.ts";
-import { openClient } from "./client/tracker_client.ts";
 import type { Command } from "./command.ts";
-import { EXIT } from "./exit_codes.ts";
-import { sizeText } from "./text/units.ts";
 
 const OPTIONS = CONNECTION;
 
@@ -25,22 +22,15 @@ be changed, and the old ID is no more.`,
   async run(args, context) {
     const { values, words } = parse(args, OPTIONS);
     const [id = ""] = exactly(words, "ID");
-    const client = await openClient(values, context);
-    const uploaded = await sendChange(
+    return await makeChange(
       {
         what: "renaming",
         id,
         method: "POST",
         suffix: "/regenerate",
       },
-      client,
+      values,
       context,
     );
-    context.out.line(
-      values.json
-        ? JSON.stringify(uploaded)
-        : `${uploaded.id}\t${sizeText(uploaded.size)}`,
-    );
-    return EXIT.ok;
   },
 };

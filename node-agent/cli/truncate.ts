@@ -1,12 +1,9 @@
 /** `kedge truncate`: cut or extend an appender file. */
 
 import { exactly, parse, wholeNumber } from "./args.ts";
-import { sendChange } from "./client/changes.ts";
+import { makeChange } from "./make_change.ts";
 import { CONNECTION } from "./client/connection.ts";
-import { openClient } from "./client/tracker_client.ts";
 import type { Command } from "./command.ts";
-import { EXIT } from "./exit_codes.ts";
-import { sizeText } from "./text/units.ts";
 
 const OPTIONS = {
   size: {
@@ -35,8 +32,7 @@ export const truncate: Command = {
       min: 0,
       max: Number.MAX_SAFE_INTEGER,
     });
-    const client = await openClient(values, context);
-    const uploaded = await sendChange(
+    return await makeChange(
       {
         what: "truncate",
         id,
@@ -44,14 +40,8 @@ export const truncate: Command = {
         suffix: "/truncate",
         query: { size: String(size) },
       },
-      client,
+      values,
       context,
     );
-    context.out.line(
-      values.json
-        ? JSON.stringify(uploaded)
-        : `${uploaded.id}\t${sizeText(uploaded.size)}`,
-    );
-    return EXIT.ok;
   },
 };
