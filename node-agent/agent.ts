@@ -13,7 +13,6 @@
 
 import { GroupSettings, type HeartbeatReply } from "@kedge/schema";
 import type { AgentConfig } from "@kedge/schema/config/agent";
-import type { HostPort } from "@kedge/schema/config/units";
 import { systemClock } from "./adapters/clock.ts";
 import { type RunningServer, serve } from "./adapters/http_server.ts";
 import { LineFile } from "./adapters/line_file.ts";
@@ -22,6 +21,7 @@ import { RunMarker } from "./adapters/run_marker.ts";
 import { TcpTransport } from "./adapters/tcp_transport.ts";
 import { TrackerClock } from "./adapters/tracker_clock.ts";
 import { TrackerClient } from "./adapters/tracker_client.ts";
+import { plannedAddress } from "./agent_address.ts";
 import { AgentReport } from "./agent_report.ts";
 import { FastdfsGateway } from "./fastdfs/gateway.ts";
 import { exists } from "./files/disk.ts";
@@ -126,13 +126,6 @@ async function runOnce(
     await store.close({ clean: false });
     throw error;
   }
-}
-
-/** Where FastDFS's clients will find this node. */
-function plannedAddress({ fastdfs }: AgentConfig): HostPort | undefined {
-  if (fastdfs === undefined) return undefined;
-  const { advertise, listen } = fastdfs;
-  return advertise ?? (listen.port === 0 ? undefined : listen);
 }
 
 /** The running parts of one life. */
