@@ -123,6 +123,31 @@ Deno.test("what is refused is told with its line, and nothing is written or star
     assert.equal(tracker.code, 2);
   }));
 
+Deno.test("a named pipe without a writer is refused at once, a shell's pipe is read", () =>
+  inTemp(async (dir) => {
+    const pipe = `${dir}/pipe.conf`;
+    await new Deno.Command("mkfifo", { args: [pipe] }).output();
+    const entry = new URL("../main.ts", import.meta.url).pathname;
+    // In a process of its own: what hangs here cannot be interrupted.
+    const kedge = async (file: string) => {
+      const script =
+        `exec timeout -s KILL 20 "$0" run -A --quiet "$1" config import ${file}`;
+      const { code, stdout, stderr } = await new Deno.Command("bash", {
+        args: ["-c", script, Deno.execPath(), entry],
+        cwd: dir,
+      }).output();
+      return { code, text: new TextDecoder().decode(code ? stderr : stdout) };
+    };
+    const [named, nameless] = await Promise.all([
+      kedge("pipe.conf"),
+      kedge("<(cat storage.conf)"),
+    ]);
+    assert.equal(named.code, 1, named.text);
+    assert.match(named.text, /"pipe.conf": it is a named pipe, not a file/);
+    assert.equal(nameless.code, 0, nameless.text);
+    assert.match(nameless.text, /24 mapped/);
+  }));
+
 Deno.test("run_by_user is refused unless the process runs so already, with the line that does", () => {
   const runAs = { user: "fdfs", group: "storage" };
   const who = { uid: 0, gid: 0, wantedUid: 990, wantedGid: 991 };

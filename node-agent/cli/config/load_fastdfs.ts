@@ -62,6 +62,7 @@ export function settingsToStart(
 
 function readText(path: string): string | undefined {
   try {
+    if (isNamedPipe(path)) throw new Error("it is a named pipe, not a file");
     return readStart(path, CONF_BYTES_MAX + 1);
   } catch (error) {
     if (
@@ -72,8 +73,22 @@ function readText(path: string): string | undefined {
       `Cannot read "${path}": ${
         error instanceof Error ? error.message : error
       }`,
-      "run this as a user who may read it",
+      "name a file that this user may read",
     );
+  }
+}
+
+/**
+ * Opening one waits for a writer, without an end. A pipe without a name, such
+ * as a shell's `<(…)`, does not, and is fine.
+ */
+function isNamedPipe(path: string): boolean {
+  if (!Deno.statSync(path).isFifo) return false;
+  try {
+    Deno.realPathSync(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 
