@@ -77,13 +77,7 @@ the operator's key is shown once and kept in DATA/admin.key.`,
       await awaitOrphans(layout.running, context.sleep);
       for (let tries = 1;; tries++) {
         const settled = await settle(layout, values);
-        const { nginx } = values;
-        const cluster = await open(settled, {
-          layout,
-          entries,
-          context,
-          nginx,
-        });
+        const cluster = await open(settled, { layout, entries, context });
         try {
           await keepRunning(cluster, settled, { values, context });
           return EXIT.ok;
@@ -102,10 +96,9 @@ async function open(settled: Settled, given: {
   readonly layout: Layout;
   readonly entries: ProgramContext["entries"];
   readonly context: CommandContext;
-  readonly nginx: boolean;
 }): Promise<LocalCluster> {
-  const { plan, tls, access, key, fastdfs } = settled;
-  const { layout, entries, context, nginx } = given;
+  const { plan, tls, access, key, fastdfs, nginx } = settled;
+  const { layout, entries, context } = given;
   const caPem = tls?.caFile === undefined
     ? undefined
     : await Deno.readTextFile(tls.caFile);

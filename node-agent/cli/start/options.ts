@@ -38,10 +38,19 @@ export const START_OPTIONS = {
     kind: "text",
     value: "MODE",
     choices: ["open", "key"],
-    help: "open: callers on this machine need no key (default on loopback)",
+    help:
+      "open: callers on this machine need no key (default on loopback, or as last time)",
   },
-  tls: { kind: "flag", help: "HTTPS, with a local authority made in DATA/tls" },
-  "tls-cert": { kind: "text", value: "FILE", help: "HTTPS with this chain" },
+  tls: {
+    kind: "flag",
+    help:
+      "HTTPS, with a local authority made in DATA/tls; later starts do so by themselves",
+  },
+  "tls-cert": {
+    kind: "text",
+    value: "FILE",
+    help: "HTTPS with this chain, and so later",
+  },
   "tls-key": { kind: "text", value: "FILE", help: "private key of --tls-cert" },
   fastdfs: {
     kind: "flag",
@@ -56,8 +65,10 @@ export const START_OPTIONS = {
   },
   nginx: {
     kind: "flag",
-    help: 'let nginx serve the files: see "kedge nginx-config"',
+    help:
+      'let nginx serve the files: see "kedge nginx-config"; later starts do so by themselves',
   },
+  "no-nginx": { kind: "flag", help: "no longer let nginx serve the files" },
   "rebuild-kv": {
     kind: "flag",
     help:

@@ -46,6 +46,12 @@ export const ClusterPlan = z.object({
   tls: z.boolean(),
   /** FastDFS's protocol: address of its tracker side; off when missing. */
   fastdfs: z.string().optional(),
+  /** Whether nginx may serve files of the agents; not when missing. */
+  nginx: z.boolean().optional(),
+  /** Who needs a key, as was asked for; by the address when missing. */
+  access: z.enum(["open", "key"]).optional(),
+  /** Chain and key of somebody else's authority, PEM files; ours when missing. */
+  tlsFiles: z.object({ cert: z.string(), key: z.string() }).optional(),
   agents: z.array(PlannedAgent),
 });
 /** Content of `DATA/cluster.json`. */

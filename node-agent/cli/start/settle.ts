@@ -28,6 +28,8 @@ export interface Settled {
   readonly isNewKey: boolean;
   /** FastDFS's protocol: address of its tracker side. */
   readonly fastdfs?: string | undefined;
+  /** Whether nginx may serve files of the agents. */
+  readonly nginx: boolean;
 }
 
 /**
@@ -44,12 +46,18 @@ export async function settle(
   values: StartValues,
 ): Promise<Settled> {
   const { plan, tls } = await planOf(layout, values);
-  const access = accessOf(values.access, plan.hostname);
+  const access = accessOf(values.access, plan);
   const fastdfs = fastdfsOf(values, plan);
-  const kept = { ...plan, fastdfs };
+  const nginx = nginxOf(values, plan);
+  const kept = {
+    ...plan,
+    fastdfs,
+    nginx: nginx || undefined,
+    access: values.access === undefined ? plan.access : access,
+  };
   const { key, isNew } = await adminKey(layout.adminKey);
   await writeWhole(layout.cluster, JSON.stringify(kept, null, 2), 0o644);
-  return { plan: kept, tls, access, key, isNewKey: isNew, fastdfs };
+  return { plan: kept, tls, access, key, isNewKey: isNew, fastdfs, nginx };
 }
 
 async function planOf(
@@ -87,10 +95,26 @@ async function planOf(
     );
   }
   const plan = choosePorts(drafted.draft);
-  const tls = plan.tls ? await tlsFiles(layout, values, plan) : undefined;
+  const own = plan.tls ? ownTls(values, old) : undefined;
+  const tls = !plan.tls
+    ? undefined
+    : own === undefined
+    ? await localTls(layout, plan)
+    : { certFile: own.cert, keyFile: own.key, caFile: undefined };
   const address = { hostname: plan.advertise, port: plan.port };
   const tracker = urlOf(address, plan.tls);
-  return { plan: { ...plan, tracker, fastdfs: old?.fastdfs }, tls };
+  const { fastdfs, nginx, access } = old ?? {};
+  const kept = { fastdfs, nginx, access, tlsFiles: own };
+  return { plan: { ...plan, tracker, ...kept }, tls };
+}
+
+/** As the last start had it, unless more is said. */
+function nginxOf(values: StartValues, { nginx: kept }: ClusterPlan): boolean {
+  const { nginx, "no-nginx": isOff } = values;
+  if (nginx && isOff) {
+    throw new UsageError("--nginx and --no-nginx exclude one another");
+  }
+  return !isOff && (nginx || kept === true);
 }
 
 /** As the last start had it, unless more is said; every agent must fit. */
@@ -109,17 +133,20 @@ function fastdfsOf(
   );
 }
 
-/** Open is for this machine only; the tracker would refuse it too. */
+/**
+ * As the last start had it, unless more is said. Open is for this machine only;
+ * the tracker would refuse it too.
+ */
 function accessOf(
   wanted: string | undefined,
-  hostname: string,
+  { hostname, access: kept }: ClusterPlan,
 ): "open" | "key" {
   if (wanted === "open" && !isLoopback(hostname)) {
     throw new UsageError(
       `--access open needs a loopback address, not ${hostname}: others could upload and delete`,
     );
   }
-  if (wanted === "key" || !isLoopback(hostname)) return "key";
+  if ((wanted ?? kept) === "key" || !isLoopback(hostname)) return "key";
   return "open";
 }
 
@@ -141,22 +168,25 @@ async function readPlan(path: string): Promise<ClusterPlan | undefined> {
   }
 }
 
-async function tlsFiles(
-  layout: Layout,
+/**
+ * Certificates of somebody else's authority: what is said, or as the last start
+ * had it unless --tls asks for ours.
+ */
+function ownTls(
   values: StartValues,
-  plan: ClusterPlan,
-): Promise<TlsFiles> {
+  old: ClusterPlan | undefined,
+): ClusterPlan["tlsFiles"] {
   const { "tls-cert": cert, "tls-key": key } = values;
   if ((cert === undefined) !== (key === undefined)) {
     throw new UsageError("--tls-cert and --tls-key belong together");
   }
   if (cert !== undefined && key !== undefined) {
-    return {
-      certFile: resolve(cert),
-      keyFile: resolve(key),
-      caFile: undefined,
-    };
+    return { cert: resolve(cert), key: resolve(key) };
   }
+  return values.tls ? undefined : old?.tlsFiles;
+}
+
+async function localTls(layout: Layout, plan: ClusterPlan): Promise<TlsFiles> {
   const { makeLocalTls } = await import("./local_tls.ts");
   return await makeLocalTls(layout.tls, [plan.advertise, plan.hostname]);
 }
