@@ -341,6 +341,17 @@ Deno.test("kedge append asks where first, then sends the bytes there", () =>
     assert.equal(asked?.body.length, 0, "the tracker gets no content");
   }));
 
+Deno.test("kedge truncate without a size changes nothing and says what to type", () =>
+  scene(async ({ cluster, kedge }) => {
+    cluster.put(ID, "log");
+    const { code, err } = await kedge(["truncate", ID]);
+    assert.equal(code, 2);
+    assert.match(err, /Missing --size: .*--size 0 to keep none/);
+    assert.deepEqual(cluster.arrived, []);
+    await kedge(["truncate", ID, "--size", "0"]);
+    assert.notDeepEqual(cluster.arrived, []);
+  }));
+
 Deno.test("kedge append is sent again under one key, a pipe is not", () =>
   scene(async ({ cluster, dir, kedge }) => {
     cluster.put(ID, "one,");

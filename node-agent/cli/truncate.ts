@@ -1,6 +1,7 @@
 /** `kedge truncate`: cut or extend an appender file. */
 
 import { exactly, parse, wholeNumber } from "./args.ts";
+import { UsageError } from "./errors.ts";
 import { makeChange } from "./make_change.ts";
 import { CONNECTION } from "./client/connection.ts";
 import type { Command } from "./command.ts";
@@ -9,8 +10,7 @@ const OPTIONS = {
   size: {
     kind: "text",
     value: "N",
-    fallback: "0",
-    help: "its length afterwards, in bytes",
+    help: "its length afterwards, in bytes; 0 makes it empty",
   },
   ...CONNECTION,
 } as const;
@@ -19,15 +19,23 @@ const OPTIONS = {
 export const truncate: Command = {
   name: "truncate",
   summary: "cut or extend an appender file",
-  usage: ["truncate ID [--size N]"],
+  usage: ["truncate ID --size N"],
   about: `Cuts the file to --size bytes, or extends it with zeros.`,
   options: OPTIONS,
-  examples: [["kedge truncate ID", "make it empty"]],
+  examples: [
+    ["kedge truncate ID --size 4096", "keep the first 4096 bytes"],
+    ["kedge truncate ID --size 0", "make it empty"],
+  ],
   exits: ["notFound", "unreachable", "refused"],
 
   async run(args, context) {
     const { values, words } = parse(args, OPTIONS);
     const [id = ""] = exactly(words, "ID");
+    if (values.size === undefined) {
+      throw new UsageError(
+        "Missing --size: say how many bytes to keep, --size 0 to keep none",
+      );
+    }
     const size = wholeNumber("--size", values.size, {
       min: 0,
       max: Number.MAX_SAFE_INTEGER,
