@@ -22,6 +22,7 @@ import { Exporter } from "./exporter.ts";
 import { Importer } from "./importer.ts";
 import { Pace } from "./pace.ts";
 import { Progress } from "./progress.ts";
+import { newReport } from "./reports.ts";
 import { SourceTree } from "./source_tree.ts";
 
 /** What the desk works with. */
@@ -113,10 +114,7 @@ export class MigrationDesk {
     const work = request.kind === "import"
       ? await this.#importer(request)
       : await this.#exporter(request);
-    await Deno.mkdir(reportDir, { recursive: true });
-    const stamp = new Date(clock.wallMs()).toISOString().replaceAll(":", "");
-    const report = `${reportDir}/${request.kind}-${stamp}.jsonl`;
-    await Deno.writeTextFile(report, "");
+    const report = await newReport(reportDir, request.kind, clock.wallMs());
     const progress = new Progress(request, { group, report }, clock);
     const pace = new Pace(clock, request.bytesPerS, signal);
     return { progress, work: () => work({ progress, pace }) };
