@@ -172,18 +172,23 @@ export class MigrationDesk {
 
   async #exporter({ to }: ExportRequest) {
     const { files, operations, clock, storePaths } = this.#parts;
-    await prepareFolder(to, storePaths);
+    const isRepeat = await prepareFolder(to, storePaths);
     const nowS = () => Math.floor(clock.wallMs() / 1000);
+    const parts = { files, operations, nowS, isRepeat };
     return (how: { progress: Progress; pace: Pace }) =>
-      new Exporter(to, { files, operations, nowS, ...how }).run();
+      new Exporter(to, { ...parts, ...how }).run();
   }
 }
 
-/** A folder that is new, empty, or an earlier export. */
+/**
+ * A folder that is new, empty, or an earlier export.
+ *
+ * @returns Whether it is an earlier export.
+ */
 async function prepareFolder(
   to: string,
   storePaths: readonly string[],
-): Promise<void> {
+): Promise<boolean> {
   try {
     await Deno.mkdir(to, { recursive: true });
     const names = [...Deno.readDirSync(to)].map(({ name }) => name);
@@ -197,6 +202,7 @@ async function prepareFolder(
       throw new Error("it is not empty, and no export that broke off");
     }
     await Deno.writeTextFile(`${to}/${EXPORT_MARK}`, "");
+    return names.length > 0;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new Problem("invalid-request", `Cannot export to ${to}: ${why}`);

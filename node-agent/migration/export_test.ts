@@ -43,3 +43,44 @@ Deno.test("export writes what import reads", async () => {
     await assert.rejects(asked, /Cannot export to/);
   }
 });
+
+Deno.test("a later export takes removed metadata away", async () => {
+  await using scope = new Scope();
+  const { desk, base } = await setUpImport(scope);
+  const { withMeta, packedMeta } = await fillBase(base);
+  await desk.import(base.roots);
+  const to = `${desk.dir}/back`;
+  const request = { kind: "export", to, bytesPerS: 0 } as const;
+  assert.equal((await desk.run(request)).withMeta, 2);
+  for (const id of [withMeta, packedMeta]) {
+    await desk.door.app.operations.setMeta(id, {}, "overwrite");
+  }
+  const view = await desk.run(request);
+  assert.deepEqual([view.state, view.problems, view.withMeta], ["done", [], 0]);
+  for (const id of [withMeta, packedMeta]) {
+    const path = `${to}/data/${id.split("/").slice(2).join("/")}-m`;
+    await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
+  }
+  const other = await TestDesk.make(scope);
+  await other.import([to, `${to}/M01`]);
+  assert.deepEqual(other.door.files.lookup(withMeta)?.meta, {});
+});
+
+Deno.test("what FastDFS would take for metadata is told, not exported", async () => {
+  await using scope = new Scope();
+  const { desk, base } = await setUpImport(scope);
+  const master = await base.add(base.bytes(10));
+  await desk.import(base.roots);
+  const body = base.bytes(20);
+  const id = await desk.door.app.operations.derive(
+    master,
+    { body, sizeBytes: body.length },
+    { prefix: "-m", extension: "" },
+  );
+  const to = `${desk.dir}/back`;
+  for (let run = 0; run < 2; run++) {
+    const view = await desk.run({ kind: "export", to, bytesPerS: 0 });
+    assert.deepEqual(view.problems.map(({ name }) => name), [id]);
+    assert.match(view.problems[0]?.detail ?? "", /metadata of its master/);
+  }
+});

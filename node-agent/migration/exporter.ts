@@ -40,6 +40,8 @@ export interface ExporterParts {
   readonly progress: Progress;
   /** Seconds since the Unix epoch. */
   readonly nowS: () => number;
+  /** Whether an earlier run wrote there: it left metadata, too. */
+  readonly isRepeat: boolean;
 }
 
 /** One export. */
@@ -100,6 +102,7 @@ export class Exporter {
     if (parsed === undefined) return;
     await pace.take(entry.sizeBytes);
     try {
+      if (isMetaName(entry.id)) throw new Error(META_NAME);
       await this.#write(entry, parsed);
       progress.count(parsed.kind === "trunk" ? "packed" : parsed.kind);
     } catch (error) {
@@ -130,7 +133,10 @@ export class Exporter {
     } else {
       progress.known++;
     }
-    if (Object.keys(entry.meta).length === 0) return;
+    if (Object.keys(entry.meta).length === 0) {
+      if (this.#parts.isRepeat) await removeIfThere(`${path}-m`);
+      return;
+    }
     progress.withMeta++;
     await replace(`${path}-m`, encodeMetadata(entry.meta), entry.createdS);
   }
@@ -190,6 +196,21 @@ async function isWritten(
     return isFile && size === sizeBytes && mtime?.getTime() === createdS * 1000;
   } catch {
     return false;
+  }
+}
+
+const META_NAME = "FastDFS would take it for the metadata of its master";
+
+/** Whether a derived file has the name of a metadata file. */
+function isMetaName(id: string): boolean {
+  return id.endsWith("-m") && parseFileId(id.slice(0, -2)) !== undefined;
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
