@@ -14,6 +14,14 @@ export interface HintFacts {
   readonly caFile: string | undefined;
 }
 
+/** Where the commands look for a cluster when nothing else is said. */
+const DEFAULT_DATA = "./kedge-data";
+
+/** What a command has to be told to find a cluster that lies elsewhere. */
+function environment(data: string): string {
+  return data === DEFAULT_DATA ? "" : `KEDGE_DATA=${data} `;
+}
+
 /** Ready-to-paste lines: upload, read from every node, kill, heal. */
 export function hintLines(facts: HintFacts): string[] {
   const { tracker, agents, data } = facts;
@@ -42,7 +50,7 @@ export function hintLines(facts: HintFacts): string[] {
       "",
     ]),
     "See who is alive and in sync:",
-    "  deno task kedge status",
+    `  ${environment(data)}deno task kedge status`,
     "",
     `Data is in ${data}, logs in ${data}/log. Ctrl-C stops everything.`,
   ];
