@@ -17,6 +17,19 @@ import { Elsewhere } from "../elsewhere.ts";
 import type { AgentHttpDeps } from "../deps.ts";
 import { limitsOf } from "../deps.ts";
 
+/** What it means that no member has a file, by why it was asked for. */
+type Absence = readonly [
+  code: "damaged" | "unavailable" | "file-not-found",
+  why: string,
+];
+
+const NOWHERE_GOOD: Absence = ["damaged", "No member has a good copy"];
+const NOT_KNOWN: Absence = [
+  "unavailable",
+  "No member in sync knows this file",
+];
+const NEVER_HAD: Absence = ["file-not-found", "No member ever had this file"];
+
 /** Finds files here and in the group. */
 export class Finder {
   readonly #deps: AgentHttpDeps;
@@ -70,42 +83,12 @@ export class Finder {
    */
   async repair(id: string): Promise<FileEntry> {
     const outcome = await this.#fetch(id);
-    switch (outcome.kind) {
-      case "kept":
-        return outcome.entry;
-      case "elsewhere":
-        throw this.#elsewhere(outcome);
-      case "tombstone":
-        throw gone(id);
-      case "absent":
-        throw new Problem("damaged", "No member has a good copy");
-      case "damaged":
-        throw new Problem("damaged", outcome.why);
-      case "unavailable":
-        throw new Problem("unavailable", outcome.why);
-      default:
-        return outcome satisfies never;
-    }
+    return this.#kept(outcome, id, NOWHERE_GOOD);
   }
 
-  async #confirm(entry: FileEntry): Promise<FileEntry> {
-    const outcome = await this.#fetch(entry.id, "confirm");
-    switch (outcome.kind) {
-      case "kept":
-        return outcome.entry;
-      case "elsewhere":
-        throw this.#elsewhere(outcome);
-      case "tombstone":
-        throw gone(entry.id);
-      case "absent":
-        throw new Problem("unavailable", "No member in sync knows this file");
-      case "damaged":
-        throw new Problem("damaged", outcome.why);
-      case "unavailable":
-        throw new Problem("unavailable", outcome.why);
-      default:
-        return outcome satisfies never;
-    }
+  async #confirm({ id }: FileEntry): Promise<FileEntry> {
+    const outcome = await this.#fetch(id, "confirm");
+    return this.#kept(outcome, id, NOT_KNOWN);
   }
 
   #checkId(id: string): void {
@@ -122,27 +105,26 @@ export class Finder {
   }
 
   async #ask(id: string): Promise<FileEntry> {
-    const outcome = await this.#fetch(id);
+    return this.#kept(await this.#fetch(id), id, NEVER_HAD);
+  }
+
+  /** The entry that a fetch brought; otherwise an error that says why not. */
+  #kept(outcome: FetchOutcome, id: string, absent: Absence): FileEntry {
     switch (outcome.kind) {
       case "kept":
         return outcome.entry;
       case "elsewhere":
-        throw this.#elsewhere(outcome);
+        throw new Elsewhere(outcome, this.#deps.replicator.peers());
       case "tombstone":
         throw gone(id);
       case "absent":
-        throw new Problem("file-not-found", "No member ever had this file");
+        throw new Problem(...absent);
       case "damaged":
-        throw new Problem("damaged", outcome.why);
       case "unavailable":
-        throw new Problem("unavailable", outcome.why);
+        throw new Problem(outcome.kind, outcome.why);
       default:
         return outcome satisfies never;
     }
-  }
-
-  #elsewhere(outcome: FetchOutcome & { readonly kind: "elsewhere" }) {
-    return new Elsewhere(outcome, this.#deps.replicator.peers());
   }
 
   #fetch(
