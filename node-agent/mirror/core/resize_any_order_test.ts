@@ -2,61 +2,15 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { ResizeWish } from "./resize_core.ts";
-import { Pair, type TestNode } from "./volume_fixture.ts";
-
-const OLD = 1024 * 1024;
-const LARGEST: ResizeWish = {
-  sizeBytes: 0,
-  assumePeerHasSpace: false,
-  assumeClean: false,
-};
-
-function words(node: TestNode): string {
-  const { connection, role, peerRole, disk, peerDisk } = node.core.state;
-  return `${connection} ${role}/${peerRole} ${disk}/${peerDisk}`;
-}
-
-/** A pair in sync, `a` Primary. */
-function synced(config: ConstructorParameters<typeof Pair>[1] = {}): Pair {
-  const pair = new Pair(OLD, config);
-  pair.up();
-  pair.a.core.roles.primary(true, () => {});
-  pair.run();
-  assert.equal(words(pair.a), "Connected Primary/Secondary UpToDate/UpToDate");
-  return pair;
-}
-
-/** What it came to; -999: no answer yet. */
-function resize(node: TestNode, wish: Partial<ResizeWish> = {}) {
-  const answer: { code: number; why?: string | undefined } = { code: -999 };
-  node.core.resize.start({ ...LARGEST, ...wish }, ({ code, why }) => {
-    Object.assign(answer, { code, why });
-  });
-  return answer;
-}
-
-function write(node: TestNode, offset: number, value: number): boolean[] {
-  const answers: boolean[] = [];
-  const data = new Uint8Array(4096).fill(value);
-  node.core.writes.write(offset, data, (ok) => answers.push(ok));
-  return answers;
-}
-
-function sizes(pair: Pair): number[] {
-  return [pair.a, pair.b].flatMap(({ core, persistent }) => [
-    core.sizeBytes,
-    persistent.agreedBytes,
-    core.bitmap?.sizeBytes ?? -1,
-  ]);
-}
-
-/** Not by deepEqual: to tell what differs takes it minutes. */
-function assertSameData({ a, b }: Pair): void {
-  const { sizeBytes } = a.core;
-  const [here, there] = [a, b].map(({ data }) => data.subarray(0, sizeBytes));
-  assert.ok(here?.every((byte, at) => byte === there?.[at]));
-}
+import {
+  assertSameData,
+  OLD,
+  resize,
+  sizes,
+  synced,
+  words,
+  write,
+} from "./resize_fixture.ts";
 
 Deno.test("whatever people and the network do, both agree in the end", () => {
   const KIB = 1024;
