@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { isInstalled, run } from "../helpers/child.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { startDataHosts } from "../helpers/mirror_data_hosts.ts";
 import {
   type MirrorHost,
   MirrorHosts,
@@ -112,35 +113,11 @@ for (const fs of ["ext4", "xfs"]) {
 
 /** Two hosts, in sync; the first is Primary. */
 async function startHosts(scope: Scope): Promise<MirrorHosts> {
-  const host = (name: string, address: string) => ({
-    name,
-    address,
-    diskBytes: 340 * MIB,
-    files: { "/etc/drbd.conf": CONF },
-  });
-  const hosts = await MirrorHosts.start(scope, [
-    host("first", "192.168.8.61/24"),
-    host("second", "192.168.8.62/24"),
-  ]);
-  for (const each of [hosts.a, hosts.b]) {
-    await each.must("drbdadm create-md data && drbdadm up data");
-  }
+  const hosts = await startDataHosts(scope, 340 * MIB);
   await hosts.a.must("drbdadm primary --force data");
   await becomes(hosts.a, "Connected Primary/Secondary UpToDate/UpToDate");
   return hosts;
 }
-
-const CONF = `
-resource data {
-  device /dev/drbd1;
-  disk /dev/data/mysql;
-  meta-disk internal;
-  net { protocol C; max-buffers 8192; }
-  disk { c-plan-ahead 0; resync-rate 1G; }
-  on first { address 192.168.8.61:7789; }
-  on second { address 192.168.8.62:7789; }
-}
-`;
 
 /**
  * Kill the daemon of a host while files are written.

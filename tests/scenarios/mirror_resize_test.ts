@@ -9,6 +9,7 @@
 import assert from "node:assert/strict";
 import { isInstalled, run } from "../helpers/child.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { startDataHosts } from "../helpers/mirror_data_hosts.ts";
 import {
   type MirrorHost,
   MirrorHosts,
@@ -23,18 +24,6 @@ const NEW_BYTES = 400 * MIB;
 const LAST_BYTES = 440 * MIB;
 /** Metadata of such disks: superblock, log, one page of bitmap per 128 MiB. */
 const META_BYTES = 4096 + 32 * 1024 + 4 * 4096;
-
-const CONF = `
-resource data {
-  device /dev/drbd1;
-  disk /dev/data/mysql;
-  meta-disk internal;
-  net { protocol C; max-buffers 8192; }
-  disk { c-plan-ahead 0; resync-rate 1G; }
-  on first { address 192.168.8.61:7789; }
-  on second { address 192.168.8.62:7789; }
-}
-`;
 
 async function whyNot(): Promise<string | undefined> {
   const lack = await whyNoMirrorHosts();
@@ -130,20 +119,8 @@ Deno.test({
 });
 
 async function startHosts(scope: Scope): Promise<MirrorHosts> {
-  const host = (name: string, address: string) => ({
-    name,
-    address,
-    diskBytes: OLD_BYTES,
-    files: { "/etc/drbd.conf": CONF },
-  });
-  const hosts = await MirrorHosts.start(scope, [
-    host("first", "192.168.8.61/24"),
-    host("second", "192.168.8.62/24"),
-  ]);
-  const { a, b } = hosts;
-  for (const each of [a, b]) {
-    await each.must("drbdadm create-md data && drbdadm up data");
-  }
+  const hosts = await startDataHosts(scope, OLD_BYTES);
+  const { a } = hosts;
   await becomes(a, "Connected Secondary/Secondary Inconsistent/Inconsistent");
   // Both are empty: nothing to copy.
   await a.must("drbdadm -- --clear-bitmap new-current-uuid data");

@@ -10,7 +10,7 @@ import {
   words,
   write,
 } from "./resize_fixture.ts";
-import { NEW_STATE, type Pair } from "./volume_fixture.ts";
+import { NEW_STATE, Pair } from "./volume_fixture.ts";
 
 const NEW = 3 * 1024 * 1024;
 function enlarge(pair: Pair): void {
