@@ -65,28 +65,39 @@ async function pausableDisk(scope: Scope) {
   };
 }
 
+/** A pair in sync whose Secondary's disk has just stopped. */
+async function pausedPair(scope: Scope, diskOptions?: string) {
+  const disk = await pausableDisk(scope);
+  const pair = await startPair(scope, {
+    protocol: "C",
+    dir: await scope.tempDir(),
+    imageBytes: IMAGE_BYTES,
+    disks: { b: disk.path },
+    net: NET,
+    ...(diskOptions === undefined ? {} : { disk: diskOptions }),
+  });
+  await disk.pause();
+  return { disk, pair };
+}
+
+/** A hundred small writes, eight at a time. */
+function someWrites({ uri }: { readonly uri: string }) {
+  return run([
+    "fio",
+    ...["--name=w", "--ioengine=nbd", `--uri=${uri}`, "--rw=randwrite"],
+    ...["--bs=4k", "--iodepth=8", "--number_ios=100", "--norandommap"],
+  ], { cwd: "/" });
+}
+
 Deno.test({
   name: "a Secondary whose disk stops for seconds stays connected",
   ignore: missing.length > 0,
   fn: async () => {
     await using scope = new Scope();
-    const disk = await pausableDisk(scope);
-    const dir = await scope.tempDir();
-    const pair = await startPair(scope, {
-      protocol: "C",
-      dir,
-      imageBytes: IMAGE_BYTES,
-      disks: { b: disk.path },
-      net: NET,
-    });
-    await disk.pause();
+    const { disk, pair } = await pausedPair(scope);
     // Nobody can end a process that hangs in the disk.
     await using _resumed = { [Symbol.asyncDispose]: disk.resume };
-    const writes = run([
-      "fio",
-      ...["--name=w", "--ioengine=nbd", `--uri=${pair.uri}`, "--rw=randwrite"],
-      ...["--bs=4k", "--iodepth=8", "--number_ios=100", "--norandommap"],
-    ], { cwd: "/" });
+    const writes = someWrites(pair);
     const endMs = performance.now() + PAUSE_MS;
     while (performance.now() < endMs) {
       const { state } = await pair.a.volume();
@@ -107,24 +118,10 @@ Deno.test({
   ignore: missing.length > 0,
   fn: async () => {
     await using scope = new Scope();
-    const disk = await pausableDisk(scope);
-    const dir = await scope.tempDir();
-    const pair = await startPair(scope, {
-      protocol: "C",
-      dir,
-      imageBytes: IMAGE_BYTES,
-      disks: { b: disk.path },
-      net: NET,
-      disk: "disk-timeout 10;",
-    });
-    await disk.pause();
+    const { disk, pair } = await pausedPair(scope, "disk-timeout 10;");
     await using _resumed = { [Symbol.asyncDispose]: disk.resume };
     // They end although the disk never answers: the Primary goes on alone.
-    const { code, stderr } = await run([
-      "fio",
-      ...["--name=w", "--ioengine=nbd", `--uri=${pair.uri}`, "--rw=randwrite"],
-      ...["--bs=4k", "--iodepth=8", "--number_ios=100", "--norandommap"],
-    ], { cwd: "/" });
+    const { code, stderr } = await someWrites(pair);
     assert.equal(code, 0, stderr);
     const { state } = await pair.a.volume();
     assert.equal(state.connection, "WFConnection");
