@@ -8,87 +8,26 @@
  */
 
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { eventually } from "../helpers/eventually.ts";
-import { namesOf, RegisterTracker } from "../helpers/mirror_fenced.ts";
+import { namesOf } from "../helpers/mirror_fenced.ts";
+import {
+  bothInSync,
+  fenced,
+  freeze,
+  healed,
+  namesInSync,
+  refusalOf,
+} from "../helpers/mirror_fenced_pair.ts";
+import { RESOURCE } from "../helpers/mirror_pair.ts";
 import { Cable } from "../helpers/mirror_pair_cable.ts";
-import { type PairOptions, RESOURCE } from "../helpers/mirror_pair.ts";
 import { openExport } from "../helpers/mirror_pair_client.ts";
-import { MirrorLife } from "../helpers/mirror_pair_life.ts";
-import type { MirrorSide } from "../helpers/mirror_pair_side.ts";
+import type { MirrorLife } from "../helpers/mirror_pair_life.ts";
 import { say } from "../helpers/say.ts";
 import { Scope } from "../helpers/scope.ts";
 
 /** Requests of a load under way at a time. */
 const DEPTH = 16;
-/** How long "nothing is acknowledged" is watched, in ms. */
-const WATCH_MS = 1_500;
 
 const whole = ({ model }: MirrorLife) => ({ first: 0, count: model.pieces });
-
-async function fenced(
-  scope: Scope,
-  name: string,
-  options: Partial<PairOptions> = {},
-  env: Record<string, string> = {},
-) {
-  const tracker = await RegisterTracker.start(scope);
-  const life = await MirrorLife.start(
-    scope,
-    name,
-    await tracker.decides(
-      { protocol: "C", net: "ping-int 1;", ...options },
-      env,
-    ),
-  );
-  await bothInSync(tracker);
-  return { tracker, life, ...life.pair };
-}
-
-function bothInSync(tracker: RegisterTracker) {
-  return tracker.until("both in sync", ({ insync }) => insync.length === 2);
-}
-
-async function namesInSync(tracker: RegisterTracker): Promise<string[]> {
-  const register = await tracker.register();
-  return register === undefined ? [] : namesOf(register);
-}
-
-/** Why a promotion is refused, once no read lease stands in its way. */
-async function refusalOf(side: MirrorSide): Promise<string> {
-  return await eventually(async () => {
-    const reply = await side.command({ kind: "primary", force: false });
-    equal(reply.code, -10);
-    return reply.why?.includes("may still read") ? undefined : reply.why;
-  }, { what: "a refusal by the register", deadlineMs: 10_000 });
-}
-
-/** Stop a daemon; no thread of it runs when this resolves. */
-async function freeze({ child }: MirrorSide): Promise<void> {
-  child.signal("SIGSTOP");
-  const tasks = `/proc/${child.pid}/task`;
-  await eventually(() => {
-    const states = [...Deno.readDirSync(tasks)].map(({ name }) =>
-      Deno.readTextFileSync(`${tasks}/${name}/stat`).split(") ")[1]?.[0]
-    );
-    return states.every((state) => state === "T") || undefined;
-  }, { what: "all threads to stop", deadlineMs: 5_000, pauseMs: 1 });
-}
-
-/** That a load acknowledges nothing for a while. */
-async function nothingIsAcknowledged(
-  load: { readonly acknowledged: number },
-): Promise<void> {
-  const before = load.acknowledged;
-  await new Promise((resolve) => setTimeout(resolve, WATCH_MS));
-  equal(load.acknowledged, before, "a write was acknowledged");
-}
-
-function untilAlone(side: MirrorSide) {
-  return side.until(
-    "no peer",
-    ({ state }) => state.connection === "WFConnection",
-  );
-}
 
 Deno.test("a peer that dies is shrunk out, then writes go on", async () => {
   await using scope = new Scope();
@@ -104,8 +43,7 @@ Deno.test("a peer that dies is shrunk out, then writes go on", async () => {
   equal((await tracker.register())?.epoch, 2);
 
   await b.up();
-  await Promise.all([a.untilEqual(), b.untilEqual()]);
-  await bothInSync(tracker);
+  await healed({ tracker, a, b });
   await load.stop();
   life.wasGood(load);
   await life.nothingIsLost(a);
@@ -174,8 +112,7 @@ for (const part of ["apart", "together"] as const) {
       "the old Primary to give up",
       ({ state }) => state.role === "Secondary",
     );
-    await Promise.all([a.untilEqual(), b.untilEqual()]);
-    await bothInSync(tracker);
+    await healed({ tracker, a, b });
     await life.nothingIsLost(b);
     await life.disksAreEqual();
   });
@@ -225,8 +162,7 @@ Deno.test("S13: of two nodes without a cable one goes on", async () => {
   await load.stop();
   life.wasGood(load);
   cable.heal();
-  await Promise.all([a.untilEqual(), b.untilEqual()]);
-  await bothInSync(tracker);
+  await healed({ tracker, a, b });
   await life.nothingIsLost(a);
   await life.disksAreEqual();
 });
@@ -251,112 +187,6 @@ Deno.test("S13: an idle Primary without a cable may lose the role", async () => 
   cable.heal();
   await Promise.all([a.untilEqual(), b.untilEqual()]);
   await life.nothingIsLost(b);
-  await life.disksAreEqual();
-});
-
-Deno.test("without the KV writes go on, until the peer dies, too", async () => {
-  await using scope = new Scope();
-  const { tracker, life, a, b } = await fenced(scope, "KV down");
-  const load = await life.load(a);
-  await load.until(100);
-  await tracker.stop();
-  await load.until(load.acknowledged + 300);
-
-  await b.kill();
-  await untilAlone(a);
-  await nothingIsAcknowledged(load);
-  equal((await a.volume()).state.role, "Primary");
-
-  await tracker.start();
-  await load.until(load.acknowledged + 100);
-  deepEqual(await namesInSync(tracker), ["a"]);
-  await b.up();
-  await Promise.all([a.untilEqual(), b.untilEqual()]);
-  await bothInSync(tracker);
-  await load.stop();
-  life.wasGood(load);
-  await life.nothingIsLost(a);
-  await life.disksAreEqual();
-});
-
-Deno.test("without KV and cable both freeze; the cable alone heals", async () => {
-  await using scope = new Scope();
-  const cable = Cable.lay(scope);
-  const { hosts, dials } = cable;
-  const { tracker, life, a, b } = await fenced(scope, "both", { hosts, dials });
-  const load = await life.load(a);
-  await load.until(100);
-  await tracker.stop();
-  cable.cut();
-  await untilAlone(a);
-  await nothingIsAcknowledged(load);
-  match(await refusalOf(b), /no tracker answers/);
-
-  cable.heal();
-  await load.until(load.acknowledged + 100);
-  await tracker.start();
-  await bothInSync(tracker);
-  await load.stop();
-  life.wasGood(load);
-  await life.nothingIsLost(a);
-  await life.disksAreEqual();
-});
-
-Deno.test("a tracker that hangs is no answer: writes wait for one", async () => {
-  await using scope = new Scope();
-  const { tracker, life, a, b } = await fenced(scope, "KV hangs");
-  const load = await life.load(a);
-  await load.until(100);
-  tracker.freeze();
-  await b.kill();
-  await untilAlone(a);
-  await nothingIsAcknowledged(load);
-  tracker.thaw();
-  await load.until(load.acknowledged + 100);
-  // The request that hung and the one that was repeated are one change.
-  equal((await tracker.register())?.epoch, 2);
-  await load.stop();
-  life.wasGood(load);
-  await life.nothingIsLost(a);
-});
-
-Deno.test("S31: a KV that went back freezes roles until a person decides", async () => {
-  await using scope = new Scope();
-  const { tracker, life, a, b } = await fenced(scope, "S31");
-  const load = await life.load(a);
-  await load.until(50);
-  await tracker.backUp();
-  await b.kill();
-  await load.until(load.acknowledged + 50);
-  await b.up();
-  await Promise.all([a.untilEqual(), b.untilEqual()]);
-  await bothInSync(tracker);
-  await load.until(load.acknowledged + 50);
-  const { epoch } = await bothInSync(tracker);
-  await tracker.restore();
-  equal((await tracker.register())?.epoch, 1);
-
-  await load.until(load.acknowledged + 50); // the peer is enough
-  await b.kill();
-  await untilAlone(a);
-  await nothingIsAcknowledged(load);
-  await a.child.line(
-    /the register of .* went back|The register of .* went back/,
-  );
-  await b.up();
-  await b.must({ kind: "disconnect", force: true });
-  match(await refusalOf(b), /went back: it is at epoch 1/);
-
-  await a.must({ kind: "primary", force: true });
-  await load.until(load.acknowledged + 50);
-  const confirmed = await tracker.register();
-  equal(confirmed?.epoch, epoch + 1000);
-  equal(confirmed?.note, "forced, lossy");
-  await load.stop();
-  life.wasGood(load);
-  await b.connect();
-  await Promise.all([a.untilEqual(), b.untilEqual()]);
-  await life.nothingIsLost(a);
   await life.disksAreEqual();
 });
 
@@ -407,53 +237,8 @@ Deno.test("a Primary without its disk leaves the good copy to its peer", async (
   await b.up();
   await b.promote();
   await life.nothingIsLost(b);
-  await Promise.all([a.untilEqual(), b.untilEqual()]);
-  await bothInSync(tracker);
+  await healed({ tracker, a, b });
   await life.disksAreEqual();
-});
-
-const AUTO = { KEDGE_MIRROR_AUTO_PROMOTE: "on" };
-
-Deno.test("a Secondary takes over by itself, and is asked for nothing", async () => {
-  await using scope = new Scope();
-  const { tracker, life, a, b } = await fenced(scope, "auto", {}, AUTO);
-  const load = await life.load(a);
-  await load.until(100);
-  const began = performance.now();
-  await a.kill();
-  await load.ended;
-  await b.until("to be Primary", ({ state }) => state.role === "Primary");
-  say(`took over after ${Math.round(performance.now() - began)} ms`);
-  await life.nothingIsLost(b);
-  await a.up();
-  await Promise.all([a.untilEqual(), b.untilEqual()]);
-  await bothInSync(tracker);
-  equal((await a.volume()).state.role, "Secondary");
-  await life.disksAreEqual();
-});
-
-Deno.test("a cut cable does not move the role: the Primary asks first", async () => {
-  await using scope = new Scope();
-  const cable = Cable.lay(scope);
-  const { hosts, dials } = cable;
-  const { tracker, life, a, b } = await fenced(
-    scope,
-    "auto cut",
-    { hosts, dials },
-    AUTO,
-  );
-  const load = await life.load(a);
-  await load.until(100);
-  cable.cut();
-  await b.child.line(/cannot take over: .*may not be Primary/);
-  await load.until(load.acknowledged + 50);
-  deepEqual(await namesInSync(tracker), ["a"]);
-  cable.heal();
-  await Promise.all([a.untilEqual(), b.untilEqual()]);
-  await load.stop();
-  life.wasGood(load);
-  equal((await b.volume()).state.role, "Secondary");
-  await life.nothingIsLost(a);
 });
 
 Deno.test("nodes that disagree about fencing do not connect", async () => {
