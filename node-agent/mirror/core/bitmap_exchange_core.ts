@@ -72,7 +72,7 @@ export class BitmapExchange {
     const { connection } = volume.state;
     if (!RECEIVING.has(connection)) return;
     // Both nodes are about to decide anew.
-    if (bitmap === undefined || volume.link.negotiation.isOpen) return;
+    if (bitmap === undefined || volume.link.negotiation.reports.isOpen) return;
     if (atByte + payload.length > bitmap.bytes.length) {
       return volume.link.protocolError("a bitmap larger than the volume");
     }
@@ -104,7 +104,7 @@ export class BitmapExchange {
   syncGeneration(generation: bigint): void {
     const { volume } = this;
     if (!AWAITING.has(volume.state.connection)) return;
-    if (volume.link.negotiation.isOpen) return;
+    if (volume.link.negotiation.reports.isOpen) return;
     this.#generation = generation;
     if (volume.config.handlers.has("before-resync-target")) {
       volume.effects.runHelper("before-resync-target", BEFORE_TARGET);

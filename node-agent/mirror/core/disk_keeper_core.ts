@@ -302,7 +302,7 @@ export class DiskKeeper {
     }
     // Also when the peer has our report, which says that we have no disk.
     const { negotiation } = volume.link;
-    if (isConnected(volume.state.connection) || negotiation.isOpen) {
+    if (isConnected(volume.state.connection) || negotiation.reports.isOpen) {
       this.atAttach = alone;
       volume.change({ disk: "Negotiating" });
       volume.link.sendReport(true);

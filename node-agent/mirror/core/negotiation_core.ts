@@ -21,6 +21,7 @@ import {
   type MirrorState,
 } from "../decisions/mirror_state.ts";
 import { meetingSize } from "../decisions/size_core.ts";
+import { ReportExchange } from "./report_exchange_core.ts";
 import { TARGET_CONNECTIONS, type VolumeCore } from "./volume_core.ts";
 import {
   disagreement,
@@ -42,49 +43,23 @@ import {
 export class Negotiation {
   /** We are throwing our changes away, until the resync has ended: keep them. */
   isDiscarding = false;
-  /** Reports of ours that the peer has not answered with one of its own. */
-  #unanswered = 0;
-  /** The peer's first report, when it came before ours was due. */
-  #early: MirrorReport | undefined;
+  /** Reports, ours and the peer's. */
+  readonly reports: ReportExchange;
   /** The peer is about to mark blocks that are new to it. */
   #isPeerGrowing = false;
 
-  constructor(readonly volume: VolumeCore) {}
-
-  /** Whether the peer has a report of ours that it has not answered yet. */
-  get isOpen(): boolean {
-    return this.#unanswered > 0;
+  constructor(readonly volume: VolumeCore) {
+    this.reports = new ReportExchange(
+      volume,
+      (report) => this.#decide(report),
+    );
   }
 
-  /** Our report is on its way. */
-  sent(): void {
-    this.#unanswered++;
-    const report = this.#early;
-    this.#early = undefined;
-    if (report !== undefined) this.reported(report);
-  }
-
-  /** The connection is gone. */
-  stop(): void {
-    this.#unanswered = 0;
-    this.#early = undefined;
-  }
-
-  /**
-   * The peer's report came. Each of ours is answered by one of the peer's, and
-   * two that cross answer one another; both nodes decide on the last two.
-   */
+  /** The peer's report came. */
   reported(report: MirrorReport): void {
     this.volume.resize.isPeerAble = (report.sizeFrames ?? 0) > 0;
     this.#isPeerGrowing = false;
-    if (this.#unanswered > 0) {
-      if (--this.#unanswered === 0) this.#decide(report);
-      return;
-    }
-    const { link, state } = this.volume;
-    this.#early = report;
-    // Otherwise it waits for ours, which is not true yet.
-    if (isConnected(state.connection)) link.sendReport(false);
+    this.reports.reported(report);
   }
 
   /** The peer told a change of its state. */
@@ -158,15 +133,20 @@ export class Negotiation {
     this.#namePeersLoss(before, volume.state);
   }
 
-  /** The peer lost its disk beside a Primary: what we have gets a new name. */
+  /**
+   * The peer lost its disk beside a Primary: what we have gets a new name. It
+   * is stable first: with the name we could overwrite the peer's copy of it.
+   */
   #namePeersLoss(before: MirrorState, after: MirrorState): void {
     const { volume } = this;
-    const lost = compareDisk(before.peerDisk, "Inconsistent") >= 0 &&
-      compareDisk(after.peerDisk, "Inconsistent") < 0;
-    const matters = after.peerRole === "Primary" && after.disk === "UpToDate";
-    if (lost && matters && isConnected(after.connection)) {
-      volume.generations.beforeUnseenWrite();
-    }
+    const hasNone = () =>
+      compareDisk(volume.state.peerDisk, "Inconsistent") < 0 &&
+      volume.state.disk === "UpToDate" && isConnected(volume.state.connection);
+    const had = compareDisk(before.peerDisk, "Inconsistent") >= 0;
+    if (!had || !hasNone() || after.peerRole !== "Primary") return;
+    volume.replica.barrier(() => {
+      if (hasNone()) volume.generations.beforeUnseenWrite();
+    });
   }
 
   #decide(report: MirrorReport): void {

@@ -114,7 +114,7 @@ export class PeerLink {
     const { connection } = volume.state;
     const isLeaving = connection === "Disconnecting";
     const isEnding = connection === "TearDown";
-    this.negotiation.stop();
+    this.negotiation.reports.stop();
     this.bitmaps.stop();
     volume.resize.stop();
     volume.replica.linkDown();
@@ -143,7 +143,13 @@ export class PeerLink {
   sendReport(again: boolean): void {
     const report = this.#report(again);
     this.volume.effects.send({ kind: "report", report });
-    this.negotiation.sent();
+    this.negotiation.reports.sent();
+  }
+
+  /** The peer's question is not answered: we shall ask it instead. */
+  putOffReport(): void {
+    const report = { ...this.#report(false), later: true };
+    this.volume.effects.send({ kind: "report", report });
   }
 
   /** The peer broke the protocol. */
@@ -233,6 +239,7 @@ export class PeerLink {
       before.pausedByUser !== after.pausedByUser ||
       before.pausedByDependency !== after.pausedByDependency;
     if (isOwn) this.tellState();
+    if (after.disk === "Diskless") this.negotiation.reports.askIfPutOff();
   }
 
   /** Tell the peer where we stand. */

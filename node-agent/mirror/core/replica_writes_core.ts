@@ -33,6 +33,8 @@ type StreamFrame = WriteFrame | FlushFrame;
 interface Arrival {
   readonly frame: StreamFrame;
   readonly session: number;
+  /** The peer had no disk for it when it came. */
+  readonly isUnseen: boolean;
 }
 
 /** Something that has its place in the stream of writes. */
@@ -108,13 +110,27 @@ export class ReplicaWrites {
     this.#received = frame.sequence;
     this.#isAwaited ||= isAwaited(frame);
     if (!volume.hasLocalDisk) return this.#refuse(frame);
-    // Now, and not when it is applied: the peer's disk may come back meanwhile.
-    if (!this.#isNoted(frame)) return this.#refuse(frame);
-    const session = this.#session;
-    if (this.isDrained) return this.#apply({ frame, session });
+    const arrival = {
+      frame,
+      session: this.#session,
+      // Now, and not when it is applied: the peer's disk may come meanwhile.
+      isUnseen: compareDisk(volume.state.peerDisk, "Inconsistent") < 0,
+    };
+    if (this.isDrained) return this.#apply(arrival);
     const kept = copied(frame);
-    this.#waiting.push({ frame: kept, session });
+    this.#waiting.push({ ...arrival, frame: kept });
     this.#waitingBytes += bytesOf(kept);
+  }
+
+  /**
+   * What came before is stable when `then` runs, and nothing behind it is
+   * applied. Dropped when the link or the disk is gone.
+   */
+  barrier(then: () => void): void {
+    if (this.isDrained) return this.#stabilise(then);
+    const run = () => this.#stabilise(then);
+    this.#waiting.push({ run, bytes: FRAME_BYTES, session: this.#session });
+    this.#waitingBytes += FRAME_BYTES;
   }
 
   /**
@@ -157,10 +173,9 @@ export class ReplicaWrites {
     if (frame.kind === "flush") return this.#flush(arrival);
     const { volume } = this;
     const { offset } = frame;
-    const lengthBytes = frame.kind === "data"
-      ? frame.payload.length
-      : frame.lengthBytes;
-    const isWritten = volume.writeLocally(
+    const lengthBytes = lengthOf(frame);
+    const isReady = !arrival.isUnseen || this.#isNoted(offset, lengthBytes);
+    const isWritten = isReady && volume.writeLocally(
       offset,
       lengthBytes,
       frame.kind === "data"
@@ -175,14 +190,8 @@ export class ReplicaWrites {
    * Only we have this write: its name and its bits are durable first, since no
    * activity log covers it here.
    */
-  #isNoted(frame: StreamFrame): boolean {
+  #isNoted(offset: number, lengthBytes: number): boolean {
     const { volume } = this;
-    if (frame.kind === "flush") return true;
-    if (compareDisk(volume.state.peerDisk, "Inconsistent") >= 0) return true;
-    const { offset } = frame;
-    const lengthBytes = frame.kind === "data"
-      ? frame.payload.length
-      : frame.lengthBytes;
     if (!volume.generations.beforeUnseenWrite()) return false;
     volume.bitmap?.set(offset, lengthBytes);
     return volume.saveBitmapOf(offset, lengthBytes);
@@ -197,20 +206,32 @@ export class ReplicaWrites {
   #flush(arrival: Arrival): void {
     const { frame, session } = arrival;
     const isBarrier = frame.kind === "flush" && frame.barrier;
-    if (isBarrier) this.#isFlushing = true;
     this.#isWritten(arrival);
+    const isDone = () => {
+      if (session !== this.#session) return;
+      this.#stable = frame.sequence;
+      this.#isAwaited = true;
+    };
+    if (isBarrier) return this.#stabilise(isDone);
     this.volume.flusher.request((stable) => {
       if (!stable) return; // the disk is gone, and everybody knows
-      if (session === this.#session) {
-        this.#stable = frame.sequence;
-        this.#isAwaited = true;
-      }
-      if (!isBarrier) return this.settle();
+      isDone();
+      this.settle();
+    });
+  }
+
+  #stabilise(then: () => void): void {
+    const { volume } = this;
+    if (!volume.hasLocalDisk) return;
+    this.#isFlushing = true;
+    volume.flusher.request((stable) => {
+      if (!stable) return;
+      then();
       this.#isFlushing = false;
       this.#applyWaiting();
       this.settle();
-      if (this.isDrained) this.volume.link.drained();
-      this.volume.roles.drained();
+      if (this.isDrained) volume.link.drained();
+      volume.roles.drained();
     });
   }
 
@@ -239,6 +260,10 @@ export class ReplicaWrites {
 function copied<F extends MirrorFrame>(frame: F): F {
   if ("payload" in frame) return { ...frame, payload: frame.payload.slice() };
   return "digest" in frame ? { ...frame, digest: frame.digest.slice() } : frame;
+}
+
+function lengthOf(frame: WriteFrame): number {
+  return frame.kind === "data" ? frame.payload.length : frame.lengthBytes;
 }
 
 /** What a frame that waits takes. */

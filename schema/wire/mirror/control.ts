@@ -62,6 +62,11 @@ export const MirrorReport = z.object({
   tentative: z.boolean(),
   /** The sender has decided before on this connection and asks anew. */
   again: z.boolean(),
+  /**
+   * No answer yet: the sender makes what it has stable first, and then asks
+   * anew. Nobody decides on this one.
+   */
+  later: z.boolean().optional(),
   /** Whether a register decides who may be Primary; both must say the same. */
   fencedByRegister: z.boolean().optional(),
   /** The size configured for a new volume; missing: as large as possible. */

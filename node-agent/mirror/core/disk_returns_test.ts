@@ -1,0 +1,102 @@
+/**
+ * A disk that was let go comes back on a connection that stands: its copy of an
+ * answered write counts until the other node's is stable.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { Pair, type TestNode } from "./volume_fixture.ts";
+
+const SIZE = 1024 * 1024;
+
+/** What node a has, and what a loss of its power would leave. */
+interface Scene {
+  readonly pair: Pair;
+  readonly stable: Uint8Array;
+}
+
+/** B is Primary and has written 5, which is only in the cache of a's disk. */
+function written(): Scene {
+  const pair = new Pair(SIZE);
+  pair.up();
+  pair.b.core.roles.primary(true, () => {});
+  pair.run();
+  const stable = pair.a.data.slice();
+  write(pair.b, 5);
+  pair.run(1);
+  assert.equal(pair.a.data[0], 5);
+  assert.equal(pair.a.core.flusher.isStable, false);
+  return { pair, stable };
+}
+
+function write(node: TestNode, value: number): boolean[] {
+  const answers: boolean[] = [];
+  const data = new Uint8Array(4096).fill(value);
+  node.core.writes.write(0, data, (ok) => answers.push(ok));
+  return answers;
+}
+
+/** Everything that a node has sent reaches the other one. */
+function pass(from: TestNode, to: TestNode): void {
+  for (const frame of from.sent.splice(0)) to.core.frame(frame);
+}
+
+function comesBack(node: TestNode): void {
+  node.core.disk.detach(true, () => {});
+  node.core.disk.attach(node.disk(), () => {});
+  assert.equal(node.core.state.disk, "Negotiating");
+}
+
+function losePower(node: TestNode, { pair, stable }: Scene): void {
+  node.data.set(stable);
+  pair.restart(node);
+  pair.run();
+}
+
+Deno.test("nobody's copy is given up for one that is not stable", () => {
+  const scene = written();
+  const { pair: { a, b } } = scene;
+  comesBack(b);
+  pass(b, a);
+  pass(a, b);
+  assert.equal(b.core.state.disk, "Negotiating", "a flushes first");
+  losePower(a, scene);
+  assert.deepEqual([a.data[0], b.data[0]], [5, 5]);
+});
+
+Deno.test("data have no name of their own before they are stable", () => {
+  const scene = written();
+  const { pair: { a, b } } = scene;
+  const { current } = a.persistent.generations;
+  b.core.disk.detach(true, () => {});
+  pass(b, a);
+  assert.equal(a.persistent.generations.current, current);
+  assert.equal(a.core.state.peerDisk, "Diskless");
+  a.work();
+  assert.notEqual(a.persistent.generations.current, current);
+});
+
+Deno.test("a disk that comes back is copied to once the other one is stable", () => {
+  const { pair } = written();
+  const { a, b } = pair;
+  comesBack(b);
+  const answers = write(b, 6); // only a has it, and it waits for the flush
+  pass(b, a);
+  assert.equal(a.data[0], 5);
+  pair.run();
+  assert.deepEqual(answers, [true]);
+  assert.equal(b.core.state.disk, "UpToDate");
+  assert.deepEqual([a.data[0], b.data[0]], [6, 6]);
+});
+
+Deno.test("who asked is asked although the disk fails before it is stable", () => {
+  const { pair } = written();
+  const { a, b } = pair;
+  comesBack(b);
+  a.failsFlushes = true;
+  pair.run();
+  assert.equal(a.core.state.disk, "Diskless");
+  assert.equal(b.core.state.disk, "UpToDate");
+  assert.equal(b.data[0], 5);
+});

@@ -1,0 +1,84 @@
+/**
+ * Which report of the peer answers which of ours, and when ours may go out.
+ *
+ * Each report is answered by one, and two that cross answer one another; both
+ * nodes decide on the last two.
+ *
+ * @module
+ */
+
+import type { MirrorReport } from "@kedge/schema/wire/mirror";
+import { isConnected } from "../decisions/mirror_state.ts";
+import type { VolumeCore } from "./volume_core.ts";
+
+/** See the module comment. */
+export class ReportExchange {
+  /** Reports of ours that the peer has not answered with one of its own. */
+  #unanswered = 0;
+  /** The peer's first report, when it came before ours was due. */
+  #early: MirrorReport | undefined;
+  /** The peer asked, and we ask it anew once what we have is stable. */
+  #mustAsk = false;
+
+  /** @param decide Both nodes have told everything. */
+  constructor(
+    readonly volume: VolumeCore,
+    readonly decide: (report: MirrorReport) => void,
+  ) {}
+
+  /** Whether the peer has a report of ours that it has not answered yet. */
+  get isOpen(): boolean {
+    return this.#unanswered > 0;
+  }
+
+  /** Our report is on its way. */
+  sent(): void {
+    this.#unanswered++;
+    const report = this.#early;
+    this.#early = undefined;
+    if (report !== undefined) this.reported(report);
+  }
+
+  /** The connection is gone. */
+  stop(): void {
+    this.#unanswered = 0;
+    this.#early = undefined;
+    this.#mustAsk = false;
+  }
+
+  /** The peer's report came. */
+  reported(report: MirrorReport): void {
+    if (this.#unanswered > 0) {
+      const isLast = --this.#unanswered === 0;
+      if (isLast && report.later !== true) this.decide(report);
+      return;
+    }
+    const { link, flusher, replica, hasLocalDisk, state } = this.volume;
+    const isUp = isConnected(state.connection);
+    const isStable = flusher.isStable && replica.isDrained;
+    if (isUp && hasLocalDisk && !isStable) return this.#askLater();
+    this.#early = report;
+    // Otherwise it waits for ours, which is not true yet.
+    if (isUp) link.sendReport(false);
+  }
+
+  /** What we have is stable, or our disk is gone: ask what was put off. */
+  askIfPutOff(): void {
+    if (!this.#mustAsk) return;
+    this.#mustAsk = false;
+    this.volume.link.negotiateAgain();
+  }
+
+  /**
+   * The peer's disk was away: its copy of an answered write may be the only one
+   * that is stable, and it gives that up for ours. What it and we know changes
+   * while we flush, so both tell everything anew.
+   */
+  #askLater(): void {
+    const { link, replica } = this.volume;
+    link.putOffReport();
+    if (this.#mustAsk) return;
+    this.#mustAsk = true;
+    replica.barrier(() => this.askIfPutOff());
+  }
+}
