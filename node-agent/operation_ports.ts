@@ -92,6 +92,17 @@ export type Kept =
   /** Another member owns it, and must take the new content in. */
   | "not-owner";
 
+/** Whether a file that was kept may go again. */
+export type Dropping =
+  /** It is as it was taken in, and ours to delete. */
+  | "may-go"
+  /** It is not here, or was not taken in from another store. */
+  | "not-kept"
+  /** It was changed here: it stays. */
+  | "changed-here"
+  /** Another member owns it. */
+  | "not-owner";
+
 /**
  * Takes files in under the IDs they have. Everything throws
  * {@linkcode Problem}s; a promise that resolves to "added" or "replaced" is an
@@ -112,6 +123,13 @@ export interface FileKeeper {
   checkSize(sizeBytes: number): void;
   /** Add the file; its staged bytes are used or discarded in any case. */
   keep(file: KeptFile): Promise<Kept>;
+  /** Whether {@linkcode drop} would delete it. */
+  dropping(id: string): Dropping;
+  /**
+   * Delete a file that was kept, if it may go. "may-go": it is deleted, durably
+   * on every member in sync.
+   */
+  drop(id: string): Promise<Dropping>;
 }
 
 /** Files that lie on the disk of a store path already. */

@@ -28,6 +28,8 @@ export const ImportRequest = z.object({
   mode: ImportMode,
   /** Read and verify everything, change nothing. */
   dryRun: z.boolean(),
+  /** Delete what its binlogs say was deleted there since it was taken in. */
+  followDeletes: z.boolean().default(false),
   /** Bytes read per second at most; 0 is no limit. */
   bytesPerS: z.int().min(0),
 });
@@ -52,10 +54,13 @@ export const MigrationRequest = z.discriminatedUnion("kind", [
 /** Either. */
 export type MigrationRequest = z.infer<typeof MigrationRequest>;
 
-/** A file, or something else, that was not taken. */
+/** A file, or something else, that was not taken, or that had to go. */
 export const MigrationProblem = z.object({
-  /** `damaged`: the content is not what the ID says, or cannot be read. */
-  kind: z.enum(["damaged", "skipped"]),
+  /**
+   * `damaged`: the content is not what the ID says, or cannot be read;
+   * `deleted`: a delete made in FastDFS was followed, or would be.
+   */
+  kind: z.enum(["damaged", "skipped", "deleted"]),
   /** For programs. */
   reason: z.string(),
   /** File ID or path. */
@@ -104,6 +109,8 @@ export const MigrationView = z.object({
   copiedWhy: z.string().nullable(),
   damaged: count,
   skipped: count,
+  /** Deletes made in FastDFS that were followed, or would be. */
+  deleted: count.default(0),
   /** How many problems of each reason. */
   reasons: z.record(z.string(), count),
   /** Problems from the offset that was asked for, at most 1,000. */

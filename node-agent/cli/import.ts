@@ -48,6 +48,10 @@ const OPTIONS = {
     kind: "flag",
     help: "read and verify everything, change nothing",
   },
+  "follow-deletes": {
+    kind: "flag",
+    help: "delete here what was deleted there since an earlier import",
+  },
   "rate-limit": {
     kind: "text",
     value: "RATE",
@@ -69,7 +73,7 @@ export const importFiles: Command = {
   summary: "take in the files of a FastDFS storage, with their IDs",
   usage: [
     "import fastdfs --base DIR [--store-path DIR]… [--node N]\n" +
-    "              [--copy|--link|--in-place] [--dry-run] [--rate-limit RATE]",
+    "              [--copy|--link|--in-place] [--dry-run] [--follow-deletes] [--rate-limit RATE]",
     "import status [--node N]",
     "import stop [--node N]",
   ],
@@ -93,6 +97,10 @@ the work; Ctrl-C only stops watching ("import stop" stops the work). Exit code
     [
       "kedge import fastdfs --base /data/fastdfs/storage --link --node 2",
       "on the host of node 2, without copying large files",
+    ],
+    [
+      "kedge import fastdfs --base /data/fastdfs/storage --follow-deletes --dry-run",
+      "what a catch-up would add, and which files it would delete",
     ],
     [
       "kedge import fastdfs --base /data/fdfs --store-path /disk0 --store-path /disk1",
@@ -141,6 +149,11 @@ function requestOf(values: Values<typeof OPTIONS>): ImportRequest {
   if ([link, copy, values["in-place"]].filter(Boolean).length > 1) {
     throw new UsageError("Only one of --copy, --link, --in-place");
   }
+  if (values["in-place"] && values["follow-deletes"]) {
+    throw new UsageError(
+      "--follow-deletes is for a FastDFS that goes on; with --in-place none does",
+    );
+  }
   const rate = parseRate(values["rate-limit"]);
   if (rate === undefined) {
     throw new UsageError(
@@ -157,6 +170,7 @@ function requestOf(values: Values<typeof OPTIONS>): ImportRequest {
     storePaths: values["store-path"].map((path) => resolve(path)),
     mode,
     dryRun: values["dry-run"],
+    followDeletes: values["follow-deletes"],
     bytesPerS: Math.floor(rate),
   });
   if (request.success) return request.data;

@@ -11,6 +11,7 @@ const VIEW: MigrationView = {
     storePaths: [],
     mode: "link",
     dryRun: false,
+    followDeletes: false,
     bytesPerS: 0,
   },
   group: "group1",
@@ -30,6 +31,7 @@ const VIEW: MigrationView = {
   copiedWhy: "another file system",
   damaged: 0,
   skipped: 1,
+  deleted: 0,
   reasons: { "deleted": 1 },
   problems: [{
     kind: "skipped",
@@ -70,6 +72,7 @@ Deno.test("kedge import asks the node, waits, and says what became of it", async
     storePaths: [],
     mode: "link",
     dryRun: false,
+    followDeletes: false,
     bytesPerS: 0,
   });
   assert.equal(cluster.seen("GET", PATH).length, 4);

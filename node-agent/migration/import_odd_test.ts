@@ -128,6 +128,7 @@ Deno.test("a refusal that passes is waited for, a full disk ends the run", async
     storePaths: [...base.roots],
     mode: "copy",
     dryRun: false,
+    followDeletes: false,
     bytesPerS: 0,
   });
   await assert.rejects(desk.import(base.roots), /An import or export runs/);

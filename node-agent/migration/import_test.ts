@@ -162,6 +162,7 @@ Deno.test("a run can be stopped and goes on later", async () => {
     storePaths: [...base.roots],
     mode: "copy",
     dryRun: false,
+    followDeletes: false,
     bytesPerS: 1000,
   });
   await desk.desk.stop();

@@ -9,25 +9,21 @@
 
 import { INLINE_BODY_BYTES_MAX } from "@kedge/schema";
 import type { FileEntry, FileMeta } from "@kedge/schema/change";
-import { type FileId, hexByte } from "@kedge/schema/file-id";
-import { trunkPlace } from "@kedge/schema/fastdfs";
+import { hexByte } from "@kedge/schema/file-id";
 import type { ImportRequest } from "@kedge/schema/migration";
 import { readMetadata } from "@kedge/schema/wire/fastdfs";
 import type { FileKeeper, Kept, LinkingStore } from "../operation_ports.ts";
 import type { Staged } from "../ports.ts";
+import { readBinlogs } from "./binlogs.ts";
+import { FollowedDeletes } from "./followed_deletes.ts";
 import { outcomeOf } from "./import_faults.ts";
+import { type Item, itemOf, packedItem, slotKey } from "./import_items.ts";
 import { Lanes } from "./lanes.ts";
 import { othersTurn, type Pace } from "./pace.ts";
-import {
-  openPacked,
-  type PackedFile,
-  packedNames,
-  trunkFileOf,
-  unnamedSlots,
-} from "./packed_files.ts";
-import type { DoneKind, Progress } from "./progress.ts";
+import { type PackedFile, PackedNames, unnamedSlots } from "./packed_files.ts";
+import type { Progress } from "./progress.ts";
 import { SourceFault, SourceSpan } from "./source_span.ts";
-import type { Oddity, SourceFile, SourceTree } from "./source_tree.ts";
+import type { Oddity, SourceTree } from "./source_tree.ts";
 
 /** Files under way at once: they share the flushes of the store. */
 const FILES_AT_ONCE = 32;
@@ -52,18 +48,6 @@ export interface ImporterParts {
   readonly nowS: () => number;
 }
 
-/** A file with its bytes at hand. */
-interface Item {
-  readonly id: string;
-  readonly parsed: FileId;
-  readonly kind: DoneKind;
-  readonly metaPath: string | undefined;
-  /** A whole regular file that may be linked. */
-  readonly linkable: string | undefined;
-  /** Open its bytes. */
-  open(): Promise<SourceSpan>;
-}
-
 /** One import. */
 export class Importer {
   readonly #request: ImportRequest;
@@ -80,19 +64,46 @@ export class Importer {
 
   /** Do it. @throws When it cannot go on, or was stopped. */
   async run(): Promise<void> {
-    const { keeper } = this.#parts;
-    const packed = await packedNames(
-      this.#request.base,
-      keeper.group,
-      (oddity) => this.#odd(oddity),
-    );
+    const { keeper, tree, pace } = this.#parts;
+    const { base, followDeletes, dryRun: isDryRun } = this.#request;
+    const names = new PackedNames();
+    const deletes = followDeletes
+      ? new FollowedDeletes({ keeper, tree, pace, isDryRun })
+      : undefined;
+    const unreadable = await readBinlogs(base, (said) => {
+      const id = `${keeper.group}/${said.name}`;
+      names.note(said, id);
+      deletes?.note(said, id);
+    });
+    for (const oddity of unreadable) this.#odd(oddity);
+    const packed = names.inOrder();
     await this.#countAll(packed);
     try {
       await this.#takeAll(packed);
+      // What cannot be read might say that a file was made again.
+      if (unreadable.length === 0) await this.#followAll(deletes);
     } finally {
       await this.#lanes.settled();
     }
     await this.#lanes.end();
+  }
+
+  async #followAll(deletes: FollowedDeletes | undefined): Promise<void> {
+    if (deletes === undefined) return;
+    const { progress } = this.#parts;
+    const kind = "deleted";
+    const reason = "deleted-there";
+    const detail = this.#request.dryRun
+      ? "it was deleted in FastDFS, and would be here"
+      : "it was deleted in FastDFS, and now here";
+    for (const name of deletes.ids()) {
+      await this.#lanes.run(() =>
+        this.#attempt(name, async () => {
+          if (!await deletes.follow(name)) return;
+          progress.problem({ kind, reason, name, detail });
+        })
+      );
+    }
   }
 
   async #takeAll(packed: readonly PackedFile[]): Promise<void> {
@@ -139,12 +150,17 @@ export class Importer {
 
   /** One file, whatever becomes of it. */
   async #take(item: Item): Promise<void> {
+    await this.#attempt(item.id, () => this.#tryTake(item));
+    this.#parts.progress.filesDone++;
+  }
+
+  /** Again and again while the group refuses for a while. */
+  async #attempt(name: string, work: () => Promise<void>): Promise<void> {
     const { progress, pace } = this.#parts;
     for (let waits = 0;; waits++) {
       try {
         await pace.take(0);
-        await this.#tryTake(item);
-        break;
+        return await work();
       } catch (error) {
         const outcome = outcomeOf(error);
         if (outcome.kind === "fatal") throw error;
@@ -153,11 +169,9 @@ export class Importer {
           await pace.rest(WAIT_MS);
           continue;
         }
-        progress.problem({ ...outcome, name: item.id });
-        break;
+        return progress.problem({ ...outcome, name });
       }
     }
-    progress.filesDone++;
   }
 
   async #tryTake(item: Item): Promise<void> {
@@ -307,39 +321,6 @@ export class Importer {
 }
 
 const DAY_S = 24 * 60 * 60;
-
-/** A file of a folder. */
-function itemOf(file: SourceFile, { pace }: ImporterParts): Item {
-  const { id, parsed, path, isDuplicate, metaPath } = file;
-  const kind = parsed.kind === "trunk" ? "packed" : parsed.kind;
-  return {
-    ...{ id, parsed, metaPath },
-    kind: isDuplicate ? "duplicate" : kind,
-    linkable: path,
-    open: () => SourceSpan.open(path, pace),
-  };
-}
-
-/** A file of a trunk file. */
-function packedItem(file: PackedFile, { tree, pace }: ImporterParts): Item {
-  const { id, parsed } = file;
-  const metaPath = tree.within({
-    pathIndex: parsed.pathIndex,
-    high: hexByte(parsed.high),
-    low: hexByte(parsed.low),
-    name: `${parsed.name}-m`,
-  });
-  return {
-    ...{ id, parsed, metaPath },
-    kind: "packed",
-    linkable: undefined,
-    open: () => openPacked(tree, file, pace),
-  };
-}
-
-function slotKey({ parsed }: PackedFile): string {
-  return `${trunkFileOf(parsed)} ${trunkPlace(parsed)?.offset}`;
-}
 
 /** What is told of a file that is here already and stays as it is. */
 function refusalOf(kept: Exclude<Kept, "added" | "replaced" | "known">) {

@@ -10,14 +10,14 @@
 import { hexByte, parseFileId } from "@kedge/schema/file-id";
 import type { FileId } from "@kedge/schema/file-id";
 import {
-  binlogFiles,
-  readBinlogLine,
+  type BinlogLine,
   readTrunkSlot,
   slotFault,
   TRUNK_HEADER_BYTES,
   trunkFileName,
   trunkPlace,
 } from "@kedge/schema/fastdfs";
+import { ADDED, REMOVED } from "./binlogs.ts";
 import type { Pace } from "./pace.ts";
 import { SourceFault, SourceSpan } from "./source_span.ts";
 import type { Oddity, SourceFolder, SourceTree } from "./source_tree.ts";
@@ -25,8 +25,6 @@ import type { Oddity, SourceFolder, SourceTree } from "./source_tree.ts";
 const LINK_BYTES_MAX = 127;
 const LINK_TEXT =
   /^M([0-9A-F]{2})\/([0-9A-F]{2})\/([0-9A-F]{2})\/([A-Za-z0-9._-]{1,127})$/;
-const ADDED = new Set(["C", "c", "L", "l"]);
-const REMOVED = new Set(["D", "d"]);
 
 /** A packed file by its name. */
 export interface PackedFile {
@@ -34,32 +32,23 @@ export interface PackedFile {
   readonly parsed: FileId;
 }
 
-/**
- * Names of the packed files of a storage.
- *
- * @param base `base_path`.
- * @param onOdd Told of binlogs that cannot be read.
- * @returns In the order in which they lie on the disk.
- */
-export async function packedNames(
-  base: string,
-  group: string,
-  onOdd: (oddity: Oddity) => void,
-): Promise<PackedFile[]> {
-  const folder = `${base}/data/sync`;
-  const found = new Map<string, FileId>();
-  for (const name of binlogFiles(await namesIn(folder))) {
-    const path = `${folder}/${name}`;
-    try {
-      await readNames(path, group, found);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      const detail = `packed files that it names are not found: ${why}`;
-      onOdd({ reason: "unreadable-binlog", name: path, detail });
-    }
+/** Names of the packed files of a storage, as its binlogs tell them. */
+export class PackedNames {
+  readonly #found = new Map<string, FileId>();
+
+  /** Learn a line. @param id What it is about. */
+  note({ operation }: BinlogLine, id: string): void {
+    if (REMOVED.has(operation)) this.#found.delete(id);
+    if (!ADDED.has(operation)) return;
+    const parsed = parseFileId(id);
+    if (parsed?.kind === "trunk") this.#found.set(id, parsed);
   }
-  return [...found].map(([id, parsed]) => ({ id, parsed }))
-    .sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1);
+
+  /** In the order in which they lie on the disk. */
+  inOrder(): PackedFile[] {
+    return [...this.#found].map(([id, parsed]) => ({ id, parsed }))
+      .sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1);
+  }
 }
 
 function keyOf({ parsed }: PackedFile): string {
@@ -72,46 +61,6 @@ export function trunkFileOf(parsed: FileId): string {
   const { pathIndex, high, low } = parsed;
   const dirs = [pathIndex, high, low].map(hexByte).join("/");
   return `${dirs}/${trunkFileName(trunkPlace(parsed)?.number ?? 0)}`;
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  const names: string[] = [];
-  try {
-    for await (const { name, isFile } of Deno.readDir(folder)) {
-      if (isFile) names.push(name);
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  return names;
-}
-
-async function readNames(
-  path: string,
-  group: string,
-  found: Map<string, FileId>,
-): Promise<void> {
-  const file = await Deno.open(path);
-  const bytes: ReadableStream<BufferSource> = path.endsWith(".gz")
-    ? file.readable.pipeThrough(new DecompressionStream("gzip"))
-    : file.readable;
-  let rest = "";
-  for await (const text of bytes.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    if (rest.length > 1024) rest = ""; // no line is so long
-    for (const line of lines) note(line, group, found);
-  }
-}
-
-function note(line: string, group: string, found: Map<string, FileId>): void {
-  const said = readBinlogLine(line);
-  if (said === undefined) return;
-  const id = `${group}/${said.name}`;
-  if (REMOVED.has(said.operation)) found.delete(id);
-  if (!ADDED.has(said.operation)) return;
-  const parsed = parseFileId(id);
-  if (parsed?.kind === "trunk") found.set(id, parsed);
 }
 
 /**

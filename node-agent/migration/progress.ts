@@ -43,6 +43,7 @@ export class Progress {
   #copied = 0;
   #damaged = 0;
   #skipped = 0;
+  #deleted = 0;
   #why: string | null = null;
   #state: MigrationView["state"] = "running";
 
@@ -85,12 +86,15 @@ export class Progress {
     this.#copiedWhy ??= why;
   }
 
-  /** Something was not taken. */
+  /** Something was not taken, or had to go. */
   problem(problem: MigrationProblem): void {
     const { kind, reason } = problem;
     if (kind === "damaged") this.#damaged++;
-    else this.#skipped++;
-    this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1);
+    else if (kind === "skipped") this.#skipped++;
+    else this.#deleted++;
+    if (kind !== "deleted") {
+      this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1);
+    }
     if (this.#problems.length < PROBLEMS_KEPT) this.#problems.push(problem);
     this.#waiting.push(JSON.stringify(problem) + "\n");
     if (this.#waiting.length >= LINES_WAITING_MAX) this.#write();
@@ -137,6 +141,7 @@ export class Progress {
       copiedWhy: this.#copiedWhy,
       damaged: this.#damaged,
       skipped: this.#skipped,
+      deleted: this.#deleted,
       reasons: Object.fromEntries(this.#reasons),
       problems: this.#problems.slice(offset, offset + MIGRATION_PROBLEMS_PAGE),
       report: this.#report,

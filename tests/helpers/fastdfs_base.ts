@@ -13,6 +13,7 @@ import {
   encodeTrunkSlot,
   TRUNK_HEADER_BYTES,
   trunkFileName,
+  trunkPlace,
 } from "@kedge/schema/fastdfs";
 import { encodeMetadata } from "@kedge/schema/wire/fastdfs";
 import { Random } from "./random.ts";
@@ -151,6 +152,18 @@ export class FastdfsBase {
     const offset = this.#trunkEnd - allocatedBytes;
     await this.writeTrunk(offset, header);
     await this.writeTrunk(offset + header.length, text);
+  }
+
+  /** Delete a packed file: its slot becomes free. */
+  async freePacked(id: string): Promise<void> {
+    const parsed = parseFileId(id);
+    const place = parsed === undefined ? undefined : trunkPlace(parsed);
+    if (place === undefined) throw new RangeError(`${id} names no slot`);
+    const { offset, allocatedBytes } = place;
+    const nothing = { sizeBytes: 0, crc32: 0, createdS: 0, tail: "" };
+    const free = encodeTrunkSlot({ kind: "free", allocatedBytes, ...nothing });
+    await this.writeTrunk(offset, free);
+    await this.logDelete(id);
   }
 
   /** Where the slot of the last packed file ends. */

@@ -86,6 +86,7 @@ export class TestDesk {
       storePaths: [...roots],
       mode: "copy",
       dryRun: false,
+      followDeletes: false,
       bytesPerS: 0,
       ...more,
     });

@@ -84,6 +84,9 @@ export function migrationText(view: MigrationView): string {
       `  ${String(count).padStart(9)}  ${plainText(reason)}`
     ),
   ];
+  if (view.deleted > 0) {
+    lines.push(row(isDry ? "to delete" : "deleted", view.deleted, "as there"));
+  }
   if (view.withMeta > 0) lines.push(row("with meta", view.withMeta, ""));
   if (view.replaced > 0) {
     lines.push(row("replaced", view.replaced, "they had changed"));

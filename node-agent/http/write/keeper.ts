@@ -8,6 +8,7 @@ import { NOBODY, type NodeId, Problem } from "@kedge/schema";
 import type { FileEntry, FileMeta } from "@kedge/schema/change";
 import { type FileId, parseFileId } from "@kedge/schema/file-id";
 import type {
+  Dropping,
   FileKeeper,
   IncomingBytes,
   Kept,
@@ -15,9 +16,10 @@ import type {
 } from "../../operation_ports.ts";
 import type { Staged } from "../../ports.ts";
 import type { AgentHttpDeps } from "../deps.ts";
+import { bury } from "./bury.ts";
 import { atLeastB, checkMayWrite, commitReceived } from "./changes.ts";
-import { checkSize } from "./edits.ts";
-import { isAsKept, isSettled, keptVersion } from "./kept_version.ts";
+import { checkSize, presentEntry } from "./edits.ts";
+import { isAsKept, isSettled, keptVersion, wasKept } from "./kept_version.ts";
 import { Received } from "./received.ts";
 import type { WriteTools } from "./upload.ts";
 import { checkedMeta } from "./user_text.ts";
@@ -104,6 +106,26 @@ export class Keeper implements FileKeeper {
       const change = { entry, body: { kind: "whole" } } as const;
       await commitReceived(this.#deps, { received, change, level });
       return outcome;
+    });
+  }
+
+  /** @inheritdoc */
+  dropping(id: string): Dropping {
+    const entry = this.#deps.files.lookup(id);
+    if (entry?.state !== "present" || !wasKept(entry)) return "not-kept";
+    if (!isAsKept(entry)) return "changed-here";
+    const owner = this.#deps.replicator.ownerOf(entry.origin);
+    return owner === this.#deps.node ? "may-go" : "not-owner";
+  }
+
+  /** @inheritdoc */
+  async drop(id: string): Promise<Dropping> {
+    checkMayWrite(this.#deps);
+    return await this.#tools.files.run(id, async () => {
+      const verdict = this.dropping(id);
+      if (verdict !== "may-go") return verdict;
+      await bury(this.#deps, presentEntry(this.#deps, id));
+      return verdict;
     });
   }
 

@@ -50,6 +50,11 @@ export function keptVersion(
   return generation * DRAWN + draw(content);
 }
 
+/** Whether a file was taken in, whatever became of it here. */
+export function wasKept({ id, version }: FileEntry): boolean {
+  return version >= DRAWN || typeof parseFileId(id)?.origin !== "number";
+}
+
 /** Whether a file is as it was taken in: nobody changed it here. */
 export function isAsKept(entry: FileEntry): boolean {
   const { id, sha256, meta, version } = entry;

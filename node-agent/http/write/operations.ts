@@ -19,6 +19,7 @@ import type { ByteSpan, Commitment, ContentEdit } from "../../ports.ts";
 import type { AgentHttpDeps } from "../deps.ts";
 import { Elsewhere } from "../elsewhere.ts";
 import type { Downloads } from "../read/download.ts";
+import { bury } from "./bury.ts";
 import {
   atLeastB,
   checkMayWrite,
@@ -192,7 +193,7 @@ export class Operations implements FileOperations {
     checkMayWrite(this.#deps);
     await this.#tools.finder.find(id);
     await this.#tools.files.run(id, () => {
-      return this.#bury(presentEntry(this.#deps, id));
+      return bury(this.#deps, presentEntry(this.#deps, id));
     });
   }
 
@@ -238,7 +239,7 @@ export class Operations implements FileOperations {
       });
       const done = await this.#commitWhole(received, next, level);
       // Deleted only now: at every moment one of the two can be read.
-      await this.#bury(entry);
+      await bury(this.#deps, entry);
       return uploaded(this.#deps, next, done);
     });
   }
@@ -318,13 +319,6 @@ export class Operations implements FileOperations {
     const body: ChangeBody = { kind: "range", offset, lengthBytes, ...base };
     const change = { entry: next, body };
     await commitReceived(this.#deps, { received, change, level });
-  }
-
-  async #bury(entry: FileEntry): Promise<void> {
-    const dead = { name: null, type: null, meta: {} };
-    const next = nextEntry(this.#deps, entry, { state: "tombstone", ...dead });
-    // Durable everywhere: a power cut must not bring the file back (F4).
-    await this.#commit(next, NO_BYTES, "C");
   }
 
   #edited(entry: FileEntry, edit: ContentEdit): Promise<FileEntry> {
