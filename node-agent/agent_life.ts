@@ -145,7 +145,10 @@ export class Life {
       clock: this.#clock,
       log,
       fetchPeer: (url, init) => this.#fetchPeer(url, init),
-      links: await linkRules(this.#config.downloads),
+      links: await linkRules(this.#config.downloads, {
+        clock: this.#clock,
+        log,
+      }),
       admin: {
         status: () => {
           const status = replicator.status();

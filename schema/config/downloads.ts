@@ -29,7 +29,7 @@ export const DOWNLOAD_SETTINGS = {
       "How long FastDFS's tokens count after their `ts` (`token_ttl`). Signed links say it themselves.",
     ),
   download_keys_file: z.string().min(1).optional().describe(
-    "File with the secrets, `NAME SECRET` on each line; the name `fastdfs` is for FastDFS's tokens. Read at the start.",
+    "File with the secrets, `NAME SECRET` on each line; the name `fastdfs` is for FastDFS's tokens. Read again when it changes.",
   ),
   download_keys: z.string().min(3).optional()
     .describe("The content of that file; environment only, never a flag."),
