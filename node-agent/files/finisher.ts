@@ -152,9 +152,10 @@ export class Finisher {
    * @returns The actions that may be forgotten; none when nothing is left.
    */
   async settle(beforeMs: number): Promise<Pending[]> {
-    const found = this.#pending.findIndex(({ sinceMs }) => sinceMs > beforeMs);
-    const count = found < 0 ? this.#pending.length : found;
-    const batch = this.#pending.slice(0, Math.min(count, SETTLE_COUNT));
+    // A million may wait: only so many are looked at.
+    const next = this.#pending.slice(0, SETTLE_COUNT);
+    const young = next.findIndex(({ sinceMs }) => sinceMs > beforeMs);
+    const batch = young < 0 ? next : next.slice(0, young);
     const ready = batch.filter(({ done, pathIndex }) =>
       done && this.#events.mayWrite(pathIndex)
     );

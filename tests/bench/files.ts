@@ -4,7 +4,7 @@
  * ```sh
  * deno task bench:files           # about 4 minutes, writes tests/bench/README.md
  * deno task bench:files --quick   # at most 60 s, prints only
- * deno task bench:files --small-files 1000000   # packed or not; prints only
+ * deno task bench:files --small-files 1000000   # packed or not: small_files.ts
  * ```
  *
  * `FASTDFS_PREFIX` names an installation of FastDFS to compare with.
@@ -34,7 +34,7 @@ import {
   startNginx,
 } from "./peers.ts";
 import { markdown, round, type Row } from "./report.ts";
-import { measureSmallFiles } from "./small_files.ts";
+import { benchSmallFiles } from "./small_files.ts";
 import { content, Subject } from "./subject.ts";
 import { targetsOf } from "./targets.ts";
 
@@ -317,18 +317,10 @@ export function sizeText(bytes: number): string {
   return bytes >= MIB ? `${bytes / MIB} MiB` : `${bytes / KIB} KiB`;
 }
 
-/** How many small files to measure alone; `undefined` measures the rest. */
-function smallFileCount(): number | undefined {
-  const at = Deno.args.indexOf("--small-files");
-  if (at < 0) return undefined;
-  const count = Number(Deno.args[at + 1]);
-  if (Number.isInteger(count) && count > 0) return count;
-  throw new Error("--small-files needs a number, such as 50000");
-}
-
-const smallFiles = import.meta.main ? smallFileCount() : undefined;
-if (smallFiles !== undefined) {
-  const page = await measureSmallFiles(smallFiles);
+const asksForSmallFiles = ["--small-files", "--http-files"]
+  .some((name) => Deno.args.includes(name));
+if (import.meta.main && asksForSmallFiles) {
+  const page = await benchSmallFiles(Deno.args);
   await Deno.stdout.write(new TextEncoder().encode(page));
 } else if (import.meta.main) {
   const isQuick = Deno.args.includes("--quick");

@@ -2,213 +2,176 @@
  * Many small files, packed and as files of their own.
  *
  * ```sh
- * deno task bench:files --small-files 1000000   # 4 KiB each; prints only
+ * deno task bench:files --small-files 1000000 [--http-files 100000]
  * ```
  *
- * Measures the store of one node, durable before every answer (level C without
- * the network and HTTP), in a process that does nothing else. Caches are warm.
+ * Measures the store of one node by itself, then a tracker and two agents over
+ * HTTP at level C, and writes the part of `tests/bench/SMALL_FILES.md` that was
+ * measured: `0` leaves one out. `TMPDIR` names the disk.
  *
  * @module
  */
 
-import { join } from "node:path";
-import type { FileEntry } from "@kedge/schema/change";
-import {
-  newEntry,
-  someBytes,
-  storeOptions,
-} from "../../node-agent/files/store_fixture.ts";
-import { openStore, type Store } from "../../node-agent/files/store.ts";
+import { ROOT } from "../helpers/stack.ts";
+import { run } from "../helpers/child.ts";
 import { say } from "../helpers/say.ts";
+import { machine, round, table } from "./report.ts";
+import { type HttpFigures, measureHttp } from "./small_files_http.ts";
+import { AT_ONCE, FILE_BYTES, type StoreFigures } from "./small_files_store.ts";
 
-const FILE_BYTES = 4096;
-const AT_ONCE = 64;
-/** Reads that are measured, at most. */
-const READS_MAX = 20_000;
-const WARM_UP_COUNT = 2_000;
-const MIB = 1 << 20;
+/** Files of the run over HTTP, unless it is said. */
+const HTTP_FILES = 100_000;
+const PAGE = `${ROOT}tests/bench/SMALL_FILES.md`;
+const STORE_PROGRAM = `${ROOT}tests/bench/small_files_store.ts`;
 
-/** What was found for one way to keep files. */
-interface SmallFileFigures {
-  readonly uploadsPerS: number;
-  /** Until all of them lie where they stay, after the last answer. */
-  readonly settleS: number;
-  readonly storeMib: number;
-  readonly storeNames: number;
-  readonly databaseMib: number;
-  readonly restartMs: number;
-  readonly readsPerS: number;
-  readonly scrubS: number;
-  readonly deletesPerS: number;
-  /** Of three of four, until their space is free again. */
-  readonly deleteS: number;
-  /** What the rest takes then. */
-  readonly quarterMib: number;
+/** What a figure is called, in the order of the page. */
+const STORE_NAMES: Record<keyof StoreFigures, string> = {
+  uploadsPerS: "durable uploads per second",
+  uploadCpuUs: "CPU per upload, settled, µs",
+  settleS: "until settled after the last answer, s",
+  storeMib: "disk use of the store path, MiB",
+  storeNames: "inodes of the store path",
+  databaseMib: "disk use of the database, MiB",
+  restartMs: "start, ms",
+  startedMib: "memory that the open store takes, MiB",
+  readsPerS: "reads per second, one after another",
+  readCpuUs: "CPU per read, µs",
+  scrubS: "scrub of everything, s",
+  scrubCpuS: "CPU of the scrub, s",
+  deletesPerS: "durable deletes per second (three of four files)",
+  deleteCpuUs: "CPU per delete, space given back, µs",
+  deleteS: "deletes, until their space is free, s",
+  quarterMib: "disk use of the quarter that is left, MiB",
+  peakMib: "largest memory of that process (a listing of all files in it), MiB",
+};
+
+const HTTP_NAMES: Record<keyof HttpFigures, string> = {
+  uploadsPerS: "uploads per second",
+  p50Ms: "upload, p50, ms",
+  p99Ms: "upload, p99, ms",
+  uploadCpuUs: "CPU per upload until the last answer, all servers, µs",
+  settledCpuUs: "the same until settled on both nodes, µs",
+  settleS: "until settled after the last answer, s",
+  storeMib: "disk use of one node's store path, MiB",
+  storeNames: "inodes of one node's store path",
+  databaseMib: "disk use of one node's database, MiB",
+  downloadsPerS: "downloads per second",
+  downloadCpuUs: "CPU per download, µs",
+  restartMs: "start of tracker and agents until ready, ms",
+  startedMib: "memory of an agent after the start, MiB",
+  scrubS: "scrub of one node, s",
+  scrubCpuS: "CPU of the scrub, s",
+  scrubbedMib: "memory of that agent after it, MiB",
+};
+
+/** Measure what the arguments ask for, and write it down. */
+export async function benchSmallFiles(
+  args: readonly string[],
+): Promise<string> {
+  const count = numberOf(args, "--small-files") ?? 0;
+  const httpCount = numberOf(args, "--http-files") ??
+    Math.min(count, HTTP_FILES);
+  if (count > 0) {
+    const [plain, packed] = await both((max) => measureStore(count, max));
+    await writeSection(
+      "One store, without network and HTTP",
+      `${thousands(count)} files of 4 KiB, ${AT_ONCE} changes at once.`,
+      compare(STORE_NAMES, plain, packed),
+    );
+  }
+  if (httpCount > 0) {
+    const [plain, packed] = await both((max) => measureHttp(httpCount, max));
+    await writeSection(
+      "Two agents and a tracker, over HTTP, level C",
+      `${thousands(httpCount)} files of 4 KiB, each placed by the tracker, ` +
+        `${AT_ONCE} connections that are never idle. The client shares the ` +
+        "cores with the servers.",
+      compare(HTTP_NAMES, plain, packed),
+    );
+  }
+  return await Deno.readTextFile(PAGE);
 }
 
-/** Measure both ways, and print a table. */
-export async function measureSmallFiles(count: number): Promise<string> {
-  // The compilers see both ways before anything counts.
-  for (const max of [0, FILE_BYTES]) await measureOne(WARM_UP_COUNT, max);
-  const plain = await measureOne(count, 0);
+async function both<T>(
+  measure: (smallFileMax: number) => Promise<T>,
+): Promise<[T, T]> {
+  const plain = await measure(0);
   say(JSON.stringify(plain));
-  const packed = await measureOne(count, FILE_BYTES);
+  const packed = await measure(FILE_BYTES);
   say(JSON.stringify(packed));
-  const names = Object.keys(plain) as (keyof SmallFileFigures)[];
-  const rows = names.map((name) => {
-    const ratio = packed[name] / plain[name];
-    return `| ${name} | ${show(plain[name])} | ${show(packed[name])} | ${
-      show(ratio)
-    } |`;
-  });
-  return [
-    `${count} files of 4 KiB, ${AT_ONCE} uploads at once`,
-    "",
-    "| | files | packed | packed / files |",
-    "| --- | ---: | ---: | ---: |",
-    ...rows,
-    "",
-  ].join("\n");
+  return [plain, packed];
 }
 
-async function measureOne(
+async function measureStore(
   count: number,
   smallFileMax: number,
-): Promise<SmallFileFigures> {
+): Promise<StoreFigures> {
   const dir = await Deno.makeTempDir({ prefix: "kedge-small-" });
-  const options = storeOptions(dir, { smallFileMax });
+  const words = [dir, String(count), String(smallFileMax)];
   try {
-    let store = await openStore(options);
-    const entries: FileEntry[] = [];
-    const uploadS = await timed(() => uploadAll(store, count, entries));
-    const settleS = await timed(() => store.settle(0));
-    await store.close({ clean: true });
-    const restartMs = 1000 * await timed(async () => {
-      store = await openStore(options);
-      await store.log.digests();
-    });
-    const disk = await diskUse(`${dir}/p0`);
-    const database = await diskUse(`${dir}/data`);
-    const reads = Math.min(count, READS_MAX);
-    const readS = await timed(() => readSome(store, entries, reads));
-    const scrubS = await timed(async () => {
-      const repair = () => Promise.resolve(false);
-      const found = await store.scrubber({ bytesPerS: 0, repair })
-        .run(new AbortController().signal);
-      if (found?.damaged !== 0) throw new Error("the scrub found damage");
-    });
-    const most = entries.filter((_, index) => index % 4 !== 0);
-    const deleteS = await timed(() => deleteAll(store, count, most));
-    const giveBackS = await timed(() => store.settle(0));
-    const rest = await diskUse(`${dir}/p0`);
-    await store.close({ clean: true });
-    return {
-      uploadsPerS: count / uploadS,
-      settleS,
-      storeMib: disk.bytes / MIB,
-      storeNames: disk.names,
-      databaseMib: database.bytes / MIB,
-      restartMs,
-      readsPerS: reads / readS,
-      scrubS,
-      deletesPerS: most.length / deleteS,
-      deleteS: deleteS + giveBackS,
-      quarterMib: rest.bytes / MIB,
-    };
+    const found = [await program("fill", words)];
+    found.push(await program("reopen", words));
+    return Object.assign({}, ...found) as StoreFigures;
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
 }
 
-async function uploadAll(
-  store: Store,
-  count: number,
-  entries: FileEntry[],
+async function program(verb: string, words: string[]): Promise<unknown> {
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", STORE_PROGRAM, verb, ...words],
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error(`"${verb}" failed`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+function compare<Name extends string>(
+  names: Record<Name, string>,
+  plain: Record<Name, number>,
+  packed: Record<Name, number>,
+): string {
+  const rows = (Object.keys(names) as Name[]).map((name) => [
+    names[name],
+    round(plain[name]),
+    round(packed[name]),
+    `${round(packed[name] / plain[name])} ×`,
+  ]);
+  return table(["", "files", "packed", "packed / files"], rows);
+}
+
+/** The other part of the page stays. */
+async function writeSection(
+  title: string,
+  about: string,
+  body: string,
 ): Promise<void> {
-  const body = someBytes(FILE_BYTES);
-  const view = new DataView(body.buffer);
-  let next = 0;
-  let sequence = 0;
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    while (next < count) {
-      view.setUint32(0, next++);
-      const bytes = body.slice();
-      const staged = await store.files
-        .stage({ body: bytes, sizeBytesMax: MIB, durable: true });
-      const id = store.files
-        .newId({ staged, extension: "bin", appender: false });
-      const entry = newEntry(id, staged);
-      const change = { entry, body: { kind: "whole" } } as const;
-      const content = { kind: "staged", staged } as const;
-      await store.log
-        .append({ sequence: ++sequence, change, content }, true);
-      entries.push(entry);
-    }
-  }));
+  const known = await Deno.readTextFile(PAGE).catch(() => "");
+  const [, ...sections] = known.split(/^## /m);
+  const others = sections.filter((text) => !text.startsWith(`${title}\n`));
+  const facts = (await machine()).map((line) => `- ${line}`);
+  const own = [title, "", about, "", ...facts, "", body, ""].join("\n");
+  const all = [own, ...others].sort().map((text) => `## ${text.trim()}\n\n`);
+  await Deno.writeTextFile(PAGE, `${HEAD}\n${all.join("")}`);
+  await run([Deno.execPath(), "fmt", "-q", PAGE]);
 }
 
-async function readSome(
-  store: Store,
-  entries: readonly FileEntry[],
-  count: number,
-): Promise<void> {
-  for (let read = 0; read < count; read++) {
-    const entry = entries[read * 7919 % entries.length];
-    if (entry === undefined) return;
-    const body = await store.files.read(entry);
-    if (!(body instanceof Uint8Array)) throw new Error("a stream came");
-  }
+const HEAD = `# Bench of packed small files
+
+Written by \`deno task bench:files --small-files N\`; not edited by hand. The same
+files kept as files of their own and packed into segments (\`small_file_max\`),
+one run after the other on the same machine, caches warm. Ratios say more than
+figures.
+`;
+
+function numberOf(args: readonly string[], name: string): number | undefined {
+  const at = args.indexOf(name);
+  if (at < 0) return undefined;
+  const count = Number(args[at + 1]);
+  if (Number.isInteger(count) && count >= 0) return count;
+  throw new Error(`${name} needs a number, such as 50000`);
 }
 
-async function deleteAll(
-  store: Store,
-  uploaded: number,
-  entries: readonly FileEntry[],
-): Promise<void> {
-  let next = 0;
-  let sequence = 0;
-  if (store.log.head() !== 0) throw new Error("the run is not a new one");
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    while (next < entries.length) {
-      const entry = entries[next++];
-      if (entry === undefined) return;
-      const buried = { ...entry, state: "tombstone", version: 2 } as const;
-      const change = { entry: buried, body: { kind: "none" } } as const;
-      const content = { kind: "none" } as const;
-      await store.log
-        .append({ sequence: ++sequence, change, content }, true);
-    }
-  }));
-  if (store.files.fileCount() !== uploaded - entries.length) {
-    throw new Error("not all of them were deleted");
-  }
-}
-
-/** Space that a folder takes, with the blocks that files do not fill. */
-async function diskUse(
-  folder: string,
-): Promise<{ bytes: number; names: number }> {
-  let bytes = 0;
-  let names = 0;
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    const path = join(folder, name);
-    const info = await Deno.lstat(path);
-    bytes += (info.blocks ?? 0) * 512;
-    names++;
-    if (!isDirectory) continue;
-    const below = await diskUse(path);
-    bytes += below.bytes;
-    names += below.names;
-  }
-  return { bytes, names };
-}
-
-async function timed(act: () => Promise<unknown>): Promise<number> {
-  const startMs = performance.now();
-  await act();
-  return (performance.now() - startMs) / 1000;
-}
-
-function show(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+function thousands(count: number): string {
+  return count.toLocaleString("en");
 }
