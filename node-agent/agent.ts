@@ -12,12 +12,12 @@
  */
 
 import type { AgentConfig } from "@kedge/schema/config/agent";
-import { systemClock } from "./adapters/clock.ts";
+import { ReplyCache } from "./adapters/reply_cache.ts";
 import { RunMarker } from "./adapters/run_marker.ts";
 import { exists } from "./files/disk.ts";
-import { openStore } from "./files/store.ts";
 import { admit } from "./join.ts";
 import { type AgentSurroundings, Life } from "./agent_life.ts";
+import { openAgentStore } from "./agent_store.ts";
 
 export type { AgentReady, AgentSurroundings } from "./agent_life.ts";
 
@@ -48,28 +48,19 @@ async function runOnce(
   const admission = await admit(config);
   const marker = new RunMarker(config.dataDir);
   const isNew = !exists(`${config.dataDir}/kedge.db`);
-  const store = await openStore({
-    dataDir: config.dataDir,
-    storePaths: config.storePaths,
-    node: admission.identity.node,
-    group: admission.identity.group,
-    subdirCount: config.subdirCountPerPath,
-    distributeMode: config.distributeMode,
-    rotateCount: config.distributeRotateCount,
-    checkDuplicates: config.checkDuplicates,
-    smallFileMax: config.smallFileMax,
-    fsyncAfterBytes: config.fsyncAfterBytes,
-    reserve: config.reserve,
-    isShared: config.downloads?.nginxDir !== undefined,
-    newStore: admission.newStore,
-    clock: systemClock,
+  const cache = new ReplyCache(config.dataDir);
+  const heard = admission.firstReply ?? await cache.load();
+  const store = await openAgentStore(config, {
+    admission,
+    settings: heard?.settings,
     log,
     onFailed: (why) => {
       log.warn("the change log can no longer be written", { why });
       marker.failed().catch(() => {});
     },
   });
-  const life = new Life(config, surroundings, { admission, store, marker });
+  const parts = { admission, store, marker, cache };
+  const life = new Life(config, surroundings, parts);
   try {
     await life.begin(await marker.begin(isNew));
     const restart = await life.untilEnd(signal);

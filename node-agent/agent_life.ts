@@ -14,15 +14,15 @@ import type { AgentConfig } from "@kedge/schema/config/agent";
 import { systemClock } from "./adapters/clock.ts";
 import { type RunningServer, serve } from "./adapters/http_server.ts";
 import { LineFile } from "./adapters/line_file.ts";
-import { ReplyCache } from "./adapters/reply_cache.ts";
+import type { ReplyCache } from "./adapters/reply_cache.ts";
 import { RunMarker } from "./adapters/run_marker.ts";
 import { TcpTransport } from "./adapters/tcp_transport.ts";
 import { TrackerClock } from "./adapters/tracker_clock.ts";
 import { TrackerClient } from "./adapters/tracker_client.ts";
 import { plannedAddress } from "./agent_address.ts";
+import type { AgentStore } from "./agent_store.ts";
 import { AgentReport } from "./agent_report.ts";
 import { FastdfsGateway } from "./fastdfs/gateway.ts";
-import type { Store } from "./files/store.ts";
 import { type AgentApp, createAgentApp } from "./http/agent_app.ts";
 import type { Admission } from "./join.ts";
 import { linkRules } from "./link_rules.ts";
@@ -67,7 +67,7 @@ export class Life {
   readonly #config: AgentConfig;
   readonly #surroundings: AgentSurroundings;
   readonly #admission: Admission;
-  readonly #store: Store;
+  readonly #store: AgentStore;
   readonly #marker: RunMarker;
   readonly #cache: ReplyCache;
   readonly #clock = new TrackerClock(systemClock);
@@ -87,8 +87,9 @@ export class Life {
     surroundings: AgentSurroundings,
     parts: {
       readonly admission: Admission;
-      readonly store: Store;
+      readonly store: AgentStore;
       readonly marker: RunMarker;
+      readonly cache: ReplyCache;
     },
   ) {
     this.#marker = parts.marker;
@@ -96,7 +97,7 @@ export class Life {
     this.#surroundings = surroundings;
     this.#admission = parts.admission;
     this.#store = parts.store;
-    this.#cache = new ReplyCache(config.dataDir);
+    this.#cache = parts.cache;
   }
 
   async begin({ mayHaveLost }: { mayHaveLost: boolean }): Promise<void> {
@@ -313,6 +314,7 @@ export class Life {
         const isSuspect = this.#replicator?.isSuspect !== false;
         if (!isSuspect && !reply.isSetBack) void this.#trust();
         this.#cache.keep(reply);
+        this.#store.follow(reply.settings);
       },
       defaultSettings: GroupSettings.parse({}),
       report: () => given.report.facts(),

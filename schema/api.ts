@@ -9,7 +9,7 @@ import { z } from "zod";
 import { FileMeta } from "./change.ts";
 import { GroupName, Level, NodeId } from "./group.ts";
 import { FILE_NAME_BYTES_MAX } from "./limits.ts";
-import { GroupSettings, Heartbeat, NodeRecord } from "./node.ts";
+import { GroupSettings, Heartbeat, NodeRecord, SmallFileMax } from "./node.ts";
 import { GroupRegister, RegisterChange } from "./register.ts";
 
 /** `POST /v1/uploads`: ask where to upload. */
@@ -130,6 +130,8 @@ export type NodeView = z.infer<typeof NodeView>;
 export const GroupView = z.object({
   register: GroupRegister,
   level: Level,
+  /** What its members pack; missing: as each agent's own setting says. */
+  smallFileMax: SmallFileMax.optional(),
   /** Capacity: that of its smallest member, in bytes. */
   totalBytes: z.int().min(0),
   /** Free space: that of its fullest member, in bytes. */
@@ -234,6 +236,8 @@ export type CreateGroup = z.input<typeof CreateGroup>;
 export const ChangeSettings = z.strictObject({
   level: Level.optional(),
   fileBytesMax: z.int().min(1).optional(),
+  /** `null`: every agent does as its own `small_file_max` says. */
+  smallFileMax: SmallFileMax.nullable().optional(),
 });
 /** `PATCH /v1/groups/G`. */
 export type ChangeSettings = z.infer<typeof ChangeSettings>;

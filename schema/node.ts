@@ -10,6 +10,7 @@ import { GroupName, Level, NodeId, StoreId } from "./group.ts";
 import {
   EPOCH_REPORTED_MAX,
   GROUP_NODES_MAX,
+  INLINE_BODY_BYTES_MAX,
   STORE_PATHS_MAX,
 } from "./limits.ts";
 import { GroupRegister } from "./register.ts";
@@ -212,12 +213,21 @@ export const SigningKey = z.object({
 /** A key that signs capabilities. */
 export type SigningKey = z.infer<typeof SigningKey>;
 
+/** Largest file that is packed with others, in bytes; 0 packs none. */
+export const SmallFileMax = z.int().min(0).max(INLINE_BODY_BYTES_MAX)
+  .describe("Largest file that is packed with others, in bytes");
+
 /** What operators choose for a group. */
 export const GroupSettings = z.object({
   /** Level of uploads that do not ask for one. */
   level: Level.default("B"),
   /** Largest file, in bytes. */
   fileBytesMax: z.int().min(1).default(1024 ** 4),
+  /**
+   * Files up to this many bytes are packed into segments by every member; 0
+   * packs none. Missing: each agent does as its own `small_file_max` says.
+   */
+  smallFileMax: SmallFileMax.optional(),
 });
 /** What operators choose for a group. */
 export type GroupSettings = z.infer<typeof GroupSettings>;

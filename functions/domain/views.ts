@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { GroupView, NodeView } from "@kedge/schema";
+import type { GroupSettings, GroupView, NodeView } from "@kedge/schema";
 import type { Reserve } from "@kedge/schema/config/units";
 import { agreementOf } from "./agreement.ts";
 import type { GroupState, MemberState } from "./cluster.ts";
@@ -20,10 +20,17 @@ export function viewGroup(
   return {
     register: group.register,
     level: group.settings.level,
+    ...smallFiles(group.settings),
     ...groupSpace(group, reserve),
     writable: isWritable(uploadTargets([group], reserve)),
     nodes: group.members.map((member) => viewNode(group, member)),
   };
+}
+
+function smallFiles(
+  { smallFileMax }: GroupSettings,
+): Pick<GroupView, "smallFileMax"> {
+  return smallFileMax === undefined ? {} : { smallFileMax };
 }
 
 /** A node as `GET /v1/nodes` shows it. */

@@ -109,10 +109,7 @@ function settingsRoute(services: Services): Route {
     handle: async ({ params: { group }, body }) => {
       await registers.get(group);
       const known = await nodes.settingsOf(group);
-      const value = {
-        level: body.level ?? known.level,
-        fileBytesMax: body.fileBytesMax ?? known.fileBytesMax,
-      };
+      const value = changed(known, body);
       const key = keys.settings(group);
       const outcome = await kv.commit({ sets: [{ key, value }] });
       cache.drop();
@@ -120,6 +117,18 @@ function settingsRoute(services: Services): Route {
       return json(200, value);
     },
   });
+}
+
+/** What is missing stays; `null` leaves packing to each agent. */
+function changed(
+  { smallFileMax: known, ...before }: GroupSettings,
+  { level, fileBytesMax, smallFileMax = known }: ChangeSettings,
+): GroupSettings {
+  return {
+    level: level ?? before.level,
+    fileBytesMax: fileBytesMax ?? before.fileBytesMax,
+    ...(typeof smallFileMax === "number" ? { smallFileMax } : {}),
+  };
 }
 
 function forceRoute({ registers, cache }: Services): Route {

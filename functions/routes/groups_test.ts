@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   GroupRegister,
+  GroupSettings,
   GroupView,
   HeartbeatReply,
   NodeView,
@@ -192,6 +193,35 @@ Deno.test("an operator makes a group, changes it, and forces a node", async () =
   );
   assert.deepEqual(forced.insync, [2]);
   assert(forced.epoch > 1000);
+});
+
+Deno.test("what a group packs is kept, shown, and told to its members", async () => {
+  using tracker = await testTracker();
+  const node = await tracker.join();
+  const packed = async (body: Record<string, unknown>) => {
+    const settings = await answerOf(
+      tracker.ask("PATCH /v1/groups/group1", { body }),
+      GroupSettings,
+    );
+    tracker.clock.nowMs += VIEW_MS;
+    const view = await answerOf(
+      tracker.ask("GET /v1/groups/group1"),
+      GroupView,
+    );
+    const reply = await answerOf(tracker.report(node), HeartbeatReply);
+    return [settings, view, reply.settings].map((one) => one.smallFileMax);
+  };
+  // Until somebody says something, each agent does as it is set up.
+  assert.deepEqual(await packed({}), [undefined, undefined, undefined]);
+  assert.deepEqual(await packed({ smallFileMax: 16384 }), Array(3).fill(16384));
+  assert.deepEqual(await packed({ level: "A" }), Array(3).fill(16384));
+  assert.deepEqual(await packed({ smallFileMax: 0 }), [0, 0, 0]);
+  const own = await packed({ smallFileMax: null });
+  assert.deepEqual(own, [undefined, undefined, undefined]);
+  const refusal = await refusalOf(
+    tracker.ask("PATCH /v1/groups/group1", { body: { smallFileMax: 65537 } }),
+  );
+  assert.equal(refusal.type, "/problems/invalid-request");
 });
 
 Deno.test("a group or node that is not there is its own refusal", async () => {

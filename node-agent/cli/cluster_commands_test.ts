@@ -284,6 +284,30 @@ Deno.test("kedge group create sends settings in bytes", async () => {
   });
 });
 
+Deno.test("kedge group set says what is packed", async () => {
+  const cases: [string, unknown][] = [
+    ["16KB", 16384],
+    ["0", 0],
+    ["own", null],
+  ];
+  for (const [word, smallFileMax] of cases) {
+    const cluster = new FakeCluster();
+    const argv = ["group", "set", "photos", "--small-file-max", word];
+    assert.equal((await kedge(cluster, argv)).code, 0, word);
+    const [request] = cluster.seen("PATCH", "/v1/groups/photos");
+    const body = JSON.parse(new TextDecoder().decode(request?.body));
+    assert.deepEqual(body, { smallFileMax });
+  }
+  for (const word of ["65KB", "many", "-1"]) {
+    const cluster = new FakeCluster();
+    const argv = ["group", "set", "photos", `--small-file-max=${word}`];
+    const { code, err } = await kedge(cluster, argv);
+    assert.equal(code, 2, word);
+    assert.match(err, /--small-file-max must be/);
+    assert.equal(cluster.arrived.length, 0);
+  }
+});
+
 Deno.test("kedge token create prints the secret alone on standard output", async () => {
   const cluster = new FakeCluster();
   cluster.intercept = ({ path }) =>

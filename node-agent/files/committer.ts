@@ -41,7 +41,9 @@ export interface CommitterParts {
   readonly statements: WriteStatements;
   readonly finisher: Finisher;
   /** Knows which files lie in segments; see `packer.ts`. */
-  readonly packer: Pick<Packer, "drop" | "emptied"> | undefined;
+  readonly small: {
+    readonly packer: Pick<Packer, "drop" | "emptied"> | undefined;
+  };
   readonly digests: DigestTable;
   readonly incarnation: number;
   /** Last sequence of our log that is stored. */
@@ -168,7 +170,7 @@ export class Committer {
         return done([]);
       case "empty-path":
         this.#parts.statements.emptyPath.run({ pathIndex: op.pathIndex });
-        this.#parts.packer?.emptied(op.pathIndex);
+        this.#parts.small.packer?.emptied(op.pathIndex);
         return done([]);
       case "collect":
         return this.#collect(op);
@@ -274,7 +276,7 @@ export class Committer {
         statements.putTombstone.run({ stamp: ++this.#lastStamp, id });
       }
     }
-    const moved = leaveSegment(this.#parts.packer, id, actions);
+    const moved = leaveSegment(this.#parts.small.packer, id, actions);
     for (const action of moved) this.#plan({ id, epoch, version }, action);
     return outcome;
   }

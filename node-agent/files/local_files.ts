@@ -66,7 +66,7 @@ export interface StoreParts {
   readonly layout: Layout;
   readonly index: LocalIndex;
   /** Reads files without a file of their own, if there may be any. */
-  readonly packed: PackedReader | undefined;
+  readonly packed: PackedReader;
   readonly paths: StorePaths;
   readonly pump: Pump;
   readonly stager: Stager;
@@ -277,7 +277,7 @@ export class StoredFiles implements LocalFiles {
   #packed(row: FileRow): Uint8Array<ArrayBuffer> | undefined {
     let found: ReturnType<PackedReader["read"]>;
     try {
-      found = this.#parts.packed?.read(row);
+      found = this.#parts.packed.read(row);
     } catch (error) {
       throw problemOfRead(row.id, error);
     }

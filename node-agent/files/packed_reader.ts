@@ -22,6 +22,8 @@ const MOVES_MAX = 8;
 
 /** For the main isolate. */
 export class PackedReader {
+  /** Whether any file may be packed: otherwise nothing is looked for. */
+  isOn: boolean;
   readonly #layout: Layout;
   readonly #statements: ReadStatements;
   readonly #segments: SegmentReads;
@@ -31,7 +33,9 @@ export class PackedReader {
     layout: Layout,
     statements: ReadStatements,
     segments: SegmentReads,
+    isOn: boolean,
   ) {
+    this.isOn = isOn;
     this.#layout = layout;
     this.#statements = statements;
     this.#segments = segments;
@@ -46,6 +50,7 @@ export class PackedReader {
    */
   read(row: FileRow): Uint8Array<ArrayBuffer> | string | undefined {
     const { id, sizeBytes, appender } = row;
+    if (!this.isOn) return undefined;
     if (appender === 1 || sizeBytes === 0) return undefined;
     if (sizeBytes > INLINE_BODY_BYTES_MAX) return undefined;
     let before: Place | undefined;

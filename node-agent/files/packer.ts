@@ -23,7 +23,7 @@ import type { Pending } from "./file_actions.ts";
 import { type Layout, mustParse } from "./layout.ts";
 import type { NewAction } from "./merge_core.ts";
 import { type Place, Segments } from "./segments.ts";
-import { SegmentStatements } from "./segment_statements.ts";
+import type { SegmentStatements } from "./segment_statements.ts";
 import type { WriteStatements } from "./statements.ts";
 
 /** First part of the token of a delete whose file lies in a segment. */
@@ -50,8 +50,6 @@ export interface PackerParts {
 
 /** How to pack. */
 export interface PackerOptions {
-  /** Largest file that is packed, in bytes; 0 packs none. */
-  readonly sizeBytesMax: number;
   /** Length from which the next segment is begun. */
   readonly segmentBytes: number;
 }
@@ -62,34 +60,14 @@ interface Packable {
   readonly record: Uint8Array;
 }
 
-/**
- * Make a packer, and the index that finds bytes which wait.
- *
- * @returns `undefined` when nothing is packed and nothing ever was: then
- * nothing costs anything.
- */
-export function openPacker(
-  parts: PackerParts,
-  options: PackerOptions,
-): Packer | undefined {
-  const statements = new SegmentStatements(parts.database);
-  const isWanted = options.sizeBytesMax > 0 ||
-    statements.anySegment.get({}) !== undefined;
-  parts.database.exec(
-    isWanted
-      ? "CREATE INDEX IF NOT EXISTS unsettled_id ON unsettled (id)"
-      : "DROP INDEX IF EXISTS unsettled_id",
-  );
-  return isWanted ? new Packer(parts, statements, options) : undefined;
-}
-
 /** It cannot be done now, and no disk is to blame. */
 export class PutOff extends Error {}
 
 /** Packs the small files of one store. One call at a time. */
 export class Packer {
   readonly #parts: PackerParts;
-  readonly #options: PackerOptions;
+  /** Largest file that is packed, in bytes; 0 packs none. */
+  sizeBytesMax = 0;
   /** Where bytes lie. */
   readonly statements: SegmentStatements;
   /** The files they lie in. */
@@ -102,7 +80,6 @@ export class Packer {
     options: PackerOptions,
   ) {
     this.#parts = parts;
-    this.#options = options;
     this.statements = statements;
     this.segments = new Segments({
       layout: parts.layout,
@@ -116,7 +93,7 @@ export class Packer {
 
   /** Whether a file of so many bytes is packed. */
   wants(id: string, sizeBytes: number): boolean {
-    if (sizeBytes === 0 || sizeBytes > this.#options.sizeBytesMax) return false;
+    if (sizeBytes === 0 || sizeBytes > this.sizeBytesMax) return false;
     // An appender is changed where it lies.
     return mustParse(id).kind !== "appender" &&
       this.#parts.statements.file.get({ id })?.appender === 0;

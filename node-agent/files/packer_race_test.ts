@@ -6,7 +6,8 @@ import { Compactor } from "./compactor.ts";
 import { openForWriting } from "./database.ts";
 import type { Pending } from "./file_actions.ts";
 import { Layout } from "./layout.ts";
-import { openPacker, type Packer, type PackerParts } from "./packer.ts";
+import { Packer, type PackerParts } from "./packer.ts";
+import { SegmentStatements } from "./segment_statements.ts";
 import { scanSegment } from "./segments.ts";
 import { factsOf, newEntry, someBytes } from "./store_fixture.ts";
 import { WriteStatements } from "./statements.ts";
@@ -40,10 +41,9 @@ class Bench {
       isOver: () => false,
       warn: (message) => assert.fail(message),
     };
-    const options = { sizeBytesMax: 4096, segmentBytes: 4000 };
-    const packer = openPacker(this.parts, options);
-    assert(packer !== undefined);
-    this.packer = packer;
+    const segments = new SegmentStatements(database);
+    this.packer = new Packer(this.parts, segments, { segmentBytes: 4000 });
+    this.packer.sizeBytesMax = 4096;
   }
 
   upload(seed: number): Pending {

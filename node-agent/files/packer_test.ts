@@ -239,7 +239,7 @@ Deno.test("a read finds a damaged record and marks the file", async () => {
       await store.store.settle(0);
       damageRecord(dir, file);
       await assert.rejects(store.read(file), /missing or wrong/);
-      await store.store.settle(0);
+      await store.store.log.flush(); // behind the mark
       const damaged = await store.store.log.damaged(9);
       assert.deepEqual(damaged.map(({ id }) => id), [file.id]);
       for (const path of segments(dir)) await Deno.remove(path);
@@ -296,6 +296,65 @@ Deno.test("what a crash left behind a segment is cut off", async () => {
       await store.store.settle(0);
       assert.deepEqual(records(dir).live, [file.id, other.id]);
       assert.deepEqual(await store.read(file), someBytes(1000, 1));
+    });
+  });
+});
+
+Deno.test("packing is turned on and off while the store runs", async () => {
+  await withDir(async (dir) => {
+    const options = { smallFileMax: 0 };
+    const ids = await withStore(dir, options, async (store) => {
+      const before = await store.upload(someBytes(1000, 1));
+      assert(hasOwnFile(dir, before));
+      await store.store.pack(2000);
+      const small = await store.upload(someBytes(2000, 2));
+      const large = await store.upload(someBytes(2001, 3));
+      assert(!hasOwnFile(dir, small) && hasOwnFile(dir, large));
+      assert.deepEqual(await store.read(small), someBytes(2000, 2));
+      await store.store.settle(0);
+      assert.deepEqual(records(dir).live, [small.id]);
+      assert.deepEqual(await store.read(small), someBytes(2000, 2));
+
+      await store.store.pack(3000);
+      const larger = await store.upload(someBytes(3000, 4));
+      await store.store.pack(0);
+      const after = await store.upload(someBytes(10, 5));
+      assert(hasOwnFile(dir, after));
+      await store.store.settle(0);
+      // What waited is packed; what is stored stays as it is.
+      assert.deepEqual(records(dir).live, [small.id, larger.id]);
+      assert(hasOwnFile(dir, before));
+      await store.delete(small);
+      await store.store.settle(0);
+      assert.deepEqual(records(dir).dead, [small.id]);
+      return { before, larger };
+    });
+    await withStore(dir, options, async (store) => {
+      assert.deepEqual(await store.read(ids.before), someBytes(1000, 1));
+      assert.deepEqual(await store.read(ids.larger), someBytes(3000, 4));
+      const found = await store.store.scrubber({
+        bytesPerS: 0,
+        repair: () => Promise.resolve(false),
+      }).run(new AbortController().signal);
+      assert.equal(found?.damaged, 0);
+    });
+  });
+});
+
+Deno.test("readers that were open see files that are packed for the first time", async () => {
+  await withDir(async (dir) => {
+    await withStore(dir, { smallFileMax: 0 }, async (store) => {
+      const scrubber = store.store.scrubber({
+        bytesPerS: 0,
+        repair: () => Promise.resolve(false),
+      });
+      await store.store.pack(2000);
+      const file = await store.upload(someBytes(2000, 2));
+      await store.store.settle(0);
+      const found = await scrubber.run(new AbortController().signal);
+      assert.equal(found?.damaged, 0);
+      assert.equal(found?.checkedBytes, 2000);
+      assert.deepEqual(await store.read(file), someBytes(2000, 2));
     });
   });
 });

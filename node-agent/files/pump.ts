@@ -232,6 +232,11 @@ export class Pump {
     await this.#ask((request) => ({ kind: "settle", request, minAgeMs }));
   }
 
+  /** Pack new files up to this size from now on; 0 packs none. */
+  async pack(sizeBytesMax: number): Promise<void> {
+    await this.#ask((request) => ({ kind: "pack", request, sizeBytesMax }));
+  }
+
   /** End the run. A clean end is durable when this resolves. */
   async close(clean: boolean): Promise<void> {
     await this.#ask((request) => ({ kind: "close", request, clean }));

@@ -43,7 +43,7 @@ export interface ScrubProgress {
 export interface ScrubParts {
   readonly layout: Layout;
   readonly index: LocalIndex;
-  readonly packed: PackedReader | undefined;
+  readonly packed: PackedReader;
   readonly pump: Pump;
   readonly clock: Clock;
   readonly log: Log;
@@ -213,7 +213,7 @@ export class Scrubber {
 
   async #isGood(row: FileRow, signal: AbortSignal): Promise<boolean> {
     const startMs = this.#parts.clock.monotonicMs();
-    const packed = this.#parts.packed?.read(row);
+    const packed = this.#parts.packed.read(row);
     if (packed !== undefined) {
       const checkedBytes = this.#place.checkedBytes + row.sizeBytes;
       this.#place = { ...this.#place, checkedBytes };

@@ -120,6 +120,11 @@ export interface Store {
   readonly log: StoredLog;
   /** Flush all files older than this now and drop their copies. */
   settle(minAgeMs: number): Promise<void>;
+  /**
+   * Pack new files up to this size from now on; 0 packs none. Those that are
+   * stored, or wait to be packed, stay as they are.
+   */
+  pack(sizeBytesMax: number): Promise<void>;
   /** A scrubber over this store; the caller decides when it runs. */
   scrubber(options: ScrubOptions): Scrubber;
   /**
@@ -198,9 +203,12 @@ async function openLocked(
     new ReadStatements(database),
     new RowCache(ROWS_KEPT),
   );
-  const packed = opened.hasPacked
-    ? new PackedReader(layout, index.statements, new SegmentReads(database))
-    : undefined;
+  const packed = new PackedReader(
+    layout,
+    index.statements,
+    new SegmentReads(database),
+    opened.hasPacked,
+  );
   const { reserve } = options;
   const paths = new StorePaths(layout, opened.paths, { reserve, clock });
   news.paths = paths;
@@ -270,6 +278,11 @@ async function openLocked(
     files,
     log: changes,
     settle: (minAgeMs) => pump.settle(minAgeMs),
+    pack: (sizeBytesMax) => {
+      // Before the first file is packed.
+      if (sizeBytesMax > 0) packed.isOn = true;
+      return pump.pack(sizeBytesMax);
+    },
     shared: {
       folders: options.storePaths.map((_, index) => layout.data(index)),
       takesChanges: (pathIndex) =>

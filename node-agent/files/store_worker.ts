@@ -9,22 +9,22 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Problem } from "@kedge/schema";
 import { Committer } from "./committer.ts";
-import { Compactor } from "./compactor.ts";
 import { openForWriting } from "./database.ts";
 import { DigestScan } from "./digest_scan.ts";
 import { DigestTable } from "./digest_table.ts";
 import { type Duplicates, openDuplicates } from "./duplicates.ts";
 import { describeError, isDatabaseFull, isMissing } from "./disk.ts";
 import { FlushTimer } from "./flush_timer.ts";
-import { Finisher } from "./finisher.ts";
+import { Finisher, type Packing } from "./finisher.ts";
 import { KeySweep } from "./key_sweep.ts";
 import { Layout } from "./layout.ts";
-import { openPacker, type Packer, PutOff } from "./packer.ts";
+import { PutOff } from "./packer.ts";
 import { openStorePaths } from "./path_gate.ts";
 import { unpackOp } from "./op_codec.ts";
 import { pause } from "./turns.ts";
 import { Reserve } from "./reserve.ts";
 import { beginRun, sweepStaging } from "./run_start.ts";
+import { SmallFiles } from "./small_files.ts";
 import { WriteStatements } from "./statements.ts";
 import { WaitingTeller } from "./waiting_teller.ts";
 import { say, warn } from "./worker_voice.ts";
@@ -63,8 +63,7 @@ class StoreWorker {
   readonly #flushTimer: FlushTimer;
   readonly #keys: KeySweep;
   readonly #waiting: WaitingTeller;
-  readonly #packer: Packer | undefined;
-  readonly #compactor: Compactor | undefined;
+  readonly #small: SmallFiles;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
   #isIdling = false;
   #isClosed = false;
@@ -104,14 +103,8 @@ class StoreWorker {
       isOver: () => this.#isOver(),
       warn,
     };
-    this.#packer = openPacker(parts, {
-      sizeBytesMax: options.smallFileMax,
-      segmentBytes: options.segmentBytes,
-    });
-    if (this.#packer !== undefined) {
-      this.#compactor = new Compactor(parts, this.#packer);
-      this.#finisher.packing = this.#packer;
-    }
+    const leave = (packer: Packing) => this.#finisher.packing = packer;
+    this.#small = new SmallFiles(parts, leave, options);
     this.#keys = new KeySweep(this.#statements, options.keyLifeMs);
     this.#waiting = new WaitingTeller(
       this.#finisher.waitingBytes,
@@ -135,7 +128,7 @@ class StoreWorker {
       database: this.#database,
       statements: this.#statements,
       finisher: this.#finisher,
-      packer: this.#packer,
+      small: this.#small,
       digests: this.#digests,
       incarnation,
       head,
@@ -147,7 +140,7 @@ class StoreWorker {
     this.#scan.slice();
     const { present } = this.#digests;
     const { tombstones } = this.#committer;
-    const hasPacked = this.#packer !== undefined;
+    const hasPacked = this.#small.packer !== undefined;
     const counts = { present, tombstones, paths: this.#paths, hasPacked };
     this.opened = { store, incarnation, run, head, ...counts };
     this.#settleTimer = setInterval(
@@ -264,6 +257,7 @@ class StoreWorker {
         say({ kind: "database-full", isFull: false });
       }
       this.#guard(() => this.#keys.run());
+      this.#small.retry();
       while (await this.#settle(this.#options.settleDelayMs));
       await this.#compact();
     } finally {
@@ -292,7 +286,7 @@ class StoreWorker {
 
   async #compact(): Promise<void> {
     const { length } = this.#paths;
-    while (await this.#compactor?.step(length)) this.#flushTimer.start();
+    while (await this.#small.compact(length)) this.#flushTimer.start();
   }
 
   #transact(act: () => void, durable: boolean): void {
@@ -337,6 +331,12 @@ class StoreWorker {
     } finally {
       this.#isIdling = false;
     }
+    this.#answer(request);
+  }
+
+  /** Pack small files from now on, or no more. */
+  pack(request: number, sizeBytesMax: number): void {
+    if (!this.#isOver()) this.#small.follow(sizeBytesMax);
     this.#answer(request);
   }
 
@@ -390,6 +390,8 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
       return worker?.digests(data.request);
     case "settle":
       return worker?.settleNow(data.request, data.minAgeMs);
+    case "pack":
+      return worker?.pack(data.request, data.sizeBytesMax);
     case "close":
       return worker?.close(data.request, data.clean);
     default:

@@ -153,6 +153,12 @@ export type ToWorker =
     readonly request: number;
     readonly minAgeMs: number;
   }
+  /** Pack files up to this size from now on; 0 packs none. */
+  | {
+    readonly kind: "pack";
+    readonly request: number;
+    readonly sizeBytesMax: number;
+  }
   | {
     readonly kind: "close";
     readonly request: number;

@@ -77,10 +77,12 @@ export function groupLines(
   groups: readonly GroupView[],
   columns?: number,
 ): string[] {
+  const packs = groups.some(({ smallFileMax }) => smallFileMax !== undefined);
   const head = [
     "GROUP",
     "STATE",
     "LEVEL",
+    ...(packs ? ["PACKS TO›"] : []),
     "NODES›",
     "IN SYNC›",
     "EPOCH›",
@@ -92,6 +94,7 @@ export function groupLines(
     group.register.group,
     groupState(group),
     group.level,
+    ...(packs ? [packsText(group)] : []),
     String(group.register.members.length),
     String(group.register.insync.length),
     String(group.register.epoch),
@@ -100,6 +103,12 @@ export function groupLines(
     sameText(group),
   ]);
   return tableLines(head, rows, columns);
+}
+
+/** Largest file that is packed; "own": each agent has its own setting. */
+function packsText({ smallFileMax }: GroupView): string {
+  if (smallFileMax === undefined) return "own";
+  return smallFileMax === 0 ? "off" : sizeText(smallFileMax);
 }
 
 /** Everything on one screen. */
