@@ -158,6 +158,23 @@ Deno.test("policies of tracker.conf have FastDFS's numbers", () => {
   }
 });
 
+Deno.test("trunk files become packed files, as large as those can be", () => {
+  const packs = (lines: string) => {
+    const conf = read({
+      "storage.conf": TUTORIAL_STORAGE,
+      "tracker.conf": `check_active_interval = 1\n${lines}`,
+    });
+    assert.deepEqual(conf.problems, []);
+    const { agent } = settingsOf(conf, HOST);
+    return readAgentConfig({ flags: {}, env: {}, fastdfs: agent }).smallFileMax;
+  };
+  assert.equal(packs("slot_max_size = 4KB"), 0);
+  assert.equal(packs("use_trunk_file = false\nslot_max_size = 4KB"), 0);
+  assert.equal(packs("use_trunk_file = true"), 65536);
+  assert.equal(packs("use_trunk_file = 1\nslot_max_size = 16MB"), 65536);
+  assert.equal(packs("use_trunk_file = yes\nslot_max_size = 4KB"), 4096);
+});
+
 Deno.test("mistakes and refusals name the line and what to do", () => {
   const table: [string, RegExp][] = [
     ["port = many", /^storage.conf:1: port = "many" cannot be; write a port/],

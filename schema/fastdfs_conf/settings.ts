@@ -6,7 +6,7 @@
 
 import { isIP } from "node:net";
 import { hostPortText } from "../config/units.ts";
-import { STORE_PATHS_MAX } from "../limits.ts";
+import { INLINE_BODY_BYTES_MAX, STORE_PATHS_MAX } from "../limits.ts";
 import { type HostAddress, ownAddress } from "./host_address.ts";
 import type { ConfKind } from "./keys/row.ts";
 import type { ConfProblem } from "./text.ts";
@@ -149,9 +149,20 @@ function agentSettings(
     ...settings,
     ...doors(given, first),
     ...tokenSettings(all, given.problems),
+    ...packing(tracker),
     fastdfs: "yes",
     fastdfs_allow_hosts: allowHosts(given),
   };
+}
+
+/** Trunk files, as far as segments of packed files are the same. */
+function packing(tracker: Keys | undefined): Record<string, string> {
+  const isWanted = tracker?.value("use_trunk_file");
+  if (isWanted === undefined) return {};
+  // 16 MB when missing: more than is ever packed here.
+  const slotMax = Number(tracker?.value("slot_max_size") ?? Infinity);
+  const max = Math.min(slotMax, INLINE_BODY_BYTES_MAX);
+  return { small_file_max: isWanted === "yes" ? String(max) : "0" };
 }
 
 /** `store_path0` is `base_path` when missing. Source: FastDFS's reference. */

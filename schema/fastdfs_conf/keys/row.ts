@@ -30,6 +30,7 @@ export type Role =
   | "host"
   | "interface"
   | "user"
+  | "packing"
   | "tokens";
 
 /** One key. */

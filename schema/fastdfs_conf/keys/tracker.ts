@@ -69,16 +69,31 @@ export const TRACKER_KEYS: readonly KeyRow[] = [
     "store_slave_file_use_link",
     "A slave is a file of its own; with `check_file_duplicate` equal bytes are kept once",
   ),
+  mapped("use_trunk_file", {
+    in: HERE,
+    value: "switch",
+    role: "packing",
+    becomes: "`small_file_max`",
+    say:
+      "Every node packs for itself, so there is no trunk server to lose; `kedge group set GROUP --small-file-max SIZE` says it for a whole group. `kedge import fastdfs` reads old trunk files",
+  }),
+  mapped("slot_max_size", {
+    in: HERE,
+    value: "size",
+    role: "packing",
+    becomes: "`small_file_max`",
+    say: "Counts with `use_trunk_file`; 64 KB at most: a larger file is a file",
+  }),
   ...unneeded(
     HERE,
-    `use_trunk_file slot_min_size slot_max_size trunk_alloc_alignment_size
+    `slot_min_size trunk_alloc_alignment_size
      trunk_free_space_merge delete_unused_trunk_files trunk_file_size
      trunk_create_file_advance trunk_create_file_time_base
      trunk_create_file_interval trunk_create_file_space_threshold
      trunk_init_check_occupying trunk_init_reload_from_binlog
      trunk_compress_binlog_min_interval trunk_compress_binlog_interval
      trunk_compress_binlog_time_base trunk_binlog_max_backups`,
-    "Many small uploads share one flush without trunk files, so there is no trunk server to lose (`small_file_max` of an agent packs small files, if there are too many of them); `kedge import fastdfs` reads old trunk files",
+    "Segments of packed files (`small_file_max`) have no slots: they are written one after the other, and compacted",
   ),
   ...unneeded(
     HERE,
