@@ -176,6 +176,9 @@ export class Roles {
     const { volume } = this;
     if (compareDisk(volume.state.disk, "Outdated") < 0) return -16;
     if (isConnected(volume.state.connection)) return -6;
+    // The peer is behind: without ours nobody has current data. Its handler
+    // takes this answer as that of a Primary.
+    if (volume.state.disk === "UpToDate" && isBehind(volume.state)) return -2;
     return volume.wish({ disk: "Outdated" }) ?? 1;
   }
 
@@ -373,4 +376,9 @@ export class Roles {
         return false;
     }
   }
+}
+
+/** Whether the peer's data are known to be older than ours. */
+function isBehind({ peerDisk }: MirrorState): boolean {
+  return peerDisk === "Inconsistent" || peerDisk === "Outdated";
 }

@@ -161,3 +161,24 @@ Deno.test("a peer that is back thaws what its fence handler could not", () => {
   pair.mend();
   assert.ok(!a.core.state.suspendedFencing);
 });
+
+Deno.test("a source that loses power knows that the other disk is behind", () => {
+  const pair = new Pair(SIZE, { fencing: "resource-and-stonith" });
+  const { a, b } = pair;
+  pair.up();
+  promoted(a, true);
+  pair.run();
+  b.core.roles.invalidate(() => {});
+  pair.frames(1);
+  const { connection, peerDisk } = a.core.state;
+  assert.deepEqual([connection, peerDisk], ["WFBitMapS", "Consistent"]);
+  pair.isCut = true;
+  pair.restart(a);
+  assert.deepEqual([a.core.state.disk, a.core.state.peerDisk], [
+    "UpToDate",
+    "Outdated",
+  ]);
+  const codes = codeOf((done) => a.core.roles.outdate(done));
+  assert.deepEqual(codes, [-2], "nobody would have current data");
+  assert.equal(a.core.state.disk, "UpToDate");
+});

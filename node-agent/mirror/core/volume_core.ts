@@ -20,6 +20,7 @@ import {
   compareConnection,
   compareDisk,
   type ConnectionState,
+  type DiskState,
   isConnected,
   isSuspended,
   type MirrorState,
@@ -201,13 +202,17 @@ export class VolumeCore {
     const { disk, peerDisk, role, peerRole, connection } = this.state;
     if (compareDisk(disk, "Negotiating") <= 0) return {};
     const peerIsDiskless = compareDisk(peerDisk, "Inconsistent") < 0;
+    // A peer that is about to be our target is called Consistent until it says
+    // that it is one. We would not know of it after a crash.
+    const isOurTarget = SOURCE_CONNECTIONS.has(connection) &&
+      peerDisk !== "UpToDate";
     return {
       consistent: compareDisk(disk, "Inconsistent") > 0,
       wasUpToDate: compareDisk(disk, "Outdated") > 0,
       primary: role === "Primary" || peerIsDiskless && peerRole === "Primary",
       connected: compareConnection(connection, "WFReportParams") > 0,
-      peerOutdated: compareDisk(peerDisk, "Outdated") <= 0 &&
-        compareDisk(peerDisk, "Inconsistent") >= 0,
+      peerOutdated: !peerIsDiskless &&
+        (isOurTarget || compareDisk(peerDisk, "Outdated") <= 0),
       ...(disk === "UpToDate" && peerDisk === "UpToDate" &&
           isConnected(connection)
         ? { crashedPrimary: false }
@@ -227,10 +232,13 @@ export class VolumeCore {
     const isBehind = part.peerDisk === undefined &&
       SOURCE_CONNECTIONS.has(this.state.connection) &&
       this.state.peerDisk !== "UpToDate" &&
-      judged.state.peerDisk === "UpToDate";
+      (judged.state.peerDisk === "UpToDate" ||
+        judged.state.peerDisk === "DUnknown");
     if (isBehind) {
-      // The same of the peer: it never got what we no longer have.
-      const lost = { ...wanted, peerDisk: "Inconsistent" } as const;
+      // The same of the peer: it never got what we have, or no longer have.
+      const isOld = !isConnected(judged.state.connection);
+      const peerDisk: DiskState = isOld ? "Outdated" : "Inconsistent";
+      const lost = { ...wanted, peerDisk };
       return changeState(this.state, lost, this.#context(), { hard });
     }
     if (!isPromised) return judged;

@@ -18,6 +18,8 @@ const SHOT = 7;
 const FAILED = 1;
 /** `outdate` is refused: they see one another again. */
 const IS_CONNECTED = -6;
+/** `outdate` is refused: it knows that we are behind, as a Primary would. */
+const WE_ARE_BEHIND = -2;
 
 /** Run it; the answer comes later. */
 export function fencePeer(node: SimNode, answer: (code: number) => void): void {
@@ -47,6 +49,7 @@ export function fencePeer(node: SimNode, answer: (code: number) => void): void {
         peer.trace(`outdate: ${code}`);
         if (code === 1) say(OUTDATED);
         else if (code === IS_CONNECTED) say(FAILED);
+        else if (code === WE_ARE_BEHIND) say(PEER_IS_PRIMARY);
         else shoot();
       })
     );
