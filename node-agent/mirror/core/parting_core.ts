@@ -6,7 +6,11 @@
  * @module
  */
 
-import { isConnected, type MirrorState } from "../decisions/mirror_state.ts";
+import {
+  compareDisk,
+  isConnected,
+  type MirrorState,
+} from "../decisions/mirror_state.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { CommandDone } from "./volume_types.ts";
 
@@ -67,8 +71,11 @@ export class Parting {
         return this.#agree({ disk: "Outdated" }, done);
       }
       if (code !== 1 && code !== NOT_ANSWERED) return done({ code });
-      // Without an answer nothing is known of the peer's disk.
-      const isKnown = code === 1 || outdated.disk !== undefined;
+      // Without an answer nothing is known of the peer's disk. Ours may have
+      // gone meanwhile: it is no Outdated one then.
+      const isKnown = outdated.disk === undefined
+        ? code === 1
+        : compareDisk(volume.state.disk, "Outdated") > 0;
       this.drop("Disconnecting", isKnown ? outdated : {});
       done({ code: 1 });
     });

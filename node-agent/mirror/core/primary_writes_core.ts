@@ -242,7 +242,7 @@ export class PrimaryWrites {
 
   #offer(piece: Piece, isCopied: boolean): void {
     const { volume } = this;
-    const mayStart = volume.mayWrite() && !volume.roles.isDemoting &&
+    const mayStart = volume.mayWrite() && !volume.roles.demotion.isRunning &&
       !volume.resize.isHolding &&
       !volume.options.isHolding;
     if (!mayStart) return this.#held.add(piece, isCopied);

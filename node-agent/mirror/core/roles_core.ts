@@ -18,6 +18,7 @@ import {
   JUST_CREATED,
 } from "../decisions/generations_core.ts";
 import { skipInitialSync } from "../decisions/uuid_core.ts";
+import { Demotion } from "./demotion_core.ts";
 import { netProblem } from "./option_problems_core.ts";
 import { Parting } from "./parting_core.ts";
 import { Promotion } from "./promotion_core.ts";
@@ -30,18 +31,18 @@ const FENCE_PEER = 2;
 const PROMOTE_TRIES = 4;
 /** See the module comment. */
 export class Roles {
-  /** New writes are held: the last flush of a Primary runs. */
-  isDemoting = false;
   /** Somebody holds the device open. */
   isOpen = false;
   #whenDrained: (() => void)[] = [];
   #afterFence: ((peerIsFenced: boolean) => void)[] = [];
 
   readonly promotion: Promotion;
+  readonly demotion: Demotion;
   readonly parting: Parting;
 
   constructor(readonly volume: VolumeCore) {
     this.promotion = new Promotion(volume);
+    this.demotion = new Demotion(volume);
     this.parting = new Parting(volume);
   }
 
@@ -52,21 +53,7 @@ export class Roles {
 
   /** Become Secondary. */
   secondary(done: CommandDone): void {
-    const { volume } = this;
-    if (volume.state.role === "Secondary") return done({ code: 1 });
-    const refused = volume.judge({ role: "Secondary" }).refused;
-    if (refused !== undefined) return done({ code: refused });
-    if (!volume.writes.isIdle) return done({ code: -12 });
-    this.isDemoting = true; // a write behind this flush would not be stable
-    volume.writes.flush((ok) => {
-      this.isDemoting = false;
-      if (!ok) volume.effects.log("warn", "Demoting without a last flush");
-      volume.saveBitmap();
-      const code = volume.wish({ role: "Secondary" }) ?? 1;
-      if (code === 1) volume.fence.demoted();
-      else volume.writes.retry();
-      done({ code });
-    });
+    this.demotion.demote(done);
   }
 
   /** Look for the peer. */

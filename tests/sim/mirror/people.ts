@@ -203,6 +203,10 @@ function repair(world: World, node: SimNode): void {
       return;
     }
     if (isHealing && isSplit && state.role === "Primary" && rng.chance(0.5)) {
+      // Frozen, it holds writes that nobody will ever answer otherwise.
+      if (state.suspendedFencing) {
+        say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
+      }
       return say(node, "secondary", (c, done) => c.roles.secondary(done));
     }
     say(

@@ -1,0 +1,72 @@
+/**
+ * Giving the role up while I/O is frozen, and the disk while the peer is asked
+ * to part.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { Pair } from "./volume_fixture.ts";
+import type { CommandResult } from "./volume_types.ts";
+
+const SIZE = 1024 * 1024;
+const FENCED = {
+  fencing: "resource-and-stonith",
+  handlers: new Set(["fence-peer"]),
+} as const;
+
+/** A Primary that waits for its fence handler. */
+function frozen(): Pair {
+  const pair = new Pair(SIZE, FENCED);
+  pair.up();
+  pair.a.core.roles.primary(true, () => {});
+  pair.run();
+  pair.cut();
+  assert.equal(pair.a.core.state.suspendedFencing, true);
+  return pair;
+}
+
+Deno.test("a frozen Primary that nobody waits for is demoted at once", () => {
+  const pair = frozen();
+  const results: CommandResult[] = [];
+  pair.a.core.roles.secondary((result) => results.push(result));
+  pair.run(2);
+  assert.deepEqual(results, [{ code: 1 }]);
+  assert.equal(pair.a.core.state.role, "Secondary");
+});
+
+Deno.test("a frozen Primary that owes an answer says how to go on", () => {
+  const pair = frozen();
+  const { a } = pair;
+  const answers: boolean[] = [];
+  a.core.writes.write(0, new Uint8Array(512), (ok) => answers.push(ok));
+  const results: CommandResult[] = [];
+  a.core.roles.secondary((result) => results.push(result));
+  assert.equal(results[0]?.code, -12);
+  assert.match(results[0]?.why ?? "", /drbdadm resume-io/);
+  a.core.roles.resumeIo(() => {});
+  pair.run(2);
+  assert.deepEqual(answers, [true]);
+  a.core.roles.secondary((result) => results.push(result));
+  pair.run(2);
+  assert.equal(results[1]?.code, 1);
+});
+
+Deno.test("a disk that is lost while the nodes part stays lost", () => {
+  const pair = new Pair(SIZE, { fencing: "resource-only" });
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  b.core.roles.disconnect(false, () => {});
+  // The Primary has refused: our disk shall be outdated with it.
+  while (
+    b.sent.every((frame) =>
+      frame.kind !== "stateRequest" || frame.wish.disk !== "Outdated"
+    )
+  ) pair.frames(1);
+  b.core.diskFailed("flush");
+  pair.run(2);
+  assert.equal(b.core.state.connection, "StandAlone");
+  assert.equal(b.core.state.disk, "Diskless");
+});
