@@ -17,8 +17,16 @@ const EPOCH_BYTES_MAX = 64 * 1024 * 1024;
 /** Epochs are closed after so long, in ms; as often as a journal commits. */
 const EPOCH_MS_MAX = 5_000;
 
+/**
+ * So many flushes in a row with one write before each, and the next one is
+ * expected behind the next write.
+ */
+const REGULAR_MIN = 8;
+
 /** See the module comment. */
 export class PrimaryFlushes {
+  /** After how many regular flushes one is sent ahead; fewer in simulations. */
+  regularMin: number = REGULAR_MIN;
   /** Writes up to this one are stable on our disk. */
   localStable = 0;
   /** The peer went with answered writes that were not stable there. */
@@ -26,6 +34,11 @@ export class PrimaryFlushes {
   #waiters: WriteDone[] = [];
   #running: RunningFlush | undefined;
   #lastActivityMs = 0;
+  #regular = 0;
+  /** The number of our last write when the last flush was asked for. */
+  #requestedAt = 0;
+  /** The frame of a flush that was sent behind a write; 0: none. */
+  #aheadSequence = 0;
 
   constructor(readonly writes: PrimaryWrites) {}
 
@@ -36,8 +49,35 @@ export class PrimaryFlushes {
 
   /** `done` when everything answered before is as stable as the protocol says. */
   request(done: WriteDone): void {
+    this.#noteRhythm();
     this.#waiters.push(done);
     this.start();
+  }
+
+  /**
+   * A write was sent. Where each one is flushed the peer begins with it now, and
+   * not a round trip later. With A and B a flush holds back what follows it.
+   */
+  writeSent(): void {
+    const { volume, sent, lastOrdinal } = this.writes;
+    const isExpected = this.#regular >= this.regularMin &&
+      lastOrdinal === this.#requestedAt && volume.config.protocol === "C";
+    if (!isExpected) return;
+    const sequence = this.#aheadSequence = sent.next();
+    volume.effects.send({ kind: "flush", sequence, barrier: false });
+  }
+
+  /** The peer's disk may hold what no flush of ours has covered. */
+  forgetAhead(): void {
+    this.#aheadSequence = 0;
+  }
+
+  #noteRhythm(): void {
+    const { lastOrdinal } = this.writes;
+    const count = lastOrdinal - this.#requestedAt;
+    this.#requestedAt = lastOrdinal;
+    if (count === 1) this.#regular++;
+    else if (count > 1) this.#regular = 0;
   }
 
   /** Make everything stable on both disks, whoever waits for it. */
@@ -92,6 +132,7 @@ export class PrimaryFlushes {
 
   /** The peer is gone: it is not waited for. */
   forgetPeer(): void {
+    this.forgetAhead();
     this.#running?.forgetPeer();
   }
 
@@ -105,19 +146,22 @@ export class PrimaryFlushes {
 
   #begin(waiters: readonly WriteDone[]): void {
     const { volume, sent, lastOrdinal } = this.writes;
+    const { protocol } = volume.config;
     const replicate = volume.replicates();
+    const isAhead = replicate && protocol === "C" &&
+      this.#aheadSequence > 0 && sent.last === this.#aheadSequence;
     const flush = new RunningFlush(
       waiters,
       lastOrdinal,
-      replicate ? sent.next() : 0,
-      { hasDisk: volume.hasLocalDisk, protocol: volume.config.protocol },
+      isAhead ? sent.last : replicate ? sent.next() : 0,
+      { hasDisk: volume.hasLocalDisk, protocol },
     );
     this.#running = flush;
-    if (replicate) {
+    if (replicate && !isAhead) {
       const { sequence } = flush;
       // With C a flush is answered when it is stable there: until then no write
       // can depend on it. One that nobody waits for orders nothing at all.
-      const barrier = waiters.length > 0 && volume.config.protocol !== "C";
+      const barrier = waiters.length > 0 && protocol !== "C";
       volume.effects.send({ kind: "flush", sequence, barrier });
     }
     if (volume.hasLocalDisk) {

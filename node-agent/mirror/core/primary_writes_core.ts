@@ -155,6 +155,7 @@ export class PrimaryWrites {
   /** A link is ready to replicate: numbers begin anew. */
   linkReady(): void {
     this.sent.begin();
+    this.flushes.forgetAhead();
   }
 
   /**
@@ -299,6 +300,7 @@ export class PrimaryWrites {
         ? { kind: "zero", sequence, offset, lengthBytes, mayPunch }
         : { kind: "data", sequence, offset, payload: data },
     );
+    this.flushes.writeSent();
   }
 
   #isAnswerable(write: LoggedWrite): boolean {

@@ -21,6 +21,11 @@ export class SentFrames {
   /** Frames up to this one were given up when the peer lost its disk. */
   #forgottenUpTo = 0;
 
+  /** The number of the last frame; 0: none was sent. */
+  get last(): number {
+    return this.#last;
+  }
+
   /** The number of the next frame. */
   next(): number {
     return ++this.#last;

@@ -280,6 +280,7 @@ export class VolumeCore {
       this.writes.peerLost();
       this.fence.peerLost();
     }
+    if (before.role !== after.role) this.writes.flushes.forgetAhead();
     this.disk.stateChanged(this.state);
     this.#endTransfers(this.state);
     this.link.stateChanged(before, after);

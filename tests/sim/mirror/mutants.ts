@@ -292,6 +292,19 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
     plan: { protocol: "A", flushShare: 0.3, flushMs: 25, thinkMs: 8 },
   },
   {
+    name: "a flush that was sent ahead covers nothing behind it",
+    sabotage: core(({ effects, writes }) => {
+      const { send } = effects;
+      let flushed = 0;
+      effects.send = (frame) => {
+        if (frame.kind === "flush") flushed = frame.sequence;
+        send(frame);
+      };
+      Object.defineProperty(writes.sent, "last", { get: () => flushed });
+    }),
+    plan: { protocol: "C", flushShare: 0.3, thinkMs: 8, flushesAhead: true },
+  },
+  {
     name: "a Primary that runs ahead names what it does not send",
     sabotage: core(({ congestion }) => {
       congestion.tells = () => false;

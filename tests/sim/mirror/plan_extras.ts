@@ -37,6 +37,8 @@ export interface PlanExtras {
   readonly fencing: "dont-care" | "resource-only" | "resource-and-stonith";
   readonly splitBrain: SplitBrainPolicies;
   readonly losses: readonly DiskLoss[];
+  /** Every first write behind a flush is sent with the next one. */
+  readonly flushesAhead: boolean;
 }
 
 /** Most seeds: nothing of it. */
@@ -46,6 +48,7 @@ export const NO_EXTRAS: PlanExtras = {
   fencing: "dont-care",
   splitBrain: SPLIT_BRAIN_DEFAULTS,
   losses: [],
+  flushesAhead: false,
 };
 
 /**
@@ -77,6 +80,7 @@ export function drawExtras(
       : rng.pick(["resource-only", "resource-and-stonith"]),
     splitBrain: hasPolicies ? drawPolicies(rng) : SPLIT_BRAIN_DEFAULTS,
     losses: drawLosses(rng, where.workMs),
+    flushesAhead: rng.chance(0.5),
   };
 }
 

@@ -112,6 +112,7 @@ export class SimNode {
     this.#startedMs = world.scheduler.nowMs;
     this.#clockBaseMs = this.rng.pick([0, 1e6]);
     this.core = new VolumeCore(configOf(world.plan), effectsOf(this));
+    if (world.plan.flushesAhead) this.core.writes.flushes.regularMin = 0;
     world.sabotage.core?.(this.core);
     this.seeks = false;
     this.side = undefined;
