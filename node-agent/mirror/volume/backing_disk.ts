@@ -64,7 +64,7 @@ export class BackingDisk {
   readonly #data: RawDevice;
   #meta: MetaDevice;
   readonly #flusher: Deno.FsFile;
-  readonly #pace = new FlushPace();
+  readonly #pace: FlushPace;
   #unflushedBytes = 0;
   #puncher: HolePuncher | undefined;
   #log: ActivityLogFile | undefined;
@@ -78,9 +78,10 @@ export class BackingDisk {
     paths: BackingPaths,
     devices: OpenDisk,
     meta: MetaDevice,
-    watch: DiskWatch,
+    parts: { readonly watch: DiskWatch; readonly pace: FlushPace },
   ) {
-    this.#watch = watch;
+    this.#watch = parts.watch;
+    this.#pace = parts.pace;
     this.#paths = paths;
     this.#devices = devices;
     this.#data = devices.data;
@@ -102,6 +103,8 @@ export class BackingDisk {
       readonly mustHaveIdentity: boolean;
       /** What it takes too long for counts as failed. */
       readonly watch?: DiskWatch;
+      /** What is known of its flushes. */
+      readonly pace?: FlushPace;
     } = { mustHaveIdentity: false },
   ): BackingDisk {
     const { sizesDir } = paths;
@@ -127,8 +130,9 @@ export class BackingDisk {
       if (options.mustHaveIdentity && meta.superblock.deviceUuid === 0n) {
         meta.writeSuperblock({ deviceUuid: randomIdentity() });
       }
-      const { watch = new DiskWatch(undefined) } = options;
-      return new BackingDisk(paths, devices, meta, watch);
+      const { watch = new DiskWatch(undefined), pace = new FlushPace() } =
+        options;
+      return new BackingDisk(paths, devices, meta, { watch, pace });
     } catch (error) {
       devices.close();
       if (error instanceof AttachError) throw error;
@@ -190,7 +194,9 @@ export class BackingDisk {
 
   /**
    * Make all data stable: beside the event loop, unless that takes longer than
-   * the flush. Not before the caller has returned, so that frames leave first.
+   * the flush. With `disk-timeout` always beside it: one that hangs in the loop
+   * could not be given up. Not before the caller has returned, so that frames
+   * leave first.
    */
   async flush(): Promise<boolean> {
     this.#flushing++;
@@ -198,9 +204,9 @@ export class BackingDisk {
       await undefined;
       const bytes = this.#unflushedBytes;
       this.#unflushedBytes = 0;
-      const wasInline = this.#pace.isInline(bytes);
+      const wasInline = !this.#watch.isOn && this.#pace.isInline(bytes);
       const beganMs = performance.now();
-      if (wasInline) this.#watch.during(() => this.#flusher.syncDataSync());
+      if (wasInline) this.#flusher.syncDataSync();
       else await this.#flusher.syncData();
       const ms = performance.now() - beganMs;
       this.#pace.took({ ms, bytes, wasInline });

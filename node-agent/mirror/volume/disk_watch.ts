@@ -27,13 +27,18 @@ export class DiskWatch {
   /** @param turns One counter; undefined: nobody looks at it. */
   constructor(readonly turns: Int32Array | undefined) {}
 
+  /** Whether the disk may take so long only. */
+  get isOn(): boolean {
+    return this.timeoutMs > 0;
+  }
+
   /**
    * Ask the disk for something.
    *
    * @throws {LateDiskError} It was done, but too late.
    */
   during(work: () => void): void {
-    if (this.timeoutMs === 0) return work();
+    if (!this.isOn) return work();
     const beganMs = performance.now();
     this.#count();
     try {
@@ -47,7 +52,7 @@ export class DiskWatch {
 
   /** Whether something that began then should have ended by now. */
   isLate(beganMs: number, nowMs: number): boolean {
-    return this.timeoutMs > 0 && nowMs - beganMs > this.timeoutMs;
+    return this.isOn && nowMs - beganMs > this.timeoutMs;
   }
 
   #count(): void {
