@@ -6,9 +6,8 @@ import { Scope } from "../helpers/scope.ts";
 import { type Fault, FaultShim } from "./fault_shim.ts";
 import { canRecord, RecordedDisk, withImage } from "./power_loss.ts";
 import type { Line } from "./store_child.ts";
-import { checkLog, say } from "./store_runs.ts";
+import { checkLog, recordStore, say } from "./store_runs.ts";
 
-const CHILD = new URL("./store_child.ts", import.meta.url).pathname;
 const DISK_BYTES = 96 << 20;
 const CUTS = Number(Deno.env.get("KEDGE_POWER_CUTS") ?? 100);
 const SEED = Number(Deno.env.get("KEDGE_SEED") ?? 20261122);
@@ -16,28 +15,6 @@ const SEED = Number(Deno.env.get("KEDGE_SEED") ?? 20261122);
 const ignore = !await canRecord() || !FaultShim.isPossible();
 if (ignore) {
   say("SKIPPED tests/rigs/power_loss: needs root, nbdkit, nbdfuse, loop\n");
-}
-
-/** Run the child on a recorded disk, with a fault or none. */
-async function record(
-  disk: RecordedDisk,
-  environment: Record<string, string>,
-): Promise<Line[]> {
-  const dir = `${disk.mount}/store`;
-  await Deno.mkdir(dir);
-  await Deno.writeTextFile(`${dir}/arm`, "");
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", "--no-check", "--cached-only", CHILD]
-      .concat([dir, "power", disk.log]),
-    env: { ...environment, NO_COLOR: "1" },
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  const lines = new TextDecoder().decode(stdout).trim().split("\n")
-    .map((line): Line => JSON.parse(line));
-  const errors = new TextDecoder().decode(stderr);
-  assert.equal(lines.at(-1)?.what, "end", errors);
-  return lines;
 }
 
 /** What must be on an image: by file the state that was acknowledged. */
@@ -101,7 +78,7 @@ async function losses(
   const environment = fault === undefined
     ? {}
     : (await FaultShim.compile(dir)).environment(fault, `${dir}/count`);
-  const lines = await record(disk, environment);
+  const lines = await recordStore(disk, "power", environment);
   const acks = lines.filter(({ what }) => what === "did");
   const fromPosition = acks[0]?.at ?? 0;
   const lost: string[] = [];

@@ -17,6 +17,12 @@ import {
   someBytes,
   TestStore,
 } from "../../node-agent/files/store_fixture.ts";
+import {
+  foreignFiles,
+  inPlaceFiles,
+  takeIn,
+  writeInPlaceFiles,
+} from "./foreign_files.ts";
 
 /** What the child says about one change. */
 export interface Line {
@@ -91,39 +97,31 @@ async function compact(store: TestStore): Promise<void> {
 
 /** Files that lie where they belong are taken in, and one from elsewhere. */
 async function links(store: TestStore): Promise<void> {
-  const place = { group: "group1", pathIndex: 0, high: 0, low: 0 };
-  await Deno.mkdir(`${dir}/p0/data/00/00`, { recursive: true });
-  const files = FOREIGN_SIZES.map((size) => {
-    const bytes = someBytes(size, 1);
-    const name = encodeFileName({
-      ...factsOf(bytes),
-      origin: "10.0.0.1",
-      createdS: 1_795_300_000,
-      appender: false,
-      random: size,
-      digits: size,
-      extension: "",
-    });
-    const id = encodeFileId(place, name);
-    const here = `${dir}/p0/data/${id.split("/").slice(2).join("/")}`;
-    const path = size === FOREIGN_SIZES.at(-1) ? `${dir}/elsewhere` : here;
-    Deno.writeFileSync(path, bytes);
-    return { id, path, bytes };
-  });
-  await arm();
-  const change = { kind: "whole" } as const;
-  for (const { id, path, bytes } of files) {
-    const staged = bytes.length > 100_000
-      ? await store.store.linker.link(path, 0)
-      : await store.stage(bytes);
-    const entry = newEntry(id, staged);
-    await store.log({ entry, body: change }, { kind: "staged", staged });
+  const files = await foreignFiles(dir, FOREIGN_SIZES);
+  const last = files.at(-1);
+  if (last !== undefined) {
+    const path = `${dir}/elsewhere`;
+    await Deno.rename(last.path, path);
+    files[files.length - 1] = { ...last, path };
   }
+  await arm();
+  for (const file of files) await takeIn(store, file);
   await store.store.settle(0);
 }
 
 /** Sizes of the files that "links" finds; the last one lies elsewhere. */
 const FOREIGN_SIZES = [4000, 150_000, 150_001];
+
+/** A path of FastDFS is taken over with all its files. */
+async function inPlace(store: TestStore): Promise<void> {
+  await store.store.linker.takeOver(0);
+  for (const [at, file] of inPlaceFiles(dir).entries()) {
+    await takeIn(store, file);
+    if (at % 4 === 3) await store.store.settle(0);
+  }
+  await store.store.settle(0);
+  await store.store.linker.allTaken(0);
+}
 
 /** From here on the fault shim counts. */
 async function arm(): Promise<void> {
@@ -267,6 +265,10 @@ async function stubborn(store: TestStore): Promise<void> {
 const LATE = new Set(["duplicates", "links", "pack", "compact"]);
 
 if (import.meta.main) {
+  if (scenario === "in-place") {
+    await writeInPlaceFiles(dir);
+    say({ what: "state", slug: "begin" });
+  }
   const store = await TestStore.open(dir, {
     settleDelayMs: 1e9,
     checkDuplicates: scenario === "duplicates" || scenario === "power",
@@ -281,6 +283,7 @@ if (import.meta.main) {
     if (scenario === "uploads") await uploads(store);
     else if (scenario === "duplicates") await duplicates(store);
     else if (scenario === "links") await links(store);
+    else if (scenario === "in-place") await inPlace(store);
     else if (scenario === "pack") await pack(store);
     else if (scenario === "compact") await compact(store);
     else if (scenario === "changes") await changes(store);

@@ -10,6 +10,7 @@ import { compareEntries, type FileEntry } from "@kedge/schema/change";
 import { TestStore } from "../../node-agent/files/store_fixture.ts";
 import type { StoreOptions } from "../../node-agent/files/store.ts";
 import { type Fault, FaultShim, readCount } from "./fault_shim.ts";
+import type { RecordedDisk } from "./power_loss.ts";
 import type { Line } from "./store_child.ts";
 
 const CHILD = new URL("./store_child.ts", import.meta.url).pathname;
@@ -47,6 +48,32 @@ export async function run(
     count: readCount(counter),
     errors: new TextDecoder().decode(child.stderr),
   };
+}
+
+/**
+ * Run a scenario of `store_child.ts` on a recorded disk, with a fault or none;
+ * its lines say when each was said.
+ */
+export async function recordStore(
+  disk: Pick<RecordedDisk, "mount" | "log">,
+  scenario: string,
+  environment: Record<string, string>,
+): Promise<Line[]> {
+  const dir = `${disk.mount}/store`;
+  await Deno.mkdir(dir);
+  await Deno.writeTextFile(`${dir}/arm`, "");
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", "--no-check", "--cached-only", CHILD]
+      .concat([dir, scenario, disk.log]),
+    env: { ...environment, NO_COLOR: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const lines = new TextDecoder().decode(stdout).trim().split("\n")
+    .map((line): Line => JSON.parse(line));
+  const errors = new TextDecoder().decode(stderr);
+  assert.equal(lines.at(-1)?.what, "end", errors);
+  return lines;
 }
 
 /** Assert the promises about a store that was used by a child. */

@@ -1,0 +1,99 @@
+/**
+ * Power loss at any moment of `kedge import fastdfs --in-place`: every file of
+ * FastDFS is whole where it lay, what was acknowledged is there, and running the
+ * import again takes all of them in. 8 s
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { crc32 } from "node:zlib";
+import { TestStore } from "../../node-agent/files/store_fixture.ts";
+import { Scope } from "../helpers/scope.ts";
+import { inPlaceFiles, takeIn } from "./foreign_files.ts";
+import { canRecord, RecordedDisk, withImage } from "./power_loss.ts";
+import type { Line } from "./store_child.ts";
+import { recordStore, say } from "./store_runs.ts";
+
+const DISK_BYTES = 48 << 20;
+const CUTS = Number(Deno.env.get("KEDGE_POWER_CUTS") ?? 12);
+const SEED = Number(Deno.env.get("KEDGE_SEED") ?? 20261122);
+
+const ignore = !await canRecord();
+if (ignore) {
+  say("SKIPPED tests/rigs/power_in_place: needs root, nbdkit, nbdfuse, loop\n");
+}
+
+/** Asserts the promises about an image, then imports again. */
+async function checkImage(
+  dir: string,
+  lines: readonly Line[],
+  position: number,
+): Promise<void> {
+  const files = inPlaceFiles(dir);
+  const mustBeWhole = () => {
+    for (const { path, bytes } of files) {
+      const found = Deno.readFileSync(path);
+      assert.equal(crc32(found), crc32(bytes), `${path} has other bytes`);
+    }
+  };
+  mustBeWhole();
+  const store = await TestStore.open(dir);
+  try {
+    const { store: { files: stored, linker } } = store;
+    for (const { what, entry, at = Infinity } of lines) {
+      if (what !== "did" || entry === undefined || at > position) continue;
+      const now = stored.lookup(entry.id);
+      assert(now !== undefined, `${entry.id} was acknowledged and is gone`);
+      assert.equal(crc32(await store.read(now)), now.crc32);
+    }
+    mustBeWhole();
+    await linker.takeOver(0);
+    for (const file of files) {
+      if (stored.lookup(file.id) === undefined) await takeIn(store, file);
+    }
+    await store.store.settle(0);
+    await linker.allTaken(0);
+    for (const { id, bytes } of files) {
+      const now = stored.lookup(id);
+      assert(now !== undefined);
+      assert.equal(crc32(await store.read(now)), crc32(bytes), id);
+    }
+    mustBeWhole();
+    const left = [...Deno.readDirSync(`${dir}/p0/data/.tmp`)];
+    assert.deepEqual(left, [], "no second names are left");
+  } finally {
+    await store.close();
+  }
+}
+
+Deno.test({
+  name: "power loss during an import in place loses no file, and a repeat ends",
+  ignore,
+  async fn() {
+    await using scope = new Scope();
+    const dir = await Deno.makeTempDir({
+      dir: "/dev/shm",
+      prefix: "kedge-power-",
+    });
+    scope.defer(() => Deno.remove(dir, { recursive: true }));
+    const disk = await RecordedDisk.open(dir, DISK_BYTES);
+    scope.defer(() => disk[Symbol.asyncDispose]());
+    const lines = await recordStore(disk, "in-place", {});
+    const begin = lines.find(({ slug }) => slug === "begin")?.at ?? 0;
+    const acks = lines.filter(({ what }) => what === "did").length;
+    assert(begin > 0 && acks === inPlaceFiles("").length);
+    const mount = `${dir}/cut-mount`;
+    await Deno.mkdir(mount);
+    const options = { fromPosition: begin, seed: SEED, into: `${dir}/cut` };
+    const lost: string[] = [];
+    for await (const { image, position } of disk.images(CUTS, options)) {
+      await withImage(image, mount, async () => {
+        await checkImage(`${mount}/store`, lines, position).catch((error) => {
+          lost.push(`cut at ${position}: ${error}`);
+        });
+      });
+    }
+    assert.deepEqual(lost, []);
+  },
+});
