@@ -1,6 +1,6 @@
 /**
  * Downloads through the distribution's nginx, with the configuration that
- * `kedge nginx-config` prints. 9 s
+ * `kedge nginx-config` prints. 10 s
  *
  * @module
  */
@@ -9,7 +9,9 @@ import assert from "node:assert/strict";
 import { fastdfsToken, linkQuery } from "@kedge/schema/download-links";
 import { isInstalled, run } from "../helpers/child.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { type Nginx, startNginx } from "../helpers/nginx.ts";
+import { linkAttacks } from "../helpers/link_attacks.ts";
+import { startNginx } from "../helpers/nginx.ts";
+import { World } from "../helpers/nginx_world.ts";
 import { Random, seedOfRun } from "../helpers/random.ts";
 import { say } from "../helpers/say.ts";
 import { Scope } from "../helpers/scope.ts";
@@ -326,6 +328,38 @@ Deno.test({ name: "nginx asks an agent about links", ignore }, async (t) => {
     assert(!told.includes(KEY.secret) && !told.includes(MD5));
   });
 
+  await t.step("nothing gets a file past its link", async () => {
+    const direct = await startNginx(scope, stack, ["--serve", "direct"]);
+    const [, query = ""] = link(film).split("?");
+    const [, other = ""] = link(photo).split("?");
+    const [, old = ""] = link(film, { expiresS: nowS - 1 }).split("?");
+    const [, head = ""] = link(film, { method: "HEAD" }).split("?");
+    const md5 = `token=${fastdfsToken(film, MD5, nowS)}&ts=${nowS}`;
+    const { etag = "" } = Object.fromEntries(
+      (await world.get(link(film))).headers,
+    );
+    const tries = linkAttacks({
+      ...{ file: film, free, etag, nowS },
+      ...{ query, other, old, head, md5 },
+      md5Other: `token=${fastdfsToken(photo, MD5, nowS)}&ts=${nowS}`,
+    });
+    for (const base of [nginx.url, direct.url, ...world.agents]) {
+      const own = await world.raw(`GET /${film}?${query} HTTP/1.1`, { base });
+      assert.equal(own.status, 200, "the link itself counts");
+      assert(own.text.length > 10_000);
+      const headOf = `HEAD /${film}?${head} HTTP/1.1`;
+      assert.equal((await world.raw(headOf, { base })).status, 200);
+      for (const { line, headers } of tries) {
+        const { status, text } = await world.raw(line, { base, headers });
+        const what = `${base} ${line} ${JSON.stringify(headers)}: ${status}`;
+        // Before HTTP/1.0 an answer had no status.
+        const isRefused = status >= 400 && status < 500 ||
+          Number.isNaN(status) || /^location: /im.test(text);
+        assert(isRefused && text.length < 1000, what);
+      }
+    }
+  });
+
   await t.step("another agent's files are not looked for here", async () => {
     const [agent] = stack.ready.agents;
     assert(agent !== undefined);
@@ -346,62 +380,6 @@ const SAME_HEADERS = [
   "access-control-allow-origin",
   "access-control-expose-headers",
 ];
-
-interface Got {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly bytes: Uint8Array;
-}
-
-/** Ways to ask nginx and agents. */
-class World {
-  readonly agents: string[];
-
-  constructor(readonly stack: Stack, readonly nginx: Nginx) {
-    this.agents = stack.ready.agents.map(({ url }) => url);
-  }
-
-  async get(
-    path: string,
-    init: RequestInit & { readonly base?: string | undefined } = {},
-  ): Promise<Got> {
-    const { base = this.nginx.url, ...rest } = init;
-    const response = await fetch(`${base}/${path}`, rest);
-    const { status, headers } = response;
-    return { status, headers, bytes: await response.bytes() };
-  }
-
-  async fromAgent(path: string): Promise<Got> {
-    return await this.get(path, { base: this.agents[0] });
-  }
-
-  /** A request line that no browser would send. */
-  async raw(line: string): Promise<{ status: number }> {
-    const { hostname, port } = new URL(this.nginx.url);
-    using connection = await Deno.connect({ hostname, port: Number(port) });
-    const request = `${line}\r\nHost: x\r\nConnection: close\r\n\r\n`;
-    await connection.write(new TextEncoder().encode(request));
-    const answer = await new Response(connection.readable).text();
-    return { status: Number(answer.split(" ")[1]) };
-  }
-
-  /** Who sends a file: nginx's own tags are time and length. */
-  async servedBy(id: string): Promise<"disk" | "agent"> {
-    const tag = (await this.get(id)).headers.get("etag") ?? "";
-    return /^"[0-9a-f]+-[0-9a-f]+"$/.test(tag) ? "disk" : "agent";
-  }
-
-  pathOf(node: number, id: string): string {
-    const place = id.split("/").slice(2).join("/");
-    return `${this.stack.data}/node-${node}/store/data/${place}`;
-  }
-
-  async spoil(node: number, id: string): Promise<void> {
-    const bytes = await Deno.readFile(this.pathOf(node, id));
-    bytes[0] = (bytes[0] ?? 0) ^ 1;
-    await Deno.writeFile(this.pathOf(node, id), bytes);
-  }
-}
 
 /** A file that node 1 cannot have yet. */
 async function uploadedAtTwo(

@@ -59,7 +59,10 @@ function head({ mode, notes }: NginxPlan): string[] {
   ];
 }
 
-function maps({ mode }: NginxPlan): string[] {
+function maps({ mode, groups }: NginxPlan): string[] {
+  // They name what only the locations of files set.
+  const isDirect = mode === "direct" &&
+    groups.some(({ files }) => files !== undefined);
   const direct = [
     "# The present second, as the agent names its leave.",
     "map $msec $kedge_second {",
@@ -82,7 +85,7 @@ function maps({ mode }: NginxPlan): string[] {
     "",
   ];
   return [
-    ...(mode === "direct" ? direct : []),
+    ...(isDirect ? direct : []),
     "# The log has no query: a link in it would be a key for everybody who reads it.",
     "map $request_uri $kedge_logged {",
     '    "~^(?<kedge_p>[^?]*)" $kedge_p;',

@@ -56,6 +56,7 @@ Deno.test("files that need links are never served without an agent", () => {
 Deno.test("without leave or files everything is asked for, and said", () => {
   const conf = text({ here: [BETA] });
   assert.doesNotMatch(conf, /try_files/);
+  assert.doesNotMatch(conf, /kedge_name/, "nginx refuses an unknown variable");
   assert.match(conf, /# group2: no agent here gives leave/);
   assert.throws(() => text({ here: [] }), /Cannot find any agent/);
 });
