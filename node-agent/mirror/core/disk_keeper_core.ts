@@ -24,6 +24,7 @@ import {
   sameGeneration,
 } from "../decisions/generations_core.ts";
 import { disksAlone, goesOnWithout } from "./disk_worth_core.ts";
+import { passOn } from "./passed_errors_core.ts";
 import { OutOfSyncBitmap } from "./bitmap_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type {
@@ -101,6 +102,12 @@ export class DiskKeeper {
   forgetStay(isLinked: boolean): void {
     this.#wasInSync = false;
     this.#mayLack = isLinked;
+  }
+
+  /** It lacks what may be answered; the application goes on with the peer's. */
+  lacksData(): void {
+    this.#wasInSync = false;
+    this.exposed = this.volume.generations.set?.current;
   }
 
   /** The disk was not let go since it was in sync: nothing on it was lost. */
@@ -319,13 +326,7 @@ export class DiskKeeper {
       if (what === "write") this.#tellDirty(offset, lengthBytes);
       return this.failed(what);
     }
-    const { connection, disk, peerDisk } = volume.state;
-    const hasPeer = isConnected(connection) && peerDisk === "UpToDate";
-    // The only good copy stays good: the error goes to the application.
-    if (!hasPeer) return;
-    volume.bitmap?.set(offset, lengthBytes);
-    if (!volume.saveBitmapOf(offset, lengthBytes)) return;
-    if (disk === "UpToDate") volume.change({ disk: "Inconsistent" });
+    passOn(volume, { what, offset, lengthBytes });
   }
 
   #lose(isClean = false): void {

@@ -85,12 +85,18 @@ export class Negotiation {
       case "PausedSyncS":
         if (peerAt === "Connected") return volume.source.peerEnded(told);
         break;
-      case "VerifyT":
-        if (peerAt === "Connected") {
+      case "VerifyS":
+      case "VerifyT": {
+        // The state table would call its disk good while it is compared.
+        const isBad = told.peerDisk === "Inconsistent";
+        const isOver = volume.state.connection === "VerifyT" &&
+          peerAt === "Connected";
+        if (isBad || isOver) {
           volume.change({ ...told, connection: "Connected" });
           return;
         }
         break;
+      }
       case "SyncTarget":
       case "PausedSyncT":
         if (isSource(peerAt)) volume.target.sourceReplicates();

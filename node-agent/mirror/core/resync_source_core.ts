@@ -45,6 +45,8 @@ export class ResyncSource {
   /** What we had before the resync is stable on our own disk. */
   #isStable = false;
   #stableId = 0;
+  /** Writes that failed here, and that the target has. */
+  #lacking: { readonly offset: number; readonly lengthBytes: number }[] = [];
   /** What the target said at its end, until we are stable, too. */
   #ended: Partial<MirrorState> | undefined;
   /** Counts resyncs. */
@@ -67,6 +69,7 @@ export class ResyncSource {
   /** The resync is over, or the link is down. */
   stop(): void {
     this.#run++;
+    this.#markLacking();
     this.#isStable = false;
     this.#stableId = 0;
     this.#ended = undefined;
@@ -77,6 +80,14 @@ export class ResyncSource {
   /** A new connection: numbers begin anew. */
   linkReady(): void {
     this.#lastId = 0;
+  }
+
+  /**
+   * A write failed here, our disk stays the good one, and the target has that
+   * write: what it is to have instead is settled on a new connection.
+   */
+  lacks(offset: number, lengthBytes: number): void {
+    if (this.volume.replicates()) this.#lacking.push({ offset, lengthBytes });
   }
 
   /** The target asks for a range. */
@@ -97,6 +108,7 @@ export class ResyncSource {
 
   /** Answer as much as the network takes. */
   settle(): void {
+    if (this.#lacking.length > 0) return this.#partOver();
     const { effects } = this.volume;
     let count = 0;
     while (
@@ -129,6 +141,21 @@ export class ResyncSource {
     });
   }
 
+  #partOver(): void {
+    const { volume } = this;
+    this.#markLacking();
+    if (!volume.saveBitmap()) return;
+    volume.link.giveUp("A write failed here while the peer is being copied to");
+  }
+
+  /** Again, since an acknowledgement may have come in between. */
+  #markLacking(): void {
+    for (const { offset, lengthBytes } of this.#lacking) {
+      this.volume.bitmap?.set(offset, lengthBytes);
+    }
+    this.#lacking = [];
+  }
+
   #clear(): void {
     let count = 0;
     for (const each of this.#answered) {
@@ -142,6 +169,7 @@ export class ResyncSource {
   /** The target is no longer a target. */
   peerEnded(told: Partial<MirrorState>): void {
     const { volume } = this;
+    if (this.#lacking.length > 0) return this.#partOver();
     const isWhole = told.peerDisk === "UpToDate";
     if (isWhole && !this.#isStable) {
       this.#ended = told;

@@ -44,7 +44,7 @@ interface Request {
   readonly id: number;
   readonly offset: number;
   readonly lengthBytes: number;
-  /** The application wrote here after we asked. */
+  /** The application wrote here after we asked, or a write failed here. */
   isSuperseded: boolean;
 }
 
@@ -70,6 +70,7 @@ export class ResyncTarget {
   #written: Request[] = [];
   #writtenBytes = 0;
   #isFlushing = false;
+  #flushing: readonly Request[] = [];
   #arrivedSectors = 0;
   #budget = 0;
   #cursor = 0;
@@ -178,11 +179,14 @@ export class ResyncTarget {
   /** The application writes here: answers on their way are old. */
   overwrites(offset: number, lengthBytes: number): void {
     if (this.volume.state.role !== "Primary") return;
-    for (const request of this.#asked) {
-      const isApart = request.offset >= offset + lengthBytes ||
-        offset >= request.offset + request.lengthBytes;
-      if (!isApart) request.isSuperseded = true;
-    }
+    supersede(this.#asked, offset, lengthBytes);
+  }
+
+  /** A write failed here, and the disk stays: what came before it is not all. */
+  lacks(offset: number, lengthBytes: number): void {
+    supersede(this.#asked, offset, lengthBytes);
+    supersede(this.#written, offset, lengthBytes);
+    supersede(this.#flushing, offset, lengthBytes);
   }
 
   #write(frame: ResyncDataFrame): boolean {
@@ -265,6 +269,7 @@ export class ResyncTarget {
     this.#written = [];
     this.#writtenBytes = 0;
     this.#isFlushing = true;
+    this.#flushing = batch;
     const run = this.#run;
     this.volume.flusher.request((stable) => {
       if (run !== this.#run) return; // of an earlier resync
@@ -275,8 +280,8 @@ export class ResyncTarget {
 
   #stable(batch: readonly Request[]): void {
     const { volume } = this;
-    for (const { offset, lengthBytes } of batch) {
-      volume.bitmap?.clear(offset, lengthBytes);
+    for (const { offset, lengthBytes, isSuperseded } of batch) {
+      if (!isSuperseded) volume.bitmap?.clear(offset, lengthBytes);
     }
     const last = batch.at(-1);
     if (last !== undefined) {
@@ -342,9 +347,22 @@ export class ResyncTarget {
     this.#written = [];
     this.#writtenBytes = 0;
     this.#isFlushing = false;
+    this.#flushing = [];
     this.#arrivedSectors = 0;
     this.#budget = 0;
     this.#cursor = 0;
     this.#failed = 0;
+  }
+}
+
+function supersede(
+  requests: readonly Request[],
+  offset: number,
+  lengthBytes: number,
+): void {
+  for (const request of requests) {
+    const isApart = request.offset >= offset + lengthBytes ||
+      offset >= request.offset + request.lengthBytes;
+    if (!isApart) request.isSuperseded = true;
   }
 }

@@ -55,13 +55,9 @@ export class Verify {
     done: CommandDone,
   ): void {
     const { volume } = this;
-    const { disk, peerDisk, connection } = volume.state;
     // To the state table it is no change, and so no wish to refuse.
-    if (connection === "VerifyS") return done({ code: -8 });
-    // The state table would call both disks good: DRBD 8.4 does.
-    if (disk !== "UpToDate" || peerDisk !== "UpToDate") {
-      return done({ code: -2 });
-    }
+    if (volume.state.connection === "VerifyS") return done({ code: -8 });
+    if (!this.#areBothGood) return done({ code: -2 });
     const refused = volume.judge({ connection: "VerifyS" }).refused;
     if (refused !== undefined) return done({ code: refused });
     const { verifyAlgorithm } = volume.config;
@@ -69,6 +65,8 @@ export class Verify {
     volume.link.agreement.ask(wish, (code) => {
       if (code !== 1) return done({ code });
       if (volume.state.connection === "VerifyS") return done({ code: -8 });
+      // A write failed meanwhile; the peer has heard of it.
+      if (!this.#areBothGood) return done({ code: -2 });
       const accepted = volume.wish({ connection: "VerifyS" }) ?? 1;
       if (accepted === 1) this.#begin(range.fromByte ?? 0, range.toByte);
       done({ code: accepted });
@@ -117,6 +115,12 @@ export class Verify {
     else if (!isSame) this.#differs(request);
     this.#askMore();
     this.#endIfDone();
+  }
+
+  /** The state table would call both disks good: DRBD 8.4 does. */
+  get #areBothGood(): boolean {
+    const { disk, peerDisk } = this.volume.state;
+    return disk === "UpToDate" && peerDisk === "UpToDate";
   }
 
   #begin(fromByte: number, toByte: number | undefined): void {

@@ -225,6 +225,12 @@ export class Pair {
     }
   }
 
+  /** The link stands at once; nothing arrives yet. */
+  connectNow(): void {
+    this.isCut = false;
+    this.#step();
+  }
+
   /** So many frames arrive, one after the other; no time passes. */
   frames(count: number): void {
     for (let left = count; left > 0; left--) {

@@ -61,6 +61,17 @@ const AHEAD: Partial<MirrorPlan> = {
   thinkMs: 8,
 };
 
+/** A write that fails on either disk. */
+const BAD_DISK: Partial<MirrorPlan> = {
+  isFenced: false,
+  startsNew: false,
+  operator: quiet({}),
+  faults: [
+    { atMs: 700, kind: "eio-write", a: 0, ms: 0, n: 3 },
+    { atMs: 700, kind: "eio-write", a: 1, ms: 0, n: 3 },
+  ],
+};
+
 /** Every rule once. */
 export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
   {
@@ -330,6 +341,13 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
       };
     }),
     plan: { protocol: "B", flushShare: 0.3, flushMs: 25, thinkMs: 8 },
+  },
+  {
+    name: "a disk whose error was passed on lacks something",
+    sabotage: core(({ disk }) => {
+      disk.writeFailed = () => {};
+    }),
+    plan: { ...BAD_DISK, onIoError: "pass_on" },
   },
   {
     name: "a promotion is won in the register",

@@ -155,6 +155,7 @@ function repair(world: World, node: SimNode): void {
       say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
     }
   }
+  if (eager && isPassedOn(node)) return replaceInPlace(node);
   const isMarked = isHealing && state.connection === "Connected" &&
     state.disk === "UpToDate" && state.peerDisk === "UpToDate" &&
     (core.bitmap?.count ?? 0) > 0 && core.writes.isIdle;
@@ -216,6 +217,22 @@ function repair(world: World, node: SimNode): void {
         c.roles.connect({ discardMyData: false, tentative: false }, done),
     );
   }
+}
+
+/** An error was passed on: the disk lacks something, and stays. */
+function isPassedOn({ core, world: { plan } }: SimNode): boolean {
+  const { connection, disk, peerDisk } = core?.state ?? {};
+  return plan.onIoError === "pass_on" && connection === "Connected" &&
+    disk === "Inconsistent" && peerDisk === "UpToDate";
+}
+
+/** It is taken out, and comes back with a resync; or is copied at once. */
+function replaceInPlace(node: SimNode): void {
+  const draw = node.world.rng.people.next();
+  if (draw < 0.2) {
+    return say(node, "invalidate", (c, done) => c.roles.invalidate(done));
+  }
+  say(node, "detach", (c, done) => c.disk.detach(draw < 0.5, done));
 }
 
 /** Somebody should serve; a careful person looks at both nodes first. */

@@ -51,11 +51,8 @@ export const NO_EXTRAS: PlanExtras = {
   flushesAhead: false,
 };
 
-/**
- * How many of these seeds have `on-io-error pass_on`. None yet: a Primary's
- * only good disk becomes Inconsistent by one failed write.
- */
-const PASS_ON_SHARE = 0;
+/** How many of these seeds have `on-io-error pass_on`. */
+const PASS_ON_SHARE = 0.15;
 
 /** Draw what a seed has of it: two seeds in three have nothing. */
 export function drawExtras(

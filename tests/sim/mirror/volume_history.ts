@@ -72,9 +72,13 @@ export class VolumeHistory {
     const { world } = this;
     const end = this.nextMoment();
     this.answers++;
-    const lines = this.branches.length === 1
-      ? this.branches
-      : new Set([write.branch, ...this.branches.slice(-2)]);
+    // With protocol A a part of it may have been answered before that line
+    // began, and have been lost on its way.
+    const isOldA = world.plan.protocol === "A" &&
+      this.current[write.node.id] !== write.branch;
+    const lines = this.branches.length === 1 ? this.branches : new Set(
+      isOldA ? [write.branch] : [write.branch, ...this.branches.slice(-2)],
+    );
     // A person forced the other node meanwhile: this one answers in vain.
     const isOverruled = world.register.isOverruled(write.node.id);
     const holders = this.#holdersOf(write);
