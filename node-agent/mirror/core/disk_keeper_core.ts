@@ -322,11 +322,9 @@ export class DiskKeeper {
     const { volume } = this;
     const passesOn = volume.config.onIoError === "pass_on" &&
       volume.state.role === "Primary";
-    if (!passesOn) {
-      if (what === "write") this.#tellDirty(offset, lengthBytes);
-      return this.failed(what);
-    }
-    passOn(volume, { what, offset, lengthBytes });
+    if (passesOn) return passOn(volume, { what, offset, lengthBytes });
+    if (what === "write") this.#tellDirty(offset, lengthBytes);
+    this.failed(what);
   }
 
   #lose(isClean = false): void {
