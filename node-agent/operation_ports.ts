@@ -8,7 +8,7 @@
 
 import type { FileEntry, FileMeta } from "@kedge/schema/change";
 import type { FastdfsView } from "@kedge/schema/fastdfs-view";
-import type { ByteSpan, Staged } from "./ports.ts";
+import type { ByteSpan, ReadRoom, Staged } from "./ports.ts";
 
 /** Bytes that come from a client; their number is known. */
 export interface IncomingBytes {
@@ -42,7 +42,11 @@ export interface FileOperations {
   /** A file to be read: `file-not-found` is proof. */
   find(id: string): FileEntry | Promise<FileEntry>;
   /** Its content, verified, from a repaired copy when ours is damaged. */
-  read(entry: FileEntry, span?: ByteSpan): Promise<FileContent>;
+  read(
+    entry: FileEntry,
+    span?: ByteSpan,
+    room?: ReadRoom,
+  ): Promise<FileContent>;
   /** Make a file. Returns its ID. */
   create(bytes: IncomingBytes, file: NewFile): Promise<string>;
   /** Make a file derived from a master. Returns its ID. */

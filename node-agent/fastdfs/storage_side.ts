@@ -99,14 +99,14 @@ export class StorageSide {
   }
 
   /** Answer one request. */
-  async answer(request: WireRequest): Promise<Reply> {
+  answer(request: WireRequest): Promise<Reply> | Reply {
     const { command } = request.header;
     const handler = this.#handlers.get(command);
     if (handler === undefined) return INVALID;
     if (this.#deps.isReadOnly && CHANGES.has(command)) {
       return { status: STATUS.readOnly };
     }
-    return await handler(request);
+    return handler(request);
   }
 
   async #upload(request: WireRequest, appender: boolean): Promise<Reply> {
@@ -226,7 +226,8 @@ export class StorageSide {
     if (lengthBytes === 0) return OK;
     const isWhole = lengthBytes === entry.sizeBytes;
     const span = isWhole ? undefined : { from: head.offset, lengthBytes };
-    const bytes = await this.#deps.operations.read(entry, span);
+    const room = request.replyRoom;
+    const bytes = await this.#deps.operations.read(entry, span, room?.content);
     return { status: STATUS.ok, content: { lengthBytes, bytes } };
   }
 

@@ -73,15 +73,28 @@ export class WireConnection {
     }
     this.#waitedMs = 0;
     this.#windowBytes = 0;
-    return await this.take(lengthBytes);
+    return this.take(lengthBytes);
   }
 
   /**
-   * Read exactly so many bytes; they belong to the caller.
+   * Exactly so many bytes, which belong to the caller; at once when they have
+   * come already.
    *
    * @throws {WireEnd}
    */
-  async take(lengthBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  take(
+    lengthBytes: number,
+  ): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
+    const end = this.#from + lengthBytes;
+    if (this.#buffer === undefined || end > this.#to) {
+      return this.#takeMore(lengthBytes);
+    }
+    const bytes = this.#buffer.slice(this.#from, end);
+    this.#from = end;
+    return bytes;
+  }
+
+  async #takeMore(lengthBytes: number): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(lengthBytes);
     let at = this.#fromBuffer(bytes);
     while (at < lengthBytes) {
@@ -104,9 +117,19 @@ export class WireConnection {
    * @throws {WireEnd}
    */
   async write(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length;) {
-      at += await this.#waitFor(() => this.#conn.write(bytes.subarray(at))) ??
-        0;
+    if (this.#isClosed) throw new WireEnd("the connection is closed");
+    this.#waitingSinceMs = this.#clock.monotonicMs();
+    try {
+      for (let at = 0; at < bytes.length;) {
+        const rest = at === 0 ? bytes : bytes.subarray(at);
+        const count = await this.#conn.write(rest);
+        this.#windowBytes += count;
+        at += count;
+      }
+    } catch (error) {
+      throw this.#broken(error);
+    } finally {
+      this.#stopWaiting();
     }
   }
 
@@ -174,25 +197,29 @@ export class WireConnection {
     return count !== null;
   }
 
-  #read(into: Uint8Array): Promise<number | null> {
-    return this.#waitFor(() => this.#conn.read(into));
-  }
-
-  async #waitFor<Count extends number | null>(
-    work: () => Promise<Count>,
-  ): Promise<Count> {
+  async #read(into: Uint8Array): Promise<number | null> {
     if (this.#isClosed) throw new WireEnd("the connection is closed");
     this.#waitingSinceMs = this.#clock.monotonicMs();
     try {
-      const count = await work();
+      const count = await this.#conn.read(into);
       this.#windowBytes += count ?? 0;
       return count;
     } catch (error) {
-      this.close();
-      throw new WireEnd(error instanceof Error ? error.message : "broken");
+      throw this.#broken(error);
     } finally {
-      this.#waitedMs += this.#clock.monotonicMs() - this.#waitingSinceMs;
-      this.#waitingSinceMs = undefined;
+      this.#stopWaiting();
     }
+  }
+
+  #broken(error: unknown): WireEnd {
+    this.close();
+    return new WireEnd(error instanceof Error ? error.message : "broken");
+  }
+
+  #stopWaiting(): void {
+    const sinceMs = this.#waitingSinceMs;
+    if (sinceMs === undefined) return;
+    this.#waitedMs += this.#clock.monotonicMs() - sinceMs;
+    this.#waitingSinceMs = undefined;
   }
 }

@@ -9,6 +9,7 @@ import type { AllowedHosts } from "@kedge/schema/config/allow-hosts";
 import { type HostPort, hostPortText } from "@kedge/schema/config/units";
 import type { Clock, Log } from "../ports.ts";
 import { WireConnection, type WirePatience } from "./wire_connection.ts";
+import { ReplyRooms } from "./reply_rooms.ts";
 import type { Observer } from "./served.ts";
 import type { Handler, PieceRoom } from "./wire_request.ts";
 import { serveWire } from "./wire_server.ts";
@@ -38,6 +39,7 @@ export class WireDoor {
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #accepting: Promise<void>;
   readonly #room: PieceRoom = { takenBytes: 0 };
+  readonly #replyRooms = new ReplyRooms();
   #refused = 0;
   #most = 0;
 
@@ -132,7 +134,9 @@ export class WireDoor {
     conn.setKeepAlive(true);
     const connection = new WireConnection(conn, clock, patience);
     const room = this.#room;
-    const work = { handle, observe, clock, log, room, client: hostname };
+    const replyRooms = this.#replyRooms;
+    const door = { handle, observe, clock, log, room, replyRooms };
+    const work = { ...door, client: hostname };
     const served = serveWire(connection, work)
       .finally(() => this.#connections.delete(connection));
     this.#connections.set(connection, served);
@@ -157,6 +161,7 @@ export class WireDoor {
 
   #sweep(): void {
     for (const connection of this.#connections.keys()) connection.check();
+    this.#replyRooms.sweep();
   }
 }
 

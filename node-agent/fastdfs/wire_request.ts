@@ -8,6 +8,7 @@
 import { INLINE_BODY_BYTES_MAX } from "@kedge/schema";
 import type { Header } from "@kedge/schema/wire/fastdfs";
 import type { FileContent, IncomingBytes } from "../operation_ports.ts";
+import type { ReplyRoom } from "./reply_rooms.ts";
 import type { WireConnection } from "./wire_connection.ts";
 
 /** Room for the first piece of long content, which is often all, in bytes. */
@@ -42,6 +43,9 @@ export interface Reply {
 /** Answers a request. */
 export type Handler = (request: WireRequest) => Promise<Reply> | Reply;
 
+/** Bytes that are here already, or come. */
+type MaybeBytes = Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
+
 /** Where bytes come from. */
 export type ByteTaker = Pick<WireConnection, "take">;
 
@@ -50,15 +54,23 @@ export class WireRequest {
   readonly header: Header;
   /** The file ID that it is about, once known. */
   file = "";
+  /** Where content that is answered may be put. */
+  readonly replyRoom: ReplyRoom | undefined;
   readonly #connection: ByteTaker;
   readonly #room: PieceRoom;
   #leftBytes: number;
   #contentBytes = 0;
-  #reading: Promise<unknown> = Promise.resolve();
+  #reading: Promise<unknown> | undefined;
 
   /** A request whose body was not touched yet. */
-  constructor(header: Header, connection: ByteTaker, room: PieceRoom) {
+  constructor(
+    header: Header,
+    connection: ByteTaker,
+    room: PieceRoom,
+    replyRoom?: ReplyRoom,
+  ) {
     this.header = header;
+    this.replyRoom = replyRoom;
     this.#room = room;
     this.#connection = connection;
     this.#leftBytes = header.bodyBytes;
@@ -76,7 +88,12 @@ export class WireRequest {
 
   /** When no read is under way any more. */
   async settled(): Promise<void> {
-    await this.#reading.catch(() => {});
+    await this.#reading?.catch(() => {});
+  }
+
+  /** Whether a read is under way. */
+  get isReading(): boolean {
+    return this.#reading !== undefined;
   }
 
   /**
@@ -85,15 +102,15 @@ export class WireRequest {
    * @param lengthBytes Bounded by the caller.
    * @returns `undefined` when the body is shorter.
    */
-  async take(lengthBytes: number): Promise<Uint8Array | undefined> {
+  take(lengthBytes: number): MaybeBytes | undefined {
     if (lengthBytes > this.#leftBytes) return undefined;
-    return await this.#take(lengthBytes);
+    return this.#take(lengthBytes);
   }
 
   /** The whole rest, when it is no longer than a limit. */
-  async rest(bytesMax: number): Promise<Uint8Array | undefined> {
+  rest(bytesMax: number): MaybeBytes | undefined {
     if (this.#leftBytes > bytesMax) return undefined;
-    return await this.#take(this.#leftBytes);
+    return this.#take(this.#leftBytes);
   }
 
   /** The whole rest as content, however long. */
@@ -128,11 +145,21 @@ export class WireRequest {
     return Math.min(room, this.#leftBytes);
   }
 
-  async #take(lengthBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-    const reading = this.#connection.take(lengthBytes);
+  #take(lengthBytes: number): MaybeBytes {
+    const bytes = this.#connection.take(lengthBytes);
+    if (bytes instanceof Promise) return this.#wait(bytes, lengthBytes);
+    this.#leftBytes -= lengthBytes;
+    return bytes;
+  }
+
+  async #wait(
+    reading: Promise<Uint8Array<ArrayBuffer>>,
+    lengthBytes: number,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     this.#reading = reading;
     const bytes = await reading;
     this.#leftBytes -= lengthBytes;
+    this.#reading = undefined;
     return bytes;
   }
 }

@@ -13,6 +13,7 @@ import {
   writeHeader,
 } from "@kedge/schema/wire/fastdfs";
 import type { Clock, Log } from "../ports.ts";
+import type { ReplyRoom, ReplyRooms } from "./reply_rooms.ts";
 import { CLIENT_GONE, type Observer } from "./served.ts";
 import { statusOf } from "./status_of.ts";
 import { type WireConnection, WireEnd } from "./wire_connection.ts";
@@ -40,6 +41,7 @@ export interface WireWork {
   readonly clock: Clock;
   /** Shared by all connections. */
   readonly room: PieceRoom;
+  readonly replyRooms: ReplyRooms;
   readonly log: Log;
 }
 
@@ -68,19 +70,21 @@ async function serveOne(
   const header = bytes && readHeader(bytes);
   // A negative length is no length: FastDFS closes without an answer too.
   if (header === undefined) return false;
-  const request = new WireRequest(header, connection, work.room);
+  const replyRoom = work.replyRooms.open();
+  const request = new WireRequest(header, connection, work.room, replyRoom);
   const sinceMs = work.clock.monotonicMs();
   let reply: Reply | undefined;
   let isSent = false;
   try {
     reply = await answer(request, work);
     if (reply.end === "silently") return false;
-    await send(connection, reply);
+    await send(connection, reply, replyRoom);
     isSent = true;
   } finally {
+    replyRoom.release();
     tell(request, { reply, isSent, sinceMs }, work);
   }
-  await request.settled();
+  if (request.isReading) await request.settled();
   if (reply.end === undefined && request.leftBytes === 0) return true;
   // Closed with unread bytes, a connection is reset: the client would lose the
   // answer that it has not read yet.
@@ -125,21 +129,27 @@ async function answer(
   }
 }
 
-async function send(connection: WireConnection, reply: Reply): Promise<void> {
-  const { status, body, content } = reply;
+function send(
+  connection: WireConnection,
+  { status, body, content }: Reply,
+  room: ReplyRoom,
+): Promise<void> {
   if (content === undefined) {
-    await connection.write(encodeAnswer(status, body));
-    return;
+    return connection.write(encodeAnswer(status, body));
   }
-  const header = new Uint8Array(HEADER_BYTES);
   const { response: command } = COMMAND;
   const { lengthBytes: bodyBytes, bytes } = content;
-  writeHeader(header, { bodyBytes, command, status: STATUS.ok });
+  const writeHead = (into: Uint8Array) =>
+    writeHeader(into, { bodyBytes, command, status: STATUS.ok });
   if (bytes instanceof Uint8Array) {
-    await writeBoth(connection, header, bytes);
-    return;
+    const whole = room.answer(bytes, writeHead);
+    if (whole !== undefined) return connection.write(whole);
   }
-  await sendStream(connection, header, { bodyBytes, stream: bytes });
+  const header = new Uint8Array(HEADER_BYTES);
+  writeHead(header);
+  return bytes instanceof Uint8Array
+    ? writeBoth(connection, header, bytes)
+    : sendStream(connection, header, { bodyBytes, stream: bytes });
 }
 
 async function sendStream(

@@ -137,15 +137,16 @@ export class StoredLog implements ChangeLog {
     if ("token" in content) this.#parts.stager.handOver(content.token);
   }
 
-  /** What was not newer than ours needs no staging file. */
+  /** What was not newer than ours needs no staging file; the rest was written. */
   async #tidy(
     steps: readonly Step[],
     applied: readonly Applied[],
   ): Promise<void> {
-    for (const [index, { content }] of steps.entries()) {
-      if (applied[index] === "applied" || !("token" in content)) continue;
-      if (content.token === "") continue;
-      await this.#parts.stager.remove(content.pathIndex, content.token);
+    const { reader, stager } = this.#parts;
+    for (const [index, { entry, content }] of steps.entries()) {
+      if (!("token" in content) || content.token === "") continue;
+      if (applied[index] === "applied") reader.wrote(entry.id);
+      else await stager.remove(content.pathIndex, content.token);
     }
   }
 

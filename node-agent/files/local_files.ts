@@ -23,6 +23,7 @@ import type {
   Clock,
   ContentEdit,
   LocalFiles,
+  ReadRoom,
   RememberedUpload,
   Staged,
   StageRequest,
@@ -229,10 +230,16 @@ export class StoredFiles implements LocalFiles {
   }
 
   /** @inheritdoc */
-  async read(entry: FileEntry, span?: ByteSpan): Promise<Body> {
+  async read(
+    entry: FileEntry,
+    span?: ByteSpan,
+    room?: ReadRoom,
+  ): Promise<Body> {
     const { index, reader, paths, layout } = this.#parts;
     const { id, sizeBytes } = entry;
-    const row = await index.stillRow(id);
+    const still = index.rows.whenStill(id);
+    if (still !== undefined) await still;
+    const row = index.row(id);
     const { from, lengthBytes } = span ?? { from: 0, lengthBytes: sizeBytes };
     if (from < 0 || lengthBytes < 0 || from + lengthBytes > sizeBytes) {
       throw new Problem(
@@ -254,10 +261,8 @@ export class StoredFiles implements LocalFiles {
     const wanted = isSame ? row : { ...row, sizeBytes, crc32: entry.crc32 };
     try {
       const onDamage = (why: string) => this.#report(isSame, row, why);
-      return await reader.read({ path, row: wanted, onDamage }, {
-        from,
-        lengthBytes,
-      });
+      const file = { path, row: wanted, onDamage };
+      return await reader.read(file, { from, lengthBytes }, room);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (!isSame) throw changed(id);

@@ -1,12 +1,14 @@
 /**
  * Reads content and lets out only bytes that were checked.
  *
- * Small files are read whole and compared with their CRC-32; so are files of one
- * block that are asked for whole, beside the event loop: one read of 200 kB costs
- * a third of its stream. Larger ones are compared block by block, before each block leaves; a file that was read to
- * its end without fault a moment ago, and has not been touched since, is
- * streamed natively: its checked bytes are still in memory. Later it is checked
- * again, since a medium may rot without any sign on the file.
+ * Small files are read whole and compared with their CRC-32. So are files of one
+ * block that are asked for whole: beside the event loop, unless they were read or
+ * written a moment ago and are surely still in memory, for a thread costs more
+ * than such a read. Larger ones are compared block by block, before each block
+ * leaves; a file that was read to its end without fault a moment ago, and has not
+ * been touched since, is streamed natively: its checked bytes are still in
+ * memory. Later it is checked again, since a medium may rot without any sign on
+ * the file.
  *
  * @module
  */
@@ -19,7 +21,7 @@ import {
   Problem,
 } from "@kedge/schema";
 import type { FileRow } from "@kedge/schema/db";
-import type { ByteSpan } from "../ports.ts";
+import type { ByteSpan, ReadRoom } from "../ports.ts";
 import { unpackBlocks } from "./crc32.ts";
 import {
   describeError,
@@ -52,6 +54,8 @@ interface Checked {
 
 /** How long a check counts, in ms: the bytes are surely still in memory. */
 const CHECK_LIFE_MS = 10_000;
+/** Files remembered as being in memory. */
+const WARM_COUNT_MAX = 20_000;
 /**
  * A block leaves in copies of this size, in bytes. They come from the heap and are
  * used again; a fresh megabyte for every block is mapped by the allocator, and its
@@ -66,6 +70,8 @@ const CHECKED_COUNT_MAX = 20_000;
 export class Reader {
   /** Fingerprint and time when every byte was right, by file ID. */
   readonly #checked = new Lately<Checked>(CHECKED_COUNT_MAX);
+  /** When a file of one block was read or written last, by its ID. */
+  readonly #warm = new Lately<number>(WARM_COUNT_MAX);
   readonly #nowMs: () => number;
 
   /**
@@ -75,21 +81,36 @@ export class Reader {
     this.#nowMs = nowMs;
   }
 
+  /** A file was just written: its bytes are in memory. */
+  wrote(id: string): void {
+    this.#warm.set(id, this.#nowMs());
+  }
+
   /**
    * Read a part of a file.
    *
    * @param span Inside the file.
+   * @param room Where a file that is read whole may be put.
    * @throws {Problem} `damaged`, or `unavailable` when the read itself failed.
    */
-  async read(file: Readable, span: ByteSpan): Promise<Body> {
+  async read(file: Readable, span: ByteSpan, room?: ReadRoom): Promise<Body> {
     if (span.lengthBytes === 0) return new Uint8Array(0);
-    const { sizeBytes, appender } = file.row;
-    if (sizeBytes <= INLINE_BODY_BYTES_MAX) return this.#readSmall(file, span);
+    const { id, sizeBytes, appender } = file.row;
     const isWhole = span.lengthBytes === sizeBytes;
+    if (sizeBytes <= INLINE_BODY_BYTES_MAX) {
+      return isWhole
+        ? readNow(file, room)
+        : readNow(file).subarray(span.from, span.from + span.lengthBytes);
+    }
     // An appender may grow while it is read.
-    return isWhole && sizeBytes <= CHECKSUM_BLOCK_BYTES && appender === 0
-      ? await this.#readWhole(file)
-      : await this.#readLarge(file, span);
+    if (!isWhole || sizeBytes > CHECKSUM_BLOCK_BYTES || appender !== 0) {
+      return await this.#readLarge(file, span);
+    }
+    const atMs = this.#warm.get(id) ?? -Infinity;
+    const isWarm = this.#nowMs() - atMs < CHECK_LIFE_MS;
+    const bytes = isWarm ? readNow(file, room) : await this.#readWhole(file);
+    this.#warm.set(id, this.#nowMs());
+    return bytes;
   }
 
   async #readWhole(file: Readable): Promise<Uint8Array<ArrayBuffer>> {
@@ -105,28 +126,6 @@ export class Reader {
     }
     if (crc32(bytes) !== wanted) throw damage(file, "the checksum is wrong");
     return bytes;
-  }
-
-  #readSmall(file: Readable, span: ByteSpan): Uint8Array<ArrayBuffer> {
-    const { sizeBytes, crc32: wanted } = file.row;
-    const bytes = new Uint8Array(sizeBytes);
-    let count: number;
-    try {
-      const handle = Deno.openSync(file.path);
-      try {
-        count = readFullSync(handle, bytes);
-      } finally {
-        handle.close();
-      }
-    } catch (error) {
-      throw unreadable(file, error);
-    }
-    if (count < sizeBytes) throw damage(file, `${count} of ${sizeBytes} bytes`);
-    if (crc32(bytes) !== wanted) throw damage(file, "the checksum is wrong");
-    const { from, lengthBytes } = span;
-    return lengthBytes === sizeBytes
-      ? bytes
-      : bytes.subarray(from, from + lengthBytes);
   }
 
   async #readLarge(file: Readable, span: ByteSpan): Promise<Body> {
@@ -166,6 +165,26 @@ export class Reader {
       throw error;
     }
   }
+}
+
+/** Read a whole file on this thread. */
+function readNow(file: Readable, room?: ReadRoom): Uint8Array<ArrayBuffer> {
+  const { sizeBytes, crc32: wanted } = file.row;
+  const bytes = room?.(sizeBytes) ?? new Uint8Array(sizeBytes);
+  let count: number;
+  try {
+    const handle = Deno.openSync(file.path);
+    try {
+      count = readFullSync(handle, bytes);
+    } finally {
+      handle.close();
+    }
+  } catch (error) {
+    throw unreadable(file, error);
+  }
+  if (count < sizeBytes) throw damage(file, `${count} of ${sizeBytes} bytes`);
+  if (crc32(bytes) !== wanted) throw damage(file, "the checksum is wrong");
+  return bytes;
 }
 
 /** Whatever changes when somebody touches the file. */

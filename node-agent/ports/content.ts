@@ -82,3 +82,10 @@ export interface ByteSpan {
   readonly from: number;
   readonly lengthBytes: number;
 }
+
+/**
+ * Gives room for content that is read whole: exactly so many bytes. Who reads
+ * may leave it unused, and may ask twice; what is returned lies in the last one
+ * that was given, or elsewhere.
+ */
+export type ReadRoom = (lengthBytes: number) => Uint8Array<ArrayBuffer>;

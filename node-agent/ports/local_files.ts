@@ -6,7 +6,13 @@
 
 import type { StorePathReport } from "@kedge/schema";
 import type { FileEntry } from "@kedge/schema/change";
-import type { ByteSpan, ContentEdit, Staged, StageRequest } from "./content.ts";
+import type {
+  ByteSpan,
+  ContentEdit,
+  ReadRoom,
+  Staged,
+  StageRequest,
+} from "./content.ts";
 
 /**
  * This node's files: bytes on disk and the index. Implemented by `files/`.
@@ -46,6 +52,7 @@ export interface LocalFiles {
    * The content of a present file as the body of a response. Bytes are checked
    * against the checksums: wrong bytes are never returned as good.
    *
+   * @param room Where a file that is read whole may be put.
    * @returns A buffer for small spans, a stream for large ones. The caller may
    * give their memory back: they are nobody else's.
    * @throws {Problem} `damaged` when the copy is missing, short or wrong.
@@ -53,6 +60,7 @@ export interface LocalFiles {
   read(
     entry: FileEntry,
     span?: ByteSpan,
+    room?: ReadRoom,
   ): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>>;
   /**
    * Whether a program that we trust may send the content by itself, from where

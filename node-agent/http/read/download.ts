@@ -12,7 +12,7 @@ import {
   IMMUTABLE,
 } from "@kedge/schema/download-headers";
 import type { FileEntry } from "@kedge/schema/change";
-import type { ByteSpan, LocalFiles } from "../../ports.ts";
+import type { ByteSpan, LocalFiles, ReadRoom } from "../../ports.ts";
 import {
   byteRangesBody,
   byteRangesLength,
@@ -142,9 +142,13 @@ export class Downloads {
   }
 
   /** Read, and once more from a repaired copy when ours is damaged. */
-  async read(entry: FileEntry, span?: ByteSpan): Promise<SpanContent> {
+  async read(
+    entry: FileEntry,
+    span?: ByteSpan,
+    room?: ReadRoom,
+  ): Promise<SpanContent> {
     try {
-      return await this.#files.read(entry, span);
+      return await this.#files.read(entry, span, room);
     } catch (error) {
       if (!(error instanceof Problem) || error.slug !== "damaged") throw error;
     }
@@ -155,7 +159,7 @@ export class Downloads {
         "The file changed while it was repaired",
       );
     }
-    return await this.#files.read(repaired, span);
+    return await this.#files.read(repaired, span, room);
   }
 }
 

@@ -15,7 +15,12 @@ import type {
   IncomingBytes,
   NewFile,
 } from "../../operation_ports.ts";
-import type { ByteSpan, Commitment, ContentEdit } from "../../ports.ts";
+import type {
+  ByteSpan,
+  Commitment,
+  ContentEdit,
+  ReadRoom,
+} from "../../ports.ts";
 import type { AgentHttpDeps } from "../deps.ts";
 import { Elsewhere } from "../elsewhere.ts";
 import type { Downloads } from "../read/download.ts";
@@ -69,9 +74,13 @@ export class Operations implements FileOperations {
     });
   }
 
-  async read(entry: FileEntry, span?: ByteSpan): Promise<FileContent> {
+  async read(
+    entry: FileEntry,
+    span?: ByteSpan,
+    room?: ReadRoom,
+  ): Promise<FileContent> {
     try {
-      return await this.#downloads.read(entry, span);
+      return await this.#downloads.read(entry, span, room);
     } catch (error) {
       if (!(error instanceof Elsewhere) || error.url === undefined) throw error;
       return await readFromPeer(this.#deps, `${error.url}/${entry.id}`, span);

@@ -1,0 +1,118 @@
+/**
+ * Memory for answers with content, used again: fresh memory for each download
+ * costs more than reading the file does.
+ *
+ * The content is read behind room for the header, so that both leave in one
+ * write and nothing is copied.
+ *
+ * @module
+ */
+
+import { HEADER_BYTES, type writeHeader } from "@kedge/schema/wire/fastdfs";
+import { MIB } from "@kedge/schema";
+
+/** Smallest piece of memory, in bytes. */
+const ROOM_BYTES_MIN = 16 * 1024;
+/** Larger content is read elsewhere: one block of a file, and its header. */
+const ROOM_BYTES_MAX: number = 2 * MIB;
+/** Memory that is kept for later, in bytes. */
+const KEPT_BYTES_MAX: number = 16 * MIB;
+
+/** Writes a header into the first bytes of an answer. */
+type HeaderWriter = (into: Uint8Array) => ReturnType<typeof writeHeader>;
+
+/** Memory of one door. */
+export class ReplyRooms {
+  readonly #free = new Map<number, Uint8Array<ArrayBuffer>[]>();
+  #keptBytes = 0;
+  #wasUsed = false;
+
+  /** Room for one answer; to be released. */
+  open(): ReplyRoom {
+    return new ReplyRoom(this);
+  }
+
+  /** Memory of at least so many bytes. */
+  take(lengthBytes: number): Uint8Array<ArrayBuffer> {
+    this.#wasUsed = true;
+    const sizeBytes = sizeFor(lengthBytes);
+    const free = this.#free.get(sizeBytes)?.pop();
+    if (free === undefined) return new Uint8Array(sizeBytes);
+    this.#keptBytes -= sizeBytes;
+    return free;
+  }
+
+  /** Nobody uses this memory any more. */
+  give(bytes: Uint8Array<ArrayBuffer>): void {
+    const sizeBytes = bytes.length;
+    const isWanted = sizeBytes <= ROOM_BYTES_MAX &&
+      this.#keptBytes + sizeBytes <= KEPT_BYTES_MAX;
+    if (!isWanted) return;
+    const free = this.#free.get(sizeBytes) ?? [];
+    free.push(bytes);
+    this.#free.set(sizeBytes, free);
+    this.#keptBytes += sizeBytes;
+  }
+
+  /** Called now and then: keep nothing while nobody downloads. */
+  sweep(): void {
+    if (!this.#wasUsed) {
+      this.#free.clear();
+      this.#keptBytes = 0;
+    }
+    this.#wasUsed = false;
+  }
+}
+
+/** The memory of one answer. */
+export class ReplyRoom {
+  readonly #rooms: ReplyRooms;
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
+
+  /** Opened by {@linkcode ReplyRooms}. */
+  constructor(rooms: ReplyRooms) {
+    this.#rooms = rooms;
+  }
+
+  /** Room for content of exactly so many bytes; the last one counts. */
+  readonly content = (lengthBytes: number): Uint8Array<ArrayBuffer> => {
+    const wanted = HEADER_BYTES + lengthBytes;
+    if (this.#bytes === undefined || this.#bytes.length < wanted) {
+      this.release();
+      this.#bytes = this.#rooms.take(wanted);
+    }
+    return this.#bytes.subarray(HEADER_BYTES, wanted);
+  };
+
+  /**
+   * The answer with its header, when the content lies here.
+   *
+   * @returns `undefined` when it lies elsewhere.
+   */
+  answer(
+    content: Uint8Array,
+    writeHead: HeaderWriter,
+  ): Uint8Array | undefined {
+    const bytes = this.#bytes;
+    const isHere = bytes !== undefined && content.buffer === bytes.buffer &&
+      content.byteOffset === HEADER_BYTES;
+    if (!isHere) return undefined;
+    const whole = bytes.subarray(0, HEADER_BYTES + content.length);
+    writeHead(whole);
+    return whole;
+  }
+
+  /** The answer has left, or never will. */
+  release(): void {
+    if (this.#bytes !== undefined) this.#rooms.give(this.#bytes);
+    this.#bytes = undefined;
+  }
+}
+
+/** Powers of two, so that memory fits again. */
+function sizeFor(lengthBytes: number): number {
+  if (lengthBytes > ROOM_BYTES_MAX) return lengthBytes;
+  let sizeBytes = ROOM_BYTES_MIN;
+  while (sizeBytes < lengthBytes) sizeBytes *= 2;
+  return sizeBytes;
+}
