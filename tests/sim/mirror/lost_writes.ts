@@ -9,8 +9,8 @@ import type { SimNode } from "./sim_node.ts";
 
 /** A loss of power, or a failed flush, has taken writes from a disk. */
 export function tookLosses(node: SimNode, losses: readonly Loss[]): void {
-  for (const { piece, isHidden, unflushed } of losses) {
-    const before = unflushed.at(-1) ?? 0;
+  for (const { piece, isHidden, unflushed, right } of losses) {
+    const before = right ?? unflushed.at(-1) ?? 0;
     const isKnown = node.world.sabotage.bothLie !== true;
     if (isHidden === true && isKnown) {
       node.world.taints.add(node, piece, before);

@@ -26,6 +26,8 @@ export interface Loss {
   readonly isLost: boolean;
   /** A flush had said that it was stable. */
   readonly isHidden?: boolean;
+  /** It is wrong since an earlier loss, which this one has uncovered: it was. */
+  readonly right?: number | undefined;
 }
 
 /** See the module comment. */
@@ -44,6 +46,8 @@ export class SimDisk {
   isLiar = false;
   /** By piece: how many versions a lie has covered. */
   readonly #lies = new Map<number, number>();
+  /** By piece: what should be stable there, and a lie has lost. */
+  readonly #wronged = new Map<number, number>();
   /** The bitmap, only the bytes that say something. */
   bitmap: Uint8Array;
   /** The activity log; undefined: closed in order. */
@@ -89,6 +93,7 @@ export class SimDisk {
     this.poisoned.clear();
     this.bad.clear();
     this.#lies.clear();
+    this.#wronged.clear();
     this.#flushing = undefined;
     this.bitmap.fill(0xff);
     this.isBitmapLost = false;
@@ -179,9 +184,13 @@ export class SimDisk {
       this.cache[piece] = kept;
       const [, ...unflushed] = versions;
       const isLost = at + 1 < versions.length;
-      const isHidden = at + 1 < (this.#lies.get(piece) ?? 0) ||
-        kept >= ROT_FROM;
-      losses.push({ piece, unflushed, isLost, isHidden });
+      const isLiedOf = at + 1 < (this.#lies.get(piece) ?? 0);
+      // What was written over damage and never flushed does not mend it.
+      const right = at === 0 ? this.#wronged.get(piece) : undefined;
+      const isHidden = isLiedOf || kept >= ROT_FROM || right !== undefined;
+      losses.push({ piece, unflushed, isLost, isHidden, right });
+      if (isLiedOf) this.#wronged.set(piece, right ?? versions.at(-1) ?? 0);
+      else if (right === undefined) this.#wronged.delete(piece);
     }
     this.dirty.clear();
     this.#lies.clear();
