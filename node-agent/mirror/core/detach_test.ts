@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { Pair, type TestNode } from "./volume_fixture.ts";
+import type { CommandResult } from "./volume_types.ts";
 
 function detach(pair: Pair, node: TestNode, force = false): number {
   let code = 0;
@@ -45,4 +46,34 @@ Deno.test("with fencing a disk that failed beside a good one is not used alone",
   };
   assert.equal(flagAfterFailure("resource-and-stonith"), false);
   assert.equal(flagAfterFailure("dont-care"), true);
+});
+
+Deno.test("newer data do not come back under a Primary that sees the peer's", () => {
+  const pair = new Pair(1024 * 1024);
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  pair.cut();
+  a.core.writes.write(0, new Uint8Array(4096).fill(1), () => {});
+  pair.run(2);
+  a.restart(); // its disk is not found
+  a.core.tick(pair.nowMs);
+  pair.connect(a);
+  pair.mend();
+  a.core.roles.primary(false, () => {});
+  pair.run(2);
+  assert.equal(a.core.state.role, "Primary");
+  const results: CommandResult[] = [];
+  a.core.disk.attach(a.disk(), (result) => results.push(result));
+  assert.equal(results[0]?.code, 150);
+  assert.match(results[0]?.why ?? "", /Secondary first/);
+  a.core.roles.secondary(() => {});
+  pair.run(2);
+  // An activity log would have said which blocks; all of them will do.
+  const disk = { ...a.disk(), bitmapLost: true };
+  a.core.disk.attach(disk, (result) => results.push(result));
+  pair.run();
+  assert.equal(results[1]?.code, 1);
+  assert.deepEqual([a.data[0], b.data[0]], [1, 1]);
 });

@@ -23,7 +23,7 @@ import {
   type GenerationSet,
   sameGeneration,
 } from "../decisions/generations_core.ts";
-import { disksAlone, goesOnWithout } from "./disk_worth_core.ts";
+import { disksAlone, goesOnWithout, whyOtherData } from "./disk_worth_core.ts";
 import { passOn } from "./passed_errors_core.ts";
 import { OutOfSyncBitmap } from "./bitmap_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
@@ -68,11 +68,18 @@ export class DiskKeeper {
     if (volume.sizeBytes > disk.sizeBytes) return done({ code: 111 });
     const { sizeBytes = 0 } = volume.config;
     if (sizeBytes > disk.sizeBytes) {
-      const why = `the configured size is ${sizeBytes} bytes, the disk has ` +
-        `room for ${disk.sizeBytes}`;
-      return done({ code: 111, why });
+      return done({
+        code: 111,
+        why: `the configured size is ${sizeBytes} bytes, the disk has ` +
+          `room for ${disk.sizeBytes}`,
+      });
     }
-    if (!this.#isWhatWeLost(disk)) return done({ code: 150 });
+    const why = whyOtherData(persistent.generations, {
+      state: volume.state,
+      exposed: this.exposed,
+      theirs: volume.link.peerGenerations,
+    });
+    if (why !== undefined) return done({ code: 150, why });
     volume.change({ disk: "Attaching" });
     this.backingBytes = disk.sizeBytes;
     volume.persistent = persistent;
@@ -248,16 +255,6 @@ export class DiskKeeper {
 
   #isNegotiating(): boolean {
     return this.volume.state.disk === "Negotiating";
-  }
-
-  /** A Primary without a good peer may only get back the very data it had. */
-  #isWhatWeLost(disk: AttachedDisk): boolean {
-    const { state } = this.volume;
-    const hasPeer = isConnected(state.connection) &&
-      state.peerDisk === "UpToDate";
-    if (state.role !== "Primary" || hasPeer) return true;
-    return this.exposed !== undefined &&
-      sameGeneration(this.exposed, disk.persistent.generations.current);
   }
 
   #loadBitmap(disk: AttachedDisk): void {

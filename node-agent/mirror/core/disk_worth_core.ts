@@ -8,6 +8,11 @@
  */
 
 import {
+  EMPTY_GENERATION,
+  type GenerationSet,
+  sameGeneration,
+} from "../decisions/generations_core.ts";
+import {
   compareDisk,
   type DiskState,
   isConnected,
@@ -48,6 +53,48 @@ export function goesOnWithout(
 ): boolean {
   return fencing !== "dont-care" && isConnected(connection) &&
     peerDisk === "UpToDate";
+}
+
+/** What decides whether a Primary may have a disk back. */
+export interface SeenData {
+  readonly state: MirrorState;
+  /** The generation that the application has last seen. */
+  readonly exposed: bigint | undefined;
+  /** What the peer calls its data. */
+  readonly theirs: GenerationSet | undefined;
+}
+
+/**
+ * Why a disk would put other data under the application; undefined: it would
+ * not. A Primary without a good peer may only get back the very data it had. One
+ * that the peer serves sees that one's data: a disk of ours whose data went on
+ * from there must not take their place.
+ */
+export function whyOtherData(
+  own: GenerationSet,
+  { state, exposed, theirs }: SeenData,
+): string | undefined {
+  if (state.role !== "Primary") return undefined;
+  const isServed = isConnected(state.connection) &&
+    state.peerDisk === "UpToDate";
+  if (isServed && theirs !== undefined) {
+    return isAheadOf(own, theirs)
+      ? "the disk has newer data than the peer, which serves this Primary: " +
+        "make this node Secondary first"
+      : undefined;
+  }
+  const isSame = exposed !== undefined && sameGeneration(exposed, own.current);
+  return isServed || isSame
+    ? undefined
+    : "the disk has other data than this Primary has shown";
+}
+
+/** Whether data went on from where the other ones stand. */
+function isAheadOf(own: GenerationSet, theirs: GenerationSet): boolean {
+  if (sameGeneration(own.current, theirs.current)) return false;
+  return [own.bitmap, ...own.history].some((each) =>
+    each !== EMPTY_GENERATION && sameGeneration(each, theirs.current)
+  );
 }
 
 function diskByFlags(flags: PersistentFlags): DiskState {

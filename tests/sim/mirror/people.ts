@@ -145,6 +145,10 @@ function repair(world: World, node: SimNode): void {
     say(node, "secondary", (c, done) => c.roles.secondary(done));
   }
   if (state.disk === "Diskless" && !node.isAttached && eager) {
+    if (node.mustDemote && state.role === "Primary") {
+      node.mustDemote = false;
+      say(node, "secondary", (c, done) => c.roles.secondary(done));
+    }
     return node.attach();
   }
   if (isHealing) {

@@ -33,6 +33,8 @@ export class Crash extends Error {
   }
 }
 
+/** "Can only attach to the data we lost last." */
+const OTHER_DATA = 150;
 /** How often the core is told the time, in ms. */
 const TICK_MS = 100;
 /** How often each node asks the other whether it is there, in ms. */
@@ -53,6 +55,8 @@ export class SimNode {
   /** What the peer was when this connection came to be. */
   peerBoot: { boot: number; process: number; disk: number } | undefined;
   isAttached = false;
+  /** Its disk is not what the application of this Primary sees. */
+  mustDemote = false;
   out: MirrorFrame[] = [];
   closing: string | undefined;
   /** Effects until the armed crash; undefined: none. */
@@ -142,6 +146,7 @@ export class SimNode {
       if (found.bitmapLost) this.world.mark("the bitmap was lost");
       core.disk.attach(found, ({ code }) => {
         this.trace(`attach: ${code}`);
+        this.mustDemote = code === OTHER_DATA;
         if (code !== 1) this.isAttached = false;
       });
     });
