@@ -55,7 +55,7 @@ export class PowerLosses {
         lineage.excuse(piece, [value]);
       }
     }
-    if (isCut) promotions.beginAnew();
+    if (isCut) promotions.beginAnew(node);
   }
 
   /**

@@ -14,8 +14,13 @@ import type { VolumeHistory } from "./volume_history.ts";
 
 /** See the module comment. */
 export class Promotions {
-  /** The line that the data of each node are of. */
-  readonly #data: (Branch | undefined)[] = [undefined, undefined];
+  /**
+   * The line that the data of each node are of. Lost: a loss of power took
+   * something of it that B8 lets go. Whoever serves these data, from the disk or
+   * to the other node, begins a line with what is left; what must not be lost is
+   * looked for by value, whatever the line (I5, I12).
+   */
+  readonly #data: (Branch | "lost" | undefined)[] = [undefined, undefined];
   /** Somebody forced a node: handlers keep nobody from the other line now. */
   #wasForced = false;
 
@@ -43,15 +48,16 @@ export class Promotions {
     if (before?.disk === "UpToDate" && node.core?.state.disk === "UpToDate") {
       history.mustBeCut(image, `${node.name} was promoted`);
     }
-    const whole = this.#isComplete(image, node, before !== undefined) &&
-      !isDeclared;
     // A disk that was away keeps its line, whatever its node read meanwhile.
     const ofDisk = node.core?.state.disk === "UpToDate" && !isContested
       ? this.#data[node.id]
       : undefined;
-    const mine = ofDisk ?? current[node.id];
+    const isLost = ofDisk === "lost";
+    const mine = isLost ? undefined : ofDisk ?? current[node.id];
     const theirs = current[peer.id];
     const last = mine ?? theirs;
+    const whole = this.#isComplete(image, node, before !== undefined) &&
+      !isDeclared && !isLost;
     const isOne = mine === undefined || theirs === undefined || mine === theirs;
     if (whole && last !== undefined && isOne && !isContested) {
       current[0] = current[1] = this.#data[node.id] = last;
@@ -74,18 +80,16 @@ export class Promotions {
     const { current } = this.history;
     const peer = node.world.nodes[other(node.id)];
     const mine = current[node.id];
-    let theirs = this.#data[peer.id];
-    if (isOnDisk) this.#data[node.id] = theirs;
-    if (theirs === undefined) return;
+    const data = this.#data[peer.id];
+    if (isOnDisk) this.#data[node.id] = data;
+    if (data === undefined) return;
     // A loss of power took something of it.
-    const isWhole = peer.received.size > 0 ||
-      holds(theirs, imageOf(peer), !node.world.plan.isFenced);
-    if (isWhole && theirs === mine) return;
-    if (!isWhole) {
-      theirs = this.#begin(node, this.imageOf(peer));
-      this.#data[peer.id] = theirs;
-      if (isOnDisk) this.#data[node.id] = theirs;
-    }
+    const isWhole = data !== "lost" && (peer.received.size > 0 ||
+      holds(data, imageOf(peer), !node.world.plan.isFenced));
+    if (isWhole && data === mine) return;
+    const theirs = isWhole ? data : this.#begin(node, this.imageOf(peer));
+    this.#data[peer.id] = theirs;
+    if (isOnDisk) this.#data[node.id] = theirs;
     node.trace(`joins branch ${theirs.number}`);
     current[node.id] = theirs;
     const isTheirs = !isWhole || peer.core?.state.role !== "Primary";
@@ -94,9 +98,10 @@ export class Promotions {
   }
 
   /** What was answered is gone for good reason: a Primary goes on without it. */
-  beginAnew(): void {
+  beginAnew(loser: SimNode): void {
     const { current, world } = this.history;
     const old = [...current];
+    this.#data[loser.id] = "lost";
     current.fill(undefined);
     for (const node of world.nodes) {
       if (node.core?.state.role !== "Primary") continue;
