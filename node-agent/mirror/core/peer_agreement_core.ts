@@ -65,6 +65,7 @@ export class PeerAgreement {
   #judge(wish: StateWish): number {
     const { volume } = this;
     if (this.#asked !== undefined && volume.link.resolveConflicts) return -19;
+    if (wish.role === "Primary" && volume.roles.promotion.isTaking) return -1;
     const { disk, peerDisk } = volume.state;
     const areGood = disk === "UpToDate" && peerDisk === "UpToDate";
     if (wish.skipSync !== undefined) return volume.roles.isNewPair ? 1 : -15;

@@ -22,6 +22,11 @@ const NOT_ANSWERED = -21;
 
 /** See the module comment. */
 export class Promotion {
+  /**
+   * The peer agreed, and our disk is not ready yet. It may hear meanwhile that
+   * we are Secondary, which is true, and ask for the role itself.
+   */
+  isTaking = false;
   #awaitsPeer: { readonly untilMs: number; readonly run: () => void }[] = [];
 
   constructor(readonly volume: VolumeCore) {}
@@ -103,7 +108,9 @@ export class Promotion {
         // The disk failed while the register was asked.
         return done({ code: -2 });
       }
+      this.isTaking = true;
       this.#take(wanted, (result) => {
+        this.isTaking = false;
         // The answer came late: the peer is Primary, and does not know of it.
         if (volume.state.role !== "Primary") volume.fence.giveBack();
         done(result);

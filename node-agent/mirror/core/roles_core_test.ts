@@ -182,3 +182,29 @@ Deno.test("a source that loses power knows that the other disk is behind", () =>
   assert.deepEqual(codes, [-2], "nobody would have current data");
   assert.equal(a.core.state.disk, "UpToDate");
 });
+
+Deno.test("who is about to be Primary lets nobody else be it", () => {
+  const pair = new Pair(SIZE, { protocol: "B" });
+  const { a, b } = pair;
+  pair.up();
+  promoted(a, true);
+  pair.run();
+  a.core.roles.secondary(() => {});
+  pair.run(1);
+  const deliver = (from: TestNode, to: TestNode) => {
+    for (const frame of from.sent.splice(0)) to.core.frame(frame);
+  };
+  b.core.flusher.written();
+  const ours = promoted(b);
+  deliver(b, a);
+  deliver(a, b); // it agrees; our disk is flushed first
+  assert.deepEqual(ours, []);
+  b.core.link.tellState();
+  deliver(b, a);
+  const theirs = promoted(a);
+  deliver(a, b);
+  deliver(b, a);
+  assert.deepEqual(theirs, [-1]);
+  b.work();
+  assert.deepEqual(ours, [1]);
+});

@@ -5,7 +5,10 @@
  * @module
  */
 
-import type { MirrorState } from "../../../node-agent/mirror/decisions/mirror_state.ts";
+import {
+  isConnected,
+  type MirrorState,
+} from "../../../node-agent/mirror/decisions/mirror_state.ts";
 import { Branch, type BranchValue } from "./branch.ts";
 import type { Image } from "./prefix_cut.ts";
 import type { SimNode } from "./sim_node.ts";
@@ -42,6 +45,13 @@ export class Promotions {
     const hasHandler = world.plan.fencing !== "dont-care" && !this.#wasForced;
     if (hasHandler && before !== undefined && isServing(peer)) {
       world.fail("I1", `${node.name} was promoted beside ${peer.name}`);
+    }
+    if (before !== undefined && isAgreed(node) && isAgreed(peer)) {
+      // They see one another: nobody forces that.
+      const areTwo = isJoined(node, peer) && isServing(peer);
+      if (areTwo && !world.plan.isFenced) {
+        world.fail("I1", `${node.name} was promoted, ${peer.name} agreed`);
+      }
     }
     const image = this.imageOf(node);
     // What is half copied is no cut of anything; a person may force it.
@@ -236,6 +246,11 @@ export class Promotions {
 /** A Primary whose clients may be answered. */
 function isServing({ core }: SimNode): boolean {
   return core?.state.role === "Primary" && core.mayAnswer();
+}
+
+/** Whether the handshake is over. */
+function isAgreed({ core }: SimNode): boolean {
+  return core !== undefined && isConnected(core.state.connection);
 }
 
 /** Whether they are two ends of one connection. */
