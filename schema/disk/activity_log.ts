@@ -203,6 +203,38 @@ export interface AlBlockHead {
   readonly isInitialised: boolean;
 }
 
+/**
+ * What a block was before all but its first sector was lost: the changes and the
+ * checksum stand in that sector, and the window is known from the blocks before.
+ *
+ * @param map All slots as they are before this transaction.
+ * @returns Its changes; `undefined` when the first sector is damaged, too.
+ */
+export function salvageAlBlock(
+  block: Uint8Array,
+  map: Uint32Array,
+): readonly AlUpdate[] | undefined {
+  const view = viewOf(block);
+  const count = view.getUint16(14);
+  const contextSize = view.getUint16(16);
+  const contextStart = view.getUint16(18);
+  if (count > AL_UPDATES_MAX || contextStart > contextSize) return undefined;
+  const encoder = new AlBlockEncoder();
+  encoder.begin(view.getUint32(4), contextStart);
+  const updates: AlUpdate[] = [];
+  for (let at = 0; at < count; at++) {
+    const slot = view.getUint16(AT_SLOTS + 2 * at);
+    const extent = view.getUint32(AT_EXTENTS + 4 * at);
+    encoder.update(slot, extent);
+    updates.push({ slot, extent });
+  }
+  const before = new Uint32Array(contextSize).fill(AL_FREE);
+  before.set(map.subarray(0, contextSize));
+  encoder.finish(before);
+  const isWhole = viewOf(encoder.block).getUint32(8) === view.getUint32(8);
+  return isWhole ? updates : undefined;
+}
+
 /** Read the first sector only; `undefined` when it is no log block's. */
 export function peekAlBlock(block: Uint8Array): AlBlockHead | undefined {
   const view = viewOf(block);

@@ -18,10 +18,13 @@
  * A torn block is made of whole sectors of its old and new content. So its
  * first sector, with magic and number, is one of the two; if not, it is damage.
  *
- * What remains: a newest block that was durable and decays on the disk looks
- * like a torn one, as it does to DRBD.
+ * A newest block that was durable and decays on the disk looks much the same.
+ * Its first sector has all that it changes, and the checksum of the whole; the
+ * rest follows from the blocks before. So with the new number there the block is
+ * made again: when the checksum fits, its extents count, torn or not (DRBD leaves
+ * them out); when it does not, the first sector is damaged.
  *
- * Source: reference of DRBD, §4.4; promises B11.
+ * Source: reference of DRBD, §4.2 and §4.4; promises B11.
  *
  * @module
  */
@@ -33,6 +36,7 @@ import {
   type AlTransaction,
   decodeAlBlock,
   peekAlBlock,
+  salvageAlBlock,
 } from "./activity_log.ts";
 import type { AlStriping } from "./geometry.ts";
 import { META_BLOCK_BYTES } from "./units.ts";
@@ -68,7 +72,15 @@ export function replayRing(ring: Uint8Array, striping: AlStriping): AlReplay {
   if (typeof story === "string") return { kind: "unusable", reason: story };
   const map = mapOf(story.transactions, story.isYoung);
   if (typeof map === "string") return { kind: "unusable", reason: map };
-  const extents = new Set(map.filter((extent) => extent !== AL_FREE));
+  const inFlight = story.inFlight === undefined
+    ? []
+    : salvageAlBlock(story.inFlight, map);
+  if (inFlight === undefined) {
+    const reason = "the block of the newest transaction is damaged";
+    return { kind: "unusable", reason };
+  }
+  const all = [...map, ...inFlight.map(({ extent }) => extent)];
+  const extents = new Set(all.filter((extent) => extent !== AL_FREE));
   return {
     kind: "extents",
     extents: [...extents].sort((a, b) => a - b),
@@ -82,6 +94,8 @@ interface Story {
   /** Nothing was overwritten yet: slots not mentioned are free. */
   readonly isYoung: boolean;
   readonly isTorn: boolean;
+  /** The torn block, when its first sector is that of the new transaction. */
+  readonly inFlight?: Uint8Array | undefined;
 }
 
 class RingReader {
@@ -130,11 +144,12 @@ class RingReader {
           break;
         case "invalid":
           if (isLast && this.#isTornWrite(next, number)) {
-            // The overwritten block tells whether the ring was young.
             return {
               transactions,
+              // The overwritten block tells whether the ring was young.
               isYoung: isYoung || next === 0,
               isTorn: true,
+              inFlight: this.#inFlight(next),
             };
           }
           return `block of transaction ${number}: ${block.reason}`;
@@ -167,6 +182,13 @@ class RingReader {
     if (ends.length > 1) return "transactions are missing in between";
     if (ends.length === 0 && numbers.size > 0) return "numbers run in a circle";
     return ends[0];
+  }
+
+  #inFlight(next: number): Uint8Array | undefined {
+    const bytes = this.#bytes(alBlockOf(next, this.#striping));
+    const head = peekAlBlock(bytes);
+    const isNew = head?.number === next && !head.isInitialised;
+    return isNew ? bytes : undefined;
   }
 
   /** Whether the first sector is what a write of `next` over `old` leaves. */
