@@ -7,7 +7,9 @@
 
 import type { MirrorEvent } from "@kedge/schema/mirror/control-api";
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
+import type { Log } from "../../ports.ts";
 import {
+  circleMembers,
   dependencyChanges,
   isInCircle,
   type OrderedState,
@@ -22,6 +24,7 @@ export interface OrderedHost {
   configOf(resource: string): ResourceConfig | undefined;
   /** Let a volume wait for another one, or no longer. */
   pauseForOther(resource: string, volume: number, waits: boolean): void;
+  readonly options: { readonly log: Pick<Log, "warn"> };
 }
 
 interface Known {
@@ -33,6 +36,7 @@ interface Known {
 /** See the module comment. */
 export class ResyncOrder {
   readonly #known = new Map<string, Known>();
+  #toldCircle = "";
 
   constructor(readonly host: OrderedHost) {}
 
@@ -80,11 +84,23 @@ export class ResyncOrder {
       state: known.state,
       after: afterIn(this.host.configOf(known.resource), known.volume),
     }));
+    this.#tellOfCircles(circleMembers(volumes).join(", "));
     for (const [key, waits] of dependencyChanges(volumes)) {
       const known = this.#known.get(key);
       if (known === undefined) continue;
       this.host.pauseForOther(known.resource, known.volume, waits);
     }
+  }
+
+  /** Two that start at once are each refused nothing. */
+  #tellOfCircles(circle: string): void {
+    if (circle === this.#toldCircle) return;
+    this.#toldCircle = circle;
+    if (circle === "") return;
+    this.host.options.log.warn(
+      `resync-after of ${circle} leads in a circle: none of them waits. ` +
+        'Remove one of the lines, then "drbdadm adjust all"',
+    );
   }
 }
 

@@ -3,7 +3,8 @@
  *
  * A volume waits while one that it comes after, directly or through others, is
  * resynced or verified, or paused itself. One without a disk here is waited for
- * by nobody, nor is what follows it.
+ * by nobody, nor is what follows it. A circle is refused when it is configured;
+ * two starts at once may make one all the same: nobody in it waits.
  *
  * Source: DRBD 8.4 (_drbd_may_sync_now), reference §6.6.
  *
@@ -48,15 +49,25 @@ export function dependencyChanges(
   volumes: readonly OrderedVolume[],
 ): ReadonlyMap<string, boolean> {
   const byKey = new Map(volumes.map((volume) => [volume.key, volume]));
+  const circles = new Set(circleMembers(volumes));
   const changes = new Map<string, boolean>();
   for (const volume of volumes) {
     if (isIdle(volume.state)) continue;
-    const waits = mustWait(volume, byKey);
+    const waits = !circles.has(volume.key) && mustWait(volume, byKey);
     if (waits !== volume.state.pausedByDependency) {
       changes.set(volume.key, waits);
     }
   }
   return changes;
+}
+
+/** Volumes that come after themselves, in order. */
+export function circleMembers(
+  volumes: readonly Pick<OrderedVolume, "key" | "after">[],
+): string[] {
+  const afters = new Map(volumes.map(({ key, after }) => [key, after]));
+  return volumes.map(({ key }) => key)
+    .filter((key) => isInCircle(key, (one) => afters.get(one))).sort();
 }
 
 /** Whether somebody who follows `start` by `afterOf` comes back to it. */

@@ -46,6 +46,10 @@ class Host {
   readonly configs = configs();
   readonly order = new ResyncOrder(this);
   readonly told: string[] = [];
+  readonly warnings: string[] = [];
+  readonly options = {
+    log: { warn: (text: string) => void this.warnings.push(text) },
+  };
 
   configOf(name: string) {
     return this.configs.get(name);
@@ -111,4 +115,26 @@ Deno.test("a circle of resync-after is refused with DRBD's code", () => {
   assert.equal(host.order.refusal(firstAfter("r2"))?.code, 133);
   assert.equal(host.order.refusal(firstAfter("r0"))?.code, 133);
   assert.equal(host.order.refusal(firstAfter("nobody")), undefined);
+});
+
+Deno.test("nobody in a circle that two starts made waits, and it is told once", () => {
+  const host = new Host();
+  host.configs.set("r0", firstAfter("r2"));
+  host.hear("r0", { connection: "SyncTarget" });
+  host.hear("r1", { connection: "SyncTarget" });
+  host.told.length = 0;
+  host.hear("r2", { connection: "SyncTarget" });
+  const waiting = {
+    connection: "PausedSyncT",
+    pausedByDependency: true,
+  } as const;
+  host.hear("r0", waiting);
+  assert.deepEqual(host.hear("r1", waiting), ["r0/0 goes on", "r1/0 goes on"]);
+  assert.equal(host.warnings.length, 1);
+  assert.match(host.warnings[0] ?? "", /r0\/0, r1\/0, r2\/0 leads in a circle/);
+  host.configs.set("r0", firstAfter("nobody"));
+  assert.deepEqual(host.hear("r2", { connection: "SyncTarget" }), [
+    "r0/0 goes on",
+    "r2/0 waits",
+  ]);
 });
