@@ -6,6 +6,7 @@ import type { CommandContext } from "./context.ts";
 import { CliError, messageOf, UsageError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import { identityOf } from "./drbdadm/config.ts";
+import { JsonErrors } from "./drbdadm/json_errors.ts";
 import {
   checkSetup,
   type Line,
@@ -14,7 +15,7 @@ import {
   parseLine,
 } from "./drbdadm/line.ts";
 import { Session } from "./drbdadm/session.ts";
-import { type CommandRow, rowOf, ROWS } from "./drbdadm/table.ts";
+import { rowOf, ROWS } from "./drbdadm/table.ts";
 import { runDirOf } from "./mirror/run_dir.ts";
 import { VERSION } from "../version.ts";
 import type { OptionTable } from "./args.ts";
@@ -46,7 +47,8 @@ commands, texts and exit codes. "up" starts the daemon when it does not run.
 
 Options of a command stand after it, or between "--" and it. Exit codes are
 drbdadm's: 0 done, 1 usage, 5 timeout, 10 configuration refused, 11 state
-change refused, 17 no good data, 20 other.`,
+change refused, 17 no good data, 20 other. With --json a failure is one line of
+JSON on standard error: error, exit, and refusals with DRBD's codes.`,
   options: OPTIONS,
   examples: [
     ["kedge drbdadm create-md mysql", "metadata on the disk of mysql"],
@@ -63,15 +65,31 @@ change refused, 17 no good data, 20 other.`,
   ),
 
   async run(args, context) {
-    try {
-      return await runLine(parseLine(args), context);
-    } catch (error) {
-      return told(error, context);
-    }
+    if (!args.includes("--json")) return await runArgs(args, context);
+    const errors = new JsonErrors(context.err);
+    const exit = await runArgs(args, { ...context, err: errors }, errors);
+    errors.end(exit);
+    return exit;
   },
 };
 
-async function runLine(line: Line, context: CommandContext): Promise<number> {
+async function runArgs(
+  args: readonly string[],
+  context: CommandContext,
+  errors?: JsonErrors,
+): Promise<number> {
+  try {
+    return await runLine(parseLine(args), context, errors);
+  } catch (error) {
+    return told(error, context, errors);
+  }
+}
+
+async function runLine(
+  line: Line,
+  context: CommandContext,
+  errors: JsonErrors | undefined,
+): Promise<number> {
   const { command, own } = line;
   if (own.has("version")) {
     context.out.line(`DRBDADM_VERSION=8.4 (kedge ${VERSION})`);
@@ -86,21 +104,14 @@ async function runLine(line: Line, context: CommandContext): Promise<number> {
     return unknownCommand(command, context);
   }
   checkSetup(line, row.options);
-  using session = sessionOf(line, row, context);
-  return await (await row.load())(session);
-}
-
-function sessionOf(
-  line: Line,
-  row: CommandRow,
-  context: CommandContext,
-): Session {
-  return new Session(line, {
+  using session = new Session(line, {
     context,
     identity: identityOf(line.own.get("host"), context.env),
     runDir: runDirOf(line.own.get("run-dir"), context.env),
     targets: row.targets,
+    onRefusal: (resource, reply) => errors?.refused(resource, reply),
   });
+  return await (await row.load())(session);
 }
 
 function unknownCommand(
@@ -119,7 +130,11 @@ function unknownCommand(
 }
 
 /** Errors as drbdadm tells them. Bugs are thrown on. */
-function told(error: unknown, { err, env }: CommandContext): number {
+function told(
+  error: unknown,
+  { err, env }: CommandContext,
+  errors: JsonErrors | undefined,
+): number {
   if (error instanceof ParseError || error instanceof NotDefinedError) {
     err.line(error.message);
     return error.exitCode;
@@ -131,7 +146,9 @@ function told(error: unknown, { err, env }: CommandContext): number {
   }
   if (error instanceof CliError) {
     err.line(`drbdadm: ${error.message}`);
-    if (error.next !== undefined) err.line(`  next: ${error.next}`);
+    if (error.next !== undefined && errors === undefined) {
+      err.line(`  next: ${error.next}`);
+    } else if (error.next !== undefined) errors?.next(error.next);
     return 20;
   }
   if (env.KEDGE_DEBUG) throw error;

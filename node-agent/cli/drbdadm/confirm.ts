@@ -35,7 +35,7 @@ export async function confirm(
       err.write(`${tools.FORCED}`);
       continue;
     }
-    if (!isTerminal()) {
+    if (session.has("json") || !isTerminal()) {
       err.write(`${tools.NO_TERMINAL}`);
       out.write(cancelled);
       return false;

@@ -134,6 +134,7 @@ export function report(
     if (reply.why !== undefined) session.warn(`${config.name}: ${reply.why}`);
     return 0;
   }
+  session.given.onRefusal?.(config.name, reply);
   refusalLines(config.name, reply, { command, setup })
     .forEach((line) => session.warn(line));
   return setupExit(reply);

@@ -79,7 +79,9 @@ export const OWN_OPTIONS = {
   "no-device-node": {
     help: "up: make no /dev/drbdN on promotion (KEDGE_DEVICE_NODES=off)",
   },
-  json: { help: "status (as drbdsetup), role, cstate, dstate: JSON" },
+  json: {
+    help: "status (as drbdsetup), role, cstate, dstate, and errors: JSON",
+  },
 } as const satisfies Readonly<Record<string, OwnRow>>;
 
 /** Long name of an option of drbdadm itself. */

@@ -13,6 +13,7 @@ import {
   resourcesOn,
 } from "@kedge/schema/drbd-conf";
 import type {
+  CommandReply,
   MirrorStatus,
   ResourceStatus,
 } from "@kedge/schema/mirror/control-api";
@@ -58,6 +59,8 @@ export class Session implements Disposable {
       readonly identity: Identity;
       readonly runDir: string;
       readonly targets: Targets;
+      /** Told of every refusal of the daemon. */
+      onRefusal?(resource: string, reply: CommandReply): void;
     },
   ) {
     this.#client = new MirrorClient(given.runDir);
