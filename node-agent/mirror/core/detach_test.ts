@@ -31,6 +31,51 @@ Deno.test("the only copy of a Primary without a disk is not detached", () => {
   assert.equal(detach(pair, b, true), 1);
 });
 
+Deno.test("two that are detached at once leave a Primary its data", () => {
+  for (const first of ["a", "b"] as const) {
+    const pair = new Pair(1024 * 1024);
+    const { a, b } = pair;
+    pair.up();
+    a.core.roles.primary(true, () => {});
+    pair.run();
+    const codes: Record<string, number> = {};
+    const nodes = first === "a" ? { a, b } : { b, a };
+    // Neither has heard of the other's wish.
+    for (const [name, node] of Object.entries(nodes)) {
+      node.core.disk.detach(false, ({ code }) => codes[name] = code);
+    }
+    pair.run(2);
+    const disks = [a, b].map(({ core }) => core.state.disk);
+    assert.deepEqual(disks.toSorted(), ["Diskless", "UpToDate"]);
+    assert.deepEqual(Object.values(codes).toSorted(), [-2, 1]);
+    const answers: boolean[] = [];
+    a.core.writes.write(0, new Uint8Array(4096).fill(7), (ok) => {
+      answers.push(ok);
+    });
+    pair.run(2);
+    assert.deepEqual(answers, [true]);
+  }
+});
+
+Deno.test("a peer that goes before it answers leaves our own rules to decide", () => {
+  for (const role of ["Primary", "Secondary"] as const) {
+    const pair = new Pair(1024 * 1024);
+    const { a, b } = pair;
+    pair.up();
+    const primary = role === "Primary" ? a : b;
+    primary.core.roles.primary(true, () => {});
+    pair.run();
+    let code = 0;
+    a.core.disk.detach(false, (result) => code = result.code);
+    pair.cut();
+    assert.equal(code, role === "Primary" ? -2 : 1);
+    assert.equal(
+      a.core.state.disk,
+      role === "Primary" ? "UpToDate" : "Diskless",
+    );
+  }
+});
+
 Deno.test("with fencing a disk that failed beside a good one is not used alone", () => {
   const flagAfterFailure = (fencing: "dont-care" | "resource-and-stonith") => {
     const pair = new Pair(1024 * 1024, { fencing });

@@ -25,6 +25,7 @@ import {
 } from "../decisions/generations_core.ts";
 import { disksAlone, goesOnWithout, whyOtherData } from "./disk_worth_core.ts";
 import { passOn } from "./passed_errors_core.ts";
+import { Detachment } from "./detachment_core.ts";
 import { OutOfSyncBitmap } from "./bitmap_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type {
@@ -50,7 +51,11 @@ export class DiskKeeper {
   /** The disk failed with writes that were not stable: it may lack them. */
   #isSuspect = false;
 
-  constructor(readonly volume: VolumeCore) {}
+  readonly detachment: Detachment;
+
+  constructor(readonly volume: VolumeCore) {
+    this.detachment = new Detachment(volume);
+  }
 
   /** The disk holds what the application has last seen, as far as we know. */
   get isExposedData(): boolean {
@@ -124,6 +129,7 @@ export class DiskKeeper {
 
   /** What follows from a change of state for the disk. */
   stateChanged(after: MirrorState): void {
+    this.detachment.stateChanged(after);
     if (compareConnection(after.connection, "WFReportParams") < 0) {
       this.#mayLack = false;
     }
@@ -145,23 +151,14 @@ export class DiskKeeper {
     if (isDropped) this.#lose();
   }
 
+  /** Let the disk go now. @param isClean Whether all of it is stable. */
+  letGo(isClean: boolean): void {
+    this.#lose(isClean);
+  }
+
   /** Let the disk go on request. */
   detach(force: boolean, done: CommandDone): void {
-    const { volume } = this;
-    if (volume.state.disk === "Diskless") return done({ code: 1 });
-    const judged = volume.judge({ disk: "Failed" }, force);
-    if (judged.refused !== undefined) return done({ code: judged.refused });
-    if (!force && this.#isPeersOnlyData()) return done({ code: -2 });
-    if (force) {
-      this.#lose();
-      return done({ code: 1 });
-    }
-    volume.flusher.request((stable) => {
-      if (!stable) return done({ code: 118 });
-      const isClean = volume.writes.transfers.unstableWrites === 0;
-      this.#lose(volume.saveBitmap() && isClean);
-      done({ code: 1 });
-    });
+    this.detachment.start(force, done);
   }
 
   /** A data write failed. */
@@ -244,13 +241,6 @@ export class DiskKeeper {
     if (this.volume.persistent === undefined) return 0;
     this.backingBytes = this.volume.effects.usableBytes() ?? this.backingBytes;
     return this.backingBytes;
-  }
-
-  /** The peer is Primary and works on our copy: DRBD's peer would refuse. */
-  #isPeersOnlyData(): boolean {
-    const { connection, disk, peerRole, peerDisk } = this.volume.state;
-    return isConnected(connection) && disk === "UpToDate" &&
-      peerRole === "Primary" && peerDisk !== "UpToDate";
   }
 
   #isNegotiating(): boolean {

@@ -69,10 +69,12 @@ export class PeerAgreement {
     const { disk, peerDisk } = volume.state;
     const areGood = disk === "UpToDate" && peerDisk === "UpToDate";
     if (wish.skipSync !== undefined) return volume.roles.isNewPair ? 1 : -15;
+    if (wish.letsDiskGo) return volume.disk.detachment.peerAsks();
     if (wish.connection === "VerifyS" && !areGood) return -2;
     const { verifyAlgorithm = volume.config.verifyAlgorithm } = wish;
     if (verifyAlgorithm !== volume.config.verifyAlgorithm) return -14;
-    return volume.judge(mirrored(wish)).refused ?? 1;
+    const part = volume.disk.detachment.foreseen(mirrored(wish));
+    return volume.judge(part).refused ?? 1;
   }
 
   /** What the agreed change means on our side. */
@@ -82,6 +84,7 @@ export class PeerAgreement {
       volume.roles.declareEqual(BigInt(`0x${wish.skipSync}`));
       return;
     }
+    if (wish.letsDiskGo) return;
     switch (wish.connection) {
       case "Disconnecting":
         volume.change(mirrored(wish));

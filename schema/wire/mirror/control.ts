@@ -96,6 +96,8 @@ export const StateWish = z.object({
   skipSync: GenerationHex.optional(),
   /** With a resync: copy only what is out of sync already, not everything. */
   onlyMarked: z.boolean().optional(),
+  /** The sender's disk is about to be detached. */
+  letsDiskGo: z.boolean().optional(),
 });
 /** A change of state of the sender that the peer must agree to. */
 export type StateWish = z.infer<typeof StateWish>;
