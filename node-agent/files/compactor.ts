@@ -14,7 +14,7 @@
  */
 
 import type { PackedRow, SegmentRow } from "@kedge/schema/db";
-import { encodeRecord, segmentToCompact } from "@kedge/schema/disk/segment";
+import { encodeRecord } from "@kedge/schema/disk/segment";
 import {
   describeError,
   flushSync,
@@ -23,7 +23,14 @@ import {
 } from "./disk.ts";
 import { folderOf } from "./layout.ts";
 import { type Packer, type PackerParts, PutOff } from "./packer.ts";
-import { readRecord } from "./segments.ts";
+import { readRecord, scanSegment } from "./segments.ts";
+import {
+  type CompactionStep,
+  FIRST_STEP,
+  KeptSegments,
+  partMoves,
+  stepAfter,
+} from "./segments_core.ts";
 
 /** Records copied together. */
 const COPY_COUNT = 256;
@@ -32,8 +39,8 @@ const COPY_COUNT = 256;
 export class Compactor {
   readonly #parts: PackerParts;
   readonly #packer: Packer;
-  /** Segments that hold damaged records, and how much of them was needed. */
-  readonly #kept = new Map<string, number>();
+  /** By store path. */
+  readonly #kept: KeptSegments[] = [];
 
   /** Work for a packer. */
   constructor(parts: PackerParts, packer: Packer) {
@@ -64,43 +71,74 @@ export class Compactor {
 
   #choose(pathIndex: number): SegmentRow | undefined {
     const { statements, segments } = this.#packer;
-    const rows = statements.segmentsOn.all({ pathIndex });
-    const isKept = (segment: number) => {
-      const liveBytes = this.#kept.get(`${pathIndex}:${segment}`);
-      return rows.some((row) =>
-        row.segment === segment && row.liveBytes === liveBytes
-      );
-    };
-    return segmentToCompact(
-      rows,
-      (segment) => segments.isCurrent(pathIndex, segment) || isKept(segment),
+    return this.#keptOn(pathIndex).choose(
+      statements.segmentsOn.all({ pathIndex }),
+      (segment) => segments.isCurrent(pathIndex, segment),
     );
   }
 
+  #keptOn(pathIndex: number): KeptSegments {
+    return this.#kept[pathIndex] ??= new KeptSegments();
+  }
+
+  /** Returns whether it was done to its end. */
   async #compact({ pathIndex, segment }: SegmentRow): Promise<boolean> {
     const { statements } = this.#packer;
-    const from = { pathIndex, segment, limit: COPY_COUNT };
-    for (let offset = -1;;) {
-      const rows = statements.placesIn.all({ ...from, offset });
-      const last = rows.at(-1);
-      if (last === undefined) break;
-      offset = last.offset;
-      if (!await this.#copy(rows)) return false;
+    const from = { pathIndex, segment };
+    for (let step = FIRST_STEP; step.kind !== "end";) {
+      let last: number | undefined;
+      if (step.kind === "copy") {
+        const rows = statements.placesIn
+          .all({ ...from, offset: step.behind, limit: COPY_COUNT });
+        last = rows.at(-1)?.offset;
+        if (!await this.#copy(rows)) return false;
+      } else this.#finish(step.kind, from);
+      const isNamed = statements.placesIn
+        .all({ ...from, offset: -1, limit: 1 }).length > 0;
+      step = stepAfter(step, { last, isNamed });
+      if (step.kind === "end" && step.isKept) this.#keep(from);
     }
-    // What is still named could not be copied.
-    if (statements.placesIn.all({ ...from, offset: -1 }).length > 0) {
-      const row = statements.segmentsOn.all({ pathIndex })
-        .find((one) => one.segment === segment);
-      this.#kept.set(`${pathIndex}:${segment}`, row?.liveBytes ?? 0);
-      return true;
+    return true;
+  }
+
+  #finish(
+    kind: Exclude<CompactionStep["kind"], "copy" | "end">,
+    { pathIndex, segment }: Pick<SegmentRow, "pathIndex" | "segment">,
+  ): void {
+    const { transact, layout } = this.#parts;
+    if (kind === "flush") return transact(() => {}, true);
+    const { dropSegment } = this.#packer.statements;
+    if (kind === "forget") {
+      return transact(() => dropSegment.run({ pathIndex, segment }), false);
     }
-    this.#parts.transact(() => {}, true);
-    const path = this.#parts.layout.segment(pathIndex, segment);
+    const path = layout.segment(pathIndex, segment);
+    if (kind === "mark") return this.#mark(path, { pathIndex, segment });
     removeSync(path);
     flushSync(folderOf(path));
-    const { dropSegment } = statements;
-    this.#parts.transact(() => dropSegment.run({ pathIndex, segment }), false);
-    return true;
+  }
+
+  /** The segment stays; what was moved out of it is dead there. */
+  #mark(
+    path: string,
+    at: Pick<SegmentRow, "pathIndex" | "segment">,
+  ): void {
+    const { statements: { file }, transact } = this.#parts;
+    const { segments, statements: { placeOf } } = this.#packer;
+    transact(() => {}, true);
+    for (const { id, offset, isLive } of scanSegment(path)) {
+      const from = { ...at, offset };
+      const isNamed = partMoves([{ from }], () => placeOf.get({ id }))
+        .stay.length > 0;
+      if (!isLive || isNamed || file.get({ id }) === undefined) continue;
+      segments.bury(from, id);
+    }
+    flushSync(path);
+  }
+
+  #keep({ pathIndex, segment }: Pick<SegmentRow, "pathIndex" | "segment">) {
+    const row = this.#packer.statements.segmentsOn.all({ pathIndex })
+      .find((one) => one.segment === segment);
+    if (row !== undefined) this.#keptOn(pathIndex).keep(row);
   }
 
   /** Whether to go on. */
@@ -120,21 +158,19 @@ export class Compactor {
     if (isOver() || !mayWrite(pathIndex) || !appended.isValid()) return false;
     const moves = good.flatMap(({ row }, at) => {
       const place = appended.places[at];
-      return place === undefined ? [] : [{ row, place }];
+      return place === undefined ? [] : [{ from: row, place }];
     });
-    const isStill = ({ row }: { row: PackedRow }) => {
-      const now = statements.placeOf.get({ id: row.id });
-      return now?.pathIndex === row.pathIndex &&
-        now.segment === row.segment && now.offset === row.offset;
-    };
+    const { stay, gone } = partMoves(
+      moves,
+      ({ from: { id } }) => statements.placeOf.get({ id }),
+    );
     this.#packer.buryCopies(
-      moves.filter((move) => !isStill(move))
-        .map(({ row, place }) => ({ ...place, id: row.id })),
+      gone.map(({ from: { id }, place }) => ({ ...place, id })),
     );
     transact(() => {
       appended.store();
-      for (const move of moves.filter(isStill)) {
-        statements.movePlace.run({ ...move.place, id: move.row.id });
+      for (const { from: { id }, place } of stay) {
+        statements.movePlace.run({ ...place, id });
       }
     }, false);
     appended.stored();

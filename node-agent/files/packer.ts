@@ -172,9 +172,9 @@ export class Packer {
         const place = appended.places[at];
         return place === undefined ? [] : [{ action, place }];
       });
-      const [kept, gone] = part(
+      const { stay: kept = [], gone = [] } = Object.groupBy(
         placed,
-        ({ action }) => this.#packable(action) !== undefined,
+        ({ action }) => this.#packable(action) === undefined ? "gone" : "stay",
       );
       this.buryCopies(
         gone.map(({ action, place }) => ({ ...place, id: action.id })),
@@ -207,10 +207,24 @@ export class Packer {
     flushSync(this.#parts.layout.segment(first.pathIndex, first.segment));
   }
 
+  /** Cut off what was never stored, after a start and when a path is mended. */
+  tidy(pathIndex: number): void {
+    if (!this.#parts.mayWrite(pathIndex)) return;
+    try {
+      this.segments.tidy(pathIndex);
+    } catch (error) {
+      this.failed(pathIndex, error);
+    }
+  }
+
   /** Whatever failed, nothing more is written behind it. */
   failed(pathIndex: number, error: unknown): void {
-    // The bytes stay where they are, and are written over what was written.
-    if (isFull(error) || error instanceof PutOff) return;
+    // The bytes stay where they are.
+    if (isFull(error) || error instanceof PutOff) {
+      // A commit that failed may have been stored: then places name the records.
+      if (!this.#parts.isOver()) this.segments.takeBack(pathIndex);
+      return;
+    }
     this.segments.distrust(pathIndex);
     const isMounted = exists(this.#parts.layout.marker(pathIndex));
     if (isMissing(error) && isMounted) return; // a segment is gone, not a disk
@@ -222,7 +236,7 @@ export class Packer {
  * A file that gets other bytes, or none, is in its segment no more. Inside of a
  * transaction.
  *
- * @returns The actions; a delete says which record is dead.
+ * @returns The actions; one of them says which record is dead.
  */
 export function leaveSegment(
   packer: Pick<Packer, "drop"> | undefined,
@@ -233,12 +247,14 @@ export function leaveSegment(
   const place = packer.drop(id);
   if (place === undefined) return actions;
   const { pathIndex, segment, offset } = place;
-  const token = `${TOKEN_PREFIX}${segment}`;
-  return actions.map((action) =>
-    action.kind === "unlink" && action.pathIndex === pathIndex
-      ? { ...action, token, offset }
-      : action
-  );
+  const burial = { token: `${TOKEN_PREFIX}${segment}`, offset };
+  const isUnlink = (one: NewAction) =>
+    one.kind === "unlink" && one.pathIndex === pathIndex;
+  if (actions.some(isUnlink)) {
+    return actions.map((one) => isUnlink(one) ? { ...one, ...burial } : one);
+  }
+  const unlink = { kind: "unlink", pathIndex, payload: null } as const;
+  return [{ ...unlink, ...burial, replaces: false }, ...actions];
 }
 
 /** The segment that a token names. */
@@ -250,13 +266,4 @@ export function segmentOf(token: string): number | undefined {
 function isAt(row: FileRow | undefined, pathIndex: number): row is FileRow {
   return row !== undefined && row.tombstone === 0 &&
     row.pathIndex === pathIndex;
-}
-
-function part<Item>(
-  items: readonly Item[],
-  isIn: (item: Item) => boolean,
-): [Item[], Item[]] {
-  const inside = items.filter(isIn);
-  const chosen = new Set(inside);
-  return [inside, items.filter((item) => !chosen.has(item))];
 }

@@ -205,6 +205,7 @@ Deno.test("a damaged record is found, kept, never served, and repaired", async (
       // Its segment is nearly empty, but it holds the only copy of it.
       await store.store.settle(0);
       assert.equal(segments(dir).length, 2);
+      assert.deepEqual(records(dir).live, [bad.id, good.id]);
       assert.deepEqual(
         (await store.store.log.damaged(9)).map(({ id }) => id),
         [bad.id],
@@ -223,6 +224,8 @@ Deno.test("a damaged record is found, kept, never served, and repaired", async (
       assert.equal(found?.checkedBytes, 8000);
       assert.deepEqual(repaired, [bad.id]);
       assert.deepEqual(await store.read(bad), someBytes(4000, 1));
+      // The old record is needed no more, before anything is packed.
+      assert(records(dir).dead.includes(bad.id));
       await store.store.settle(0);
       assert.equal(segments(dir).length, 1);
       assert.deepEqual(await store.read(bad), someBytes(4000, 1));
@@ -292,6 +295,8 @@ Deno.test("what a crash left behind a segment is cut off", async () => {
     const half = before.subarray(0, before.length / 2);
     Deno.writeFileSync(path, new Uint8Array([...before, ...before, ...half]));
     await withStore(dir, {}, async (store) => {
+      // At once: in an index that is rebuilt it could bring a file back.
+      assert.equal(Deno.statSync(path).size, before.length);
       const other = await store.upload(someBytes(100, 2));
       await store.store.settle(0);
       assert.deepEqual(records(dir).live, [file.id, other.id]);
@@ -355,6 +360,31 @@ Deno.test("readers that were open see files that are packed for the first time",
       assert.equal(found?.damaged, 0);
       assert.equal(found?.checkedBytes, 2000);
       assert.deepEqual(await store.read(file), someBytes(2000, 2));
+    });
+  });
+});
+
+Deno.test("what was moved out of a segment that stays is dead there", async () => {
+  await withDir(async (dir) => {
+    await withStore(dir, { segmentBytes: 10_000 }, async (store) => {
+      const files: FileEntry[] = [];
+      for (const length of [1000, 2000, 8000, 4000]) {
+        files.push(await store.upload(someBytes(length)));
+        await store.store.settle(0);
+      }
+      const [bad, moved, gone] = files;
+      assert(bad !== undefined && moved !== undefined && gone !== undefined);
+      damageRecord(dir, bad);
+      await store.delete(gone);
+      await store.store.settle(0);
+      const [first] = segments(dir);
+      assert(first !== undefined);
+      const found = [...scanSegment(first)];
+      assert.deepEqual(
+        found.map(({ id, isLive }) => [id, isLive]),
+        [[bad.id, true], [moved.id, false], [gone.id, false]],
+      );
+      assert.deepEqual(await store.read(moved), someBytes(2000));
     });
   });
 });

@@ -8,7 +8,7 @@
  */
 
 import { crc32 } from "node:zlib";
-import type { FileRow, PackedRow } from "@kedge/schema/db";
+import type { FileRow, PackedRow, SegmentRow } from "@kedge/schema/db";
 import {
   DEAD,
   decodeRecord,
@@ -25,6 +25,7 @@ import {
 } from "./disk.ts";
 import { folderOf, type Layout } from "./layout.ts";
 import type { SegmentStatements } from "./segment_statements.ts";
+import { endOf, mayCut, mayResume } from "./segments_core.ts";
 
 /** Where a record lies. */
 export type Place = Omit<PackedRow, "id">;
@@ -136,33 +137,50 @@ export class Segments {
 
   /** The last segment, without what was never stored. */
   #resume(pathIndex: number): Current | undefined {
-    const { layout, statements, segmentBytes } = this.#parts;
+    const { statements, segmentBytes } = this.#parts;
     const row = statements.segmentsOn.all({ pathIndex }).at(-1);
-    if (row === undefined || row.sizeBytes >= segmentBytes) return undefined;
-    const { segment, sizeBytes } = row;
-    const path = layout.segment(pathIndex, segment);
-    const found = sizeOf(path);
-    if (found === undefined || found < sizeBytes) return undefined;
-    if (found > sizeBytes) {
-      if (!this.#mayCut(path, sizeBytes)) return undefined;
-      Deno.truncateSync(path, sizeBytes);
-      flushSync(path);
+    if (row === undefined || !mayResume(row, this.#tidy(row), segmentBytes)) {
+      return undefined;
     }
+    const { segment, sizeBytes } = row;
     return { pathIndex, segment, sizeBytes };
   }
 
   /**
-   * What a crash left behind is of files that the index knows. Other records
-   * are of a database that was newer than this one: they stay for
-   * `rebuild-index`.
+   * Cut off what was never stored: it would come back with a rebuilt index.
+   *
+   * @throws What the system says.
    */
-  #mayCut(path: string, from: number): boolean {
-    for (const { id } of scanSegment(path, from)) {
-      if (this.#parts.isKnown(id)) continue;
-      this.#parts.warn("a segment holds files that the index lost", { path });
-      return false;
+  tidy(pathIndex: number): void {
+    const { segmentsOn } = this.#parts.statements;
+    for (const row of segmentsOn.all({ pathIndex })) this.#tidy(row);
+  }
+
+  /** Returns what is behind its end now. */
+  #tidy(row: Omit<SegmentRow, "liveBytes">): ReturnType<typeof endOf> {
+    const { layout, isKnown, warn } = this.#parts;
+    const path = layout.segment(row.pathIndex, row.segment);
+    const end = endOf(row, sizeOf(path));
+    if (end !== "leftover") return end;
+    const ids = scanSegment(path, row.sizeBytes).map(({ id }) => id);
+    if (!mayCut(ids, isKnown)) {
+      warn("a segment holds files that the index lost", { path });
+      return end;
     }
-    return true;
+    Deno.truncateSync(path, row.sizeBytes);
+    flushSync(path);
+    return "whole";
+  }
+
+  /** An append failed, or was not stored: take it back if that can be done. */
+  takeBack(pathIndex: number): void {
+    const current = this.#current.get(pathIndex);
+    if (current === undefined) return;
+    try {
+      this.#tidy(current);
+    } catch {
+      // The next append lies over it, or the next start cuts it off.
+    }
   }
 
   #create(pathIndex: number): Current {

@@ -32,14 +32,14 @@ export class SmallFiles {
   /**
    * Pack as wanted, and look after what is packed already.
    *
-   * @param onPacker Told when there is one: small files are left to it.
    * @param options Largest file that is packed, in bytes, and the length from
    * which the next segment is begun.
+   * @param onPacker Told when there is one: small files are left to it.
    */
   constructor(
     parts: PackerParts,
-    onPacker: (packer: Packer) => void,
     options: Pick<WorkerOptions, "smallFileMax" | "segmentBytes">,
+    onPacker: (packer: Packer) => void,
   ) {
     this.#parts = parts;
     this.#onPacker = onPacker;
@@ -49,6 +49,11 @@ export class SmallFiles {
     const any: SegmentRow | undefined = statements.anySegment.get({});
     if (this.#wanted > 0 || any !== undefined) this.#open(statements);
     else parts.database.exec(DROP);
+  }
+
+  /** Whether files may be packed. */
+  get hasPacked(): boolean {
+    return this.#packer !== undefined;
   }
 
   /** `undefined`: nothing is packed. */
@@ -80,7 +85,8 @@ export class SmallFiles {
    *
    * @returns Whether there may be another one.
    */
-  async compact(pathCount: number): Promise<boolean> {
+  async compact(): Promise<boolean> {
+    const { pathCount } = this.#parts.layout;
     return await this.#compactor?.step(pathCount) ?? false;
   }
 
@@ -91,5 +97,8 @@ export class SmallFiles {
     this.#packer.sizeBytesMax = this.#wanted;
     this.#compactor = new Compactor(this.#parts, this.#packer);
     this.#onPacker(this.#packer);
+    for (let path = 0; path < this.#parts.layout.pathCount; path++) {
+      this.#packer.tidy(path);
+    }
   }
 }

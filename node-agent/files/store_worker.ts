@@ -103,8 +103,8 @@ class StoreWorker {
       isOver: () => this.#isOver(),
       warn,
     };
-    const leave = (packer: Packing) => this.#finisher.packing = packer;
-    this.#small = new SmallFiles(parts, leave, options);
+    const leave = (to: Packing) => this.#finisher.packing = to;
+    this.#small = new SmallFiles(parts, options, leave);
     this.#keys = new KeySweep(this.#statements, options.keyLifeMs);
     this.#waiting = new WaitingTeller(
       this.#finisher.waitingBytes,
@@ -140,7 +140,7 @@ class StoreWorker {
     this.#scan.slice();
     const { present } = this.#digests;
     const { tombstones } = this.#committer;
-    const hasPacked = this.#small.packer !== undefined;
+    const { hasPacked } = this.#small;
     const counts = { present, tombstones, paths: this.#paths, hasPacked };
     this.opened = { store, incarnation, run, head, ...counts };
     this.#settleTimer = setInterval(
@@ -209,6 +209,7 @@ class StoreWorker {
 
   #afterFence(op: Op): void {
     if (op.kind === "fence" && op.reason === null) {
+      this.#small.packer?.tidy(op.pathIndex);
       this.#finisher.renew(op.pathIndex);
     }
   }
@@ -285,8 +286,7 @@ class StoreWorker {
   }
 
   async #compact(): Promise<void> {
-    const { length } = this.#paths;
-    while (await this.#small.compact(length)) this.#flushTimer.start();
+    while (await this.#small.compact()) this.#flushTimer.start();
   }
 
   #transact(act: () => void, durable: boolean): void {

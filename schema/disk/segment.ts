@@ -147,18 +147,24 @@ export interface SegmentFacts {
 }
 
 /**
- * The segment that gains most by being copied.
+ * The segment that is worth being copied.
+ *
+ * The oldest comes first: a record that was moved out of it, when that was
+ * interrupted, is still live there, and what says that its file is deleted lies
+ * in a later segment, which must not go before.
  *
  * @param segments Of one store path.
  * @param isBusy Whether a segment is written to, or cannot be copied now.
- * @returns One of which less than half is needed, the emptiest; or `undefined`.
+ * @returns The first one of which less than half is needed, if there is one.
  */
 export function segmentToCompact<Segment extends SegmentFacts>(
   segments: readonly Segment[],
   isBusy: (segment: number) => boolean,
 ): Segment | undefined {
-  const share = (one: SegmentFacts) =>
-    one.sizeBytes === 0 ? 0 : one.liveBytes / one.sizeBytes;
-  const fit = segments.filter((one) => !isBusy(one.segment) && share(one) < .5);
-  return fit.toSorted((a, b) => share(a) - share(b)).at(0);
+  return segments
+    .filter(({ liveBytes, sizeBytes }) =>
+      2 * liveBytes < sizeBytes || sizeBytes === 0
+    )
+    .filter(({ segment }) => !isBusy(segment))
+    .toSorted((a, b) => a.segment - b.segment).at(0);
 }

@@ -66,7 +66,7 @@ Deno.test("encodeRecord() refuses what fits no record", () => {
   assert.throws(() => encodeRecord(long, new Uint8Array(4)), /1025/);
 });
 
-Deno.test("segmentToCompact() takes the emptiest of which less than half is needed", () => {
+Deno.test("segmentToCompact() takes the first one of which less than half is needed", () => {
   const segments = [
     { segment: 1, sizeBytes: 100, liveBytes: 50 },
     { segment: 2, sizeBytes: 100, liveBytes: 49 },
@@ -80,5 +80,5 @@ Deno.test("segmentToCompact() takes the emptiest of which less than half is need
     order.push(found?.segment);
     if (found !== undefined) busy.add(found.segment);
   }
-  assert.deepEqual(order, [4, 3, 2, undefined]);
+  assert.deepEqual(order, [2, 3, 4, undefined]);
 });
