@@ -6,7 +6,7 @@ import { Compactor } from "./compactor.ts";
 import { openForWriting } from "./database.ts";
 import type { Pending } from "./file_actions.ts";
 import { Layout } from "./layout.ts";
-import { Packer, type PackerParts } from "./packer.ts";
+import { Packer, type PackerParts, PutOff } from "./packer.ts";
 import { SegmentStatements } from "./segment_statements.ts";
 import { scanSegment } from "./segments.ts";
 import { factsOf, newEntry, someBytes } from "./store_fixture.ts";
@@ -20,6 +20,10 @@ class Bench {
   readonly packer: Packer;
   #number = 0;
   mayWrite = true;
+  /** Whether the database has no room. */
+  isFull = false;
+  /** Whether a commit failed: it may be stored all the same. */
+  isOver = false;
 
   constructor(dir: string) {
     Deno.mkdirSync(`${dir}/p0/data`, { recursive: true });
@@ -32,13 +36,14 @@ class Bench {
       statements: this.statements,
       layout: this.layout,
       transact: (act) => {
+        if (this.isFull || this.isOver) throw new PutOff("nothing was stored");
         this.statements.begin();
         act();
         this.statements.commit();
       },
       fence: (_, reason) => assert.fail(reason),
       mayWrite: () => this.mayWrite,
-      isOver: () => false,
+      isOver: () => this.isOver,
       warn: (message) => assert.fail(message),
     };
     const segments = new SegmentStatements(database);
@@ -175,4 +180,33 @@ Deno.test("a move keeps every byte, and the next run finds it", () =>
       bodies.sort(),
       [4, 5].map((seed) => crc32(someBytes(1000, seed))).sort(),
     );
+  }));
+
+Deno.test("what the database has no room for is taken out of its segment", () =>
+  withBench(async (bench) => {
+    const files = [1, 2].map((seed) => bench.upload(seed));
+    await bench.packer.pack(files.slice(0, 1));
+    bench.isFull = true;
+    assert.deepEqual(await bench.packer.pack(files.slice(1)), []);
+    const wanted = files.map(({ id }) => id);
+    assert.deepEqual(bench.live(), wanted.slice(0, 1));
+    bench.isFull = false;
+    await bench.packer.pack(files.slice(1));
+    assert.deepEqual(bench.live(), wanted);
+  }));
+
+Deno.test("what may be stored is never taken out of its segment", () =>
+  withBench(async (bench) => {
+    const file = bench.upload(1);
+    const packing = bench.packer.pack([file]);
+    const { transact } = bench.parts;
+    Object.assign(bench.parts, {
+      transact: (act: () => void) => {
+        transact(act, false);
+        bench.isOver = true;
+        throw new PutOff("the commit failed");
+      },
+    });
+    assert.deepEqual(await packing, []);
+    assert.deepEqual(bench.live(), [file.id]);
   }));

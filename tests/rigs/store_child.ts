@@ -242,14 +242,37 @@ async function power(store: TestStore): Promise<void> {
 async function stubborn(store: TestStore): Promise<void> {
   const sizes = [4000, 150_000, 4001, 150_001];
   for (const [index, size] of sizes.entries()) {
-    try {
-      await store.upload(someBytes(size, index + 1));
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      say({ what: "refused", slug: error.slug });
-    }
+    await tryUpload(store, someBytes(size, index + 1));
   }
   await store.store.settle(0);
+  await tell(store);
+}
+
+/** Small files; faults begin when they are to be packed. */
+async function segments(store: TestStore): Promise<void> {
+  await store.upload(someBytes(4000, 1));
+  await store.upload(someBytes(3000, 2), { durable: false });
+  await arm();
+  await store.store.settle(0);
+  await tryUpload(store, someBytes(2000, 3));
+  await store.store.settle(0);
+  await tell(store);
+}
+
+async function tryUpload(
+  store: TestStore,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<void> {
+  try {
+    await store.upload(bytes);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    say({ what: "refused", slug: error.slug });
+  }
+}
+
+/** Read everything; tell what has become of the disk. */
+async function tell(store: TestStore): Promise<void> {
   for (const { id } of store.store.files.list({ limit: 100 })) {
     const entry = store.store.files.lookup(id);
     if (entry !== undefined) await store.read(entry);
@@ -262,7 +285,8 @@ async function stubborn(store: TestStore): Promise<void> {
 }
 
 /** Scenarios in which faults begin later. */
-const LATE = new Set(["duplicates", "links", "pack", "compact"]);
+const PACKED = ["pack", "compact", "segments"];
+const LATE = new Set(["duplicates", "links", ...PACKED]);
 
 if (import.meta.main) {
   if (scenario === "in-place") {
@@ -272,7 +296,7 @@ if (import.meta.main) {
   const store = await TestStore.open(dir, {
     settleDelayMs: 1e9,
     checkDuplicates: scenario === "duplicates" || scenario === "power",
-    ...(scenario === "pack" || scenario === "compact" ? PACKING : {}),
+    ...(PACKED.includes(scenario) ? PACKING : {}),
     ...(scenario === "power"
       ? { checkpointBytes: 600_000, smallFileMax: 4_000, segmentBytes: 40_000 }
       : {}),
@@ -289,6 +313,7 @@ if (import.meta.main) {
     else if (scenario === "changes") await changes(store);
     else if (scenario === "power") await power(store);
     else if (scenario === "stubborn") await stubborn(store);
+    else if (scenario === "segments") await segments(store);
     else await applied(store);
     await store.store.settle(0);
   } catch (error) {
