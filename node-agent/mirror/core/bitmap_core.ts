@@ -114,14 +114,13 @@ export class OutOfSyncBitmap {
     if (atByte < 0 || atByte + piece.length > this.bytes.length) {
       throw new RangeError("A piece of a bitmap does not fit");
     }
-    piece.forEach((bits, index) => {
-      if (bits === 0) return;
-      for (let bit = 0; bit < 8; bit++) {
-        if ((bits >> bit & 1) === 0) continue;
-        const block = (atByte + index) * 8 + bit;
-        if (block < this.blocks) this.set(block * BLOCK_BYTES, BLOCK_BYTES);
-      }
-    });
+    const used = Math.min(piece.length, this.usedBytes - atByte);
+    for (let index = 0; index < used; index++) {
+      const at = atByte + index;
+      const isBlock = 0xff >> 8 - Math.min(8, this.blocks - at * 8);
+      const bits = (piece[index] ?? 0) & isBlock;
+      this.#replace(at, (this.bytes[at] ?? 0) | bits);
+    }
   }
 
   /** The bytes that say something: without the padding of the last page. */
@@ -175,14 +174,17 @@ export class OutOfSyncBitmap {
       const at = byteOf(block);
       const end = Math.min(behind, (at + 1) * 8);
       const mask = (0xff << (block & 7)) & (0xff >> ((at + 1) * 8 - end));
-      const old = this.bytes[at] ?? 0;
-      const now = (old & ~mask) | (to & mask);
+      this.#replace(at, ((this.bytes[at] ?? 0) & ~mask) | (to & mask));
       block = end;
-      if (now === old) continue;
-      this.bytes[at] = now;
-      this.#count += (BITS_SET[now] ?? 0) - (BITS_SET[old] ?? 0);
-      this.#touch(Math.floor(at / BITMAP_PAGE_BYTES));
     }
+  }
+
+  #replace(at: number, now: number): void {
+    const old = this.bytes[at] ?? 0;
+    if (now === old) return;
+    this.bytes[at] = now;
+    this.#count += (BITS_SET[now] ?? 0) - (BITS_SET[old] ?? 0);
+    this.#touch(Math.floor(at / BITMAP_PAGE_BYTES));
   }
 
   #touch(page: number): void {

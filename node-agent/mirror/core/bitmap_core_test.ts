@@ -69,6 +69,41 @@ Deno.test("ranges of any kind, and what was saved", () => {
   }));
 });
 
+Deno.test("a piece of another bitmap adds its blocks, and none behind the end", () => {
+  const piece = fc.uint8Array({ maxLength: 80 });
+  const at = fc.nat(4096 - 80);
+  fc.assert(
+    fc.property(
+      fc.array(range),
+      fc.nat(60),
+      at,
+      piece,
+      (ranges, near, far, piece) => {
+        for (const atByte of [near, far]) {
+          const bitmap = new OutOfSyncBitmap(SIZE);
+          const marked = new Set<number>();
+          for (const each of ranges) {
+            bitmap.set(each.offset, each.lengthBytes);
+            apply(marked, { ...each, isSet: true });
+          }
+          bitmap.saved(bitmap.unsavedPages());
+          const before = marked.size;
+          piece.forEach((bits, index) => {
+            for (let bit = 0; bit < 8; bit++) {
+              const block = (atByte + index) * 8 + bit;
+              if ((bits >> bit & 1) === 1 && block < BLOCKS) marked.add(block);
+            }
+          });
+          bitmap.merge(atByte, piece);
+          assert.deepEqual(blocksOf(bitmap), [...marked].sort((a, b) => a - b));
+          assert.equal(bitmap.count, marked.size);
+          assert.equal(bitmap.unsavedPages().length > 0, marked.size > before);
+        }
+      },
+    ),
+  );
+});
+
 Deno.test("blocks behind 8 TiB count as well", () => {
   const bitmap = new OutOfSyncBitmap(9 * TIB);
   const last = bitmap.blocks - 1;
