@@ -21,7 +21,12 @@ import {
 import { startPair } from "./mirror_pair.ts";
 import { startQemuPair } from "./mirror_peers.ts";
 import { mirrorPage } from "./mirror_report.ts";
-import { measureResync, type ResyncFigures } from "./mirror_resync.ts";
+import {
+  measureLoadedResync,
+  measureResyncs,
+  type ResyncFigures,
+  type ResyncRound,
+} from "./mirror_resync.ts";
 import { pairTargets, type Place, resyncTargets } from "./mirror_targets.ts";
 import {
   measureAll,
@@ -41,6 +46,7 @@ interface Plan {
   readonly durationMs: number;
   readonly imageBytes: number;
   readonly resyncBytes: number;
+  readonly resyncRounds: number;
 }
 
 const FULL: Plan = {
@@ -48,12 +54,14 @@ const FULL: Plan = {
   durationMs: 300,
   imageBytes: 256 * MIB,
   resyncBytes: 1024 * MIB,
+  resyncRounds: 5,
 };
 const QUICK: Plan = {
   rounds: 1,
   durationMs: 400,
   imageBytes: 128 * MIB,
   resyncBytes: 512 * MIB,
+  resyncRounds: 3,
 };
 
 /** What was measured where the files lie in one place. */
@@ -63,8 +71,9 @@ export interface PlaceFound {
   readonly limits: MachineLimits;
   readonly rows: readonly NbdRow[];
   readonly resync: {
-    readonly alone: ResyncFigures;
-    readonly loaded: ResyncFigures;
+    readonly first: ResyncFigures;
+    readonly rounds: readonly ResyncRound[];
+    readonly loaded: ResyncFigures & { readonly latestReplyMs: number };
   };
   readonly targets: readonly Target[];
   readonly absent: readonly string[];
@@ -77,13 +86,14 @@ async function measurePlace(
 ): Promise<PlaceFound> {
   const limits = await measureLimits(dir, plan.resyncBytes);
   const { rows, absent } = await measurePairs(place, dir, plan);
-  const imageBytes = plan.resyncBytes;
-  const alone = await measureResync({ dir, imageBytes, underLoad: false });
-  const loaded = await measureResync({ dir, imageBytes, underLoad: true });
-  const resync = { alone, loaded };
+  const disk = { dir, imageBytes: plan.resyncBytes };
+  const resync = {
+    ...await measureResyncs(disk, plan.resyncRounds),
+    loaded: await measureLoadedResync(disk),
+  };
   const targets = [
     ...pairTargets({ place, rows, limits }),
-    ...resyncTargets(place, limits, resync),
+    ...resyncTargets(place, resync),
   ];
   const fileSystem = await fileSystemOf(dir);
   return { place, fileSystem, limits, rows, resync, targets, absent };

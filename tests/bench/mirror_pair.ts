@@ -96,6 +96,14 @@ export class MirrorNode {
     return volume;
   }
 
+  /** Its events from now on, a line of JSON each. */
+  async events(): Promise<ReadableStream<Uint8Array>> {
+    const url = "http://localhost/v1/events";
+    const { body } = await fetch(url, { client: this.#client });
+    if (body === null) throw new Error(`${this.name} tells no events`);
+    return body;
+  }
+
   /** End it politely. */
   async stop(): Promise<void> {
     this.#client.close();
@@ -148,14 +156,6 @@ export async function connect(a: MirrorNode, b: MirrorNode): Promise<void> {
     const how = { discardMyData: false, tentative: false };
     await node.must({ kind: "connect", ...how });
   }
-}
-
-/** Wait until the resync has begun. */
-export async function untilSyncing(a: MirrorNode): Promise<void> {
-  await eventually(async () => {
-    const { state } = await a.volume();
-    return state.connection === "SyncSource" || state.peerDisk === "UpToDate";
-  }, { what: "a resync", pauseMs: 5 });
 }
 
 /** Wait until both disks are UpToDate. */

@@ -6,7 +6,8 @@
 
 import type { PlaceFound } from "./bench_mirror.ts";
 import { type NbdLocalReport, nbdTable } from "./nbd_local.ts";
-import { machine, round, table, type Target } from "./report.ts";
+import type { ResyncRound } from "./mirror_resync.ts";
+import { machine, median, round, table, type Target } from "./report.ts";
 
 /** Written by hand: what is known about the targets that are missed. */
 const REASONS = new URL("./mirror_reasons.md", import.meta.url);
@@ -59,6 +60,8 @@ function targetTable(targets: readonly Target[]): string {
 function placeLines(found: PlaceFound): string[] {
   const { place, fileSystem, limits, resync, rows } = found;
   const mb = (bytesPerS: number) => `${round(bytesPerS / 1e6)} MB/s`;
+  const of = (pick: (each: ResyncRound) => number) =>
+    median(resync.rounds.map(pick));
   return [
     "",
     `## Mirrored, files ${place === "memory" ? "in memory" : "on the disk"}`,
@@ -68,18 +71,22 @@ function placeLines(found: PlaceFound): string[] {
     nbdTable(rows),
     "",
     table(["what", "value"], [
-      ["full resync", mb(resync.alone.bytesPerS)],
+      ["full resync", mb(of((each) => each.bytesPerS))],
       [
         "CPU of both nodes per MiB of resync",
-        `${round(resync.alone.cpuUsPerMib)} µs`,
+        `${round(of((each) => each.cpuUsPerMib))} µs`,
+      ],
+      [
+        "the first one, in which the programs are compiled",
+        mb(resync.first.bytesPerS),
       ],
       ["full resync beside 4 KiB writes", mb(resync.loaded.bytesPerS)],
+      ["latest reply to them", `${round(resync.loaded.latestReplyMs)} ms`],
+      ["loopback TCP, one stream", mb(of(({ limits }) => limits.tcpBytesPerS))],
       [
-        "latest reply to them",
-        `${round(resync.loaded.latestReplyMs ?? NaN)} ms`,
+        "128 KiB writes and fdatasync",
+        mb(of(({ limits }) => limits.diskBytesPerS)),
       ],
-      ["loopback TCP, one stream", mb(limits.tcpBytesPerS)],
-      ["128 KiB writes and fdatasync", mb(limits.diskBytesPerS)],
       ["TCP round trip of 4 KiB", `${round(limits.roundTripUs)} µs`],
     ]),
   ];

@@ -1,5 +1,5 @@
 /**
- * A full resync between two daemons: how fast, and what the application feels.
+ * Full resyncs between two daemons: how fast, and what the application feels.
  *
  * @module
  */
@@ -7,49 +7,93 @@
 import { run } from "../helpers/child.ts";
 import { cpuUsOf } from "../helpers/proc.ts";
 import { Scope } from "../helpers/scope.ts";
-import { connect, startPair, untilEqual, untilSyncing } from "./mirror_pair.ts";
+import { type MachineLimits, measureLimits } from "./mirror_limits.ts";
+import { connect, type MirrorPair, startPair } from "./mirror_pair.ts";
+import { StateWatch } from "./mirror_watch.ts";
 
-/** What was found. */
+/** One resync of a whole disk. */
 export interface ResyncFigures {
   readonly bytesPerS: number;
   /** CPU time of both daemons per MiB, in microseconds. */
   readonly cpuUsPerMib: number;
-  /** Latest reply that the application got meanwhile; undefined: no load. */
-  readonly latestReplyMs: number | undefined;
 }
 
-/** Measure a resync of a whole disk. */
-export async function measureResync(
-  options: {
-    readonly dir: string;
-    readonly imageBytes: number;
-    /** 4 KiB writes, one at a time, from before its begin to behind its end. */
-    readonly underLoad: boolean;
-  },
-): Promise<ResyncFigures> {
+/** A resync, and what the machine could do right before it. */
+export interface ResyncRound extends ResyncFigures {
+  readonly limits: MachineLimits;
+}
+
+/** Where and how much. */
+interface ResyncPlace {
+  readonly dir: string;
+  readonly imageBytes: number;
+}
+
+/**
+ * Measure resyncs of one pair, in turns with the limits of the machine.
+ *
+ * @returns The first one, in which the programs are compiled, and the others.
+ */
+export async function measureResyncs(
+  place: ResyncPlace,
+  rounds: number,
+): Promise<{ first: ResyncFigures; rounds: ResyncRound[] }> {
   await using scope = new Scope();
-  const { dir, imageBytes, underLoad } = options;
   const pair = await startPair(scope, {
     protocol: "C",
-    dir,
-    imageBytes,
+    ...place,
     isAlone: true,
   });
-  const { sizeBytes } = await pair.a.volume();
-  const load = underLoad ? application(pair.uri) : undefined;
-  if (underLoad) await new Promise((resolve) => setTimeout(resolve, 500));
-  await connect(pair.a, pair.b);
-  await untilSyncing(pair.a);
-  const cpuUs = cpuUsOf(pair.pids);
-  const beganMs = performance.now();
-  await untilEqual(pair.a);
-  const seconds = (performance.now() - beganMs) / 1000;
-  const usedUs = cpuUsOf(pair.pids) - cpuUs;
-  const latestReplyMs = await load;
+  const first = await measureOne(pair, () => connect(pair.a, pair.b));
+  const found: ResyncRound[] = [];
+  while (found.length < rounds) {
+    const limits = await measureLimits(place.dir, place.imageBytes);
+    const figures = await measureOne(
+      pair,
+      () => pair.b.must({ kind: "invalidate" }),
+    );
+    found.push({ ...figures, limits });
+  }
+  return { first, rounds: found };
+}
+
+/**
+ * Measure a resync beside an application that writes 4 KiB at a time, from
+ * before its begin to behind its end.
+ */
+export async function measureLoadedResync(
+  place: ResyncPlace,
+): Promise<ResyncFigures & { readonly latestReplyMs: number }> {
+  await using scope = new Scope();
+  const pair = await startPair(scope, {
+    protocol: "C",
+    ...place,
+    isAlone: true,
+  });
+  const load = application(pair.uri);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const figures = await measureOne(pair, () => connect(pair.a, pair.b));
+  return { ...figures, latestReplyMs: await load };
+}
+
+async function measureOne(
+  { a, pids }: MirrorPair,
+  begin: () => Promise<void>,
+): Promise<ResyncFigures> {
+  const { sizeBytes } = await a.volume();
+  await using states = await StateWatch.open(a);
+  await begin();
+  const beganMs = await states.until(({ connection }) =>
+    connection === "SyncSource"
+  );
+  const cpuUs = cpuUsOf(pids);
+  const endedMs = await states.until(({ connection, peerDisk }) =>
+    connection === "Connected" && peerDisk === "UpToDate"
+  );
+  const usedUs = cpuUsOf(pids) - cpuUs;
   return {
-    bytesPerS: sizeBytes / seconds,
+    bytesPerS: sizeBytes / ((endedMs - beganMs) / 1000),
     cpuUsPerMib: usedUs / (sizeBytes / 1024 ** 2),
-    latestReplyMs,
   };
 }
 

@@ -10,6 +10,7 @@
 
 import { run } from "../helpers/child.ts";
 import { cpuUsOf } from "../helpers/proc.ts";
+import { median } from "./report.ts";
 
 /** A server under measurement. */
 export interface NbdSubject {
@@ -145,8 +146,7 @@ export async function measureAll(
 
 /** The middle of each figure by itself. */
 export function medians(all: readonly NbdFigures[]): NbdFigures {
-  const of = (pick: (figures: NbdFigures) => number) =>
-    all.map(pick).sort((a, b) => a - b)[Math.floor(all.length / 2)] ?? NaN;
+  const of = (pick: (figures: NbdFigures) => number) => median(all.map(pick));
   return {
     iops: of((each) => each.iops),
     mbPerS: of((each) => each.mbPerS),

@@ -36,6 +36,11 @@ export interface Fact {
   readonly value: string;
 }
 
+/** The middle one. */
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
+}
+
 /** Everything that a run found. */
 export interface Report {
   readonly mode: string;
