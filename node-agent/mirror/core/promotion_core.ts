@@ -17,6 +17,8 @@ import type { CommandDone } from "./volume_types.ts";
 /** How long a peer that is Primary is waited for (DRBD: one ping-timeout). */
 const DEMOTION_MS_MAX = 600;
 
+/** The peer may still serve. */
+const NOT_FENCED = -7;
 /** The peer went before it agreed. */
 const NOT_ANSWERED = -21;
 
@@ -29,22 +31,50 @@ export class Promotion {
   isTaking = false;
   #awaitsPeer: { readonly untilMs: number; readonly run: () => void }[] = [];
 
+  /** The peer was Primary when its connection ended, and may not know of that. */
+  #mayServe = false;
+
   constructor(readonly volume: VolumeCore) {}
+
+  /** Remember what the peer was when we last saw it. */
+  stateChanged(before: MirrorState, after: MirrorState): void {
+    if (isConnected(after.connection)) this.#mayServe = false;
+    else if (isConnected(before.connection)) {
+      this.#mayServe = before.peerRole === "Primary";
+    }
+  }
+
+  /** The peer serves nobody: its fence handler says so, or a person. */
+  fenced(): void {
+    this.#mayServe = false;
+  }
+
+  /**
+   * DRBD asks the fence handler only where the peer's data may be good. A
+   * Primary whose own are not was served by us, and answers reads of what was
+   * copied already until it knows that the connection is gone.
+   */
+  #mustFence(): boolean {
+    const { fencing, handlers } = this.volume.config;
+    return this.#mayServe && fencing !== "dont-care" &&
+      handlers.has("fence-peer");
+  }
 
   /** Become Primary, in at most so many tries. */
   promote(force: boolean, tries: number, done: CommandDone): void {
     const { volume } = this;
     if (volume.state.role === "Primary") return done({ code: 1 });
     const wanted = this.#wantedForPromotion(force);
-    const judged = volume.judge(wanted);
-    const { refused } = judged;
-    const fence = (refused === -7 ||
+    const refused = volume.judge(wanted).refused ??
+      (this.#mustFence() ? NOT_FENCED : undefined);
+    const fence = (refused === NOT_FENCED ||
       refused === -2 && volume.state.disk === "Consistent") &&
       volume.config.handlers.has("fence-peer") && tries > 0;
     if (fence) {
       return volume.roles.fencePeer(() => this.promote(force, tries - 1, done));
     }
-    if (refused === -7 && force) {
+    if (refused === NOT_FENCED && force) {
+      this.fenced();
       volume.effects.log("warn", "Forced into split brain situation!");
       volume.change({ peerDisk: "Outdated" });
       return this.promote(force, tries - 1, done);

@@ -17,6 +17,7 @@ import {
   type ResyncRequestFrame,
 } from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "../decisions/mirror_state.ts";
+import { BLOCK_BYTES } from "./bitmap_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 
 /**
@@ -38,6 +39,7 @@ interface Answered {
 export class ResyncSource {
   #requests: ResyncRequestFrame[] = [];
   #answered: Answered[] = [];
+  #answeredBlocks = 0;
   /** Never begun anew on a connection, as the target's numbers. */
   #lastId = 0;
   /** For every answer: what is sent is copied at once. */
@@ -49,14 +51,27 @@ export class ResyncSource {
   #lacking: { readonly offset: number; readonly lengthBytes: number }[] = [];
   /** What the target said at its end, until we are stable, too. */
   #ended: Partial<MirrorState> | undefined;
+  /** Everything that is out of sync has been sent, or is about to be. */
+  #isSent = false;
   /** Counts resyncs. */
   #run = 0;
 
   constructor(readonly volume: VolumeCore) {}
 
+  /**
+   * The target ends by itself and may be good, and Primary, before we hear of
+   * it: should we crash now, we must not come back believing that it is behind.
+   */
+  get mayBeOver(): boolean {
+    const { connection } = this.volume.state;
+    return this.#isSent &&
+      (connection === "SyncSource" || connection === "PausedSyncS");
+  }
+
   /** The target is durably Inconsistent: from now on writes are replicated. */
   begin(told: Partial<MirrorState>): void {
     this.stop();
+    this.#isSent = this.volume.bitmap?.count === 0;
     this.volume.generations.shared();
     this.#stabilise();
     this.volume.change({
@@ -75,6 +90,7 @@ export class ResyncSource {
     this.#ended = undefined;
     this.#requests = [];
     this.#answered = [];
+    this.#answeredBlocks = 0;
   }
 
   /** A new connection: numbers begin anew. */
@@ -161,6 +177,7 @@ export class ResyncSource {
     for (const each of this.#answered) {
       if (each.id > this.#stableId) break;
       this.volume.bitmap?.clear(each.offset, each.lengthBytes);
+      this.#answeredBlocks -= Math.ceil(each.lengthBytes / BLOCK_BYTES);
       count++;
     }
     this.#answered.splice(0, count);
@@ -190,6 +207,15 @@ export class ResyncSource {
     if (isWhole) volume.fence.peerEqual();
   }
 
+  /** False: what it means could not be saved, and our disk is gone. */
+  #noteSent(): boolean {
+    const { bitmap, generations } = this.volume;
+    const hasMore = this.#answeredBlocks < (bitmap?.count ?? 0);
+    if (this.#isSent || hasMore) return true;
+    this.#isSent = true;
+    return generations.saveFlags();
+  }
+
   #answer(request: ResyncRequestFrame): void {
     const { volume } = this;
     const { id, offset, lengthBytes, digest } = request;
@@ -203,6 +229,8 @@ export class ResyncSource {
       return;
     }
     this.#answered.push({ id, offset, lengthBytes });
+    this.#answeredBlocks += Math.ceil(lengthBytes / BLOCK_BYTES);
+    if (!this.#noteSent()) return;
     const isSame = digest.length > 0 && equalBytes(
       digest,
       volume.effects.digest(volume.config.checksumAlgorithm, payload),

@@ -230,6 +230,7 @@ export class Roles {
     const waiting = this.#afterFence;
     this.#afterFence = [];
     const isFenced = this.#fenced(exitCode);
+    if (isFenced) this.promotion.fenced();
     for (const next of waiting) next(isFenced);
   }
 
@@ -247,6 +248,7 @@ export class Roles {
     if (isBack && volume.state.suspendedFencing) {
       volume.change({ suspendedFencing: false });
     }
+    this.promotion.stateChanged(before, after);
     const hasMoved = before.peerRole !== after.peerRole ||
       before.connection !== after.connection;
     if (hasMoved) this.promotion.peerMoved(() => true);

@@ -45,6 +45,7 @@ import { Resize } from "./resize_core.ts";
 import { ResyncSource } from "./resync_source_core.ts";
 import { ResyncTarget } from "./resync_target_core.ts";
 import { Roles } from "./roles_core.ts";
+import { flagsOf, SOURCE_CONNECTIONS } from "./saved_flags_core.ts";
 import { Verify } from "./verify_core.ts";
 import type {
   PersistentFlags,
@@ -61,14 +62,6 @@ export const TARGET_CONNECTIONS: ReadonlySet<ConnectionState> = new Set([
   "SyncTarget",
   "PausedSyncT",
   "Behind",
-]);
-
-/** On these the peer's data are about to be replaced. */
-const SOURCE_CONNECTIONS: ReadonlySet<ConnectionState> = new Set([
-  "StartingSyncS",
-  "WFBitMapS",
-  "PausedSyncS",
-  "Ahead",
 ]);
 
 /** See the module comment. */
@@ -199,25 +192,7 @@ export class VolumeCore {
 
   /** What the state makes of the metadata's flags (DRBD: recomputed at every change). */
   flags(): Partial<PersistentFlags> {
-    const { disk, peerDisk, role, peerRole, connection } = this.state;
-    if (compareDisk(disk, "Negotiating") <= 0) return {};
-    const peerIsDiskless = compareDisk(peerDisk, "Inconsistent") < 0;
-    // A peer that is about to be our target is called Consistent until it says
-    // that it is one. We would not know of it after a crash.
-    const isOurTarget = SOURCE_CONNECTIONS.has(connection) &&
-      peerDisk !== "UpToDate";
-    return {
-      consistent: compareDisk(disk, "Inconsistent") > 0,
-      wasUpToDate: compareDisk(disk, "Outdated") > 0,
-      primary: role === "Primary" || peerIsDiskless && peerRole === "Primary",
-      connected: compareConnection(connection, "WFReportParams") > 0,
-      peerOutdated: !peerIsDiskless &&
-        (isOurTarget || compareDisk(peerDisk, "Outdated") <= 0),
-      ...(disk === "UpToDate" && peerDisk === "UpToDate" &&
-          isConnected(connection)
-        ? { crashedPrimary: false }
-        : {}),
-    };
+    return flagsOf(this.state, this.source.mayBeOver);
   }
 
   // --- changes ------------------------------------------------------------
@@ -229,6 +204,12 @@ export class VolumeCore {
     const isPromised = part.disk === undefined &&
       TARGET_CONNECTIONS.has(this.state.connection) &&
       this.state.disk !== "UpToDate" && judged.state.disk === "UpToDate";
+    const isGone = part.peerDisk === undefined && this.source.mayBeOver &&
+      !isConnected(judged.state.connection);
+    if (isGone) {
+      const lost = { ...wanted, peerDisk: "DUnknown" } as const;
+      return changeState(this.state, lost, this.#context(), { hard });
+    }
     const isBehind = part.peerDisk === undefined &&
       SOURCE_CONNECTIONS.has(this.state.connection) &&
       this.state.peerDisk !== "UpToDate" &&

@@ -27,5 +27,5 @@ export function doubtUnflushed(node: SimNode): void {
   }
   node.received.clear();
   node.world.history.losses.lost(node, losses);
-  node.world.history.losses.died(node);
+  node.world.history.losses.died(node, true);
 }

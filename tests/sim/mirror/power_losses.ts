@@ -59,15 +59,21 @@ export class PowerLosses {
   }
 
   /**
-   * A process died, or its disk failed. What a loss of power took from the peer, and the page cache
+   * A process died. What a loss of power took from the peer, and the page cache
    * of this node has, may be overwritten when both come back.
+   *
+   * @param isDiskGone Its disk failed. Without protocol C that is the one case
+   *   in which what was flushed may be lost: the Secondary lost its memory, and
+   *   the Primary its disk (B5).
    */
-  died(node: SimNode): void {
+  died(node: SimNode, isDiskGone = false): void {
+    const { lineage, plan } = this.history.world;
+    const losesFlushed = isDiskGone && plan.protocol !== "C";
     for (const [name, lostBy] of this.#suspects) {
       if (lostBy === node.id) continue;
       const [piece = 0, value = 0] = name.split(" ").map(Number);
-      if (this.#isPromised(piece, value)) continue;
-      this.history.world.lineage.excuse(piece, [value]);
+      if (!losesFlushed && this.#isPromised(piece, value)) continue;
+      lineage.excuse(piece, [value]);
     }
   }
 

@@ -90,6 +90,8 @@ export class Promotions {
     const { current } = this.history;
     const peer = node.world.nodes[other(node.id)];
     const mine = current[node.id];
+    // The peer is gone, and nobody knows: it serves nothing and copies nothing.
+    if (!isJoined(node, peer)) return;
     const data = this.#data[peer.id];
     if (isOnDisk) this.#data[node.id] = data;
     if (data === undefined) return;
@@ -243,9 +245,10 @@ export class Promotions {
   }
 }
 
-/** A Primary whose clients may be answered. */
+/** A Primary whose clients may be answered, with more than errors. */
 function isServing({ core }: SimNode): boolean {
-  return core?.state.role === "Primary" && core.mayAnswer();
+  return core?.state.role === "Primary" && core.mayAnswer() &&
+    core.canReachData();
 }
 
 /** Whether the handshake is over. */

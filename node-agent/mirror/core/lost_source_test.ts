@@ -1,0 +1,72 @@
+/**
+ * Two nodes part while one is copied to: which of them may be promoted, and
+ * what its disk says of the other one.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { Pair } from "./volume_fixture.ts";
+
+const SIZE = 1024 * 1024;
+const FENCED = {
+  fencing: "resource-and-stonith",
+  handlers: new Set(["fence-peer"]),
+} as const;
+
+/** B is about to be copied to; A is Primary. */
+function copying(): Pair {
+  const pair = new Pair(SIZE, FENCED);
+  pair.up();
+  pair.a.core.roles.primary(true, () => {});
+  pair.run();
+  pair.b.core.roles.invalidate(() => {});
+  return pair;
+}
+
+/** Let frames arrive, one by one, until something holds. */
+function until(pair: Pair, holds: () => boolean): void {
+  for (let left = 1_000; left > 0; left--) {
+    if (holds()) return;
+    pair.frames(1);
+  }
+  assert.fail("it never holds");
+}
+
+Deno.test("a source that has sent everything does not call its target behind", () => {
+  const pair = copying();
+  const { a, b } = pair;
+  until(pair, () => a.core.state.connection === "SyncSource");
+  assert.equal(a.persistent.flags.peerOutdated, true, "nothing is sent yet");
+  until(pair, () =>
+    a.sent.some((frame) => frame.kind === "resyncData") &&
+    b.sent.every((frame) => frame.kind !== "resyncRequest"));
+  assert.equal(a.core.state.connection, "SyncSource");
+  assert.equal(a.persistent.flags.peerOutdated, false);
+  pair.cut();
+  assert.equal(a.core.state.peerDisk, "DUnknown", "it may be good by now");
+});
+
+Deno.test("a Primary that is copied to is fenced before its source takes over", () => {
+  const pair = new Pair(SIZE, FENCED);
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  a.core.roles.invalidate(() => {});
+  until(pair, () => b.core.state.connection === "SyncSource");
+  pair.isCut = true;
+  b.core.link.linkDown();
+  assert.equal(b.core.state.peerDisk, "Inconsistent");
+  const codes: number[] = [];
+  b.core.roles.primary(false, ({ code }) => codes.push(code));
+  assert.equal(codes.length, 0);
+  assert.ok(b.lines.includes("helper fence-peer"));
+  // Each try is answered that the other one is Primary.
+  while (codes.length === 0) b.core.helperDone(2, 6);
+  assert.deepEqual(codes, [-7]);
+  assert.equal(b.core.state.disk, "UpToDate", "nobody else has the data");
+  b.core.roles.primary(false, ({ code }) => codes.push(code));
+  b.core.helperDone(2, 7); // it was switched off
+  assert.deepEqual(codes, [-7, 1]);
+});
