@@ -68,12 +68,18 @@ export function adjustTo(input: AdjustInput): RunStep[] {
     disk !== undefined &&
     (disks.get(volume) === "Diskless" || moved.includes(volume))
   );
+  const stands = !isMoved && connections.some((each) => !APART.has(each));
   return [
     ...isMoved && isOnNet ? [{ kind: "disconnect" } as const] : [],
     ...moved.filter((volume) => disks.get(volume) !== "Diskless")
       .map((volume) => ({ kind: "detach", volume } as const)),
     ...why.length > 0
-      ? [{ kind: "options", notes: laterNotes(running, wanted) } as const]
+      ? [
+        {
+          kind: "options",
+          notes: stands ? laterNotes(running, wanted) : [],
+        } as const,
+      ]
       : [],
     ...absent.map(({ volume }) => ({ kind: "attach", volume } as const)),
     ...isMoved || isAlone ? [{ kind: "connect" } as const] : [],
@@ -93,6 +99,13 @@ function fixed({ self, peers, volumes }: ResourceConfig) {
   };
 }
 
+/** No connection stands: what was changed counts for the one that comes. */
+const APART: ReadonlySet<string> = new Set([
+  "StandAlone",
+  "Unconnected",
+  "WFConnection",
+]);
+
 /** What is said in the greeting of a connection counts from the next one on. */
 function laterNotes(running: ResourceConfig, wanted: ResourceConfig): string[] {
   const [before, after] = [running.peers[0]?.net, wanted.peers[0]?.net];
@@ -103,7 +116,13 @@ function laterNotes(running: ResourceConfig, wanted: ResourceConfig): string[] {
     ...isNew("sharedSecret") || isNew("cramHmacAlg") ? ["the secret"] : [],
     ...isNew("dataIntegrityAlg") ? ["data-integrity-alg"] : [],
   ];
-  return names.map((name) => `${name} counts from the next connection on`);
+  if (names.length === 0) return [];
+  const { name } = wanted;
+  return [
+    ...names.map((each) => `${each} counts from the next connection on`),
+    `  next: adjust the other host too; then, on one of them, ` +
+    `"drbdadm disconnect ${name}" and "drbdadm connect ${name}"`,
+  ];
 }
 
 /** What differs, as `net.timeoutMs: 6000 -> 8000`; places do not count. */
