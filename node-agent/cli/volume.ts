@@ -26,6 +26,7 @@ export const volume: Command = {
     "volume list|status [NAME]",
     "volume create NAME --disk PATH [--size SIZE] --listen IP:PORT --peer HOST=IP:PORT",
     "volume init|up|adjust|down|promote|demote|connect|disconnect|verify|pause|resume NAME",
+    "volume set NAME OPTION=VALUE…",
     "volume resize NAME [--size SIZE] [--assume-clean]",
     "volume watch [NAME]",
     "volume resolve NAME",
@@ -40,6 +41,8 @@ create   writes drbd.d/NAME.res, makes the disk and its metadata, and starts
          it; the other host gets the same file and says "init"
 init     the second half of create, for a file that is there already
 adjust   take what NAME.res says now, while it runs; a Primary goes on working
+set      write options of drbd.conf into NAME.res, and take them while it runs;
+         OPTION= goes back to the default. Say it on both hosts
 promote  make this host Primary; --force only for new data, or when the other
          copy is lost
 connect  look for the peer; after a split brain see "resolve"
@@ -58,6 +61,10 @@ drbdadm does the same with DRBD's words; both read the same files.`,
       "a new volume of 10 GiB, with host b",
     ],
     ["kedge volume promote db", "use it here"],
+    [
+      "kedge volume set db resync-rate=50M timeout=80 verify-alg=",
+      "other options, while it runs",
+    ],
     ["kedge volume resize db", "use all of two disks that have grown"],
     ["kedge volume watch", "all volumes, live"],
     ["kedge volume resolve db", "a way out of a split brain"],
@@ -70,6 +77,7 @@ drbdadm does the same with DRBD's words; both read the same files.`,
     "init",
     "up",
     "adjust",
+    "set",
     "down",
     ...Object.keys(REQUESTS),
     "watch",
@@ -104,6 +112,16 @@ drbdadm does the same with DRBD's words; both read the same files.`,
         return await watch(rest[0], call, "for ever");
       case "resolve":
         return await resolveSplit(exactly(rest, "NAME")[0] ?? "", call);
+      case "set": {
+        const [name = "", ...options] = rest;
+        exactly(name === "" ? [] : [name], "NAME");
+        const { changeOf, setOptions } = await import("./volume/set.ts");
+        const changes = options.map(changeOf);
+        return await configured(name, call, async (inner) => {
+          const isRunning = await runs(client, name);
+          return await setOptions(name, changes, { ...inner, isRunning });
+        });
+      }
       case "undo": {
         const { undo } = await import("./volume/undo.ts");
         return await undo(rest, { ...call, runDir });
@@ -134,14 +152,23 @@ async function byConfiguration(
     throw new UsageError(`There is no "${verb}"; see kedge volume --help`);
   }
   const [name = ""] = exactly(rest, "NAME");
+  return await configured(name, call, (inner) => actions[verb](name, inner));
+}
+
+/** Do something by the configuration; say how the volume is then. */
+async function configured(
+  name: string,
+  call: VolumeCall,
+  act: (call: VolumeCall) => Promise<number>,
+): Promise<number> {
   const { values } = call;
   const out = values.json
     ? { ...call.context, out: call.context.err }
     : call.context;
-  const exit = await actions[verb](name, { ...call, context: out });
+  const exit = await act({ ...call, context: out });
   if (exit !== EXIT.ok) return exit;
   const { out: told } = call.context;
-  if (verb === "down") {
+  if (!await runs(call.client, splitName(name).name)) {
     told.line(values.json ? JSON.stringify({ down: name }) : `${name} is down`);
     return exit;
   }
@@ -152,4 +179,11 @@ async function byConfiguration(
       : statusLines(resource).join("\n").trimEnd(),
   );
   return exit;
+}
+
+/** Whether it runs here. */
+async function runs(client: MirrorClient, name: string): Promise<boolean> {
+  if (!await client.isRunning()) return false;
+  const { resources } = await client.status();
+  return resources.some(({ resource }) => resource === name);
 }

@@ -61,6 +61,11 @@ export class Lexer {
     return token;
   }
 
+  /** Where the next token begins once it was looked at, else the last one ends. */
+  get offset(): number {
+    return this.#ahead?.start ?? this.#offset;
+  }
+
   /** Takes raw text right after the last token, if it fits a sticky pattern. */
   takeRaw(pattern: RegExp): string | undefined {
     if (this.#ahead !== undefined) return undefined;

@@ -34,5 +34,6 @@ export {
 } from "./resolve.ts";
 export * from "./resource.ts";
 export { addressText, printDrbdConf, type PrintOptions } from "./print.ts";
+export { editOptions, type EditPlace, type OptionChange } from "./edit.ts";
 export { type AdjustStep, adjustSteps } from "./adjust.ts";
 export { type ConfFolder, includeReader } from "./include.ts";

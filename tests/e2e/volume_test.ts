@@ -99,12 +99,14 @@ Deno.test("kedge volume: create, split brain, resolve, undo", async () => {
   await kedge(a, "promote", "db", "--force");
   await inSync(a, b);
 
-  for (const host of [a, b]) {
-    const path = join(folder(host), "db.res");
-    const text = await Deno.readTextFile(path);
-    await Deno.writeTextFile(path, text.replace("sha256", "sha1"));
-    await kedge(host, "adjust", "db");
-  }
+  // By hand and with a command; both run on.
+  const path = join(folder(b), "db.res");
+  const text = await Deno.readTextFile(path);
+  await Deno.writeTextFile(path, text.replace("sha256", "sha1"));
+  await kedge(b, "adjust", "db");
+  await assert.rejects(kedge(a, "verify", "db"));
+  await kedge(a, "set", "db", "verify-alg=sha1", "resync-rate=50M");
+  await kedge(a, "verify", "db");
   await inSync(a, b);
 
   for (const host of [a, b]) await kedge(host, "disconnect", "db", "--force");

@@ -9,35 +9,46 @@ import {
 /** Where drbdadm looks. */
 export const DEFAULT_CONFIG = "/etc/drbd.conf";
 
+/** Texts that count instead of what a file says, by path. */
+export type TextsInstead = ReadonlyMap<string, string>;
+
 /** The file system of this host. A byte order mark is kept: it is refused. */
-const readFiles = includeReader({
-  readText(path) {
-    try {
-      return new TextDecoder("utf-8", { ignoreBOM: true })
-        .decode(Deno.readFileSync(path));
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
-    }
-  },
-  list(folder) {
-    try {
-      return [...Deno.readDirSync(folder === "" ? "." : folder)]
-        .map(({ name }) => name);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return [];
-      throw error;
-    }
-  },
-});
+const readFilesWith = (instead: TextsInstead) =>
+  includeReader({
+    readText(path) {
+      const text = instead.get(path);
+      if (text !== undefined) return text;
+      try {
+        return new TextDecoder("utf-8", { ignoreBOM: true })
+          .decode(Deno.readFileSync(path));
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return undefined;
+        throw error;
+      }
+    },
+    list(folder) {
+      try {
+        return [...Deno.readDirSync(folder === "" ? "." : folder)]
+          .map(({ name }) => name);
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return [];
+        throw error;
+      }
+    },
+  });
 
 /**
  * Parse a configuration with everything that it includes.
  *
+ * @param instead Tries what has not been written yet.
  * @throws {ParseError} Exit code 10.
  */
-export function loadConf(path: string, isStrict: boolean): DrbdConf {
-  return parseDrbdConf(path, readFiles, { strict: isStrict });
+export function loadConf(
+  path: string,
+  isStrict: boolean,
+  instead: TextsInstead = new Map(),
+): DrbdConf {
+  return parseDrbdConf(path, readFilesWith(instead), { strict: isStrict });
 }
 
 /** Which host we are. */

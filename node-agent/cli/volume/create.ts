@@ -136,7 +136,8 @@ function sessionFor(
   });
 }
 
-function configPath({ values, context }: ConfigCall): string {
+/** The main file. */
+export function configPath({ values, context }: ConfigCall): string {
   return resolve(
     values.config ?? context.env.KEDGE_DRBD_CONF ?? DEFAULT_CONFIG,
   );

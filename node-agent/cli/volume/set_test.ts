@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { run } from "../testdata/fake_context.ts";
+
+const RES = `resource db {
+    device    /dev/drbd1;
+    disk      /nowhere;
+    meta-disk internal;
+    net {
+        protocol   C; # both disks
+        shared-secret "abc";
+    }
+    on a { address 127.0.0.1:7789; }
+    on b { address 127.0.0.2:7789; }
+}
+`;
+
+async function scene(
+  play: (tools: {
+    set(
+      ...words: string[]
+    ): Promise<{ code: number; out: string; err: string }>;
+    text(): string;
+    file: string;
+  }) => Promise<void>,
+): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-set-" });
+  const file = `${dir}/drbd.d/db.res`;
+  try {
+    await Deno.mkdir(`${dir}/drbd.d`);
+    await Deno.writeTextFile(`${dir}/drbd.conf`, 'include "drbd.d/*.res";\n');
+    await Deno.writeTextFile(file, RES, { mode: 0o600 });
+    const own = ["--config", `${dir}/drbd.conf`, "--host", "a"];
+    await play({
+      set: (...words) =>
+        run(["volume", "set", ...words, ...own, "--run-dir", dir]),
+      text: () => Deno.readTextFileSync(file),
+      file,
+    });
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+Deno.test("kedge volume set writes options and says what changed", () =>
+  scene(async ({ set, text, file }) => {
+    const { code, out, err } = await set(
+      ...["db", "protocol=B", "resync-rate=50M"],
+    );
+    assert.equal(code, 0, err);
+    assert.match(out, /db is down/);
+    assert.match(err, /protocol: C -> B/);
+    assert.match(err, /resyncRateBytesPerS: \d+ -> 52428800/);
+    assert.match(
+      err,
+      /other host .*volume set db protocol=B resync-rate=50M$/m,
+    );
+    assert.match(text(), /protocol B; # both disks\n/);
+    assert.match(text(), /\n {4}disk \{\n {8}resync-rate 50M;\n {4}\}\n\}/);
+    assert.equal((Deno.statSync(file).mode ?? 0) & 0o777, 0o600);
+    assert(!err.includes("abc"));
+
+    const before = text();
+    const again = await set("db", "protocol=B");
+    assert.match(again.err, /says so already/);
+    await set("db", "resync-rate=");
+    assert.match(text(), /disk \{\n {4}\}/);
+    assert.notEqual(text(), before);
+  }));
+
+Deno.test("kedge volume set refuses what cannot be, and changes nothing", () =>
+  scene(async ({ set, text }) => {
+    for (
+      const [word, why] of [
+        ["protcol=B", /did you mean protocol\?/],
+        ["protocol", /Say protocol=VALUE/],
+        ["shared-secret=x", /not for a command line/],
+        ["timeout=1\n}", /one line only/],
+      ] as const
+    ) {
+      const { code, err } = await set("db", word);
+      assert.equal(code, 2, word);
+      assert.match(err, why);
+    }
+    const wrong = await set("db", "protocol=B", "timeout=soon");
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.err, /nothing was changed, .* would be wrong/);
+    const other = await set("nobody", "protocol=B");
+    assert.notEqual(other.code, 0);
+    assert.equal(text(), RES);
+  }));
