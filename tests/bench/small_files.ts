@@ -32,6 +32,7 @@ const STORE_NAMES: Record<keyof StoreFigures, string> = {
   storeMib: "disk use of the store path, MiB",
   storeNames: "inodes of the store path",
   databaseMib: "disk use of the database, MiB",
+  fillPeakMib: "largest memory of the process while it is filled, MiB",
   restartMs: "start, ms",
   startedMib: "memory that the open store takes, MiB",
   readsPerS: "reads per second, one after another",

@@ -57,6 +57,8 @@ async function fill(dir: string, count: number, smallFileMax: number) {
     storeMib: disk.bytes / MIB,
     storeNames: disk.names,
     databaseMib: database.bytes / MIB,
+    /** Largest memory of the process that fills it. */
+    fillPeakMib: peakRssBytesOf(Deno.pid) / MIB,
   };
 }
 
