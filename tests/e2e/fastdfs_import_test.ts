@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import type { MigrationView } from "@kedge/schema/migration";
+import { exists } from "../../node-agent/files/disk.ts";
 import { readFile, readStatus } from "../helpers/api.ts";
 import { type Finished, run } from "../helpers/child.ts";
 import { Cluster } from "../helpers/cluster.ts";
@@ -121,14 +122,19 @@ Deno.test("an import that is killed is finished by running it again", async () =
   assert.equal((await migrate(cluster, [...words, ...node])).skipped, 1);
 });
 
-// 5 s
+/** Whether a file lies on its own below a store path. */
+function hasOwnFile(storePath: string, id: string): boolean {
+  return exists(`${storePath}/data/${id.split("/").slice(2).join("/")}`);
+}
+
+// 6 s
 Deno.test("a storage is taken over in place, joined by others, and written back", async () => {
   await using scope = new Scope();
   const dir = await scope.tempDir();
   const root = `${dir}/fdfs`;
   const base = await FastdfsBase.make([root]);
   const large = await base.add(base.bytes(300_000));
-  await base.add(base.bytes(3000), { meta: { a: "1" } });
+  const small = await base.add(base.bytes(3000), { meta: { a: "1" } });
   await base.addDuplicate(large);
   await base.addPacked(base.bytes(200));
   const appender = base.newId(new Uint8Array(), { appender: true });
@@ -143,8 +149,19 @@ Deno.test("a storage is taken over in place, joined by others, and written back"
   const view = await migrate(cluster, words);
   assert.deepEqual([view.state, view.problems], ["done", []]);
   assert.equal(Deno.statSync(base.path(large)).ino, inode);
+  const packs = ["group", "set", "group1", "--small-file-max", "16KB"];
+  assert.equal((await kedge(cluster, packs)).code, 0);
+  // A running member follows; what it has stays as it is.
+  await eventually(async () => {
+    const { id } = await cluster.api.upload(new Uint8Array(100));
+    const isPacked = !hasOwnFile(root, id);
+    await cluster.api.remove(id);
+    return isPacked;
+  }, { what: "small files to be packed" });
+  assert(hasOwnFile(root, small));
   const two = await cluster.addAgent({ KEDGE_STORE_PATHS: `${dir}/two` });
   await cluster.untilInSync();
+  assert(!hasOwnFile(`${dir}/two`, small) && hasOwnFile(`${dir}/two`, large));
   const wanted = sums(base.files);
   for (const agent of [one, two]) {
     assert.deepEqual(await readAll(agent.url, base.files.keys()), wanted);
