@@ -1,9 +1,10 @@
 /** `kedge volume`: mirrored volumes in our own words. */
 
 import { resolve } from "node:path";
+import { NotDefinedError } from "@kedge/schema/drbd-conf";
 import { exactly, parse } from "./args.ts";
 import type { Command } from "./command.ts";
-import { UsageError } from "./errors.ts";
+import { CliError, UsageError } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { MirrorClient } from "./mirror_client.ts";
 import { runDirOf } from "./mirror/run_dir.ts";
@@ -165,7 +166,14 @@ async function configured(
   const out = values.json
     ? { ...call.context, out: call.context.err }
     : call.context;
-  const exit = await act({ ...call, context: out });
+  const exit = await act({ ...call, context: out }).catch((error) => {
+    if (!(error instanceof NotDefinedError)) throw error;
+    throw new CliError(
+      error.message,
+      '"drbdadm sh-resources" names those that are; --host NAME is another host',
+      EXIT.notFound,
+    );
+  });
   if (exit !== EXIT.ok) return exit;
   const { out: told } = call.context;
   if (!await runs(call.client, splitName(name).name)) {

@@ -85,6 +85,10 @@ Deno.test("kedge volume set refuses what cannot be, and changes nothing", () =>
     assert.equal(wrong.code, 1);
     assert.match(wrong.err, /nothing was changed, .* would be wrong/);
     const other = await set("nobody", "protocol=B");
-    assert.notEqual(other.code, 0);
+    assert.equal(other.code, 5);
+    assert.match(
+      other.err,
+      /'nobody' not defined .*\n {2}next: "drbdadm sh-res/,
+    );
     assert.equal(text(), RES);
   }));
