@@ -1,7 +1,7 @@
 /**
- * Power loss at any moment of `kedge import fastdfs --in-place`: every file of
- * FastDFS is whole where it lay, what was acknowledged is there, and running the
- * import again takes all of them in. 8 s
+ * Power loss and `kill -9` in the middle of `kedge import fastdfs --in-place`:
+ * every file of FastDFS is whole where it lay, what was acknowledged is there,
+ * and running the import again takes all of them in. 10 s
  *
  * @module
  */
@@ -11,9 +11,10 @@ import { crc32 } from "node:zlib";
 import { TestStore } from "../../node-agent/files/store_fixture.ts";
 import { Scope } from "../helpers/scope.ts";
 import { inPlaceFiles, takeIn } from "./foreign_files.ts";
+import { FaultShim } from "./fault_shim.ts";
 import { canRecord, RecordedDisk, withImage } from "./power_loss.ts";
 import type { Line } from "./store_child.ts";
-import { recordStore, say } from "./store_runs.ts";
+import { recordStore, run, say, skipsWithoutShim } from "./store_runs.ts";
 
 const DISK_BYTES = 48 << 20;
 const CUTS = Number(Deno.env.get("KEDGE_POWER_CUTS") ?? 12);
@@ -95,5 +96,38 @@ Deno.test({
       });
     }
     assert.deepEqual(lost, []);
+  },
+});
+
+/** Visit every n-th call that moves or removes a name. */
+const STEP = Number(Deno.env.get("KEDGE_RIG_STEP") ?? 13);
+
+Deno.test({
+  name: "kill -9 before a name moves or goes: no file is lost, a repeat ends",
+  ignore: skipsWithoutShim("tests/rigs/power_in_place"),
+  async fn() {
+    await using scope = new Scope();
+    const root = await scope.tempDir();
+    const shim = await FaultShim.compile(root);
+    const calls = ["rename", "unlink", "mkdir"] as const;
+    const base = { path: `${root}/`, not: "/arm", arm: "/store/arm" };
+    for (let at = 1;; at += STEP) {
+      const dir = `${root}/${at}`;
+      await Deno.mkdir(dir);
+      const fault = { ...base, mode: "kill-before", at, calls } as const;
+      const { lines, isKilled, errors } = await run(
+        shim,
+        dir,
+        "in-place",
+        fault,
+      );
+      await checkImage(`${dir}/store`, lines, Infinity).catch((error) => {
+        throw new Error(`killed at call ${at}: ${error}`, { cause: error });
+      });
+      if (isKilled) continue;
+      assert.equal(lines.at(-1)?.what, "end", errors);
+      assert(at > 10, "the import was not interrupted often");
+      return;
+    }
   },
 });
