@@ -24,6 +24,7 @@ import {
   startSource,
   startTarget,
 } from "../decisions/uuid_core.ts";
+import { isSource } from "./report_sides_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { PersistentFlags, PersistentState } from "./volume_types.ts";
 
@@ -103,9 +104,11 @@ export class GenerationKeeper {
     const isPrimary = volume.state.role === "Primary";
     const generations = beginGeneration(set, this.#random(), isPrimary);
     if (!this.save({ generations })) return false;
-    // The peer takes it for its own at the end of a resync, not before.
-    this.#mayBeShared = false;
-    if (isConnected(volume.state.connection)) {
+    const { connection } = volume.state;
+    // A target takes it for its own at the end of its resync, not before; of
+    // that end we may never hear.
+    this.#mayBeShared = isSource(connection);
+    if (isConnected(connection)) {
       const generation = generations.current;
       volume.effects.send({ kind: "currentGeneration", generation });
     }
