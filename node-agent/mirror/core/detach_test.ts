@@ -76,6 +76,35 @@ Deno.test("a peer that goes before it answers leaves our own rules to decide", (
   }
 });
 
+Deno.test("what came from the peer is on the disk before it is let go", () => {
+  const pair = new Pair(1024 * 1024, { protocol: "B" });
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  const answers: boolean[] = [];
+  const isDone = (ok: boolean) => answers.push(ok);
+  const write = (value: number) =>
+    a.core.writes.write(0, new Uint8Array(4096).fill(value), isDone);
+  write(1);
+  a.core.settle();
+  a.work(); // the log first
+  for (const value of [2, 3]) {
+    a.core.writes.flush(isDone);
+    a.work();
+    write(value);
+    for (const frame of a.sent.splice(0)) b.core.frame(frame);
+    b.core.settle();
+    for (const frame of b.sent.splice(0)) a.core.frame(frame);
+  }
+  assert.equal(b.data[0], 1, "the rest waits for the flush");
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  assert.deepEqual(answers, new Array(5).fill(true));
+  assert.equal(b.core.state.disk, "Diskless");
+  assert.equal(b.data[0], 3);
+});
+
 Deno.test("with fencing a disk that failed beside a good one is not used alone", () => {
   const flagAfterFailure = (fencing: "dont-care" | "resource-and-stonith") => {
     const pair = new Pair(1024 * 1024, { fencing });

@@ -25,6 +25,11 @@ const CONCURRENT = -19;
 const NOT_ANSWERED = -21;
 /** How often the peer is asked when both ask at once. */
 const TRIES = 4;
+/**
+ * How often a flush is waited for, while more that is to be in order comes from
+ * the peer. After that it is not waited for, and the disk lacks something.
+ */
+const FLUSHES_MAX = 10;
 
 /** See the module comment. */
 export class Detachment {
@@ -95,14 +100,17 @@ export class Detachment {
     return volume.judge(this.foreseen({ disk: "Failed" })).refused;
   }
 
-  #flush(done: CommandDone): void {
+  /** What the peer sent may be answered already, and in our memory only. */
+  #flush(done: CommandDone, left = FLUSHES_MAX): void {
     const { volume } = this;
     if (volume.state.disk === "Diskless") return done({ code: 1 });
     this.#isLeaving = true;
     volume.flusher.request((stable) => {
       this.#isLeaving = false;
       if (!stable) return done({ code: 118 });
-      const isClean = volume.writes.transfers.unstableWrites === 0;
+      const { isDrained } = volume.replica;
+      if (!isDrained && left > 1) return this.#flush(done, left - 1);
+      const isClean = isDrained && volume.writes.transfers.unstableWrites === 0;
       volume.disk.letGo(volume.saveBitmap() && isClean);
       done({ code: 1 });
     });

@@ -90,6 +90,29 @@ Deno.test("a disk that comes back is copied to once the other one is stable", ()
   assert.deepEqual([a.data[0], b.data[0]], [6, 6]);
 });
 
+Deno.test("nothing is written that a report does not tell the peer", () => {
+  const pair = new Pair(SIZE);
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  a.core.roles.secondary(() => {});
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  b.core.roles.primary(false, () => {});
+  pair.run(2);
+  b.core.disk.attach(b.disk(), () => {});
+  const answers = write(b, 6);
+  while (b.work()); // the log first
+  pair.run();
+  assert.deepEqual(answers, [true]);
+  for (const { core } of [a, b]) {
+    assert.equal(core.state.connection, "Connected");
+    assert.equal(core.state.disk, "UpToDate");
+  }
+  assert.deepEqual([a.data[0], b.data[0]], [6, 6]);
+});
+
 Deno.test("who asked is asked although the disk fails before it is stable", () => {
   const { pair } = written();
   const { a, b } = pair;

@@ -49,8 +49,9 @@ export class ReportExchange {
   /** The peer's report came. */
   reported(report: MirrorReport): void {
     if (this.#unanswered > 0) {
-      const isLast = --this.#unanswered === 0;
-      if (isLast && report.later !== true) this.decide(report);
+      if (--this.#unanswered > 0) return;
+      if (report.later !== true) this.decide(report);
+      this.volume.writes.retry(); // they were held back
       return;
     }
     const { link, flusher, replica, hasLocalDisk, state } = this.volume;

@@ -179,10 +179,14 @@ export class VolumeCore {
       isConnected(this.state.connection) && this.state.peerDisk === "UpToDate";
   }
 
-  /** Whether new writes may start. */
+  /**
+   * Whether new writes may start. Not while the peer has a report of ours that
+   * it decides on: the blocks of a write would be none of it.
+   */
   mayWrite(): boolean {
     return !isSuspended(this.state) &&
-      this.state.connection !== "WFReportParams" && this.fence.mayWrite();
+      this.state.connection !== "WFReportParams" &&
+      !this.link.negotiation.reports.isOpen && this.fence.mayWrite();
   }
 
   /** Whether the application may be answered. */
