@@ -68,6 +68,24 @@ Deno.test("a target waits for what the source wrote before it replicated", () =>
   mustBeEqual(pair);
 });
 
+Deno.test("both decide on the same although one changed since its report", () => {
+  const pair = synced();
+  const { a } = pair;
+  a.core.writes.write(0, new Uint8Array(4096).fill(1), () => {});
+  pair.run(1); // marked when the link is lost, since it is not stable
+  pair.cut();
+  let isReplaced = false;
+  watch(a, ({ kind }) => {
+    if (kind !== "report" || isReplaced) return;
+    // The register has another Primary, as it says just now.
+    a.core.change({ role: "Secondary", disk: "Outdated" });
+    isReplaced = true;
+  });
+  pair.mend();
+  assert.ok(isReplaced);
+  mustBeEqual(pair);
+});
+
 Deno.test("reports that were sent one after the other end", () => {
   const pair = synced();
   let reports = 0;

@@ -143,7 +143,7 @@ export class PeerLink {
   sendReport(again: boolean): void {
     const report = this.#report(again);
     this.volume.effects.send({ kind: "report", report });
-    this.negotiation.reports.sent();
+    this.negotiation.reports.sent(report);
   }
 
   /** The peer's question is not answered: we shall ask it instead. */

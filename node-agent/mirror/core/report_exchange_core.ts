@@ -7,14 +7,17 @@
  * @module
  */
 
-import type { MirrorReport } from "@kedge/schema/wire/mirror";
+import type { MirrorReport, MirrorStateWords } from "@kedge/schema/wire/mirror";
 import { isConnected } from "../decisions/mirror_state.ts";
 import type { VolumeCore } from "./volume_core.ts";
+import { wordsOf } from "./words_core.ts";
 
 /** See the module comment. */
 export class ReportExchange {
   /** Reports of ours that the peer has not answered with one of its own. */
   #unanswered = 0;
+  /** What the last of them said of us. */
+  #told: MirrorStateWords | undefined;
   /** The peer's first report, when it came before ours was due. */
   #early: MirrorReport | undefined;
   /** The peer asked, and we ask it anew once what we have is stable. */
@@ -32,8 +35,9 @@ export class ReportExchange {
   }
 
   /** Our report is on its way. */
-  sent(): void {
+  sent({ state }: MirrorReport): void {
     this.#unanswered++;
+    this.#told = state;
     const report = this.#early;
     this.#early = undefined;
     if (report !== undefined) this.reported(report);
@@ -50,7 +54,7 @@ export class ReportExchange {
   reported(report: MirrorReport): void {
     if (this.#unanswered > 0) {
       if (--this.#unanswered > 0) return;
-      if (report.later !== true) this.decide(report);
+      if (report.later !== true) this.#answered(report);
       this.volume.writes.retry(); // they were held back
       return;
     }
@@ -68,6 +72,20 @@ export class ReportExchange {
     if (!this.#mustAsk) return;
     this.#mustAsk = false;
     this.volume.link.negotiateAgain();
+  }
+
+  #answered(report: MirrorReport): void {
+    // The peer has decided on what we were: it must hear what we are.
+    if (this.#isOutOfDate()) return this.volume.link.sendReport(true);
+    this.decide(report);
+  }
+
+  #isOutOfDate(): boolean {
+    const { role, disk, generations: { current } } = wordsOf(this.volume);
+    const told = this.#told;
+    return told !== undefined &&
+      (told.role !== role || told.disk !== disk ||
+        told.generations.current !== current);
   }
 
   /**
