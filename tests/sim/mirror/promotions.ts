@@ -39,9 +39,11 @@ export class Promotions {
       node.core?.state.disk === "UpToDate";
     if (isDeclared) node.isForced = true;
     this.#wasForced ||= node.isForced;
-    // With a register there is one Primary, whatever the other one believes.
-    const isContested = (!world.plan.isFenced || node.isForced) &&
-      peer.core?.state.role === "Primary";
+    // With a register there is one Primary, whatever the other one believes;
+    // but one that a person overruled goes on until it hears of that.
+    const mayBeTwo = !world.plan.isFenced || node.isForced ||
+      world.register.isOverruled(peer.id);
+    const isContested = mayBeTwo && peer.core?.state.role === "Primary";
     const hasHandler = world.plan.fencing !== "dont-care" && !this.#wasForced;
     if (hasHandler && before !== undefined && isServing(peer)) {
       world.fail("I1", `${node.name} was promoted beside ${peer.name}`);
@@ -92,6 +94,7 @@ export class Promotions {
     const mine = current[node.id];
     // The peer is gone, and nobody knows: it serves nothing and copies nothing.
     if (!isJoined(node, peer)) return;
+    const before = current[peer.id];
     const data = this.#data[peer.id];
     if (isOnDisk) this.#data[node.id] = data;
     if (data === undefined) return;
@@ -106,7 +109,10 @@ export class Promotions {
     current[node.id] = theirs;
     const isTheirs = !isWhole || peer.core?.state.role !== "Primary";
     if (isTheirs) current[peer.id] = theirs;
-    if (mine !== undefined) this.#carryOver(mine, theirs, this.imageOf(peer));
+    for (const branch of new Set([mine, before])) {
+      if (branch === undefined || branch === theirs) continue;
+      this.#carryOver(branch, theirs, this.imageOf(peer));
+    }
   }
 
   /** What was answered is gone for good reason: a Primary goes on without it. */
