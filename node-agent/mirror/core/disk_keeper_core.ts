@@ -317,6 +317,8 @@ export class DiskKeeper {
   #lose(isClean = false): void {
     const { volume } = this;
     this.#isLosing = true;
+    const isUnused = volume.state.disk === "Attaching" ||
+      this.atAttach !== undefined;
     const isWhole = isClean || this.#isWhole();
     this.#wasInSync &&= isWhole;
     this.#tellWhatIsUnstable();
@@ -331,8 +333,8 @@ export class DiskKeeper {
     const { generations } = volume;
     // A disk that failed may lack what the application was told is there: the
     // same disk must not come back under a Primary that has no peer. One that
-    // was being negotiated has shown nothing to anybody.
-    if (generations.set !== undefined && this.atAttach === undefined) {
+    // was being attached or negotiated has shown nothing to anybody.
+    if (generations.set !== undefined && !isUnused) {
       this.exposed = isWhole ? generations.set.current : EMPTY_GENERATION;
     }
     volume.persistent = undefined;

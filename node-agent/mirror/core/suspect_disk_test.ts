@@ -184,6 +184,21 @@ Deno.test("a disk that was being negotiated has shown nothing", () => {
   assert.equal(a.core.state.peerRole, "Primary");
 });
 
+Deno.test("a disk that could not be attached has shown nothing", () => {
+  const pair = synced("b");
+  const { a, b } = pair;
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  write(b, 5);
+  pair.run(1);
+  b.failsLog = true;
+  assert.equal(attach(b), 118);
+  b.failsLog = false;
+  a.core.disk.detach(true, () => {});
+  pair.run(2);
+  assert.equal(attach(b), 150, "it lacks what was written through the peer");
+});
+
 Deno.test("who reads of a disk that fails is answered", () => {
   const pair = new Pair(SIZE, { protocol: "A" });
   const { a, b } = pair;

@@ -73,6 +73,7 @@ export class TestNode {
   /** What the network has not taken. */
   queuedBytes = 0;
   failsMetadata = false;
+  failsLog = false;
   /** Every size that the volume was given. */
   readonly sizes: number[] = [];
   failsFlushes = false;
@@ -147,7 +148,7 @@ export class TestNode {
       flushData: () =>
         this.#work.push(() => this.core.diskFlushed(!this.failsFlushes)),
       commitLog: () => this.#work.push(() => this.core.logCommitted(true)),
-      resetLog: () => true,
+      resetLog: () => !this.failsLog,
       saveState: (state) => {
         this.persistent = state;
         return true;
