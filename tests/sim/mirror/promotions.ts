@@ -109,7 +109,7 @@ export class Promotions {
     current[node.id] = theirs;
     const isTheirs = !isWhole || peer.core?.state.role !== "Primary";
     if (isTheirs) current[peer.id] = theirs;
-    for (const branch of new Set([mine, before])) {
+    for (const branch of new Set(isTheirs ? [mine, before] : [mine])) {
       if (branch === undefined || branch === theirs) continue;
       this.#carryOver(branch, theirs, this.imageOf(peer));
     }
