@@ -167,12 +167,13 @@ export class Promotion {
   }
 
   /**
-   * With A and B the former Primary answered flushes that we have not done:
-   * nothing of ours may become stable before what they cover (promises.md B4).
+   * The former Primary answered flushes that we have not done: all of them with
+   * A and B, with C those after it lost us. Nothing of ours may become stable
+   * before what they cover (promises.md B4).
    */
   #mustFlush(): boolean {
-    const { config, flusher, hasLocalDisk } = this.volume;
-    return config.protocol !== "C" && hasLocalDisk && !flusher.isStable;
+    const { flusher, hasLocalDisk } = this.volume;
+    return hasLocalDisk && !flusher.isStable;
   }
 
   /** The agreed size, and a name for data declared good. */

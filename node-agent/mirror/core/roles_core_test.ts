@@ -208,3 +208,20 @@ Deno.test("who is about to be Primary lets nobody else be it", () => {
   b.work();
   assert.deepEqual(ours, [1]);
 });
+
+Deno.test("nobody serves what the former Primary made stable, and it did not", () => {
+  const pair = new Pair(SIZE);
+  const { a, b } = pair;
+  pair.up();
+  promoted(a, true);
+  pair.run();
+  a.core.writes.write(0, new Uint8Array(4096), () => {});
+  pair.run(1);
+  pair.isCut = true;
+  pair.run(1);
+  assert.equal(b.core.flusher.isStable, false);
+  const codes = promoted(b);
+  assert.deepEqual([codes, b.core.state.role], [[], "Secondary"]);
+  b.work();
+  assert.deepEqual([codes, b.core.state.role], [[1], "Primary"]);
+});
