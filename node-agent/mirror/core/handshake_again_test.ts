@@ -86,6 +86,26 @@ Deno.test("both decide on the same although one changed since its report", () =>
   mustBeEqual(pair);
 });
 
+Deno.test("a disk that comes while the peer's report is awaited", () => {
+  const pair = synced();
+  const { a, b } = pair;
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  a.core.writes.write(0, new Uint8Array(4096).fill(1), () => {});
+  pair.isCut = true;
+  pair.run(1);
+  // a makes its write stable before it reports; b has told of no disk already.
+  const frame = a.core.frame.bind(a.core);
+  a.core.frame = (each, epoch) => {
+    frame(each, epoch);
+    if (each.kind !== "report" || b.core.state.disk !== "Diskless") return;
+    b.core.disk.attach(b.disk(), () => {});
+    for (const next of b.sent.splice(0)) frame(next);
+  };
+  pair.mend();
+  mustBeEqual(pair);
+});
+
 Deno.test("reports that were sent one after the other end", () => {
   const pair = synced();
   let reports = 0;

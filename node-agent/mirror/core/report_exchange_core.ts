@@ -18,8 +18,8 @@ export class ReportExchange {
   #unanswered = 0;
   /** What the last of them said of us. */
   #told: MirrorStateWords | undefined;
-  /** The peer's first report, when it came before ours was due. */
-  #early: MirrorReport | undefined;
+  /** Reports of the peer that came before ours was due. */
+  #early: MirrorReport[] = [];
   /** The peer asked, and we ask it anew once what we have is stable. */
   #mustAsk = false;
 
@@ -38,15 +38,18 @@ export class ReportExchange {
   sent({ state }: MirrorReport): void {
     this.#unanswered++;
     this.#told = state;
-    const report = this.#early;
-    this.#early = undefined;
-    if (report !== undefined) this.reported(report);
+    const report = this.#early.shift();
+    if (report === undefined) return;
+    // The peer counts answers: what it asked since is answered, too.
+    if (this.#early.length === 0) return this.reported(report);
+    this.#unanswered--;
+    this.volume.link.sendReport(false);
   }
 
   /** The connection is gone. */
   stop(): void {
     this.#unanswered = 0;
-    this.#early = undefined;
+    this.#early = [];
     this.#mustAsk = false;
   }
 
@@ -62,7 +65,7 @@ export class ReportExchange {
     const isUp = isConnected(state.connection);
     const isStable = flusher.isStable && replica.isDrained;
     if (isUp && hasLocalDisk && !isStable) return this.#askLater();
-    this.#early = report;
+    this.#early.push(report);
     // Otherwise it waits for ours, which is not true yet.
     if (isUp) link.sendReport(false);
   }
