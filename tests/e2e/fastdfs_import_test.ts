@@ -120,6 +120,15 @@ Deno.test("an import that is killed is finished by running it again", async () =
   assert.equal(gone.code, 0, gone.stderr);
   assert.equal(await readStatus(two.url, first), 404);
   assert.equal((await migrate(cluster, [...words, ...node])).skipped, 1);
+
+  // Deleted in FastDFS, and followed when asked for.
+  await Deno.remove(base.path(slave));
+  await base.logDelete(slave);
+  const follow = [...words, ...node, "--follow-deletes"];
+  const dry = await migrate(cluster, [...follow, "--dry-run"]);
+  assert.deepEqual([dry.deleted, await readStatus(two.url, slave)], [1, 200]);
+  assert.equal((await migrate(cluster, follow)).deleted, 1);
+  assert.equal(await readStatus(two.url, slave), 404);
 });
 
 /** Whether a file lies on its own below a store path. */
