@@ -26,7 +26,7 @@ import {
 import { disksAlone, goesOnWithout, whyOtherData } from "./disk_worth_core.ts";
 import { passOn } from "./passed_errors_core.ts";
 import { Detachment } from "./detachment_core.ts";
-import { OutOfSyncBitmap } from "./bitmap_core.ts";
+import { bitmapOf } from "./loaded_bitmap_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type {
   AttachedDisk,
@@ -96,7 +96,7 @@ export class DiskKeeper {
     }
     this.#wasInSync &&= this.exposed !== undefined && this.isExposedData;
     volume.generations.shared();
-    this.#loadBitmap(disk);
+    volume.bitmap = bitmapOf(disk, volume.sizeBytes);
     if (!this.#recover(persistent.flags)) return done({ code: 118 });
     this.#settleState(persistent.flags);
     done({ code: volume.hasLocalDisk || this.#isNegotiating() ? 1 : 118 });
@@ -245,23 +245,6 @@ export class DiskKeeper {
 
   #isNegotiating(): boolean {
     return this.volume.state.disk === "Negotiating";
-  }
-
-  #loadBitmap(disk: AttachedDisk): void {
-    const { volume } = this;
-    // It may have grown with the peer while we had no disk, or the other way.
-    const { agreedBytes } = disk.persistent;
-    const bitmap = new OutOfSyncBitmap(
-      Math.max(volume.sizeBytes, agreedBytes),
-    );
-    const used = disk.bitmap.subarray(0, bitmap.bytes.length);
-    bitmap.merge(0, used);
-    bitmap.saved(bitmap.unsavedPages());
-    if (disk.bitmapLost || disk.persistent.flags.fullSync) {
-      bitmap.setAll();
-      bitmap.touchAll(); // they may have been set in memory only
-    }
-    volume.bitmap = bitmap;
   }
 
   /** After a crash: bits first, then a clean log, then the flags say so. */

@@ -14,6 +14,7 @@ import {
 } from "../decisions/generations_core.ts";
 import {
   compareDisk,
+  type ConnectionState,
   type DiskState,
   isConnected,
   type MirrorState,
@@ -95,6 +96,18 @@ function isAheadOf(own: GenerationSet, theirs: GenerationSet): boolean {
   return [own.bitmap, ...own.history].some((each) =>
     each !== EMPTY_GENERATION && sameGeneration(each, theirs.current)
   );
+}
+
+/**
+ * Whether the source of a resync that would begin so has good data. The state
+ * table would call them good: DRBD 8.4 does.
+ */
+export function hasSource(
+  { disk, peerDisk }: MirrorState,
+  connection: ConnectionState | undefined,
+): boolean {
+  if (connection === "StartingSyncS") return disk === "UpToDate";
+  return connection !== "StartingSyncT" || peerDisk === "UpToDate";
 }
 
 function diskByFlags(flags: PersistentFlags): DiskState {

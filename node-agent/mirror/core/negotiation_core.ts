@@ -20,7 +20,7 @@ import {
   isConnected,
   type MirrorState,
 } from "../decisions/mirror_state.ts";
-import { meetingSize } from "../decisions/size_core.ts";
+import { meetingSize, sizeProblem } from "../decisions/size_core.ts";
 import { ReportExchange } from "./report_exchange_core.ts";
 import { TARGET_CONNECTIONS, type VolumeCore } from "./volume_core.ts";
 import {
@@ -180,6 +180,7 @@ export class Negotiation {
     }
     if (isWhole) return this.#compare(report, told);
     if (areTwo) return this.#drop("Multiple primaries not allowed by config");
+    this.#takePeersSize(report);
     // Through this connection the application sees the peer's data.
     if (shows) this.volume.disk.expose(current);
     // It was said of what we have now, not of what we shall be given.
@@ -333,8 +334,7 @@ export class Negotiation {
   #agreeOnSize(report: MirrorReport): string | undefined {
     const { disk } = this.volume;
     if (disk.backingBytes === 0 || report.backingBytes === 0) {
-      this.#takePeersSize(report);
-      return undefined;
+      return sizeProblem(report);
     }
     const { persistent, config: { sizeBytes: wantedBytes } } = this.volume;
     const agreedBytes = persistent?.agreedBytes ?? 0;
@@ -349,10 +349,12 @@ export class Negotiation {
   }
 
   /** Without a disk we have the peer's size, which only grows. */
-  #takePeersSize(report: MirrorReport): void {
+  #takePeersSize({ agreedBytes, backingBytes }: MirrorReport): void {
     const { disk, sizeBytes } = this.volume;
-    const peers = report.agreedBytes || report.backingBytes;
-    if (disk.backingBytes === 0 && peers > sizeBytes) disk.adoptSize(peers);
+    if (disk.backingBytes !== 0) return;
+    // A new disk there says nothing about a volume that has a size.
+    const peers = agreedBytes || (sizeBytes === 0 ? backingBytes : 0);
+    if (peers > sizeBytes) disk.adoptSize(peers);
   }
 
   /** The register names one Primary: the other one is about to hear of it. */

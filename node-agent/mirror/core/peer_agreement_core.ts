@@ -11,6 +11,7 @@
 
 import type { StateWish } from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "../decisions/mirror_state.ts";
+import { hasSource } from "./disk_worth_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import { connectionOf, peerDiskOf, roleOf } from "./words_core.ts";
 
@@ -20,10 +21,16 @@ export type Agreed = (code: number) => void;
 /** The connection went away before the peer answered. */
 const NOT_ANSWERED = -21;
 
+interface Question {
+  readonly id: number;
+  readonly done: Agreed;
+  readonly askedMs: number;
+}
+
 /** See the module comment. */
 export class PeerAgreement {
   #lastId = 0;
-  #asked: { readonly id: number; readonly done: Agreed } | undefined;
+  #asked: Question | undefined;
 
   constructor(readonly volume: VolumeCore) {}
 
@@ -32,11 +39,17 @@ export class PeerAgreement {
     return this.#asked !== undefined;
   }
 
+  /** How long the peer has not answered yet, in ms. */
+  get waitsMs(): number {
+    const { nowMs } = this.volume;
+    return nowMs - (this.#asked?.askedMs ?? nowMs);
+  }
+
   /** Ask the peer to agree. One question at a time: -18 while one is open. */
   ask(wish: StateWish, done: Agreed): void {
     if (this.#asked !== undefined) return done(-18);
     const id = ++this.#lastId;
-    this.#asked = { id, done };
+    this.#asked = { id, done, askedMs: this.volume.nowMs };
     this.volume.effects.send({ kind: "stateRequest", id, wish });
   }
 
@@ -73,8 +86,10 @@ export class PeerAgreement {
     if (wish.connection === "VerifyS" && !areGood) return -2;
     const { verifyAlgorithm = volume.config.verifyAlgorithm } = wish;
     if (verifyAlgorithm !== volume.config.verifyAlgorithm) return -14;
-    const part = volume.disk.detachment.foreseen(mirrored(wish));
-    return volume.judge(part).refused ?? 1;
+    const ours = volume.disk.detachment.foreseen(mirrored(wish));
+    const { refused } = volume.judge(ours);
+    if (refused !== undefined) return refused;
+    return hasSource(volume.state, ours.connection) ? 1 : -2;
   }
 
   /** What the agreed change means on our side. */

@@ -44,6 +44,8 @@ import type { VolumeCore } from "./volume_core.ts";
 
 /** How long both nodes may take to agree on who copies what. */
 const NEGOTIATION_MS_MAX = 30_000;
+/** How long the peer may take to grow: its metadata may be large. */
+const RESIZE_MS_MAX = 600_000;
 
 /** See the module comment. */
 export class PeerLink {
@@ -256,6 +258,12 @@ export class PeerLink {
     if (!isDeciding) this.#sinceMs = nowMs;
     if (nowMs - this.#sinceMs > NEGOTIATION_MS_MAX) {
       return this.#timeout("the handshake does not end");
+    }
+    if (this.agreement.waitsMs > NEGOTIATION_MS_MAX) {
+      return this.#timeout("a change of state is not answered");
+    }
+    if (this.volume.resize.waitsMs > RESIZE_MS_MAX) {
+      return this.#timeout("a resize is not answered");
     }
     this.#watchAnswers(nowMs);
   }

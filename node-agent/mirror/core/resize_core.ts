@@ -41,6 +41,12 @@ export interface ResizeWish {
 
 type Answered = (answer: SizeAnswer) => void;
 
+interface Question {
+  readonly id: number;
+  readonly done: Answered;
+  readonly askedMs: number;
+}
+
 /** Pause before a resync that was refused is asked for again, in ms. */
 const AGAIN_MS = 500;
 
@@ -58,12 +64,18 @@ export class Resize {
   /** New writes wait for the beginning of a resync, a flush away. */
   isHolding = false;
   #lastId = 0;
-  #asked: { readonly id: number; readonly done: Answered } | undefined;
+  #asked: Question | undefined;
   /** What has grown waits to be copied. */
   #mustSync = false;
   #nextMs = 0;
 
   constructor(readonly volume: VolumeCore) {}
+
+  /** How long the peer has not answered yet, in ms. */
+  get waitsMs(): number {
+    const { nowMs } = this.volume;
+    return nowMs - (this.#asked?.askedMs ?? nowMs);
+  }
 
   /** `resize`. */
   start(wish: ResizeWish, done: CommandDone): void {
@@ -124,6 +136,10 @@ export class Resize {
     if (state.connection !== "Connected") return { code: 130 };
     if (state.role !== "Primary" && state.peerRole !== "Primary") {
       return { code: 131, why: "promote one of the nodes, then resize" };
+    }
+    if (state.role === "Primary" && state.disk !== "UpToDate") {
+      const why = "the Primary's disk lacks something: detach and attach it";
+      return { code: -2, why };
     }
     if (compareDisk(state.peerDisk, "Inconsistent") < 0) {
       return { code: 138, why: "the peer has no disk: attach it there first" };
@@ -248,7 +264,7 @@ export class Resize {
   #ask(step: SizeWish["step"], wish: ResizeWish, done: Answered): void {
     const { volume } = this;
     const id = ++this.#lastId;
-    this.#asked = { id, done };
+    this.#asked = { id, done, askedMs: volume.nowMs };
     const { sizeBytes, assumeClean } = wish;
     const backingBytes = volume.disk.look();
     volume.effects.send({

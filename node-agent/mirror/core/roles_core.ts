@@ -19,6 +19,7 @@ import {
 } from "../decisions/generations_core.ts";
 import { skipInitialSync } from "../decisions/uuid_core.ts";
 import { Demotion } from "./demotion_core.ts";
+import { hasSource } from "./disk_worth_core.ts";
 import { netProblem } from "./option_problems_core.ts";
 import { Parting } from "./parting_core.ts";
 import { Promotion } from "./promotion_core.ts";
@@ -285,6 +286,7 @@ export class Roles {
       : "StartingSyncT";
     const refused = volume.judge({ connection }).refused;
     if (refused !== undefined) return done({ code: refused });
+    if (!hasSource(volume.state, connection)) return done({ code: -2 });
     volume.link.agreement.ask(wish, (code) => {
       if (code === 1) begin();
       done({ code });

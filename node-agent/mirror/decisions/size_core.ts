@@ -11,6 +11,9 @@
  * @module
  */
 
+/** DRBD 8.4's largest device: 1 PiB. */
+const BYTES_MAX = 2 ** 50;
+
 /** What one node knows of its disk, in bytes. */
 export interface SizedDisk {
   /** Room for data; 0: there is no disk. */
@@ -61,6 +64,20 @@ export function meetingSize(own: SizedDisk, peer: SizedDisk): MeetingSize {
     isNewDirty: grows(own),
     isPeerDirty: grows(peer),
   };
+}
+
+/**
+ * Why a peer's size is not believed; undefined: it can be. Who has no disk has
+ * nothing else to go by.
+ */
+export function sizeProblem(peer: SizedDisk): string | undefined {
+  const { agreedBytes, backingBytes } = peer;
+  if (backingBytes > BYTES_MAX) {
+    return `The peer's disk has ${backingBytes} bytes, more than 1 PiB`;
+  }
+  if (agreedBytes <= backingBytes) return undefined;
+  return `The peer's disk size is too small: it has room for ${backingBytes} ` +
+    `bytes, the volume has ${agreedBytes}. Enlarge that disk, then connect`;
 }
 
 /** What a `resize` is about, in bytes. */

@@ -56,6 +56,10 @@ export const MUST_HAPPEN: readonly string[] = [
   "is Ahead",
   "is Behind",
   "a promotion lost answered writes",
+  // Sizes.
+  "resize",
+  "resize refused",
+  "grown",
   // Roles and people.
   "became Primary",
   "became Secondary",

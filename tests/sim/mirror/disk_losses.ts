@@ -9,7 +9,7 @@ import type { DiskLoss } from "./plan_extras.ts";
 import type { SimNode } from "./sim_node.ts";
 import { ROT_FROM } from "./sim_disk.ts";
 import { memberOf } from "./sim_register.ts";
-import { firstState } from "./volume_options.ts";
+import { firstContents, firstState } from "./volume_options.ts";
 import { other, PIECES_PER_BLOCK, type World } from "./world.ts";
 
 /** Schedule every one of a plan. */
@@ -77,7 +77,12 @@ function replaceDisk(node: SimNode, ms: number): void {
   const { world } = node;
   node.die(false);
   node.diskNumber++;
-  node.disk.replace(firstState({ ...world.plan, startsNew: true }), 2);
+  const room = Math.max(...world.nodes.map(({ disk }) => disk.room));
+  const value = firstContents({ ...world.plan, startsNew: true }, 1);
+  node.disk.replace(firstState({ ...world.plan, startsNew: true }), {
+    value,
+    room,
+  });
   node.disk.bad.clear();
   node.trace("has a new disk");
   world.mark("wiped");

@@ -5,6 +5,7 @@
  */
 
 import type { MirrorFault } from "./plan.ts";
+import { growDisks } from "./growth.ts";
 import type { World } from "./world.ts";
 
 /** Schedule every fault. */
@@ -27,6 +28,7 @@ export function startFaults(world: World): void {
 export function healEverything(world: World): void {
   world.isHealing = true;
   const { network, register, nodes } = world;
+  growDisks(world);
   network.heal();
   register.isHealing = true;
   register.unreachable.all = 0;

@@ -26,12 +26,18 @@ export class Lineage {
   readonly #pieces: (Piece | undefined)[];
   readonly #zeroes = new Map<number, number>();
 
+  readonly taints: Taints;
+  /** Behind this piece all roots are the same: the volume was smaller. */
+  readonly newFrom: number;
+
   /** @param roots Values that were there before. */
   constructor(
     pieces: number,
     readonly roots: readonly number[],
-    readonly taints: Taints = new Taints(),
+    { taints = new Taints(), newFrom = pieces } = {},
   ) {
+    this.taints = taints;
+    this.newFrom = newFrom;
     this.#begun = new Uint32Array(pieces);
     this.#pieces = new Array<Piece | undefined>(pieces).fill(undefined);
   }
@@ -49,6 +55,9 @@ export class Lineage {
   /** The value of what is on a disk. Undefined: nobody wrote that. */
   valueOf(piece: number, content: number): number | undefined {
     if (content === 0) return this.#zeroes.get(piece);
+    if (piece >= this.newFrom && this.roots.includes(content)) {
+      return this.roots[0];
+    }
     return content;
   }
 

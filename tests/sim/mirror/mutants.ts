@@ -6,24 +6,10 @@
  * @module
  */
 
-import type { VolumeCore } from "../../../node-agent/mirror/core/volume_core.ts";
 import { HARDENED } from "../../../node-agent/mirror/decisions/hardenings_core.ts";
+import { core, type MirrorMutant, quiet } from "./mutant.ts";
+import { DISK_MUTANTS } from "./mutants_of_disks.ts";
 import type { MirrorPlan } from "./plan.ts";
-import type { Sabotage } from "./world.ts";
-
-/** One rule gone. */
-export interface MirrorMutant {
-  readonly name: string;
-  readonly sabotage: Sabotage;
-  /** Circumstances in which the rule matters. */
-  readonly plan?: Partial<MirrorPlan>;
-  /** What the promises exclude: the rule is that it does not happen. */
-  readonly beyond?: Partial<MirrorPlan>;
-}
-
-const core = (change: (core: VolumeCore) => void): Sabotage => ({
-  core: change,
-});
 
 /** A core whose getter says always the same. */
 function always(object: object, name: string, value: unknown): void {
@@ -59,17 +45,6 @@ const AHEAD: Partial<MirrorPlan> = {
   congestionFillBytes: 8192,
   netMs: 15,
   thinkMs: 8,
-};
-
-/** A write that fails on either disk. */
-const BAD_DISK: Partial<MirrorPlan> = {
-  isFenced: false,
-  startsNew: false,
-  operator: quiet({}),
-  faults: [
-    { atMs: 700, kind: "eio-write", a: 0, ms: 0, n: 3 },
-    { atMs: 700, kind: "eio-write", a: 1, ms: 0, n: 3 },
-  ],
 };
 
 /** Every rule once. */
@@ -119,7 +94,7 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
       const { transfers } = writes;
       const { unstable } = transfers;
       writes.peerLost = () => {
-        transfers.unstable = () => [];
+        transfers.unstable = () => [...DISK_MUTANTS];
         writes.constructor.prototype.peerLost.call(writes);
         transfers.unstable = unstable;
       };
@@ -343,13 +318,6 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
     plan: { protocol: "B", flushShare: 0.3, flushMs: 25, thinkMs: 8 },
   },
   {
-    name: "a disk whose error was passed on lacks something",
-    sabotage: core(({ disk }) => {
-      disk.writeFailed = () => {};
-    }),
-    plan: { ...BAD_DISK, onIoError: "pass_on" },
-  },
-  {
     name: "a promotion is won in the register",
     sabotage: core(({ fence }) => {
       fence.promote = (_force, done) => done({ outcome: "done", epoch: 0 });
@@ -385,21 +353,5 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
     plan: LEASE_PLAN,
     beyond: { clocks: [0.7, 1.3] },
   },
+  ...DISK_MUTANTS,
 ];
-
-function quiet(some: Partial<MirrorPlan["operator"]>): MirrorPlan["operator"] {
-  return {
-    everyMs: 200,
-    split: 0,
-    force: 0,
-    demote: 0,
-    disconnect: 0,
-    invalidate: 0,
-    verify: 0,
-    pause: 0,
-    detach: 0,
-    outdate: 0,
-    suspend: 0,
-    ...some,
-  };
-}

@@ -8,6 +8,7 @@
 import type { CommandDone } from "../../../node-agent/mirror/core/volume_types.ts";
 import type { VolumeCore } from "../../../node-agent/mirror/core/volume_core.ts";
 import type { SimNode } from "./sim_node.ts";
+import { ALL_OF_IT, resize } from "./growth.ts";
 import { giveUpDisk } from "./disk_losses.ts";
 import { needsScrub } from "./scrub.ts";
 import { other, type World } from "./world.ts";
@@ -160,6 +161,9 @@ function repair(world: World, node: SimNode): void {
     }
   }
   if (eager && isPassedOn(node)) return replaceInPlace(node);
+  const isSmall = isHealing && state.connection === "Connected" &&
+    core.sizeBytes < node.disk.sizeBytes;
+  if (isSmall) return resize(node, ALL_OF_IT);
   const isMarked = isHealing && state.connection === "Connected" &&
     state.disk === "UpToDate" && state.peerDisk === "UpToDate" &&
     (core.bitmap?.count ?? 0) > 0 && core.writes.isIdle;

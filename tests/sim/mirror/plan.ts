@@ -6,6 +6,7 @@
  */
 
 import { Prng } from "../prng.ts";
+import { drawGrowth, type Growth } from "./growth.ts";
 import { drawExtras, type PlanExtras } from "./plan_extras.ts";
 
 /** Kinds of faults, with what their fields mean. */
@@ -98,6 +99,8 @@ export interface MirrorPlan extends PlanExtras {
   readonly operator: OperatorPlan;
   readonly optionChanges: readonly OptionChange[];
   readonly faults: readonly MirrorFault[];
+  /** The volume begins smaller and grows; missing: it has its size for ever. */
+  readonly growth?: Growth | undefined;
 }
 
 const NETWORK: readonly MirrorFaultKind[] = [
@@ -133,10 +136,11 @@ export function drawPlan(seed: number): MirrorPlan {
   const options = new Prng(seed, 103);
   const workMs = rng.between(1000, 3500);
   const flushMs = rng.pick([1, 4, 25]);
+  const blocks = rng.pick([8, 16, 33, 64]);
   return {
     protocol,
     isFenced,
-    blocks: rng.pick([8, 16, 33, 64]),
+    blocks,
     extentBlocks: rng.pick([1, 2, 4]),
     alExtents: rng.pick([3, 4, 7, 67]),
     maxEpochWrites: rng.pick([2, 8, 2048]),
@@ -164,6 +168,7 @@ export function drawPlan(seed: number): MirrorPlan {
     optionChanges: drawOptionChanges(options, workMs),
     faults: drawFaults(rng, { workMs, isFenced }),
     ...drawExtras(seed, { workMs, isFenced, protocol }),
+    growth: drawGrowth(seed, { blocks, workMs }),
   };
 }
 

@@ -38,8 +38,10 @@ export class PowerLosses {
         const value = lineage.valueOf(piece, content);
         if (value === undefined) continue;
         // Two failures at once: what nobody flushed may be old or new (B8).
+        // The target of a resync has no copy that counts.
         const isAlone = !peer.isAlive || !peer.isAttached ||
-          peer.core?.disk.stayedUp !== true;
+          peer.core?.disk.stayedUp !== true ||
+          peer.core.state.disk === "Inconsistent";
         const isPromised = this.#isPromised(piece, value);
         const isThere = peer.received.has(value) ||
           theirs !== undefined && lineage.descends(piece, theirs, value);

@@ -44,6 +44,9 @@ function unwell(world: World): string | undefined {
     if (state.disk !== "UpToDate" || state.peerDisk !== "UpToDate") {
       return `${node.name} is ${state.disk}/${state.peerDisk}`;
     }
+    if (core.sizeBytes !== node.disk.sizeBytes) {
+      return `${node.name} has ${core.sizeBytes} bytes`;
+    }
     if (core.bitmap?.count !== 0) return `${node.name} has marked blocks`;
     if (core.writes.pending + core.reads.pending > 0) {
       return `${node.name} has not answered ${core.writes.pending} writes, ` +

@@ -9,6 +9,7 @@ import { Prng } from "../prng.ts";
 import { Scheduler } from "../scheduler.ts";
 import { startDiskLosses } from "./disk_losses.ts";
 import { healEverything, startFaults } from "./faults.ts";
+import { startGrowth } from "./growth.ts";
 import { Lineage } from "./lineage.ts";
 import { Network } from "./network.ts";
 import { startPeople } from "./people.ts";
@@ -21,7 +22,7 @@ import { mustCoverDifferences, mustSurvivePowerLoss } from "./step_checks.ts";
 import { Taints } from "./taints.ts";
 import { resetValues, startVolumeClients } from "./volume_clients.ts";
 import { VolumeHistory } from "./volume_history.ts";
-import { firstState } from "./volume_options.ts";
+import { firstContents, firstState } from "./volume_options.ts";
 import {
   PIECES_PER_BLOCK,
   type Sabotage,
@@ -86,6 +87,7 @@ function play(world: World): void {
   startPeople(world);
   startFaults(world);
   startDiskLosses(world);
+  startGrowth(world);
   startVolumeClients(world, plan.workMs);
   for (let step = 1; scheduler.nowMs < plan.workMs; step++) {
     scheduler.runUntil(Math.min(plan.workMs, scheduler.nowMs + 5));
@@ -137,7 +139,10 @@ function buildWorld(
       isOnDisk: plan.protocol === "C",
       forgetsBoots: sabotage.forgetsBoots ?? false,
     }),
-    lineage: new Lineage(plan.blocks * PIECES_PER_BLOCK, [1, 2], taints),
+    lineage: new Lineage(plan.blocks * PIECES_PER_BLOCK, [1, 2], {
+      taints,
+      newFrom: (plan.growth?.firstBlocks ?? plan.blocks) * PIECES_PER_BLOCK,
+    }),
     taints,
     history,
     sabotage,
@@ -159,7 +164,8 @@ function buildWorld(
   for (const id of [0, 1] as const) {
     const disk = new SimDisk(plan.blocks, plan.extentBlocks, {
       state: firstState(plan),
-      value: plan.startsNew ? id + 1 : 1,
+      value: firstContents(plan, id),
+      room: plan.growth?.rooms[id],
     });
     disk.isLiar = plan.liar === id || sabotage.bothLie === true;
     if (plan.startsNew) disk.bitmap.fill(0xff); // as create-md does

@@ -53,20 +53,40 @@ export class SimDisk {
   /** The activity log; undefined: closed in order. */
   log: Map<number, number> | undefined;
   state: PersistentState;
+  /** Blocks that the device has room for. */
+  room: number;
+  /** The metadata lies behind so many. */
+  laidOut: number;
   #flushing: Map<number, number> | undefined;
 
   constructor(
     readonly blocks: number,
     readonly extentBlocks: number,
-    first: { readonly state: PersistentState; readonly value: number },
+    first: {
+      readonly state: PersistentState;
+      readonly value: Uint32Array;
+      readonly room?: number | undefined;
+    },
   ) {
-    this.cache = new Uint32Array(blocks * PIECES_PER_BLOCK).fill(first.value);
+    this.cache = first.value;
+    this.room = this.laidOut = first.room ?? blocks;
     this.bitmap = new Uint8Array(Math.ceil(blocks / 8));
     this.state = first.state;
   }
 
+  /** What it has room for. */
   get sizeBytes(): number {
-    return this.cache.length * PIECE_BYTES;
+    return this.room * PIECES_PER_BLOCK * PIECE_BYTES;
+  }
+
+  /** In front of the metadata. */
+  get laidOutBytes(): number {
+    return this.laidOut * PIECES_PER_BLOCK * PIECE_BYTES;
+  }
+
+  /** The device has become larger. */
+  grow(blocks: number): void {
+    this.room = Math.max(this.room, blocks);
   }
 
   write(piece: number, value: number): void {
@@ -87,8 +107,12 @@ export class SimDisk {
   }
 
   /** Somebody put a new disk in its place. */
-  replace(state: PersistentState, value: number): void {
-    this.cache.fill(value);
+  replace(
+    state: PersistentState,
+    { value, room }: { readonly value: Uint32Array; readonly room: number },
+  ): void {
+    this.room = this.laidOut = room;
+    this.cache.set(value);
     this.dirty.clear();
     this.poisoned.clear();
     this.bad.clear();
@@ -228,9 +252,10 @@ export class SimDisk {
       }
     }
     this.log = undefined;
+    this.laidOut = this.room;
     return {
       persistent: this.state,
-      sizeBytes: this.sizeBytes,
+      sizeBytes: this.laidOutBytes,
       bitmap: this.bitmap.slice(),
       bitmapLost: this.isBitmapLost,
     };

@@ -13,7 +13,9 @@ import { doubtUnflushed } from "./lost_writes.ts";
 import { scrubEnded } from "./scrub.ts";
 import { contentOf, overwrite } from "./watch_writes.ts";
 import { memberOf } from "./sim_register.ts";
-import { other, PIECE_BYTES } from "./world.ts";
+import { other, PIECE_BYTES, PIECES_PER_BLOCK } from "./world.ts";
+
+const BLOCK_BYTES = PIECE_BYTES * PIECES_PER_BLOCK;
 
 /** Odd and large: one lane of a digest each. */
 const PRIMES = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f];
@@ -40,6 +42,10 @@ export function effectsOf(node: SimNode): VolumeEffects {
     mustLive();
     if (!node.isAttached) world.fail("effects", `${what} without a disk`);
   };
+  const mustBeData = (behindByte: number) => {
+    if (behindByte <= disk.laidOutBytes) return;
+    world.fail("effects", `byte ${behindByte - 1} belongs to the metadata`);
+  };
   const fails = (what: "write" | "read" | "flush" | "meta"): boolean => {
     const left = node.errorIn[what];
     if (left < 0) return false;
@@ -49,6 +55,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
     node.trace(`disk error: ${what}`);
     return true;
   };
+  let exportedBytes = 0;
   let isFlushing = 0;
   let isCommitting = 0;
   return {
@@ -56,6 +63,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
     writeData: (offset, data) =>
       step(() => {
         mustBeAttached("write");
+        mustBeData(offset + data.length);
         const isFailing = fails("write");
         const count = data.length / PIECE_BYTES;
         const done = isFailing ? rng.between(0, count - 1) : count;
@@ -68,6 +76,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
     zeroData: (offset, lengthBytes) =>
       step(() => {
         mustBeAttached("zero");
+        mustBeData(offset + lengthBytes);
         if (fails("write")) return false;
         const count = lengthBytes / PIECE_BYTES;
         for (let at = 0; at < count; at++) {
@@ -77,6 +86,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
       }),
     readData: (offset, into) => {
       mustBeAttached("read");
+      mustBeData(offset + into.length);
       if (fails("read")) return false;
       const first = offset / PIECE_BYTES;
       const behind = first + into.length / PIECE_BYTES;
@@ -162,6 +172,10 @@ export function effectsOf(node: SimNode): VolumeEffects {
         if (state.epoch < disk.state.epoch) {
           world.fail("I2", `epoch ${disk.state.epoch} -> ${state.epoch}`);
         }
+        mustBeData(state.agreedBytes);
+        if (state.agreedBytes < disk.state.agreedBytes) {
+          world.fail("size", `${state.agreedBytes} bytes is less than before`);
+        }
         const before = JSON.stringify(disk.state.flags);
         const isLost = world.sabotage.losesStates?.(
           before,
@@ -171,8 +185,20 @@ export function effectsOf(node: SimNode): VolumeEffects {
         return true;
       }),
     usableBytes: () => node.isAttached ? disk.sizeBytes : undefined,
-    useWholeDisk: () => !node.isAttached || step(() => !fails("meta")),
-    sizeChanged: () => {},
+    useWholeDisk: () =>
+      !node.isAttached || step(() => {
+        if (fails("meta")) return false;
+        disk.laidOut = disk.room;
+        return true;
+      }),
+    sizeChanged: (sizeBytes) => {
+      node.trace(`the volume has ${sizeBytes / BLOCK_BYTES} blocks`);
+      const isServed = node.core?.state.role === "Primary";
+      if (isServed && sizeBytes < exportedBytes) {
+        world.fail("size", `${exportedBytes} -> ${sizeBytes} bytes`);
+      }
+      exportedBytes = sizeBytes;
+    },
     saveBitmap: (bytes) =>
       step(() => {
         mustBeAttached("bitmap");

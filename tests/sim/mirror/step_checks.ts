@@ -8,7 +8,7 @@
 import { compareGenerations } from "../../../node-agent/mirror/decisions/uuid_compare_core.ts";
 import { imageOf } from "./promotions.ts";
 import type { SimNode } from "./sim_node.ts";
-import { PIECES_PER_BLOCK, type World } from "./world.ts";
+import { PIECE_BYTES, PIECES_PER_BLOCK, type World } from "./world.ts";
 
 /** Verdicts after which everything, or nothing, is copied. */
 const COPIES_ALL: ReadonlySet<string> = new Set([
@@ -22,7 +22,14 @@ const COPIES_ALL: ReadonlySet<string> = new Set([
 export function mustCoverDifferences(world: World): void {
   const [a, b] = world.nodes;
   let uncovered = -1;
-  for (let piece = 0; piece < a.disk.cache.length; piece++) {
+  // Behind that one of them has not grown yet: it will be marked then.
+  const bytes = Math.min(
+    ...world.nodes.map(({ disk: { state, sizeBytes } }) =>
+      state.agreedBytes || sizeBytes
+    ),
+  );
+  const pieces = bytes / PIECE_BYTES;
+  for (let piece = 0; piece < pieces; piece++) {
     if (a.disk.cache[piece] === b.disk.cache[piece]) continue;
     if (world.taints.has(piece)) continue;
     const block = Math.floor(piece / PIECES_PER_BLOCK);

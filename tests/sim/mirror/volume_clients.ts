@@ -39,7 +39,7 @@ function operate(world: World, next: () => void): void {
   if (draw < plan.readShare) return readSome(node, next);
   if (draw < plan.readShare + plan.flushShare) return flush(node, next);
   const isZero = rng.chance(plan.zeroShare);
-  const range = drawRange(world, isZero);
+  const range = drawRange(node, isZero);
   if (isZero) return zero(node, range, next);
   write(node, range, rng.chance(0.1), next);
 }
@@ -57,12 +57,17 @@ interface Range {
   readonly count: number;
 }
 
-function drawRange({ plan, rng: { clients: rng } }: World, isZero: boolean) {
+function drawRange({ world, core }: SimNode, isZero: boolean) {
+  const { plan, rng: { clients: rng } } = world;
+  const bytes = core?.sizeBytes ?? 0;
+  const size = plan.growth === undefined || bytes === 0
+    ? plan.growth?.firstBlocks ?? plan.blocks
+    : bytes / (PIECE_BYTES * PIECES_PER_BLOCK);
   const block = rng.chance(0.8)
-    ? rng.between(0, Math.min(plan.hotBlocks, plan.blocks) - 1)
-    : rng.between(0, plan.blocks - 1);
+    ? rng.between(0, Math.min(plan.hotBlocks, size) - 1)
+    : rng.between(0, size - 1);
   const isWhole = rng.chance(0.5);
-  const most = plan.blocks - block;
+  const most = size - block;
   const blocks = isZero
     ? rng.between(1, Math.min(6, most))
     : Math.min(most, rng.chance(0.8) ? 1 : rng.between(2, 3));
@@ -161,7 +166,7 @@ function flush(node: SimNode, next: () => void): void {
 }
 
 function readSome(node: SimNode, next: () => void): void {
-  read(node, drawRange(node.world, false), next);
+  read(node, drawRange(node, false), next);
 }
 
 /** Read a range through a node; `next` is told whether it succeeded. */

@@ -55,6 +55,15 @@ function handlersOf(plan: MirrorPlan): ReadonlySet<string> {
   ]);
 }
 
+/** What is in every piece of a new disk of one of the nodes. */
+export function firstContents(plan: MirrorPlan, id: number): Uint32Array {
+  const { growth } = plan;
+  const pieces = plan.blocks * PIECES_PER_BLOCK;
+  const contents = new Uint32Array(pieces).fill(plan.startsNew ? id + 1 : 1);
+  const newFrom = (growth?.firstBlocks ?? plan.blocks) * PIECES_PER_BLOCK;
+  return contents.fill(growth?.isEqual === true ? 1 : id + 1, newFrom);
+}
+
 /** What is on the disks at the start. */
 export function firstState(plan: MirrorPlan): PersistentState {
   const synced: GenerationSet = {
@@ -74,7 +83,9 @@ export function firstState(plan: MirrorPlan): PersistentState {
       peerOutdated: false,
       crashedPrimary: false,
     },
-    agreedBytes: isSynced ? plan.blocks * BLOCK_BYTES : 0,
+    agreedBytes: isSynced
+      ? (plan.growth?.firstBlocks ?? plan.blocks) * BLOCK_BYTES
+      : 0,
     epoch: 0,
   };
 }

@@ -1,0 +1,119 @@
+/**
+ * Sizes beside everything else: disks that come and go, new volumes, peers that
+ * say what cannot be or nothing at all.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { OLD, resize, synced, words, write } from "./resize_fixture.ts";
+import { Pair, type TestNode } from "./volume_fixture.ts";
+
+const NEW = 2 * OLD;
+
+function attach(node: TestNode): void {
+  node.core.disk.attach(node.disk(), () => {});
+}
+
+Deno.test("a disk that was away while the volume grew is copied behind its size", () => {
+  const pair = synced();
+  const { a, b } = pair;
+  pair.cut();
+  a.enlarge(NEW, 7);
+  b.enlarge(NEW, 8);
+  // It is said to be equal, and the other node knows nothing of that.
+  const wish = { assumePeerHasSpace: true, assumeClean: true };
+  assert.equal(resize(a, wish).code, 1);
+  b.core.disk.detach(true, () => {});
+  pair.mend();
+  attach(b);
+  assert.equal(b.core.bitmap?.count, OLD / 4096);
+  pair.run();
+  assert.equal(words(a), "Connected Primary/Secondary UpToDate/UpToDate");
+  assert.equal(b.data[NEW - 1], 7);
+});
+
+Deno.test("without a disk a Primary does not take the size of a new one", () => {
+  const pair = synced();
+  const { a, b } = pair;
+  a.core.disk.detach(true, () => {});
+  pair.run(2);
+  pair.cut();
+  b.persistent = new Pair(OLD).b.persistent; // as create-md leaves it
+  b.enlarge(NEW, 0);
+  pair.restart(b);
+  pair.mend();
+  assert.equal(a.core.sizeBytes, OLD);
+});
+
+for (const [agreedBytes, backingBytes] of [[NEW, OLD], [2 ** 51, 2 ** 51]]) {
+  Deno.test(`a peer with ${agreedBytes} of ${backingBytes} bytes is not believed`, () => {
+    const pair = synced();
+    const { a, b } = pair;
+    b.core.disk.detach(true, () => {});
+    pair.run(2);
+    pair.cut();
+    pair.connectNow();
+    a.core.settle();
+    const [frame] = a.sent.splice(0);
+    assert.equal(frame?.kind, "report");
+    if (frame?.kind !== "report") return;
+    const { report } = frame;
+    b.core.frame({
+      ...frame,
+      report: {
+        ...report,
+        agreedBytes: agreedBytes ?? 0,
+        backingBytes: backingBytes ?? 0,
+      },
+    });
+    assert.equal(b.core.sizeBytes, OLD);
+    assert.equal(b.core.state.connection, "StandAlone");
+  });
+}
+
+Deno.test("a peer that never agrees to the copy holds no write for ever", () => {
+  const pair = synced();
+  const { a, b } = pair;
+  a.enlarge(NEW, 1);
+  b.enlarge(NEW, 2);
+  resize(a);
+  b.core.link.agreement.asked = () => {}; // it is up, and mute
+  pair.run(2);
+  const answers = write(a, 0, 5);
+  pair.run(2);
+  assert.deepEqual(answers, [], "it is held");
+  pair.run(400);
+  assert.deepEqual(answers, [true]);
+});
+
+Deno.test("a peer that never answers a resize does not block the next one", () => {
+  const pair = synced();
+  const { a, b } = pair;
+  b.core.resize.requested = () => {};
+  const answer = resize(a);
+  pair.run(6_100);
+  assert.equal(answer.code, -21);
+});
+
+Deno.test("a Primary's disk that lacks something is no source", () => {
+  const pair = synced({ onIoError: "pass_on" });
+  const { a, b } = pair;
+  a.failsWrites = true;
+  write(a, 0, 1);
+  pair.run(1);
+  a.failsWrites = false;
+  assert.equal(words(a), "Connected Primary/Secondary Inconsistent/UpToDate");
+  a.enlarge(NEW, 1);
+  b.enlarge(NEW, 2);
+  assert.equal(resize(a).code, -2);
+  const asked = resize(b);
+  let code = 0;
+  a.core.roles.invalidateRemote((result) => code = result.code);
+  pair.run(5);
+  assert.deepEqual([asked.code, code], [-2, -2]);
+  b.core.roles.syncMarked(false, (result) => code = result.code);
+  pair.run(5);
+  assert.equal(code, -2);
+  assert.equal(words(a), "Connected Primary/Secondary Inconsistent/UpToDate");
+});

@@ -1,0 +1,53 @@
+/**
+ * Rules about what disks do wrong, and about their sizes, for the mutation
+ * check.
+ *
+ * @module
+ */
+
+import { ALL_OF_IT } from "./growth.ts";
+import { core, type MirrorMutant, quiet } from "./mutant.ts";
+import type { MirrorPlan } from "./plan.ts";
+
+/** Both disks are larger than the volume, and somebody says so. */
+const GROWS: Partial<MirrorPlan> = {
+  startsNew: false,
+  blocks: 16,
+  operator: quiet({}),
+  growth: {
+    firstBlocks: 6,
+    rooms: [16, 16],
+    isEqual: false,
+    steps: [700, 900, 1_100].map((atMs) => ({ ...ALL_OF_IT, atMs })),
+  },
+};
+
+/** A write that fails on either disk. */
+const BAD_DISK: Partial<MirrorPlan> = {
+  isFenced: false,
+  startsNew: false,
+  operator: quiet({}),
+  faults: [
+    { atMs: 700, kind: "eio-write", a: 0, ms: 0, n: 3 },
+    { atMs: 700, kind: "eio-write", a: 1, ms: 0, n: 3 },
+  ],
+};
+
+/** Every rule once. */
+export const DISK_MUTANTS: readonly MirrorMutant[] = [
+  {
+    name: "a disk whose error was passed on lacks something",
+    sabotage: core(({ disk }) => {
+      disk.writeFailed = () => {};
+    }),
+    plan: { ...BAD_DISK, onIoError: "pass_on" },
+  },
+  {
+    name: "what is new on a disk that has grown is out of sync",
+    sabotage: core(({ disk }) => {
+      const { resizeTo } = disk;
+      disk.resizeTo = (sizeBytes) => resizeTo.call(disk, sizeBytes);
+    }),
+    plan: GROWS,
+  },
+];
