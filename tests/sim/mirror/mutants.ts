@@ -94,7 +94,7 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
       const { transfers } = writes;
       const { unstable } = transfers;
       writes.peerLost = () => {
-        transfers.unstable = () => [...DISK_MUTANTS];
+        transfers.unstable = () => [];
         writes.constructor.prototype.peerLost.call(writes);
         transfers.unstable = unstable;
       };
@@ -353,5 +353,6 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
     plan: LEASE_PLAN,
     beyond: { clocks: [0.7, 1.3] },
   },
+  ...DISK_MUTANTS,
   ...DISK_MUTANTS,
 ];
