@@ -87,8 +87,20 @@ export class Packer {
       transact: parts.transact,
       warn: parts.warn,
       segmentBytes: options.segmentBytes,
-      isKnown: (id) => parts.statements.file.get({ id }) !== undefined,
+      isElsewhere: (id) => this.#isElsewhere(id),
     });
+  }
+
+  #isElsewhere(id: string): boolean {
+    const { statements, layout } = this.#parts;
+    const row = statements.file.get({ id });
+    if (row === undefined || row.tombstone === 1) return row !== undefined;
+    const place = this.statements.placeOf.get({ id });
+    if (place !== undefined) return this.segments.hasRecord(place, id);
+    return exists(layout.file(id, row.pathIndex)) ||
+      statements.unsettledOf.all({ id }).some(({ payload }) =>
+        payload !== null
+      );
   }
 
   /** Whether a file of so many bytes is packed. */

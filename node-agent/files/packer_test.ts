@@ -388,3 +388,36 @@ Deno.test("what was moved out of a segment that stays is dead there", async () =
     });
   });
 });
+
+Deno.test("records that an older database needs are not cut off", async () => {
+  const more = { segmentBytes: 10_000 };
+  await withDir(async (dir) => {
+    const files = await withStore(dir, more, async (store) => {
+      const files: FileEntry[] = [];
+      for (let seed = 1; seed <= 4; seed++) {
+        files.push(await store.upload(someBytes(4000, seed)));
+        await store.store.settle(0);
+      }
+      return files;
+    });
+    const [first, second, moved] = files;
+    assert(first !== undefined && second !== undefined && moved !== undefined);
+    await Deno.mkdir(`${dir}/copy`);
+    for (const { name } of Deno.readDirSync(`${dir}/data`)) {
+      await Deno.copyFile(`${dir}/data/${name}`, `${dir}/copy/${name}`);
+    }
+    await withStore(dir, more, async (store) => {
+      for (const file of [first, second]) await store.delete(file);
+      await store.store.settle(0);
+      assert.equal(segments(dir).length, 1, "its first segment is gone");
+    });
+    for (const { name } of Deno.readDirSync(`${dir}/copy`)) {
+      await Deno.copyFile(`${dir}/copy/${name}`, `${dir}/data/${name}`);
+    }
+    await withStore(dir, more, async (store) => {
+      await store.upload(someBytes(1000, 5));
+      await store.store.settle(0);
+      assert(records(dir).live.includes(moved.id));
+    });
+  });
+});

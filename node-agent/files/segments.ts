@@ -48,8 +48,8 @@ export interface SegmentsParts {
   readonly statements: SegmentStatements;
   /** One transaction; it is flushed when `durable`. */
   transact(act: () => void, durable: boolean): void;
-  /** Whether the index knows a file. */
-  isKnown(id: string): boolean;
+  /** Whether a file is deleted, or its bytes are where the index says. */
+  isElsewhere(id: string): boolean;
   warn(message: string, facts: Record<string, unknown>): void;
   /** Length from which the next segment is begun. */
   readonly segmentBytes: number;
@@ -158,18 +158,35 @@ export class Segments {
 
   /** Returns what is behind its end now. */
   #tidy(row: Omit<SegmentRow, "liveBytes">): ReturnType<typeof endOf> {
-    const { layout, isKnown, warn } = this.#parts;
+    const { layout, isElsewhere, warn } = this.#parts;
     const path = layout.segment(row.pathIndex, row.segment);
     const end = endOf(row, sizeOf(path));
     if (end !== "leftover") return end;
     const ids = scanSegment(path, row.sizeBytes).map(({ id }) => id);
-    if (!mayCut(ids, isKnown)) {
+    if (!mayCut(ids, isElsewhere)) {
       warn("a segment holds files that the index lost", { path });
       return end;
     }
     Deno.truncateSync(path, row.sizeBytes);
     flushSync(path);
     return "whole";
+  }
+
+  /** Whether a record of a file begins at its place. */
+  hasRecord({ pathIndex, segment, offset }: Place, id: string): boolean {
+    try {
+      const file = Deno.openSync(
+        this.#parts.layout.segment(pathIndex, segment),
+      );
+      try {
+        return decodeRecord(readAt(file, offset, HEAD_BYTES))?.id === id;
+      } finally {
+        file.close();
+      }
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      return false;
+    }
   }
 
   /** An append failed, or was not stored: take it back if that can be done. */

@@ -140,15 +140,16 @@ export function endOf(
  * Whether a leftover may be cut off.
  *
  * @param ids Files of which records are in it.
- * @param isKnown Whether the index knows a file. Others are of a database that
- * was newer than this one: they stay for `rebuild-index`.
+ * @param isElsewhere Whether the index knows a file, and what it knows is there:
+ * the file is deleted, or its bytes lie somewhere else. If not, the database is
+ * an older copy than the segments, and they stay for `rebuild-index`.
  * @returns `false` when it must stay.
  */
 export function mayCut(
   ids: Iterable<string>,
-  isKnown: (id: string) => boolean,
+  isElsewhere: (id: string) => boolean,
 ): boolean {
-  for (const id of ids) if (!isKnown(id)) return false;
+  for (const id of ids) if (!isElsewhere(id)) return false;
   return true;
 }
 

@@ -60,7 +60,7 @@ export function checkSpace(world: World): void {
 }
 
 /** Files that `rebuild-index` finds: the last record of each counts. */
-function rebuild({ disk }: World): Set<string> {
+export function rebuild({ disk }: World): Set<string> {
   const found = new Set<string>();
   for (const segment of disk.segments) {
     for (const { id, isLive } of disk.scan(segment)) {

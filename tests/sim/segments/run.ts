@@ -6,14 +6,9 @@
  */
 
 import { Prng } from "../prng.ts";
-import { check, checkSpace } from "./check.ts";
-import {
-  type Fault,
-  LogClosed,
-  type Mutation,
-  type Steps,
-  World,
-} from "./world.ts";
+import { Broken, check, checkSpace, rebuild } from "./check.ts";
+import { type Fault, LogClosed, type Mutation } from "./faults.ts";
+import { type Steps, World } from "./world.ts";
 
 /** What a crash takes. */
 export type Crash = "kill" | "power";
@@ -44,6 +39,16 @@ const FAULTS: readonly Fault[] = ["full", "write", "flush"];
 /** @throws {Broken} When something was lost, or came back. */
 export function run(options: RunOptions): RunFacts {
   return new Run(options).run();
+}
+
+/**
+ * The database is replaced by an older copy of itself, as from a backup.
+ *
+ * @returns How many files could be read no more, but by a rebuilt index.
+ * @throws {Broken} When the start took one of them away.
+ */
+export function runRestored(options: RunOptions): number {
+  return new Run(options).restored();
 }
 
 class Run {
@@ -79,6 +84,33 @@ class Run {
     this.#quiesce();
     const { faults, crashes, compacted } = this.#counts;
     return { steps: this.#steps, faults, crashes, compacted };
+  }
+
+  restored(): number {
+    const { index, disk } = this.#world;
+    let copy = index.now.copy();
+    for (let done = 0; done < OPERATIONS; done++) {
+      this.#do(this.#operation());
+      if (this.#plan.chance(0.05)) copy = index.now.copy();
+    }
+    index.restore(copy);
+    const { files, waiting, places } = index.now;
+    const isReadable = (id: string) => {
+      const place = places.get(id);
+      return waiting.has(id) ||
+        place && disk.read(place.segment, place.offset)?.id === id;
+    };
+    const found = rebuild(this.#world);
+    const needed = [...files].filter(([id, state]) =>
+      state === "present" && !isReadable(id) && found.has(id)
+    );
+    for (const _ of this.#world.start()) { /* nothing crashes now */ }
+    const left = rebuild(this.#world);
+    const lost = needed.find(([id]) => !left.has(id));
+    if (lost !== undefined) {
+      throw new Broken(`the last copy of ${lost[0]} is lost`);
+    }
+    return needed.length;
   }
 
   get #counts() {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Broken } from "./check.ts";
-import { type Crash, run, type RunFacts } from "./run.ts";
-import type { Mutation } from "./world.ts";
+import { type Crash, run, type RunFacts, runRestored } from "./run.ts";
+import type { Mutation } from "./faults.ts";
 
 /** Seeds of which every single step is a crash once. */
 const EVERY_STEP_SEEDS = 12;
@@ -38,6 +38,19 @@ Deno.test("many crashes, full and failing disks lose no packed file", () => {
       `${crashes} crashes, ${faults} faults, ${compacted} segments given back`,
     ].join(),
   );
+});
+
+Deno.test("an older database takes no record away that it needs", () => {
+  let needed = 0;
+  for (let seed = 1; seed <= ROUGH_SEEDS; seed++) {
+    needed += runRestored({ seed });
+  }
+  assert(needed > ROUGH_SEEDS / 10, `${needed} files were at stake`);
+  assert.throws(() => {
+    for (let seed = 1; seed <= ROUGH_SEEDS; seed++) {
+      runRestored({ seed, mutation: "what is known is cut" });
+    }
+  }, Broken);
 });
 
 /** A failure names the run that shows it again. */

@@ -85,6 +85,11 @@ export class SimIndex {
     this.#history = [this.now];
   }
 
+  /** An older copy takes its place. */
+  restore(tables: Tables): void {
+    this.#history = [tables.copy()];
+  }
+
   /** Some of what was not flushed is gone. */
   losePower(random: Prng): void {
     const kept = random.between(1, this.#history.length);

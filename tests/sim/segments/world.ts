@@ -19,6 +19,13 @@ import {
   partMoves,
   stepAfter,
 } from "../../../node-agent/files/segments_core.ts";
+import {
+  DiskFailure,
+  type Fault,
+  Full,
+  LogClosed,
+  type Mutation,
+} from "./faults.ts";
 import { SimDisk } from "./sim_disk.ts";
 import { SimIndex, type SimPlace } from "./sim_index.ts";
 
@@ -33,32 +40,6 @@ export const SEGMENT_BYTES = 120;
 const COPY_COUNT = 3;
 /** Records packed together. */
 const PACK_COUNT = 4;
-
-/** What a write does: nothing wrong, half of it, or all of it and no flush. */
-export type Fault = "none" | "full" | "write" | "flush";
-
-/** What may be left out or done wrong, for the checkers to notice. */
-export type Mutation =
-  | "copies are not flushed"
-  | "moves are not flushed"
-  | "named segments are removed"
-  | "deleted files are moved"
-  | "leftovers stay at a start"
-  | "leftovers stay when a path is mended"
-  | "failed appends stay"
-  | "unknown commits are taken back"
-  | "repaired records are not marked"
-  | "moved records are not marked"
-  | "later segments go first"
-  | "lost ends are resumed"
-  | "nothing is compacted";
-
-/** A write or flush failed. */
-export class DiskFailure extends Error {}
-/** A disk is full: nothing is broken. */
-export class Full extends Error {}
-/** A commit failed, and may be stored all the same. */
-export class LogClosed extends Error {}
 
 interface Current {
   readonly segment: number;
@@ -361,6 +342,16 @@ export class World {
     return this.#current = { segment, sizeBytes: 0 };
   }
 
+  #isElsewhere(id: string): boolean {
+    const { files, waiting, places } = this.index.now;
+    const state = files.get(id);
+    if (this.#is("what is known is cut")) return state !== undefined;
+    if (state !== "present") return state === "tombstone";
+    const place = places.get(id);
+    if (place === undefined) return waiting.has(id);
+    return this.disk.read(place.segment, place.offset)?.id === id;
+  }
+
   *#tidyAll(): Steps {
     for (const row of this.index.now.segmentRows()) yield* this.#tidy(row);
   }
@@ -372,7 +363,7 @@ export class World {
     const end = endOf(row, this.disk.sizeOf(segment));
     if (end !== "leftover") return end;
     const ids = this.disk.scan(segment, sizeBytes).map(({ id }) => id);
-    if (!mayCut(ids, (id) => this.index.now.files.has(id))) return end;
+    if (!mayCut(ids, (id) => this.#isElsewhere(id))) return end;
     this.disk.truncate(segment, sizeBytes);
     yield "step";
     this.disk.sync(segment);
