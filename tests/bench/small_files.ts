@@ -7,7 +7,8 @@
  *
  * Measures the store of one node by itself, then a tracker and two agents over
  * HTTP at level C, and writes the part of `tests/bench/SMALL_FILES.md` that was
- * measured: `0` leaves one out. `TMPDIR` names the disk.
+ * measured; `0` leaves one out, and the parts of other runs stay. `TMPDIR` names
+ * the disk.
  *
  * @module
  */
@@ -75,16 +76,18 @@ export async function benchSmallFiles(
   if (count > 0) {
     const [plain, packed] = await both((max) => measureStore(count, max));
     await writeSection(
-      "One store, without network and HTTP",
-      `${thousands(count)} files of 4 KiB, ${AT_ONCE} changes at once.`,
+      `One store, without network and HTTP: ${thousands(count)} files`,
+      `4 KiB each, ${AT_ONCE} changes at once.`,
       compare(STORE_NAMES, plain, packed),
     );
   }
   if (httpCount > 0) {
     const [plain, packed] = await both((max) => measureHttp(httpCount, max));
     await writeSection(
-      "Two agents and a tracker, over HTTP, level C",
-      `${thousands(httpCount)} files of 4 KiB, each placed by the tracker, ` +
+      `Two agents and a tracker, over HTTP, level C: ${
+        thousands(httpCount)
+      } files`,
+      "4 KiB each, placed by the tracker one by one, " +
         `${AT_ONCE} connections that are never idle. The client shares the ` +
         "cores with the servers.",
       compare(HTTP_NAMES, plain, packed),
@@ -161,8 +164,8 @@ const HEAD = `# Bench of packed small files
 
 Written by \`deno task bench:files --small-files N\`; not edited by hand. The same
 files kept as files of their own and packed into segments (\`small_file_max\`),
-one run after the other on the same machine, caches warm. Ratios say more than
-figures.
+one run after the other on the same machine, caches warm: compare where the load
+average says that nothing else ran.
 `;
 
 function numberOf(args: readonly string[], name: string): number | undefined {
