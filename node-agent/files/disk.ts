@@ -135,6 +135,16 @@ export async function flushContent(path: string): Promise<void> {
   }
 }
 
+/** As {@linkcode flushContent}, on this thread. */
+export function flushContentSync(path: string): void {
+  const file = Deno.openSync(path);
+  try {
+    file.syncDataSync();
+  } finally {
+    file.close();
+  }
+}
+
 /** Write a file and bring it and its name to the disk, whole or not at all. */
 export function writeDurableSync(path: string, text: string): void {
   const temporary = `${path}.new`;

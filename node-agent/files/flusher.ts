@@ -1,14 +1,26 @@
 /**
  * Brings files and the names in their folders to the disk.
  *
+ * By the time that files settle the system has mostly written them by itself,
+ * and a flush finds nothing to do. Then it is made on this thread: to hand it to
+ * another one costs ten times as much. The first one that takes time sends the
+ * rest of them to other threads.
+ *
  * @module
  */
 
-import { describeError, flush, flushContent, isMissing } from "./disk.ts";
+import {
+  describeError,
+  flush,
+  flushContent,
+  flushContentSync,
+  isMissing,
+} from "./disk.ts";
 import type { Pending } from "./file_actions.ts";
 import type { FinisherEvents } from "./finisher.ts";
 import { folderOf, type Layout } from "./layout.ts";
 import { segmentOf } from "./packer.ts";
+import { pause } from "./turns.ts";
 
 /** An action, and the path of its file. */
 export interface Placed {
@@ -18,6 +30,16 @@ export interface Placed {
 
 /** Flushes under way at once: the file system joins them. */
 const FLUSHES_AT_ONCE = 32;
+
+/** A flush by another thread that took no longer found nothing to do, in ms. */
+const NOTHING_MS_MAX = 2;
+/** A flush on this thread that takes longer is the last one here, in ms. */
+const HERE_MS_MAX = 2;
+/** Others get their turn after so many milliseconds. */
+const SLICE_MS = 4;
+
+/** A path of a file, and its store path. */
+type Queue = [path: string, pathIndex: number][];
 
 /** Flushes what actions did. */
 export class Flusher {
@@ -48,6 +70,7 @@ export class Flusher {
       } else if (kind !== "unlink") paths.set(path, pathIndex);
     }
     const queue = [...paths];
+    await this.#quick(queue, failed);
     const work = async () => {
       for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
         await this.#one(flushContent, ...next, failed);
@@ -57,8 +80,27 @@ export class Flusher {
     return failed;
   }
 
+  /** Flush those that need no flush any more, up to the first one that does. */
+  async #quick(queue: Queue, failed: Set<number>): Promise<void> {
+    const first = queue.pop();
+    if (first === undefined) return;
+    let sinceMs = performance.now();
+    await this.#one(flushContent, ...first, failed);
+    if (performance.now() - sinceMs > NOTHING_MS_MAX) return;
+    sinceMs = performance.now();
+    for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+      const beganMs = performance.now();
+      await this.#one(flushContentSync, ...next, failed);
+      const nowMs = performance.now();
+      if (nowMs - beganMs > HERE_MS_MAX) return;
+      if (nowMs - sinceMs < SLICE_MS) continue;
+      await pause();
+      sinceMs = performance.now();
+    }
+  }
+
   async #one(
-    how: (path: string) => Promise<void>,
+    how: (path: string) => Promise<void> | void,
     path: string,
     pathIndex: number,
     failed: Set<number>,

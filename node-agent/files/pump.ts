@@ -23,6 +23,11 @@ const BATCH_BYTES_MAX = 8 << 20;
 /** Ops in one batch, at most. */
 const BATCH_OPS_MAX = 512;
 
+/** Memory for bodies is taken in powers of two, from this on, in bytes. */
+const ROOM_BYTES_MIN = 64 << 10;
+/** Memory that is kept for the next batch, in bytes. */
+const ROOM_BYTES_MAX = 1 << 20;
+
 /** Something that waits for the next batch. */
 interface Waiting {
   /** Make the op; its bodies lie at `at` in the batch's buffer. */
@@ -54,6 +59,8 @@ export class Pump {
   #waiting: Waiting[] = [];
   #isBusy = false;
   #nextRequest = 1;
+  /** Came back from the last batch: new memory for each costs more. */
+  #room: Uint8Array<ArrayBuffer> | undefined;
   #failure: string | undefined;
 
   /**
@@ -114,9 +121,10 @@ export class Pump {
     while (this.#waiting.length > 0) {
       await new Promise(setImmediate); // let the callers of this turn join
       const batch = this.#take();
-      const { ops, bytes, durable } = packed(batch);
+      const { bytes, ...rest } = packed(batch, this.#room);
+      if (bytes === this.#room) this.#room = undefined;
       const answer = await this.#ask(
-        (request) => ({ kind: "batch", request, durable, ops, bytes }),
+        (request) => ({ kind: "batch", request, bytes, ...rest }),
         [bytes.buffer],
       );
       this.#settle(batch, answer);
@@ -188,11 +196,21 @@ export class Pump {
         this.#failed(message.why);
         return this.#answer(message.request, message);
       case "answer":
+        this.#keep(message.bytes);
+        return this.#answer(message.request, message);
       case "digests":
         return this.#answer(message.request, message);
       default:
         return this.#onNews(message);
     }
+  }
+
+  #keep(room: Uint8Array<ArrayBuffer> | undefined): void {
+    if (room === undefined) return;
+    const isWanted = room.length <= ROOM_BYTES_MAX &&
+      room.length > (this.#room?.length ?? 0);
+    if (isWanted) this.#room = room;
+    else room.buffer.transfer(0);
   }
 
   #answer(request: number, message: FromWorker): void {
@@ -245,13 +263,21 @@ export class Pump {
   }
 }
 
-/** The content of a batch's message, with all bodies in one buffer. */
-function packed(batch: readonly Waiting[]) {
+/**
+ * The content of a batch's message, with all bodies in one buffer.
+ *
+ * @param room Is used when they fit.
+ */
+function packed(
+  batch: readonly Waiting[],
+  room: Uint8Array<ArrayBuffer> | undefined,
+) {
   let total = 0;
   for (const { bodies } of batch) {
     for (const body of bodies) total += body.length;
   }
-  const bytes = new Uint8Array(total);
+  const isFit = total > 0 && room !== undefined && room.length >= total;
+  const bytes = isFit ? room : newRoom(total);
   let at = 0;
   const ops = batch.map(({ make, bodies }) => {
     const op = packOp(make(at));
@@ -262,7 +288,13 @@ function packed(batch: readonly Waiting[]) {
     return op;
   });
   const durable = batch.some((waiting) => waiting.durable);
-  return { ops, bytes, durable };
+  return { ops, bytes, bodyBytes: total, durable };
+}
+
+function newRoom(totalBytes: number): Uint8Array<ArrayBuffer> {
+  let sizeBytes = totalBytes === 0 ? 0 : ROOM_BYTES_MIN;
+  while (sizeBytes < totalBytes) sizeBytes *= 2;
+  return new Uint8Array(sizeBytes);
 }
 
 function closed(why: string): Problem {

@@ -10,6 +10,7 @@ import { removeSync } from "./disk.ts";
 import type { Finisher } from "./finisher.ts";
 import type { Layout } from "./layout.ts";
 import type { WriteStatements } from "./statements.ts";
+import { warn } from "./worker_voice.ts";
 import type { PathState, WorkerOptions } from "./worker_messages.ts";
 
 /** A run of the log. */
@@ -107,4 +108,17 @@ export function sweepStaging(
       if (!needed.has(name)) removeSync(layout.staged(index, name));
     }
   });
+}
+
+/** What a crash destroyed is known in the index, and repaired from peers. */
+export function markDamaged(
+  statements: WriteStatements,
+  ids: readonly string[],
+): void {
+  for (const id of ids) {
+    const row = statements.file.get({ id });
+    if (row === undefined) continue;
+    statements.markFile.run({ ...row, damaged: 1 });
+    warn("a file could not be completed after a crash", { id });
+  }
 }

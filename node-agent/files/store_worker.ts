@@ -23,11 +23,12 @@ import { openStorePaths } from "./path_gate.ts";
 import { unpackOp } from "./op_codec.ts";
 import { pause } from "./turns.ts";
 import { Reserve } from "./reserve.ts";
-import { beginRun, sweepStaging } from "./run_start.ts";
+import { beginRun, markDamaged, sweepStaging } from "./run_start.ts";
 import { SmallFiles } from "./small_files.ts";
 import { WriteStatements } from "./statements.ts";
 import { WaitingTeller } from "./waiting_teller.ts";
 import { say, warn } from "./worker_voice.ts";
+import { WriteAheadLog } from "./write_ahead_log.ts";
 import type {
   Op,
   Opened,
@@ -67,7 +68,7 @@ class StoreWorker {
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
   #isIdling = false;
   #isClosed = false;
-  #walBytes = 0;
+  readonly #wal: WriteAheadLog;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -75,6 +76,7 @@ class StoreWorker {
     this.#reserve = new Reserve(this.#layout.reserve, options.reserveFileBytes);
     this.#database = openForWriting(this.#layout.database);
     this.#statements = new WriteStatements(this.#database);
+    this.#wal = new WriteAheadLog(this.#database, options.checkpointBytes);
     const { store, incarnation, digests, run } = beginRun(
       this.#statements,
       options,
@@ -135,7 +137,7 @@ class StoreWorker {
       mayWrite,
     }, this.#finisher.lastNumber);
     this.#duplicates = openDuplicates(options.checkDuplicates, parts);
-    this.#markDamaged(damaged);
+    markDamaged(this.#statements, damaged);
     this.#reserve.fill();
     this.#scan.slice();
     const { present } = this.#digests;
@@ -148,15 +150,6 @@ class StoreWorker {
       Math.max(10, options.settleDelayMs / 10),
     );
     this.#scan.goOn();
-  }
-
-  #markDamaged(ids: readonly string[]): void {
-    for (const id of ids) {
-      const row = this.#statements.file.get({ id });
-      if (row === undefined) continue;
-      this.#statements.markFile.run({ ...row, damaged: 1 });
-      warn("a file could not be completed after a crash", { id });
-    }
   }
 
   #fence(pathIndex: number, reason: string): void {
@@ -177,7 +170,7 @@ class StoreWorker {
 
   /** Store a batch. */
   batch(message: Batch): void {
-    const { request, ops, bytes, durable } = message;
+    const { request, ops, bytes, bodyBytes, durable } = message;
     if (this.#failed !== undefined) {
       return say({ kind: "failed", request, why: this.#failed });
     }
@@ -185,17 +178,16 @@ class StoreWorker {
       for (const op of ops) this.#beforeFence(op);
       const results = this.#commit(message);
       for (const op of ops) this.#afterFence(op);
-      this.#answer(request, results);
+      this.#answer(request, results, bytes);
     } catch (error) {
-      this.#failed = `the database cannot be written: ${describeError(error)}`;
-      warn("the log is closed", { why: this.#failed });
-      return say({ kind: "failed", request, why: this.#failed });
+      const why = this.#fail(error);
+      return say({ kind: "failed", request, why });
     }
     this.#waiting.look();
-    this.#walBytes += bytes.length + ops.length * CHANGE_BYTES;
     if (durable) this.#flushTimer.stop();
     else this.#flushTimer.start();
-    if (this.#walBytes > this.#options.checkpointBytes) this.#checkpoint();
+    const fault = this.#wal.grow(bodyBytes + ops.length * CHANGE_BYTES);
+    if (fault !== undefined) this.#fail(fault);
   }
 
   #beforeFence(op: Op): void {
@@ -230,21 +222,9 @@ class StoreWorker {
 
   #flush(): void {
     if (!this.#committer.hasUnflushed) return;
-    const flush = { kind: "flush" } as const;
-    const bytes = new Uint8Array(0);
-    const what = { request: -1, durable: true, ops: [flush], bytes };
-    this.batch({ kind: "batch", ...what });
-  }
-
-  #checkpoint(): void {
-    this.#walBytes = 0;
-    try {
-      this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)");
-    } catch (error) {
-      if (isDatabaseFull(error)) return; // the log grows until there is room
-      this.#failed = `a checkpoint failed: ${describeError(error)}`;
-      warn("the log is closed", { why: this.#failed });
-    }
+    const nothing = { bytes: new Uint8Array(0), bodyBytes: 0 };
+    const ops = [{ kind: "flush" } as const];
+    this.batch({ kind: "batch", request: -1, durable: true, ops, ...nothing });
   }
 
   /** Work that can wait: settle, scan, fill the reserve, forget old keys. */
@@ -303,10 +283,15 @@ class StoreWorker {
     try {
       act();
     } catch (error) {
-      if (isDatabaseFull(error)) return;
-      this.#failed = `the database cannot be written: ${describeError(error)}`;
-      warn("the log is closed", { why: this.#failed });
+      if (!isDatabaseFull(error)) this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): string {
+    const why = `the database cannot be written: ${describeError(error)}`;
+    this.#failed = why;
+    warn("the log is closed", { why });
+    return why;
   }
 
   /** Send the digests once every row is counted. */
@@ -340,10 +325,15 @@ class StoreWorker {
     this.#answer(request);
   }
 
-  #answer(request: number, results: readonly OpResult[] = []): void {
+  #answer(
+    request: number,
+    results: readonly OpResult[] = [],
+    bytes = new Uint8Array(0),
+  ): void {
     const { present } = this.#digests;
     const { tombstones } = this.#committer;
-    say({ kind: "answer", request, results, present, tombstones });
+    const answer = { kind: "answer", request, results } as const;
+    say({ ...answer, present, tombstones, bytes }, [bytes.buffer]);
   }
 
   /** End the run; a clean end is durable before this returns. */
@@ -373,8 +363,8 @@ function open(options: WorkerOptions): void {
     say({ kind: "opened", opened: worker.opened });
   } catch (error) {
     const slug = error instanceof Problem ? error.slug : "read-only";
-    const isGone = isMissing(error);
-    const detail = isGone ? "a folder is missing" : describeError(error);
+    const what = isMissing(error) ? "a folder is missing" : error;
+    const detail = typeof what === "string" ? what : describeError(what);
     say({ kind: "open-failed", slug, detail });
     self.close();
   }

@@ -145,6 +145,8 @@ export type ToWorker =
     readonly request: number;
     readonly durable: boolean;
     readonly ops: readonly PackedOp[];
+    readonly bodyBytes: number;
+    /** All bodies, and room that is not used; it comes back with the answer. */
     readonly bytes: Uint8Array<ArrayBuffer>;
   }
   | { readonly kind: "digests"; readonly request: number }
@@ -203,6 +205,8 @@ export type FromWorker =
     readonly present: number;
     /** Tombstones that may be forgotten one day. */
     readonly tombstones: number;
+    /** Memory of the batch, to be used again. */
+    readonly bytes?: Uint8Array<ArrayBuffer> | undefined;
   }
   /** The database can no longer be written; nothing of the batch counts. */
   | {

@@ -8,9 +8,9 @@
 
 import type { FromWorker } from "./worker_messages.ts";
 
-/** Say something. */
-export function say(message: FromWorker): void {
-  self.postMessage(message);
+/** Say something; `transfer` is not ours any more. */
+export function say(message: FromWorker, transfer: Transferable[] = []): void {
+  self.postMessage(message, transfer);
 }
 
 /** Something that operators should know. */

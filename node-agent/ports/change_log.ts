@@ -96,7 +96,8 @@ export interface ChangeLog {
    * Store records of a peer's log, in order, with its position, in one
    * transaction. Records that are not newer than ours change only the position,
    * which does not move beyond one that `needs-content`: once that was fetched,
-   * or is known to be lost, {@linkcode skip} moves it.
+   * or is known to be lost, {@linkcode skip} moves it. Inline bytes are not
+   * needed any more once this has resolved.
    */
   apply(
     origin: NodeId,

@@ -11,10 +11,14 @@ import {
   compareEntries,
   type FileEntry,
 } from "@kedge/schema/change";
-import { encodeRecord, type WireContent } from "@kedge/schema/wire/records";
+import {
+  encodeRecord,
+  encodeRecordHead,
+  type WireContent,
+} from "@kedge/schema/wire/records";
 import type { ChangeLog, Commitment, ContentSource } from "../ports.ts";
 import { describe } from "./log_encoding.ts";
-import type { RecentRecords } from "./recent_records.ts";
+import type { RecentRecord, RecentRecords } from "./recent_records.ts";
 import type { ReplicaEffect, ReplicaInput } from "./replica_messages.ts";
 
 /** One kind of effect. */
@@ -23,12 +27,18 @@ type Effect<K extends ReplicaEffect["kind"]> = Extract<
   { readonly kind: K }
 >;
 
+/** Longer bytes are sent from where they lie, in bytes. */
+const COPIED_BYTES_MAX = 16 * 1024;
+
+/** A record as peers get it. */
+type Encoded = Pick<RecentRecord, "encoded" | "inline">;
+
 /** A change that was submitted. */
 interface Operation {
   readonly change: Change;
   readonly content: ContentSource;
   /** The record as peers get it. */
-  readonly encoded: Uint8Array;
+  readonly encoded: Encoded;
   readonly idempotencyKey: string | undefined;
   /** Whether its answer waits for peers. */
   readonly isAwaited: boolean;
@@ -134,7 +144,7 @@ export class Commits {
       const storedFirst = operation.isOwners;
       if (storedFirst) this.#heldBack = sequence;
       const { entry } = change;
-      recent.push(sequence, { encoded, durable, storedFirst });
+      recent.push(sequence, { ...encoded, durable, storedFirst });
       this.#coming.set(entry.id, entry);
       log.append({ sequence, change, content }, durable, key).then(
         () => {
@@ -269,17 +279,24 @@ function mayFollow(current: FileEntry, { entry, body }: Change): boolean {
     current.sizeBytes === entry.sizeBytes && current.crc32 === entry.crc32;
 }
 
-function encode(change: Change, content: ContentSource): Uint8Array {
-  if (content.kind === "inline") {
-    return encodeRecord(change, { kind: "inline" }, content.bytes);
+function encode(change: Change, content: ContentSource): Encoded {
+  if (content.kind === "inline") return encodeInline(change, content.bytes);
+  if (content.kind === "none") {
+    return { encoded: encodeRecord(change, { kind: "none" }) };
   }
-  if (content.kind === "none") return encodeRecord(change, { kind: "none" });
   const { staged } = content;
-  if (staged.inline !== undefined) {
-    return encodeRecord(change, { kind: "inline" }, staged.inline);
-  }
+  if (staged.inline !== undefined) return encodeInline(change, staged.inline);
   const where: WireContent = describe(staged);
-  return encodeRecord(change, where);
+  return { encoded: encodeRecord(change, where) };
+}
+
+/** Short bytes are copied: two pieces cost more than that. */
+function encodeInline(change: Change, inline: Uint8Array): Encoded {
+  const where = { kind: "inline" } as const;
+  if (inline.length < COPIED_BYTES_MAX) {
+    return { encoded: encodeRecord(change, where, inline) };
+  }
+  return { encoded: encodeRecordHead(change, where, inline.length), inline };
 }
 
 function sentence(why: string): string {

@@ -23,7 +23,7 @@ import {
 import { PeerHoldings } from "./peer_holdings.ts";
 import type { FrameLink } from "./frame_link.ts";
 import { encodeFromLog } from "./log_encoding.ts";
-import type { RecentRecords } from "./recent_records.ts";
+import { lengthOf, type RecentRecords } from "./recent_records.ts";
 
 /** Most bytes that were sent and are not acknowledged yet. */
 export const WINDOW_BYTES_MAX: number = 8 * MIB;
@@ -297,11 +297,14 @@ export class LogSender {
       const record = recent.get(last + 1);
       if (record === undefined) break;
       encoded.push(record.encoded);
-      bytes += record.encoded.length;
+      if (record.inline !== undefined) encoded.push(record.inline);
+      bytes += lengthOf(record);
       durable ||= record.durable;
       last++;
     }
-    this.#send({ incarnation, sequence: last }, encoded, { bytes, durable });
+    const first = sequence + 1;
+    const place = { incarnation, sequence: last };
+    this.#send(place, encoded, { first, bytes, durable });
     return true;
   }
 
@@ -340,7 +343,8 @@ export class LogSender {
     const flush = () => {
       if (part.length === 0) return;
       const place = { incarnation: from.incarnation, sequence };
-      this.#send(place, part, { bytes, durable: false });
+      const first = sequence - part.length + 1;
+      this.#send(place, part, { first, bytes, durable: false });
       part = [];
       bytes = 0;
     };
@@ -356,10 +360,13 @@ export class LogSender {
   #send(
     to: LogPlace,
     encoded: readonly Uint8Array[],
-    { bytes, durable }: { readonly bytes: number; readonly durable: boolean },
+    { first, bytes, durable }: {
+      readonly first: number;
+      readonly bytes: number;
+      readonly durable: boolean;
+    },
   ): void {
     const { link, epoch } = this.#options;
-    const first = to.sequence - encoded.length + 1;
     link.send({
       kind: "records",
       epoch: epoch(),

@@ -6,7 +6,7 @@ import { eventually } from "../../tests/helpers/eventually.ts";
 import { MemoryStore } from "../../tests/helpers/memory_store.ts";
 import { MemoryNetwork } from "../../tests/helpers/memory_transport.ts";
 import { stageFile } from "../../tests/helpers/replica_group.ts";
-import { encodeRecord } from "@kedge/schema/wire/records";
+import { encodeRecord, encodeRecordHead } from "@kedge/schema/wire/records";
 import { FrameLink } from "./frame_link.ts";
 import { LogSender } from "./log_sender.ts";
 import { RecentRecords } from "./recent_records.ts";
@@ -38,6 +38,8 @@ class Rig {
   readonly kinds: string[] = [];
   epoch = 1;
   paced = 0;
+  /** Of the bytes of each record that came. */
+  readonly sums: number[] = [];
   readonly #bytes = new Uint8Array(30_000);
 
   near: FrameLink | undefined;
@@ -64,12 +66,18 @@ class Rig {
     return sender;
   }
 
-  async add(): Promise<void> {
-    const { change } = await stageFile(this.store, this.#bytes);
-    const content = { kind: "inline", bytes: this.#bytes } as const;
+  async add(bytes = this.#bytes, isCopied = true): Promise<void> {
+    const { change } = await stageFile(this.store, bytes);
+    const content = { kind: "inline", bytes } as const;
+    const where = { kind: "inline" } as const;
     const sequence = this.recent.last + 1;
-    const encoded = encodeRecord(change, { kind: "inline" }, this.#bytes);
-    this.recent.push(sequence, { encoded, durable: false });
+    const record = isCopied
+      ? { encoded: encodeRecord(change, where, bytes) }
+      : {
+        encoded: encodeRecordHead(change, where, bytes.length),
+        inline: bytes,
+      };
+    this.recent.push(sequence, { ...record, durable: false });
     await this.store.append({ sequence, change, content }, false);
     this.recent.stored(sequence);
   }
@@ -81,7 +89,8 @@ class Rig {
       const decoded = decodeRecords(frame.body, "group1");
       assert(decoded.ok);
       const { incarnation, firstSequence, records } = decoded.value;
-      records.forEach(({ change, content }, i) => {
+      records.forEach(({ change, content, inline }, i) => {
+        this.sums.push(inline.reduce((sum, byte) => sum + byte, 0));
         this.seen.push(`${incarnation}/${firstSequence + i}@${frame.epoch}`);
         this.kinds.push(`${change.entry.state} ${content.kind}`);
       });
@@ -109,6 +118,20 @@ Deno.test("LogSender sends nothing before it is started, then all of it", async 
   sender.poke();
   await rig.has("1/1@1", "1/2@1", "1/3@1");
   assert.equal(rig.paced, 0, "what is in memory is not catching up");
+});
+
+Deno.test("LogSender sends long bytes from where they lie", async () => {
+  const rig = new Rig();
+  const sender = await rig.sender();
+  const filled = (byte: number) => new Uint8Array(20_000).fill(byte);
+  await rig.add(filled(1), false);
+  await rig.add(filled(2));
+  await rig.add(filled(3), false);
+  assert(rig.recent.heldBytes > 60_000, "what is not copied counts");
+  sender.start();
+  await rig.has("1/1@1", "1/2@1", "1/3@1");
+  assert.deepEqual(rig.sums, [20_000, 40_000, 60_000]);
+  assert(sender.underWayBytes > 60_000);
 });
 
 Deno.test("LogSender waits for a peer behind the cut, and goes on behind it", async () => {

@@ -27,6 +27,9 @@ const RUNS_MAX = 4000;
 /** Most bytes of inline content in one transaction. */
 const APPLY_BYTES_MAX = 4 * MIB;
 
+/** The memory of shorter frames is left to the collector, in bytes. */
+const FREED_BYTES_MIN = 8 * 1024;
+
 /** A frame of records that waits. */
 interface Batch {
   readonly batch: number;
@@ -35,6 +38,7 @@ interface Batch {
   readonly records: readonly WireRecord[];
   readonly durable: boolean;
   readonly bytes: number;
+  readonly memory: ArrayBuffer | undefined;
 }
 
 /** What an inbox works with. */
@@ -142,14 +146,19 @@ export class OriginInbox {
   apply(
     batch: number,
     body: RecordsBody,
-    { durable, bytes }: { readonly durable: boolean; readonly bytes: number },
+    { durable, bytes, memory }: {
+      readonly durable: boolean;
+      readonly bytes: number;
+      /** Holds this frame alone: given back once it is applied. */
+      readonly memory?: ArrayBuffer | undefined;
+    },
   ): boolean {
     if (this.#waitingBytes + bytes > WAITING_BYTES_MAX) return false;
     const { incarnation } = body;
     const upTo = this.#acceptedUpTo(incarnation);
     if (body.firstSequence > upTo + 1) return true;
     const fresh = after(body, upTo);
-    this.#queue.push({ ...fresh, batch, durable, bytes });
+    this.#queue.push({ ...fresh, batch, durable, bytes, memory });
     this.#waitingBytes += bytes;
     const last = fresh.firstSequence + fresh.records.length - 1;
     this.#accepted.set(incarnation, Math.max(upTo, last));
@@ -266,6 +275,8 @@ export class OriginInbox {
     this.#present = incarnation;
     for (const batch of batches) {
       this.#waitingBytes -= batch.bytes;
+      // New memory for each frame brings a collection of everything with it.
+      if (batch.bytes >= FREED_BYTES_MIN) batch.memory?.transfer(0);
       this.#options.applied(batch.batch);
     }
   }

@@ -59,6 +59,28 @@ Deno.test("OriginInbox applies in order and acknowledges by position", async () 
   rig.inbox.close();
 });
 
+Deno.test("OriginInbox gives the memory of a frame back once it is applied", async () => {
+  const rig = new Rig();
+  const gate = Promise.withResolvers<void>();
+  rig.store.faults.delay = () => gate.promise;
+  const memory = new ArrayBuffer(20_000);
+  const inline = new Uint8Array(memory).fill(7);
+  const { change } = await stageFile(source, inline);
+  const records = [{ change, content: { kind: "inline" }, inline } as const];
+  const frame = { incarnation: 1, firstSequence: 1, records };
+  const how = { durable: false, bytes: 20_000, memory };
+  assert(rig.inbox.apply(1, frame, how));
+  await Promise.resolve();
+  assert.equal(memory.detached, false);
+  gate.resolve();
+  await eventually(() => rig.applied.length === 1, { what: "the frame" });
+  assert.equal(memory.detached, true);
+  const kept = await rig.store.read(change.entry);
+  assert(kept instanceof Uint8Array);
+  assert.deepEqual([kept.length, kept[0]], [20_000, 7]);
+  rig.inbox.close();
+});
+
 Deno.test("OriginInbox flushes soon what nobody waits for", async () => {
   const rig = new Rig();
   rig.take(1, await body(1, 1));

@@ -18,6 +18,8 @@ const HELD_BYTES_MAX = 16 * MIB;
 export interface RecentRecord {
   /** See `encodeRecord`. */
   readonly encoded: Uint8Array;
+  /** The rest of it: bytes that were not copied, and must not change. */
+  readonly inline?: Uint8Array | undefined;
   /** Whether its answer waits for a flush. */
   readonly durable: boolean;
   /**
@@ -82,7 +84,7 @@ export class RecentRecords {
     }
     this.#records.push(record);
     if (record.storedFirst === true) this.#held.push(sequence);
-    this.#heldBytes += record.encoded.length;
+    this.#heldBytes += lengthOf(record);
     this.#evict();
   }
 
@@ -102,7 +104,7 @@ export class RecentRecords {
     while (this.#heldBytes > HELD_BYTES_MAX && this.first <= this.#stored) {
       const oldest = this.#records[this.#dropped];
       this.#records[this.#dropped++] = undefined;
-      this.#heldBytes -= oldest?.encoded.length ?? 0;
+      this.#heldBytes -= oldest === undefined ? 0 : lengthOf(oldest);
     }
     // Give the room back once half of it is empty: amortised O(1).
     if (this.#dropped > 64 && this.#dropped * 2 > this.#records.length) {
@@ -111,4 +113,9 @@ export class RecentRecords {
       this.#dropped = 0;
     }
   }
+}
+
+/** Length of a record as it is sent, in bytes. */
+export function lengthOf({ encoded, inline }: RecentRecord): number {
+  return encoded.length + (inline?.length ?? 0);
 }

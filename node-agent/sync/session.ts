@@ -31,6 +31,8 @@ export interface PushedBatch {
   readonly body: RecordsBody;
   readonly durable: boolean;
   readonly bytes: number;
+  /** Its bytes lie here; nobody else's do. */
+  readonly memory: ArrayBuffer;
 }
 
 /** What {@linkcode Sessions} works with. */

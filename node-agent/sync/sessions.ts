@@ -155,9 +155,9 @@ export class Sessions {
   apply(ref: LinkRef, batch: number): void {
     const pushed = this.#batches.accept(batch);
     if (pushed === undefined) return;
-    const { session, body, durable, bytes } = pushed;
+    const { session, body, durable, bytes, memory } = pushed;
     const inbox = this.#inbox(ref.peer);
-    if (!inbox.apply(batch, body, { durable, bytes })) {
+    if (!inbox.apply(batch, body, { durable, bytes, memory })) {
       this.#fault(session, "sent more than its window");
     }
   }
@@ -275,6 +275,7 @@ export class Sessions {
       body: arrival.body,
       durable: frame.durable,
       bytes: frame.body.length,
+      memory: frame.body.buffer,
     });
     this.#options.input({
       kind: "pushed",

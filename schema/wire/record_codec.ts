@@ -104,6 +104,33 @@ export function encodeRecord(
   content: WireContent,
   inline: Uint8Array = NO_BYTES,
 ): Uint8Array<ArrayBuffer> {
+  const head = writeHead(change, content, inline.length);
+  const bytes = new Uint8Array(head.length + inline.length);
+  bytes.set(head);
+  bytes.set(inline, head.length);
+  return bytes;
+}
+
+/**
+ * Encode what stands in front of the inline bytes of a record.
+ *
+ * @param inlineLength So many bytes follow.
+ * @throws {RangeError} When a number or text does not fit.
+ */
+export function encodeRecordHead(
+  change: Change,
+  content: WireContent,
+  inlineLength: number,
+): Uint8Array<ArrayBuffer> {
+  return writeHead(change, content, inlineLength).slice();
+}
+
+/** Valid until the next one. */
+function writeHead(
+  change: Change,
+  content: WireContent,
+  inlineLength: number,
+): Uint8Array<ArrayBuffer> {
   const { entry, body } = change;
   const meta = Object.entries(entry.meta);
   writer.clear();
@@ -122,13 +149,10 @@ export function encodeRecord(
     writer.bytes(Uint8Array.fromHex(content.sha256));
   }
   const head = writer.written();
-  const bytes = new Uint8Array(head.length + inline.length);
-  bytes.set(head);
-  bytes.set(inline, head.length);
-  const view = new DataView(bytes.buffer);
+  const view = new DataView(head.buffer, head.byteOffset);
   view.setUint32(0, head.length - LENGTHS_BYTES);
-  view.setUint32(4, inline.length);
-  return bytes;
+  view.setUint32(4, inlineLength);
+  return head;
 }
 
 /**

@@ -22,7 +22,7 @@ import type { GroupName } from "../group.ts";
 import { ByteReader, ByteWriter, CutOffError } from "./byte_cursor.ts";
 import { decodeRecord, type WireRecord } from "./record_codec.ts";
 
-export { encodeRecord } from "./record_codec.ts";
+export { encodeRecord, encodeRecordHead } from "./record_codec.ts";
 export type { WireContent, WireRecord } from "./record_codec.ts";
 
 /** The body of a `records` frame. */

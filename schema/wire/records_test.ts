@@ -14,6 +14,7 @@ import {
   decodeReject,
   encodeAck,
   encodeRecord,
+  encodeRecordHead,
   encodeRecordsHead,
   encodeReject,
   type WireContent,
@@ -152,6 +153,8 @@ Deno.test("decodeRecord() returns what encodeRecord() was given", () => {
           ? { entry, body }
           : { entry, body, key };
         const bytes = encodeRecord(change, content, inline);
+        const head = encodeRecordHead(change, content, inline.length);
+        assert.equal(head.toHex() + inline.toHex(), bytes.toHex());
         const reader = new ByteReader(bytes);
         const decoded = decodeRecord(reader);
         assert.deepEqual(decoded.change, change);

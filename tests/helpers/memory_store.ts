@@ -387,7 +387,7 @@ export class MemoryStore implements LocalFiles, ChangeLog {
 
   #bytesOf(content: ContentSource): Uint8Array | undefined {
     if (content.kind === "none") return undefined;
-    if (content.kind === "inline") return content.bytes;
+    if (content.kind === "inline") return content.bytes.slice();
     const { staged } = content;
     const bytes = staged.inline ?? this.#staged.get(staged.token);
     this.#staged.delete(staged.token);
