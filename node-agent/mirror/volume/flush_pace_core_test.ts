@@ -30,15 +30,34 @@ Deno.test("a disk with any slow flush among them is not", () => {
   }
 });
 
-Deno.test("one slow flush in line is the last, for longer each time", () => {
+Deno.test("a flush in line that is slow is the last, for longer each time", () => {
   const pace = new FlushPace();
   const needed: number[] = [];
   for (let count = 0; count < 12; count++) {
     needed.push(untilInline(pace, 0.05));
-    assert.ok(flush(pace, 0.06));
+    assert.ok(flush(pace, 4.1));
   }
   assert.deepEqual(needed.slice(0, 4), [64, 128, 256, 512]);
   assert.deepEqual(needed.slice(-2), [65_536, 65_536]);
+});
+
+Deno.test("a moment without the processor is forgiven, if it is rare", () => {
+  const pace = new FlushPace();
+  untilInline(pace, 0.05);
+  for (let count = 0; count < 1_000; count++) {
+    assert.ok(flush(pace, count % 100 === 0 ? 4 : 0.002), `${count}`);
+  }
+  assert.ok(flush(pace, 4));
+  assert.ok(flush(pace, 4));
+  assert.ok(!flush(pace, 0.002), "two of them, one behind the other, are not");
+});
+
+Deno.test("a disk that takes too long on the average is not flushed in line", () => {
+  const pace = new FlushPace();
+  untilInline(pace, 0.05);
+  let count = 0;
+  while (flush(pace, 0.1)) count++;
+  assert.ok(count >= 64 && count <= 100, `${count}`);
 });
 
 Deno.test("flushes of nothing tell nothing", () => {
