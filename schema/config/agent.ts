@@ -88,7 +88,7 @@ export const AgentSettings = z.strictObject({
   ),
   small_file_max: parsed(parseSmallFileMax, "0, or a size up to 64KB")
     .prefault("0").describe(
-      "Files up to this size, 64KB at most, are packed into segment files; 0: every file is a file.",
+      "Files up to this size, 64KB at most, are packed into segment files; 0: every file is a file. What the group says (`kedge group set`) counts more.",
     ),
   fsync_after_written_bytes: parsed(parseSize, "a size such as 4MB")
     .prefault("0").describe(
