@@ -2,8 +2,9 @@
  * Reads small files that have no file of their own.
  *
  * Their bytes are in the database until they settle, then in a segment, and a
- * compaction may move them at any moment: so they are looked for in this order,
- * and once more when a segment is gone.
+ * compaction may move them at any moment. Most are in segments, so that is where
+ * they are looked for first; then in the database, then again, and once more
+ * when a segment is gone.
  *
  * @module
  */
@@ -55,10 +56,14 @@ export class PackedReader {
     if (sizeBytes > INLINE_BODY_BYTES_MAX) return undefined;
     let before: Place | undefined;
     for (let move = 0; move < MOVES_MAX; move++) {
-      const waiting = this.#waiting(row);
-      if (waiting !== undefined) return waiting;
-      const place = this.#segments.placeOf.get({ id });
-      if (place === undefined) return undefined;
+      let place = this.#segments.placeOf.get({ id });
+      if (place === undefined) {
+        const waiting = this.#waiting(row);
+        if (waiting !== undefined) return waiting;
+        // It may have been packed between the two looks.
+        place = this.#segments.placeOf.get({ id });
+        if (place === undefined) return undefined;
+      }
       const { pathIndex, segment, offset } = place;
       try {
         const path = this.#layout.segment(pathIndex, segment);

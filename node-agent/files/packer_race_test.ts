@@ -7,10 +7,11 @@ import { openForWriting } from "./database.ts";
 import type { Pending } from "./file_actions.ts";
 import { Layout } from "./layout.ts";
 import { Packer, type PackerParts, PutOff } from "./packer.ts";
-import { SegmentStatements } from "./segment_statements.ts";
+import { PackedReader } from "./packed_reader.ts";
+import { type SegmentReads, SegmentStatements } from "./segment_statements.ts";
 import { scanSegment } from "./segments.ts";
 import { factsOf, newEntry, someBytes } from "./store_fixture.ts";
-import { WriteStatements } from "./statements.ts";
+import { ReadStatements, WriteStatements } from "./statements.ts";
 
 /** A packer on its own, without the worker around it. */
 class Bench {
@@ -209,4 +210,25 @@ Deno.test("what may be stored is never taken out of its segment", () =>
     });
     assert.deepEqual(await packing, []);
     assert.deepEqual(bench.live(), [file.id]);
+  }));
+
+Deno.test("a file that is packed between two looks of a read is found", () =>
+  withBench(async (bench) => {
+    const file = bench.upload(1);
+    await bench.packer.pack([file]);
+    const segments = bench.packer.statements;
+    let looks = 0;
+    const late: Pick<SegmentReads, "placeOf"> = Object.create(segments, {
+      placeOf: {
+        value: {
+          get: (query: { id: string }) =>
+            looks++ === 0 ? undefined : segments.placeOf.get(query),
+        },
+      },
+    });
+    const reads = new ReadStatements(bench.parts.database);
+    const reader = new PackedReader(bench.layout, reads, late, true);
+    const row = bench.statements.file.get({ id: file.id });
+    assert(row !== undefined);
+    assert.deepEqual(reader.read(row), someBytes(1000, 1));
   }));
