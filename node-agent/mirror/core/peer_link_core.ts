@@ -254,7 +254,8 @@ export class PeerLink {
     if (!this.#isUp) return;
     const { connection } = this.volume.state;
     const isDeciding = connection === "WFReportParams" ||
-      connection === "WFBitMapS" || connection === "WFBitMapT";
+      connection === "WFBitMapS" || connection === "WFBitMapT" ||
+      this.negotiation.reports.isOpen; // writes are held until it is answered
     if (!isDeciding) this.#sinceMs = nowMs;
     if (nowMs - this.#sinceMs > NEGOTIATION_MS_MAX) {
       return this.#timeout("the handshake does not end");

@@ -12,6 +12,9 @@ import { isConnected } from "../decisions/mirror_state.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import { wordsOf } from "./words_core.ts";
 
+/** So many reports may come before ours: one for each disk that comes or goes. */
+const EARLY_MAX = 64;
+
 /** See the module comment. */
 export class ReportExchange {
   /** Reports of ours that the peer has not answered with one of its own. */
@@ -65,6 +68,9 @@ export class ReportExchange {
     const isUp = isConnected(state.connection);
     const isStable = flusher.isStable && replica.isDrained;
     if (isUp && hasLocalDisk && !isStable) return this.#askLater();
+    if (this.#early.length === EARLY_MAX) {
+      return link.protocolError("reports without waiting for an answer");
+    }
     this.#early.push(report);
     // Otherwise it waits for ours, which is not true yet.
     if (isUp) link.sendReport(false);

@@ -1,0 +1,61 @@
+/**
+ * A peer that proves that it lives and does not go on with what was begun, or
+ * begins the same for ever.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import type { MirrorFrame } from "@kedge/schema/wire/mirror";
+import { Pair } from "./volume_fixture.ts";
+
+/** A pair in sync, `a` Primary; every report of b as it was sent. */
+function synced(): { readonly pair: Pair; readonly reports: MirrorFrame[] } {
+  const pair = new Pair(1024 * 1024);
+  const reports: MirrorFrame[] = [];
+  const { core } = pair.a;
+  const frame = core.frame.bind(core);
+  core.frame = (each, epoch) => {
+    if (each.kind === "report") reports.push(each);
+    frame(each, epoch);
+  };
+  pair.up();
+  core.roles.primary(true, () => {});
+  pair.run();
+  assert.equal(core.state.peerDisk, "UpToDate");
+  return { pair, reports };
+}
+
+Deno.test("a report that is not answered holds writes for a while only", () => {
+  const { pair: { a, nowMs } } = synced();
+  a.core.link.negotiateAgain();
+  const answers: boolean[] = [];
+  a.core.writes.write(0, new Uint8Array(4096), (ok) => answers.push(ok));
+  for (let late = 0; late < 40_000 && !a.isLinkClosed; late += 100) {
+    a.core.tick(nowMs + late);
+    a.work();
+  }
+  assert.ok(a.isLinkClosed, "the peer is given up");
+  a.work();
+  a.work();
+  assert.deepEqual(answers, [true]);
+});
+
+Deno.test("reports that come before ours are not kept without end", () => {
+  const { pair, reports: [report] } = synced();
+  const { a } = pair;
+  assert.ok(report !== undefined);
+  pair.cut();
+  // Not stable: our report waits for a flush, which takes long.
+  a.core.writes.write(0, new Uint8Array(4096), () => {});
+  a.core.settle();
+  a.work();
+  a.core.settle();
+  a.core.link.linkUp({ resolveConflicts: true });
+  assert.equal(a.core.state.connection, "WFReportParams");
+  for (let count = 0; count < 1_000 && !a.isLinkClosed; count++) {
+    a.core.frame(report);
+  }
+  assert.ok(a.isLinkClosed, "the peer is given up");
+  assert.ok(a.lines.some((line) => /Protocol error.*report/.test(line)));
+});
