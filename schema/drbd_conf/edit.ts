@@ -8,7 +8,7 @@
  * @module
  */
 
-import { Lexer, type Token } from "./lexer.ts";
+import { Lexer, quote, type Token } from "./lexer.ts";
 import type { SectionName } from "./options/aliases.ts";
 
 /** One option of a resource. */
@@ -66,7 +66,7 @@ function edit(
   const spans = spansOf(file, text);
   const body = resourceBlock(spans, resource);
   if (body === undefined) return undefined;
-  const wanted = value === undefined ? "" : ` ${quoted(value)}`;
+  const wanted = value === undefined ? "" : ` ${quote(value)}`;
   const inside = sectionBlock(spans, body, section);
   if (inside === undefined) {
     if (value === undefined) return text;
@@ -202,10 +202,4 @@ function added(text: string, close: Span | undefined, line: string): string {
   return isOwnLine || before.split("\n").at(-1)?.includes("#")
     ? `${before}\n${indent}${INDENT}${line}\n${indent}${text.slice(start)}`
     : `${before} ${line} ${text.slice(start)}`;
-}
-
-function quoted(value: string): string {
-  return /^[A-Za-z0-9/._-]+$/.test(value)
-    ? value
-    : `"${value.replaceAll(/["\\]/g, "\\$&")}"`;
 }

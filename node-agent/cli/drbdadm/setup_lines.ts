@@ -127,7 +127,7 @@ function metaPlace(
 }
 
 /** Characters that a shell would take for itself get a backslash. */
-function shellWord(text: string): string {
+export function shellWord(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9_./:=,+@%-]/g, "\\$&");
 }
 

@@ -6,7 +6,9 @@
  */
 
 import {
+  type ConfWarning,
   editOptions,
+  formatFinding,
   OPTION_TABLES,
   type OptionChange,
   ParseError,
@@ -14,11 +16,14 @@ import {
   type ResourceConfig,
 } from "@kedge/schema/drbd-conf";
 import { differences } from "../drbdadm/adjust_core.ts";
+import type { Output } from "../context.ts";
 import { identityOf, loadConf } from "../drbdadm/config.ts";
+import { shellWord } from "../drbdadm/setup_lines.ts";
 import { CliError, UsageError } from "../errors.ts";
 import { EXIT } from "../exit_codes.ts";
 import { nearest } from "../nearest.ts";
 import { adjustVolume, type ConfigCall, configPath } from "./create.ts";
+import { editFile } from "./edit_file.ts";
 
 /** Sections that a running volume takes; of equal names the first counts. */
 const SECTIONS = ["net", "disk", "options", "handlers"] as const;
@@ -64,35 +69,21 @@ export async function setOptions(
   if (changes.length === 0) throw new UsageError("Missing OPTION=VALUE");
   const path = configPath(call);
   const before = resourceIn(path, name, call);
-  const { file } = before.definedAt;
-  const old = await Deno.readTextFile(file);
-  const text = editOptions(old, { file, resource: name }, changes);
-  if (text === undefined) {
-    throw new CliError(
-      `cannot find "resource ${name} {" in ${file}`,
-      'change the file by hand, then "kedge volume adjust"',
-    );
-  }
-  const after = resourceIn(path, name, call, new Map([[file, text]]));
-  const { err } = call.context;
-  const changed = differences(before, after);
-  if (changed.length === 0) {
-    err.line(
-      text === old
-        ? `${file} says so already`
-        : `${file} changes, but not what counts: it is so already, or a ` +
-          "section of a volume or a connection says otherwise",
-    );
-  }
-  if (text !== old) await replaceFile(file, text);
-  for (const line of changed) err.line(line);
-  const words = changes.map((each) => `${each.name}=${each.value ?? ""}`);
-  if (text !== old) {
-    err.line(
-      `written: ${file}; the other host needs the same: ` +
-        `kedge volume set ${name} ${words.join(" ")}`,
-    );
-  }
+  const { file } = before.config.definedAt;
+  let after = before;
+  const edited = await editFile(file, (old) => {
+    const text = editOptions(old, { file, resource: name }, changes);
+    if (text === undefined) {
+      throw new CliError(
+        `cannot find "resource ${name} {" in ${file}`,
+        'change the file by hand, then "kedge volume adjust"',
+      );
+    }
+    after = resourceIn(path, name, call, new Map([[file, text]]));
+    return text;
+  });
+  const isWritten = edited.after !== edited.before;
+  tell(call.context.err, { file, name, changes, isWritten, before, after });
   if (!call.isRunning) return EXIT.ok;
   const exit = await adjustVolume(name, call);
   if (exit === EXIT.ok) return exit;
@@ -102,17 +93,59 @@ export async function setOptions(
   );
 }
 
+/** What changed, what is odd about it now, and what is left to do. */
+function tell(
+  err: Output,
+  { file, name, changes, isWritten, before, after }: {
+    readonly file: string;
+    readonly name: string;
+    readonly changes: readonly OptionChange[];
+    readonly isWritten: boolean;
+    readonly before: Resolved;
+    readonly after: Resolved;
+  },
+): void {
+  const changed = differences(before.config, after.config);
+  if (changed.length === 0) {
+    err.line(
+      isWritten
+        ? `${file} changes, but not what counts: it is so already, or a ` +
+          "section of a volume or a connection says otherwise"
+        : `${file} says so already`,
+    );
+  }
+  for (const line of changed) err.line(line);
+  for (const warning of after.warnings) {
+    const isOld = before.warnings.some(({ text }) => text === warning.text);
+    if (!isOld) err.line(`${formatFinding(warning)} (warning)`);
+  }
+  if (!isWritten) return;
+  const words = changes.map((each) =>
+    shellWord(`${each.name}=${each.value ?? ""}`)
+  );
+  err.line(
+    `written: ${file}; the other host needs the same: ` +
+      `kedge volume set ${name} ${words.join(" ")}`,
+  );
+}
+
+interface Resolved {
+  readonly config: ResourceConfig;
+  readonly warnings: readonly ConfWarning[];
+}
+
 /** What the configuration comes to; refuses what the parser refuses. */
 function resourceIn(
   path: string,
   resourceName: string,
   { values, context }: ConfigCall,
   instead: ReadonlyMap<string, string> = new Map(),
-): ResourceConfig {
+): Resolved {
   try {
     const conf = loadConf(path, false, instead);
     const identity = identityOf(values.host, context.env);
-    return resolveResource(conf, { ...identity, resourceName });
+    const config = resolveResource(conf, { ...identity, resourceName });
+    return { config, warnings: conf.warnings };
   } catch (error) {
     if (!(error instanceof ParseError)) throw error;
     throw new CliError(
@@ -121,17 +154,4 @@ function resourceIn(
         : `nothing was changed, the configuration would be wrong:\n${error.message}`,
     );
   }
-}
-
-/** Whole or not at all, with the rights that it had. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  const real = await Deno.realPath(path);
-  const { mode, uid, gid } = await Deno.stat(real);
-  const fresh = `${real}.new`;
-  await Deno.writeTextFile(fresh, text, { mode: 0o600 });
-  if (uid !== null && gid !== null) await Deno.chown(fresh, uid, gid);
-  if (mode !== null) await Deno.chmod(fresh, mode & 0o7777);
-  using file = await Deno.open(fresh, { write: true });
-  await file.sync();
-  await Deno.rename(fresh, real);
 }

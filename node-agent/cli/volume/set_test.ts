@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import { run } from "../testdata/fake_context.ts";
 
 const RES = `resource db {
@@ -91,4 +92,55 @@ Deno.test("kedge volume set refuses what cannot be, and changes nothing", () =>
       /'nobody' not defined .*\n {2}next: "drbdadm sh-res/,
     );
     assert.equal(text(), RES);
+  }));
+
+Deno.test("kedge volume set leaves a text alone that it cannot write back", () =>
+  scene(async ({ set, file }) => {
+    const gbk = new Uint8Array([0x23, 0xbd, 0xc5, 0xb1, 0xbe, 0x0a]);
+    const bytes = new Uint8Array([...gbk, ...new TextEncoder().encode(RES)]);
+    Deno.writeFileSync(file, bytes);
+    const { code, err } = await set("db", "protocol=B");
+    assert.equal(code, 1);
+    assert.match(err, /not UTF-8, so nothing was changed\n {2}next: .*iconv/);
+    assert.deepEqual(Deno.readFileSync(file), bytes);
+  }));
+
+Deno.test("what the other host is to be told can be typed as it stands", () =>
+  scene(async ({ set }) => {
+    const { err } = await set("db", 'fence-peer=/x "$(id)"; y');
+    assert.match(
+      err,
+      /volume set db fence-peer=\/x\\ \\"\\\$\\\(id\\\)\\"\\;\\ y$/m,
+    );
+  }));
+
+Deno.test("kedge volume set says what is odd about the configuration then", () =>
+  scene(async ({ set }) => {
+    const { code, err } = await set("db", "allow-two-primaries=yes");
+    assert.equal(code, 0);
+    assert.match(err, /db\.res:\d+: .*dual.primary.* \(warning\)$/im);
+    assert.doesNotMatch((await set("db", "timeout=50")).err, /\(warning\)/);
+  }));
+
+Deno.test("kedge volume set keeps a long value, and a symbolic link", () =>
+  scene(async ({ set, text, file }) => {
+    Deno.renameSync(file, `${file}.real`);
+    Deno.symlinkSync(`${file}.real`, file);
+    const long = `/usr/lib/${"x".repeat(200)}`;
+    const { code, err } = await set("db", `fence-peer=${long}`);
+    assert.equal(code, 0, err);
+    assert.ok(text().includes(`"${long}";`));
+    assert.ok(Deno.lstatSync(file).isSymlink);
+  }));
+
+Deno.test("options that are set at once are all set", () =>
+  scene(async ({ set, text, file }) => {
+    const words = ["timeout=55", "max-buffers=9000", "resync-rate=7M"];
+    const ends = await Promise.all(words.map((word) => set("db", word)));
+    assert.deepEqual(ends.map(({ code }) => code), [0, 0, 0]);
+    for (const word of words) {
+      assert.ok(text().includes(word.replace("=", " ")));
+    }
+    const names = [...Deno.readDirSync(dirname(file))].map(({ name }) => name);
+    assert.deepEqual(names, ["db.res"]);
   }));
