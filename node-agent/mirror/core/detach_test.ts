@@ -151,3 +151,24 @@ Deno.test("newer data do not come back under a Primary that sees the peer's", ()
   assert.equal(results[1]?.code, 1);
   assert.deepEqual([a.data[0], b.data[0]], [1, 1]);
 });
+
+Deno.test("nobody becomes Primary on a disk that is about to go", () => {
+  for (let arrived = 0; arrived < 6; arrived++) {
+    const pair = new Pair(1024 * 1024);
+    const { a, b } = pair;
+    pair.up();
+    a.core.roles.primary(true, () => {});
+    pair.run();
+    a.core.roles.secondary(() => {});
+    pair.run(2);
+    assert.equal(detach(pair, b), 1);
+    const codes: Record<string, number> = {};
+    a.core.disk.detach(false, ({ code }) => codes.detach = code);
+    pair.frames(arrived);
+    b.core.roles.primary(false, ({ code }) => codes.primary = code);
+    pair.run(20);
+    assert.deepEqual(codes, { detach: 1, primary: -2 }, `${arrived}`);
+    assert.equal(b.core.state.role, "Secondary");
+    assert.equal(a.core.state.peerRole, "Secondary", "it is told so");
+  }
+});

@@ -126,8 +126,7 @@ export class Promotion {
     const { volume } = this;
     volume.fence.promote(force, (answer) => {
       if (answer.outcome !== "done") {
-        // The peer agreed, and believes that we are.
-        if (isConnected(volume.state.connection)) volume.link.tellState();
+        this.#tellIfNot();
         return done({
           code: -10,
           why: answer.why ?? "The volume register could not be changed",
@@ -143,9 +142,17 @@ export class Promotion {
         this.isTaking = false;
         // The answer came late: the peer is Primary, and does not know of it.
         if (volume.state.role !== "Primary") volume.fence.giveBack();
+        this.#tellIfNot();
         done(result);
       });
     });
+  }
+
+  /** The peer agreed, and believes that we are Primary. */
+  #tellIfNot(): void {
+    const { link, state } = this.volume;
+    const isNot = state.role !== "Primary" && isConnected(state.connection);
+    if (isNot) link.tellState();
   }
 
   #take(wanted: Partial<MirrorState>, done: CommandDone): void {
@@ -160,7 +167,9 @@ export class Promotion {
         stable ? this.#take(wanted, done) : done({ code: -2 })
       );
     }
-    const code = volume.wish(wanted) ?? 1;
+    // A disk that the peer or we are about to let go is no data to work on.
+    const foreseen = volume.judge(volume.disk.detachment.foreseen(wanted));
+    const code = foreseen.refused ?? volume.wish(wanted) ?? 1;
     if (code !== 1) return done({ code });
     if (!this.#begin(wanted.disk === "UpToDate")) return done({ code: 118 });
     done({ code: 1 });
