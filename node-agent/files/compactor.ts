@@ -17,6 +17,7 @@ import type { PackedRow, SegmentRow } from "@kedge/schema/db";
 import { encodeRecord } from "@kedge/schema/disk/segment";
 import {
   describeError,
+  exists,
   flushSync,
   isContentFault,
   removeSync,
@@ -82,8 +83,13 @@ export class Compactor {
   }
 
   /** Returns whether it was done to its end. */
-  async #compact({ pathIndex, segment }: SegmentRow): Promise<boolean> {
-    const { statements } = this.#packer;
+  async #compact(row: SegmentRow): Promise<boolean> {
+    const { pathIndex, segment } = row;
+    const { statements, segments } = this.#packer;
+    if (segments.hasLost(row)) {
+      this.#keptOn(pathIndex).hold(segment);
+      return true;
+    }
     const from = { pathIndex, segment };
     for (let step = FIRST_STEP; step.kind !== "end";) {
       let last: number | undefined;
@@ -124,6 +130,7 @@ export class Compactor {
   ): void {
     const { statements: { file }, transact } = this.#parts;
     const { segments, statements: { placeOf } } = this.#packer;
+    if (!exists(path)) return; // all that it held is damaged
     transact(() => {}, true);
     for (const { id, offset, isLive } of scanSegment(path)) {
       const from = { ...at, offset };

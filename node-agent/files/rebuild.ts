@@ -23,7 +23,7 @@ import { describeError, exists, readFullSync, sizeOf } from "./disk.ts";
 import { folderOf, Layout } from "./layout.ts";
 import { lockDataDir } from "./lock.ts";
 import { writeMarker } from "./path_gate.ts";
-import { scanSegment } from "./segments.ts";
+import { type ScannedRecord, scanSegment } from "./segments.ts";
 import { SegmentStatements } from "./segment_statements.ts";
 import { WriteStatements } from "./statements.ts";
 
@@ -216,9 +216,10 @@ class Rebuilder {
   #put(
     id: string,
     { parsed, pathIndex }: { parsed: FileId; pathIndex: number },
-    { sums, sha256, isRead }: ReadContent,
+    content: ReadContent,
   ): void {
-    const { entry, isRight } = entryOf(id, parsed, { sums, sha256, isRead });
+    const { sums } = content;
+    const { entry, isRight } = entryOf(id, parsed, content);
     const row = rowOf(entry, {
       pathIndex,
       damaged: isRight ? 0 : 1,
@@ -250,18 +251,29 @@ class Rebuilder {
       RECORD_ALIGN_BYTES;
     this.#segments.putSegment.run({ pathIndex, segment, sizeBytes });
     for (const record of scanSegment(path)) {
-      const { id, offset, lengthBytes, body, isLive } = record;
+      const { id, offset, lengthBytes, isLive } = record;
       const parsed = parseFileId(id);
       const isOurs = id.startsWith(`${this.#context.group}/`);
       if (parsed === undefined || !isOurs) this.#strange++;
       else if (this.#isElsewhere(id)) continue;
       else if (isLive) {
+        if (this.#hasBetter(record)) continue;
         this.#forget(id); // a later record is of later bytes
-        this.#put(id, { parsed, pathIndex }, readBytes(body));
+        this.#put(id, { parsed, pathIndex }, readRecordBody(record));
         const place = { pathIndex, segment, offset, lengthBytes };
         this.#segments.putPlace.run({ id, ...place });
-      } else this.#forget(id);
+      } else if (this.#segments.placeOf.get({ id })?.pathIndex === pathIndex) {
+        this.#forget(id); // it may have moved to another store path
+      }
     }
+  }
+
+  /** Whether these bytes are wrong, and the same ones are right elsewhere. */
+  #hasBetter({ id, sizeBytes, crc32, isRight }: ScannedRecord): boolean {
+    if (isRight) return false;
+    const row = this.#statements.file.get({ id });
+    return row?.damaged === 0 && row.sizeBytes === sizeBytes &&
+      row.crc32 === crc32;
   }
 
   /** Whether a file has a file of its own, with the right bytes. */
@@ -287,13 +299,15 @@ interface ReadContent {
   readonly sha256: string;
   /** Whether it could be read. */
   readonly isRead: boolean;
+  /** What its record says that it is; a file of its own says nothing. */
+  readonly said?: Pick<ScannedRecord, "sizeBytes" | "crc32">;
 }
 
-function readBytes(bytes: Uint8Array): ReadContent {
+function readRecordBody(said: ScannedRecord): ReadContent {
   const sums = new BlockChecksums();
-  sums.update(bytes);
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { sums, sha256, isRead: true };
+  sums.update(said.body);
+  const sha256 = createHash("sha256").update(said.body).digest("hex");
+  return { sums, sha256, isRead: true, said };
 }
 
 function readFile(path: string): ReadContent {
@@ -321,20 +335,22 @@ function readFile(path: string): ReadContent {
 }
 
 function entryOf(id: string, parsed: FileId, content: ReadContent) {
-  const { sums, sha256, isRead } = content;
-  let isRight = isRead;
-  // An appender or a derived file does not say what it must be.
+  const { sums, sha256, isRead, said = sums } = content;
+  // The name of an appender or a derived file does not say what it must be.
   const isFixed = parsed.sizeBytes !== undefined;
-  if (isFixed && parsed.sizeBytes !== sums.sizeBytes) isRight = false;
-  if (isFixed && parsed.crc32 !== sums.crc32) isRight = false;
+  const { sizeBytes, crc32 } = isFixed
+    ? { sizeBytes: parsed.sizeBytes, crc32: parsed.crc32 }
+    : said;
+  const isRight = isRead && sizeBytes === sums.sizeBytes &&
+    crc32 === sums.crc32;
   const entry: FileEntry = {
     id,
     state: "present",
     epoch: 0,
     version: 1,
     origin: typeof parsed.origin === "number" ? parsed.origin : NOBODY,
-    sizeBytes: parsed.sizeBytes ?? sums.sizeBytes,
-    crc32: isFixed ? parsed.crc32 : sums.crc32,
+    sizeBytes,
+    crc32,
     sha256: isRight && isFixed ? sha256 : null,
     type: null,
     name: null,

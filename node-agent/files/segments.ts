@@ -156,6 +156,11 @@ export class Segments {
     for (const row of segmentsOn.all({ pathIndex })) this.#tidy(row);
   }
 
+  /** Whether a segment holds records that only `rebuild-index` finds. */
+  hasLost(row: Omit<SegmentRow, "liveBytes">): boolean {
+    return this.#tidy(row) === "leftover";
+  }
+
   /** Returns what is behind its end now. */
   #tidy(row: Omit<SegmentRow, "liveBytes">): ReturnType<typeof endOf> {
     const { layout, isElsewhere, warn } = this.#parts;
@@ -266,6 +271,9 @@ export interface ScannedRecord {
   readonly offset: number;
   readonly lengthBytes: number;
   readonly isLive: boolean;
+  /** Length and checksum that the body must have. */
+  readonly sizeBytes: number;
+  readonly crc32: number;
   readonly body: Uint8Array<ArrayBuffer>;
   /** Whether the body has its checksum. */
   readonly isRight: boolean;
@@ -295,7 +303,10 @@ export function* scanSegment(
           const body = bytes.slice(at + bodyAt, end);
           const isRight = body.length === sizeBytes &&
             crc32(body) === head.crc32;
-          yield { id, offset: before + at, lengthBytes, isLive, body, isRight };
+          yield {
+            ...{ id, offset: before + at, lengthBytes, isLive },
+            ...{ sizeBytes, crc32: head.crc32, body, isRight },
+          };
           at += lengthBytes;
         }
         offset = before + at;

@@ -74,13 +74,22 @@ export function stepAfter(
   }
 }
 
-/** Segments that hold damaged records, and how much of them was needed then. */
+/**
+ * Segments that hold damaged records, and how much of them was needed then; and
+ * those that hold records of files that the index lost.
+ */
 export class KeptSegments {
   readonly #liveBytes = new Map<number, number>();
+  readonly #held = new Set<number>();
 
   /** Nothing is gained before something of it was repaired or deleted. */
   keep({ segment, liveBytes }: SegmentFacts): void {
     this.#liveBytes.set(segment, liveBytes);
+  }
+
+  /** It holds records that the index lost: it stays, whatever is deleted. */
+  hold(segment: number): void {
+    this.#held.add(segment);
   }
 
   /**
@@ -94,7 +103,7 @@ export class KeptSegments {
     isWritten: (segment: number) => boolean,
   ): Segment | undefined {
     const fit = rows.filter(({ segment, liveBytes }) =>
-      this.#liveBytes.get(segment) !== liveBytes
+      this.#liveBytes.get(segment) !== liveBytes && !this.#held.has(segment)
     );
     return segmentToCompact(fit, isWritten);
   }
