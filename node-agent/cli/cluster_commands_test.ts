@@ -202,6 +202,21 @@ Deno.test("kedge status of an empty cluster says how to begin", async () => {
   assert.match(out, /kedge token create/);
 });
 
+Deno.test("kedge status says what is packed where a group says so", async () => {
+  const cluster = new FakeCluster();
+  assert.doesNotMatch((await kedge(cluster, ["status"])).out, /PACKS TO/);
+  const [group] = cluster.groups;
+  assert(group !== undefined);
+  for (
+    const [smallFileMax, shown] of [[16384, "16 KB"], [0, "off"]] as const
+  ) {
+    cluster.groups = [{ ...group, smallFileMax }];
+    const { out } = await kedge(cluster, ["status"]);
+    const row = out.split("\n").find((line) => line.startsWith("group1"));
+    assert(out.includes("PACKS TO") && row?.includes(shown), out);
+  }
+});
+
 Deno.test("kedge nodes and kedge groups print tables", async () => {
   const nodes = await kedge(new FakeCluster(), ["nodes"]);
   assert.equal(nodes.out.trim().split("\n").length, 3);

@@ -23,6 +23,8 @@ import { AT_ONCE, FILE_BYTES, type StoreFigures } from "./small_files_store.ts";
 /** Files of the run over HTTP, unless it is said. */
 const HTTP_FILES = 100_000;
 const PAGE = `${ROOT}tests/bench/SMALL_FILES.md`;
+/** Written by hand: how to read the figures. */
+const REASONS = `${ROOT}tests/bench/small_files_reasons.md`;
 const STORE_PROGRAM = `${ROOT}tests/bench/small_files_store.ts`;
 
 /** What a figure is called, in the order of the page. */
@@ -156,7 +158,8 @@ async function writeSection(
   const facts = (await machine()).map((line) => `- ${line}`);
   const own = [title, "", about, "", ...facts, "", body, ""].join("\n");
   const all = [own, ...others].sort().map((text) => `## ${text.trim()}\n\n`);
-  await Deno.writeTextFile(PAGE, `${HEAD}\n${all.join("")}`);
+  const reasons = await Deno.readTextFile(REASONS);
+  await Deno.writeTextFile(PAGE, `${HEAD}\n${reasons}\n${all.join("")}`);
   await run([Deno.execPath(), "fmt", "-q", PAGE]);
 }
 
