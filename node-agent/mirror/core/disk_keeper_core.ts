@@ -141,6 +141,7 @@ export class DiskKeeper {
       after.peerDisk === "UpToDate";
     if (isServed || after.role !== "Primary") this.mustBeKept = false;
     if (isInSync) {
+      this.volume.writes.flushes.mayBeLostThere = false;
       this.#wasInSync = true;
       this.#isSuspect = false;
     }
@@ -319,6 +320,11 @@ export class DiskKeeper {
     // was being attached or negotiated has shown nothing to anybody.
     if (generations.set !== undefined && !isUnused) {
       this.exposed = isWhole ? generations.set.current : EMPTY_GENERATION;
+      // The peer's copy has the same name, and may have lost what it had.
+      const { flushes, hasUnstableThere } = volume.writes;
+      const isLast = !isConnected(volume.state.connection);
+      this.mustBeKept ||= isLast &&
+        (flushes.mayBeLostThere || hasUnstableThere);
     }
     volume.persistent = undefined;
     volume.bitmap = undefined;

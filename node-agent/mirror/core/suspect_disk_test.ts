@@ -129,6 +129,30 @@ Deno.test("a peer that was restarted may lack what a bare Primary was told", () 
   assert.equal(b.core.state.connection, "StandAlone");
 });
 
+Deno.test("so may one that was away when the Primary's disk went", () => {
+  for (const isRestarted of [true, false]) {
+    const pair = synced("b");
+    const { a, b } = pair;
+    write(b, 5);
+    pair.run(1); // it is only in the cache of a's disk
+    pair.isCut = true;
+    pair.run(1);
+    b.core.flusher.request(() => {});
+    b.work();
+    b.failsReads = true;
+    read(pair, b);
+    assert.equal(b.core.state.disk, "Diskless");
+    if (isRestarted) {
+      a.restart();
+      assert.equal(attach(a), 1);
+      pair.connect(a);
+    }
+    pair.mend();
+    const { connection } = b.core.state;
+    assert.equal(connection, isRestarted ? "StandAlone" : "Connected");
+  }
+});
+
 Deno.test("a peer that only was away goes on with a bare Primary", () => {
   const pair = synced("b");
   const { a, b } = pair;
