@@ -123,7 +123,10 @@ export class Promotions {
     current.fill(undefined);
     for (const node of world.nodes) {
       if (node.core?.state.role !== "Primary") continue;
-      if (!node.core.canReachData()) {
+      const peer = world.nodes[other(node.id)];
+      const isServed = node.core.state.disk === "UpToDate" ||
+        isJoined(node, peer);
+      if (!isServed || !node.core.canReachData()) {
         // It serves nothing, and goes on with what it has shown or not at all.
         current[node.id] = old[node.id];
         continue;
