@@ -52,19 +52,32 @@ Deno.test("a frozen Primary that owes an answer says how to go on", () => {
   assert.equal(results[1]?.code, 1);
 });
 
-Deno.test("a disk that is lost while the nodes part stays lost", () => {
+/** B has asked to part with its disk outdated, since A is Primary. */
+function parting(): Pair {
   const pair = new Pair(SIZE, { fencing: "resource-only" });
   const { a, b } = pair;
   pair.up();
   a.core.roles.primary(true, () => {});
   pair.run();
   b.core.roles.disconnect(false, () => {});
-  // The Primary has refused: our disk shall be outdated with it.
   while (
     b.sent.every((frame) =>
       frame.kind !== "stateRequest" || frame.wish.disk !== "Outdated"
     )
   ) pair.frames(1);
+  return pair;
+}
+
+Deno.test("who leaves by force while it is about to be outdated is", () => {
+  const { b } = parting();
+  b.core.roles.disconnect(true, () => {});
+  assert.equal(b.core.state.connection, "StandAlone");
+  assert.equal(b.core.state.disk, "Outdated", "the peer may have agreed");
+});
+
+Deno.test("a disk that is lost while the nodes part stays lost", () => {
+  const pair = parting();
+  const { b } = pair;
   b.core.diskFailed("flush");
   pair.run(2);
   assert.equal(b.core.state.connection, "StandAlone");

@@ -38,6 +38,8 @@ export class Parting {
   drop(why: string, outdated: Partial<MirrorState> = {}): void {
     const { volume } = this;
     volume.effects.seekPeer(false);
+    // Left by force while the peer was asked: what it may believe is true, too.
+    if (!isConnected(volume.state.connection)) volume.change(outdated);
     const wasUp = volume.state.connection !== "WFConnection" &&
       volume.state.connection !== "Unconnected";
     volume.change({ connection: "Disconnecting", ...outdated });
