@@ -70,3 +70,20 @@ Deno.test("a Primary that is copied to is fenced before its source takes over", 
   b.core.helperDone(2, 7); // it was switched off
   assert.deepEqual(codes, [-7, 1]);
 });
+
+Deno.test("a peer that was switched off makes old data no better", () => {
+  const pair = new Pair(SIZE, FENCED);
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  pair.cut();
+  pair.restart(b);
+  assert.equal(b.core.state.disk, "Consistent", "A may have gone on");
+  const codes: number[] = [];
+  b.core.roles.primary(false, ({ code }) => codes.push(code));
+  while (codes.length === 0) b.core.helperDone(2, 7);
+  assert.deepEqual(codes, [-2]);
+  pair.restart(b);
+  assert.equal(b.core.state.disk, "Consistent");
+});

@@ -337,6 +337,12 @@ export class Roles {
     this.volume.effects.runHelper("fence-peer", FENCE_PEER);
   }
 
+  /** Not those of a node that was down, and has not seen its peer yet. */
+  #knowsItsData(): boolean {
+    const { role, disk } = this.volume.state;
+    return role === "Primary" || disk === "UpToDate";
+  }
+
   /** Reference §2.9: what the exit code of fence-peer means. */
   #fenced(exitCode: number): boolean {
     const { volume } = this;
@@ -352,8 +358,13 @@ export class Roles {
         if (volume.state.disk !== "UpToDate") return false;
         volume.change({ peerDisk: "Outdated", suspendedFencing: false });
         return true;
-      case 4:
       case 7:
+        // Switched off, whatever it had: data of ours that may be old are not
+        // made good by that, also not at the next attach.
+        if (!this.#knowsItsData()) return false;
+        volume.change({ peerDisk: "Outdated", suspendedFencing: false });
+        return true;
+      case 4:
         volume.change({ peerDisk: "Outdated", suspendedFencing: false });
         return true;
       case 6:
