@@ -168,7 +168,7 @@ export class GenerationKeeper {
     const next = { ...volume.persistent, ...part };
     volume.persistent = {
       ...next,
-      flags: { ...next.flags, ...volume.flags() },
+      flags: { ...next.flags, ...volume.flags(next.generations) },
     };
     if (volume.effects.saveState(volume.persistent)) return true;
     volume.diskFailed("metadata");

@@ -87,3 +87,23 @@ Deno.test("a peer that was switched off makes old data no better", () => {
   pair.restart(b);
   assert.equal(b.core.state.disk, "Consistent");
 });
+
+Deno.test("a disk that is away while the other one is written is behind", () => {
+  const pair = new Pair(SIZE, FENCED);
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  a.core.writes.write(0, new Uint8Array(4096), () => {});
+  pair.run(2);
+  assert.equal(a.persistent.flags.peerOutdated, true);
+  pair.cut();
+  assert.equal(a.core.state.suspendedFencing, false);
+  pair.restart(a);
+  assert.equal(a.core.state.disk, "UpToDate");
+  const codes: number[] = [];
+  a.core.roles.outdate(({ code }) => codes.push(code));
+  assert.deepEqual(codes, [-2]);
+});

@@ -23,12 +23,18 @@ export const SOURCE_CONNECTIONS: ReadonlySet<ConnectionState> = new Set([
   "Ahead",
 ]);
 
-/**
- * @param isCopied The peer has been sent everything: it may be good by now.
- */
+/** What the state alone does not tell of the peer's disk. */
+export interface KnownOfPeer {
+  /** It has been sent everything: it may be good by now. */
+  readonly isCopied: boolean;
+  /** With a fencing policy: we have writes that it lacks. */
+  readonly lacksWrites: boolean;
+}
+
+/** Flags that follow from a state; those of a disk that is not in use do not. */
 export function flagsOf(
   { disk, peerDisk, role, peerRole, connection }: MirrorState,
-  isCopied: boolean,
+  { isCopied, lacksWrites }: KnownOfPeer,
 ): Partial<PersistentFlags> {
   if (compareDisk(disk, "Negotiating") <= 0) return {};
   const peerIsDiskless = compareDisk(peerDisk, "Inconsistent") < 0;
@@ -41,8 +47,11 @@ export function flagsOf(
     wasUpToDate: compareDisk(disk, "Outdated") > 0,
     primary: role === "Primary" || peerIsDiskless && peerRole === "Primary",
     connected: compareConnection(connection, "WFReportParams") > 0,
-    peerOutdated: !peerIsDiskless && !isCopied &&
-      (isOurTarget || compareDisk(peerDisk, "Outdated") <= 0),
+    // A disk that is not in use beside ours, which is written, is behind, too.
+    peerOutdated: peerIsDiskless
+      ? lacksWrites && disk === "UpToDate" && isConnected(connection)
+      : !isCopied &&
+        (isOurTarget || compareDisk(peerDisk, "Outdated") <= 0),
     ...(disk === "UpToDate" && peerDisk === "UpToDate" &&
         isConnected(connection)
       ? { crashedPrimary: false }

@@ -16,6 +16,7 @@
  */
 
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
+import { EMPTY_GENERATION } from "../decisions/generations_core.ts";
 import {
   compareConnection,
   compareDisk,
@@ -195,8 +196,12 @@ export class VolumeCore {
   }
 
   /** What the state makes of the metadata's flags (DRBD: recomputed at every change). */
-  flags(): Partial<PersistentFlags> {
-    return flagsOf(this.state, this.source.mayBeOver);
+  flags(set = this.generations.set): Partial<PersistentFlags> {
+    const isAlone = set !== undefined && set.bitmap !== EMPTY_GENERATION;
+    return flagsOf(this.state, {
+      isCopied: this.source.mayBeOver,
+      lacksWrites: this.config.fencing !== "dont-care" && isAlone,
+    });
   }
 
   // --- changes ------------------------------------------------------------
@@ -214,11 +219,12 @@ export class VolumeCore {
       const lost = { ...wanted, peerDisk: "DUnknown" } as const;
       return changeState(this.state, lost, this.#context(), { hard });
     }
+    const isTarget = SOURCE_CONNECTIONS.has(this.state.connection) &&
+      this.state.peerDisk !== "UpToDate";
+    const { peerDisk: becomes } = judged.state;
     const isBehind = part.peerDisk === undefined &&
-      SOURCE_CONNECTIONS.has(this.state.connection) &&
-      this.state.peerDisk !== "UpToDate" &&
-      (judged.state.peerDisk === "UpToDate" ||
-        judged.state.peerDisk === "DUnknown");
+      (isTarget && becomes === "UpToDate" ||
+        becomes === "DUnknown" && this.flags().peerOutdated === true);
     if (isBehind) {
       // The same of the peer: it never got what we have, or no longer have.
       const isOld = !isConnected(judged.state.connection);
