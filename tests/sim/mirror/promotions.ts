@@ -254,10 +254,16 @@ export class Promotions {
   }
 }
 
-/** A Primary whose clients may be answered, with more than errors. */
-function isServing({ core }: SimNode): boolean {
-  return core?.state.role === "Primary" && core.mayAnswer() &&
+/**
+ * A Primary whose clients may be answered, with more than errors. Without a disk
+ * it has what the peer sends, and nothing when that one is gone, known or not.
+ */
+function isServing(node: SimNode): boolean {
+  const { core, world } = node;
+  const mayServe = core?.state.role === "Primary" && core.mayAnswer() &&
     core.canReachData();
+  if (!mayServe) return false;
+  return core.hasLocalDisk || isJoined(node, world.nodes[other(node.id)]);
 }
 
 /** Whether the handshake is over. */
