@@ -213,7 +213,7 @@ function repair(world: World, node: SimNode): void {
     }
     if (isHealing && isSplit && state.role === "Primary" && rng.chance(0.5)) {
       // Frozen, it holds writes that nobody will ever answer otherwise.
-      if (state.suspendedFencing) {
+      if (state.suspendedFencing || state.suspendedNoData) {
         say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
       }
       return say(node, "secondary", (c, done) => c.roles.secondary(done));
