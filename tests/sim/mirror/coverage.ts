@@ -56,6 +56,11 @@ export const MUST_HAPPEN: readonly string[] = [
   "is Ahead",
   "is Behind",
   "a promotion lost answered writes",
+  // Disks that hang.
+  "a flush hangs",
+  "a write hangs",
+  "a meta hangs",
+  "disk-timeout",
   // Sizes.
   "resize",
   "resize refused",

@@ -37,6 +37,8 @@ export function healEverything(world: World): void {
     node.disk.bad.clear();
     node.flushFactor = 1;
     node.crashIn = undefined;
+    Object.assign(node.hangs, { flush: undefined, write: undefined });
+    node.hangs.meta = undefined;
     Object.assign(node.errorIn, { write: -1, read: -1, flush: -1, meta: -1 });
     node.pause(false);
     node.start();

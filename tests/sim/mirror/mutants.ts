@@ -354,5 +354,4 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
     beyond: { clocks: [0.7, 1.3] },
   },
   ...DISK_MUTANTS,
-  ...DISK_MUTANTS,
 ];

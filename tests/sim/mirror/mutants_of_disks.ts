@@ -33,6 +33,14 @@ const BAD_DISK: Partial<MirrorPlan> = {
   ],
 };
 
+/** Flushes that take a second. */
+const HANGS: MirrorPlan["hangs"] = {
+  timeoutMs: 150,
+  list: [600, 800, 1_000].map((atMs) => (
+    { atMs, a: 0, kind: "flush", n: 0, ms: 1_000 } as const
+  )),
+};
+
 /** Every rule once. */
 export const DISK_MUTANTS: readonly MirrorMutant[] = [
   {
@@ -49,5 +57,10 @@ export const DISK_MUTANTS: readonly MirrorMutant[] = [
       disk.resizeTo = (sizeBytes) => resizeTo.call(disk, sizeBytes);
     }),
     plan: GROWS,
+  },
+  {
+    name: "a flush that takes longer than disk-timeout has failed",
+    sabotage: { trustsLateFlush: true },
+    plan: { protocol: "C", flushShare: 0.3, hangs: HANGS, onIoError: "detach" },
   },
 ];

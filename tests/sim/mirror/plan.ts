@@ -7,6 +7,7 @@
 
 import { Prng } from "../prng.ts";
 import { drawGrowth, type Growth } from "./growth.ts";
+import { drawHangs, type Hangs } from "./hangs.ts";
 import { drawExtras, type PlanExtras } from "./plan_extras.ts";
 
 /** Kinds of faults, with what their fields mean. */
@@ -101,6 +102,8 @@ export interface MirrorPlan extends PlanExtras {
   readonly faults: readonly MirrorFault[];
   /** The volume begins smaller and grows; missing: it has its size for ever. */
   readonly growth?: Growth | undefined;
+  /** Disks hang, and are not waited for; missing: none does. */
+  readonly hangs?: Hangs | undefined;
 }
 
 const NETWORK: readonly MirrorFaultKind[] = [
@@ -169,6 +172,7 @@ export function drawPlan(seed: number): MirrorPlan {
     faults: drawFaults(rng, { workMs, isFenced }),
     ...drawExtras(seed, { workMs, isFenced, protocol }),
     growth: drawGrowth(seed, { blocks, workMs }),
+    hangs: drawHangs(seed, workMs),
   };
 }
 

@@ -5,6 +5,11 @@
  * @module
  */
 
+import type { MirrorFrame } from "@kedge/schema/wire/mirror";
+import type { Lineage } from "./lineage.ts";
+import { contentOf } from "./watch_writes.ts";
+import { PIECE_BYTES } from "./world.ts";
+
 /** Pieces of a write that came in one frame. */
 export interface ReceivedRange {
   readonly first: number;
@@ -28,6 +33,20 @@ export class ReceivedWrites {
   /** A frame came. */
   add(value: number, range: ReceivedRange): void {
     this.#ranges.set(value, [...this.#ranges.get(value) ?? [], range]);
+  }
+
+  /** A frame with a write came. */
+  arrived(frame: MirrorFrame, lineage: Lineage): void {
+    if (frame.kind === "data") {
+      const first = frame.offset / PIECE_BYTES;
+      const count = frame.payload.length / PIECE_BYTES;
+      this.add(contentOf(frame.payload, 0), { first, count });
+    }
+    if (frame.kind === "zero") {
+      const first = frame.offset / PIECE_BYTES;
+      const count = frame.lengthBytes / PIECE_BYTES;
+      this.add(lineage.valueOf(first, 0) ?? 0, { first, count });
+    }
   }
 
   /** The frame that covers this piece is on the disk, or about to be. */

@@ -10,6 +10,7 @@ import { Scheduler } from "../scheduler.ts";
 import { startDiskLosses } from "./disk_losses.ts";
 import { healEverything, startFaults } from "./faults.ts";
 import { startGrowth } from "./growth.ts";
+import { startHangs } from "./hangs.ts";
 import { Lineage } from "./lineage.ts";
 import { Network } from "./network.ts";
 import { startPeople } from "./people.ts";
@@ -88,6 +89,7 @@ function play(world: World): void {
   startFaults(world);
   startDiskLosses(world);
   startGrowth(world);
+  startHangs(world);
   startVolumeClients(world, plan.workMs);
   for (let step = 1; scheduler.nowMs < plan.workMs; step++) {
     scheduler.runUntil(Math.min(plan.workMs, scheduler.nowMs + 5));

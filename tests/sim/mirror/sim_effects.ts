@@ -10,6 +10,7 @@ import type { VolumeEffects } from "../../../node-agent/mirror/core/volume_types
 import { fencePeer } from "./fence_handler.ts";
 import { Crash, type SimNode } from "./sim_node.ts";
 import { doubtUnflushed } from "./lost_writes.ts";
+import { hangMs, wasInTime } from "./hangs.ts";
 import { scrubEnded } from "./scrub.ts";
 import { contentOf, overwrite } from "./watch_writes.ts";
 import { memberOf } from "./sim_register.ts";
@@ -71,7 +72,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
           const content = contentOf(data, at);
           overwrite(node, offset / PIECE_BYTES + at, content);
         }
-        return !isFailing;
+        return wasInTime(node, "write") && !isFailing;
       }),
     zeroData: (offset, lengthBytes) =>
       step(() => {
@@ -82,7 +83,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
         for (let at = 0; at < count; at++) {
           overwrite(node, offset / PIECE_BYTES + at, 0);
         }
-        return true;
+        return wasInTime(node, "write");
       }),
     readData: (offset, into) => {
       mustBeAttached("read");
@@ -113,8 +114,12 @@ export function effectsOf(node: SimNode): VolumeEffects {
         isFlushing = node.attachment;
         const { attachment } = node;
         disk.beginFlush();
-        const delayMs = rng.range(0.2, 2) * plan.flushMs * node.flushFactor;
+        const delayMs = hangMs(node, "flush") +
+          rng.range(0.2, 2) * plan.flushMs * node.flushFactor;
+        const flushing = { attachment, beganMs: node.nowMs() };
+        node.flushing = flushing;
         scheduler.after(delayMs, () => {
+          if (node.flushing === flushing) node.flushing = undefined;
           if (node.attachment !== attachment) return;
           node.run((core) => {
             if (node.attachment !== attachment) return;
@@ -163,7 +168,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
         if (fails("meta")) return false;
         disk.log = new Map();
         isCommitting = 0;
-        return true;
+        return wasInTime(node, "meta");
       }),
     saveState: (state) =>
       step(() => {
@@ -182,14 +187,14 @@ export function effectsOf(node: SimNode): VolumeEffects {
           JSON.stringify(state.flags),
         );
         if (!isLost) disk.state = state;
-        return true;
+        return wasInTime(node, "meta");
       }),
     usableBytes: () => node.isAttached ? disk.sizeBytes : undefined,
     useWholeDisk: () =>
       !node.isAttached || step(() => {
         if (fails("meta")) return false;
         disk.laidOut = disk.room;
-        return true;
+        return wasInTime(node, "meta");
       }),
     sizeChanged: (sizeBytes) => {
       node.trace(`the volume has ${sizeBytes / BLOCK_BYTES} blocks`);
@@ -209,7 +214,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
         const armed = node.crashIn;
         const isTorn = armed !== undefined && armed.left < 0;
         disk.saveBitmap(bytes, () => !isTorn || rng.chance(0.5));
-        return true;
+        return wasInTime(node, "meta");
       }),
     detachDisk: (isClean) =>
       step(() => {

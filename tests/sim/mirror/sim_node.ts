@@ -20,11 +20,11 @@ import {
   losesNothing,
 } from "./state_words.ts";
 import { configOf } from "./volume_options.ts";
+import { type ArmedHangs, type BegunFlush, leaveLateDisk } from "./hangs.ts";
 import { effectsOf } from "./sim_effects.ts";
 import type { SimDisk } from "./sim_disk.ts";
 import { tookLosses } from "./lost_writes.ts";
-import { contentOf } from "./watch_writes.ts";
-import { PIECE_BYTES, Violation, type World } from "./world.ts";
+import { Violation, type World } from "./world.ts";
 
 /** The process ends here, in the middle of what it does. */
 export class Crash extends Error {
@@ -64,6 +64,10 @@ export class SimNode {
   /** Calls until the armed errors. */
   readonly errorIn = { write: -1, read: -1, flush: -1, meta: -1 };
   flushFactor = 1;
+  /** Requests until an armed hang, and how long it takes. */
+  readonly hangs: ArmedHangs = {};
+  /** The flush that runs, of whichever attached disk. */
+  flushing: BegunFlush | undefined;
   /** What people gave up: values of this disk when they said so. */
   given: Uint32Array[] = [];
   /** A split brain was found, and nobody has lost anything by it yet. */
@@ -137,7 +141,8 @@ export class SimNode {
   /** Take the disk into use. */
   attach(): void {
     this.run((core) => {
-      if (this.isAttached) return;
+      // A flush that was given up still holds the device.
+      if (this.isAttached || this.flushing !== undefined) return;
       this.isAttached = true;
       this.attachment++;
       const found = this.disk.recover(this.rng, (losses) => {
@@ -220,6 +225,7 @@ export class SimNode {
     this.isAttached = false;
     this.attachment++;
     this.crashIn = undefined;
+    this.flushing = undefined;
     this.isForced = false;
     this.disk.processDied();
     world.history.losses.died(this);
@@ -347,16 +353,8 @@ export class SimNode {
 
   #frame(core: VolumeCore, frame: MirrorFrame, epoch: number): void {
     if (this.world.trace !== undefined) this.trace(`< ${brief(frame)}`);
-    if (frame.kind === "data" && this.world.plan.protocol !== "C") {
-      const count = frame.payload.length / PIECE_BYTES;
-      const first = frame.offset / PIECE_BYTES;
-      this.received.add(contentOf(frame.payload, 0), { first, count });
-    }
-    if (frame.kind === "zero" && this.world.plan.protocol !== "C") {
-      const count = frame.lengthBytes / PIECE_BYTES;
-      const first = frame.offset / PIECE_BYTES;
-      const value = this.world.lineage.valueOf(first, 0) ?? 0;
-      this.received.add(value, { first, count });
+    if (this.world.plan.protocol !== "C") {
+      this.received.arrived(frame, this.world.lineage);
     }
     core.frame(frame, epoch);
   }
@@ -381,6 +379,7 @@ export class SimNode {
 
   #tick(core: VolumeCore): void {
     const now = this.nowMs();
+    leaveLateDisk(this);
     core.tick(now);
     const { side } = this;
     if (side === undefined) return;

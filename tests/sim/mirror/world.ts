@@ -36,6 +36,8 @@ export interface Sabotage {
   readonly forgetsBoots?: boolean;
   /** Both disks lie about every flush, and nobody knows. */
   readonly bothLie?: boolean;
+  /** A flush that takes too long has done its work. */
+  readonly trustsLateFlush?: boolean;
   /** What protocol A answered is called safe. */
   readonly trustsA?: boolean;
   /** States are called stable before they are. */
