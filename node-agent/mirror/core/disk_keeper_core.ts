@@ -270,7 +270,7 @@ export class DiskKeeper {
     const { volume } = this;
     const alone = disksAlone(flags, {
       trusts: volume.config.fencing === "dont-care",
-      isSuspect: this.#isSuspect,
+      isSuspect: this.#isSuspect || this.#hasHeardOfNewer,
     });
     if (this.#isSuspect) {
       volume.effects.log(
@@ -357,6 +357,13 @@ export class DiskKeeper {
     if (persistent === undefined) return;
     const flags = { ...persistent.flags, wasUpToDate: false };
     effects.saveState({ ...persistent, flags });
+  }
+
+  /** Another generation was shown to us while the disk was away. */
+  get #hasHeardOfNewer(): boolean {
+    const { exposed, volume: { config } } = this;
+    return config.fencing !== "dont-care" && exposed !== undefined &&
+      exposed !== EMPTY_GENERATION && !this.isExposedData;
   }
 
   /** The peer must know which of our blocks never became stable. */
