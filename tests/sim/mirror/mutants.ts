@@ -195,7 +195,12 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
     sabotage: core(({ fence }) => {
       fence.diskLost = () => {};
     }),
-    plan: { isFenced: true },
+    plan: {
+      isFenced: true,
+      protocol: "C",
+      startsNew: false,
+      operator: quiet({ detach: 0.3 }),
+    },
   },
   {
     name: "a read waits for writes under way",
