@@ -6,16 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { Pair } from "./volume_fixture.ts";
-
-function primaryPair(protocol: "B" | "C" = "C"): Pair {
-  const pair = new Pair(1024 * 1024, { protocol });
-  pair.up();
-  pair.a.core.roles.primary(true, () => {});
-  pair.run();
-  assert.equal(pair.a.core.state.peerDisk, "UpToDate");
-  return pair;
-}
+import { type Pair, primaryPair } from "./volume_fixture.ts";
 
 /** Begin a write; the kinds of frames that it sends. */
 function write({ a }: Pair, offset = 0): string[] {
@@ -127,7 +118,7 @@ Deno.test("a new connection begins anew, also with its numbers", () => {
 });
 
 Deno.test("with B a flush orders what follows: none is sent ahead", () => {
-  const pair = primaryPair("B");
+  const pair = primaryPair({ protocol: "B" });
   untilRegular(pair);
   assert.deepEqual(write(pair), ["data"]);
 });

@@ -7,16 +7,7 @@
 
 import assert from "node:assert/strict";
 import { sameGeneration } from "../decisions/generations_core.ts";
-import { Pair } from "./volume_fixture.ts";
-
-function primaryPair(): Pair {
-  const pair = new Pair(1024 * 1024);
-  pair.up();
-  pair.a.core.roles.primary(true, () => {});
-  pair.run();
-  assert.equal(pair.a.core.state.peerDisk, "UpToDate");
-  return pair;
-}
+import { type Pair, primaryPair } from "./volume_fixture.ts";
 
 /** A write that both nodes have, stable on neither. */
 function write(pair: Pair): void {

@@ -5,16 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { Pair } from "./volume_fixture.ts";
-
-function primaryPair(protocol: "A" | "B" | "C"): Pair {
-  const pair = new Pair(1024 * 1024, { protocol });
-  pair.up();
-  pair.a.core.roles.primary(true, () => {});
-  pair.run();
-  assert.equal(pair.a.core.state.peerDisk, "UpToDate");
-  return pair;
-}
+import { type Pair, primaryPair } from "./volume_fixture.ts";
 
 /** Hand the Primary's frames on, as one batch. */
 function deliver({ a, b }: Pair): void {
@@ -39,7 +30,7 @@ function write(pair: Pair): void {
 }
 
 Deno.test("a flush is acknowledged once, when it is stable", () => {
-  const pair = primaryPair("C");
+  const pair = primaryPair({ protocol: "C" });
   write(pair);
   pair.a.core.writes.flush(() => {});
   deliver(pair);
@@ -49,7 +40,7 @@ Deno.test("a flush is acknowledged once, when it is stable", () => {
 });
 
 Deno.test("a flush that lasts is acknowledged as received meanwhile", () => {
-  const pair = primaryPair("C");
+  const pair = primaryPair({ protocol: "C" });
   write(pair);
   pair.a.core.writes.flush(() => {});
   deliver(pair);
@@ -58,7 +49,7 @@ Deno.test("a flush that lasts is acknowledged as received meanwhile", () => {
 });
 
 Deno.test("a barrier is acknowledged as received at once: B waits for that", () => {
-  const pair = primaryPair("B");
+  const pair = primaryPair({ protocol: "B" });
   let isAnswered = false;
   pair.a.core.writes.flush((ok) => isAnswered = ok);
   pair.a.work();

@@ -5,18 +5,9 @@
  */
 
 import assert from "node:assert/strict";
-import { Pair } from "./volume_fixture.ts";
+import { type Pair, primaryPair } from "./volume_fixture.ts";
 
 const TICK_MS = 100;
-
-function primaryPair(): Pair {
-  const pair = new Pair(1024 * 1024, { peerTimeoutMs: 2_000 });
-  pair.up();
-  pair.a.core.roles.primary(true, () => {});
-  pair.run();
-  assert.equal(pair.a.core.state.connection, "Connected");
-  return pair;
-}
 
 /** One write under way whenever somebody looks, for so many ticks. */
 function load(pair: Pair, ticks: number, isAnswered: boolean): number {
@@ -36,13 +27,13 @@ function load(pair: Pair, ticks: number, isAnswered: boolean): number {
 }
 
 Deno.test("one write under way at every look is progress", () => {
-  const pair = primaryPair();
+  const pair = primaryPair({ peerTimeoutMs: 2_000 });
   assert.equal(load(pair, 100, true), 99);
   assert.equal(pair.a.core.state.connection, "Connected");
 });
 
 Deno.test("a peer that takes writes and confirms none is given up", () => {
-  const pair = primaryPair();
+  const pair = primaryPair({ peerTimeoutMs: 2_000 });
   load(pair, 100, false);
   assert.equal(pair.a.core.state.connection, "WFConnection");
 });

@@ -301,6 +301,16 @@ export class Pair {
   }
 }
 
+/** A pair of 1 MiB whose disks are equal; `a` is Primary. */
+export function primaryPair(config: Partial<VolumeConfig> = {}): Pair {
+  const pair = new Pair(1024 * 1024, config);
+  pair.up();
+  pair.a.core.roles.primary(true, () => {});
+  pair.run();
+  if (pair.a.core.state.peerDisk === "UpToDate") return pair;
+  throw new Error("the disks are not equal");
+}
+
 function copied(frame: MirrorFrame): MirrorFrame {
   if ("payload" in frame) return { ...frame, payload: frame.payload.slice() };
   return "digest" in frame ? { ...frame, digest: frame.digest.slice() } : frame;
