@@ -21,7 +21,6 @@ import { z } from "zod";
 import { viewGroup } from "../domain/views.ts";
 import { type Caller, json, type Route, route } from "../http/route.ts";
 import type { Services } from "../services.ts";
-import { uncertain } from "../store/parse.ts";
 import { GroupParams } from "./paths.ts";
 
 /** Rows about groups. */
@@ -93,7 +92,7 @@ function createRoute(services: Services): Route {
 }
 
 function settingsRoute(services: Services): Route {
-  const { kv, cache, nodes, registers } = services;
+  const { nodes, registers } = services;
   return route({
     method: "PATCH",
     path: "/v1/groups/:group",
@@ -108,13 +107,9 @@ function settingsRoute(services: Services): Route {
     },
     handle: async ({ params: { group }, body }) => {
       await registers.get(group);
-      const known = await nodes.settingsOf(group);
-      const value = changed(known, body);
-      const key = keys.settings(group);
-      const outcome = await kv.commit({ sets: [{ key, value }] });
-      cache.drop();
-      if (outcome === "unknown") throw uncertain("the settings were changed");
-      return json(200, value);
+      const settings = await nodes
+        .changeSettings(group, (known) => changed(known, body));
+      return json(200, settings);
     },
   });
 }

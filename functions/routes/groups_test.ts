@@ -224,6 +224,24 @@ Deno.test("what a group packs is kept, shown, and told to its members", async ()
   assert.equal(refusal.type, "/problems/invalid-request");
 });
 
+Deno.test("two operators who change two settings at once both have their way", async () => {
+  const kv = await openDenoKv(":memory:");
+  using one = await testTracker({ kv });
+  const two = await testTracker({ kv });
+  const node = await one.join();
+  for (let round = 1; round <= 20; round++) {
+    const [fileBytesMax, smallFileMax] = [round * 1000, round];
+    const path = "PATCH /v1/groups/group1";
+    const answers = await Promise.all([
+      one.ask(path, { body: { fileBytesMax } }),
+      two.ask(path, { body: { smallFileMax } }),
+    ]);
+    assert.deepEqual(answers.map(({ status }) => status), [200, 200]);
+    const { settings } = await answerOf(one.report(node), HeartbeatReply);
+    assert.deepEqual(settings, { level: "B", fileBytesMax, smallFileMax });
+  }
+});
+
 Deno.test("a group or node that is not there is its own refusal", async () => {
   using tracker = await testTracker();
   const asks: [string, string, unknown?][] = [

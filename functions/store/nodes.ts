@@ -130,8 +130,39 @@ export class Nodes {
 
   /** Settings of a group as they are now; the defaults when none are stored. */
   async settingsOf(group: string): Promise<GroupSettings> {
+    return (await this.#settings(group)).value;
+  }
+
+  /**
+   * Change settings of a group; others may change other ones at the same time.
+   *
+   * @throws {Problem} `kv-uncertain`, `kv-unavailable`
+   */
+  async changeSettings(
+    group: string,
+    change: (known: GroupSettings) => GroupSettings,
+  ): Promise<GroupSettings> {
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      const { value: known, version } = await this.#settings(group);
+      const value = change(known);
+      const key = keys.settings(group);
+      const outcome = await this.#kv.commit({
+        checks: [{ key, version }],
+        sets: [{ key, value }],
+      });
+      this.#cache.drop();
+      if (outcome === "committed") return value;
+      if (outcome === "unknown") throw uncertain("the settings were changed");
+    }
+    throw new Problem(
+      "kv-unavailable",
+      `The settings of group "${group}" are changing too fast`,
+    );
+  }
+
+  async #settings(group: string) {
     const entry = await this.#kv.get(keys.settings(group));
-    if (entry === undefined) return DEFAULT_SETTINGS;
-    return parseEntry(entry, GroupSettings).value;
+    if (entry === undefined) return { value: DEFAULT_SETTINGS, version: null };
+    return parseEntry(entry, GroupSettings);
   }
 }
