@@ -1,7 +1,8 @@
 /**
  * The file of download keys, read again when it has changed, so that keys
  * rotate while the agent runs. What cannot be used changes nothing: the keys of
- * before go on counting, and the log says why.
+ * before go on counting, and the log says why. What a pipe says, such as a
+ * shell's `<(…)`, is read once.
  *
  * @module
  */
@@ -25,7 +26,8 @@ export class LinkKeyFile {
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #log: Log;
   #keys: readonly LinkKey[];
-  #seen: string;
+  /** What was looked at last; `undefined`: a pipe, which says it only once. */
+  #seen: string | undefined;
   #lookedMs: number;
 
   /**
@@ -43,7 +45,7 @@ export class LinkKeyFile {
     this.#lookedMs = clock.monotonicMs();
     const { path } = reader;
     try {
-      this.#seen = stampOf(path);
+      this.#seen = Deno.statSync(path).isFifo ? undefined : stampOf(path);
       this.#keys = reader.parse(Deno.readTextFileSync(path));
     } catch (error) {
       throw new Error(
@@ -55,7 +57,8 @@ export class LinkKeyFile {
   /** The keys that count now; looks at the file now and then. */
   get keys(): readonly LinkKey[] {
     const nowMs = this.#clock.monotonicMs();
-    if (nowMs - this.#lookedMs >= KEYS_LOOK_MS) {
+    const isDue = nowMs - this.#lookedMs >= KEYS_LOOK_MS;
+    if (this.#seen !== undefined && isDue) {
       this.#lookedMs = nowMs;
       this.#look();
     }

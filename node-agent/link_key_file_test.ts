@@ -55,3 +55,39 @@ Deno.test("download keys follow their file; what cannot be used changes nothing"
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+Deno.test("download keys may come through a pipe, which is read once", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-keys-" });
+  const path = `${dir}/pipe`;
+  await new Deno.Command("mkfifo", { args: [path] }).output();
+  const script = 'printf "old %s\\n" "$0" > "$1"';
+  const writer = new Deno.Command("sh", {
+    args: ["-c", script, FIRST, path],
+  }).spawn();
+  let nowMs = 0;
+  const told: string[] = [];
+  const say = (text: string) => void told.push(text);
+  try {
+    const config = downloadConfig({
+      download_tokens: "signed",
+      download_token_ttl: 900_000,
+      download_keys_file: path,
+    });
+    const clock = { monotonicMs: () => nowMs };
+    const log = { info: say, warn: say };
+    const rules = await linkRules(config, { clock, log });
+    for (let look = 0; look < 2; look++) {
+      assert.deepEqual(rules?.keys.map(({ id }) => id), ["old"]);
+      nowMs += KEYS_LOOK_MS; // nobody writes any more: a read would wait
+    }
+    assert.deepEqual(told, []);
+    await writer.status;
+  } finally {
+    try {
+      writer.kill(); // it waits when nobody read
+    } catch {
+      // It has ended.
+    }
+    await Deno.remove(dir, { recursive: true });
+  }
+});
