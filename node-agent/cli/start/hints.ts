@@ -19,15 +19,24 @@ const DEFAULT_DATA = "./kedge-data";
 
 /** What a command has to be told to find a cluster that lies elsewhere. */
 function environment(data: string): string {
-  return data === DEFAULT_DATA ? "" : `KEDGE_DATA=${data} `;
+  return data === DEFAULT_DATA ? "" : `KEDGE_DATA=${word(data)} `;
+}
+
+/** One word of a shell. */
+function word(text: string): string {
+  return /^[\w./:%,@+-]+$/.test(text)
+    ? text
+    : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Ready-to-paste lines: upload, read from every node, kill, heal. */
 export function hintLines(facts: HintFacts): string[] {
   const { tracker, agents, data } = facts;
-  const ca = facts.caFile === undefined ? "" : ` --cacert ${facts.caFile}`;
+  const ca = facts.caFile === undefined
+    ? ""
+    : ` --cacert ${word(facts.caFile)}`;
   const key = facts.access === "key"
-    ? ` -H "Authorization: Bearer $(cat ${data}/admin.key)"`
+    ? ` -H "Authorization: Bearer $(cat ${word(`${data}/admin.key`)})"`
     : "";
   const victim = agents.at(-1);
   return [

@@ -19,3 +19,14 @@ Deno.test("a cluster elsewhere is named to the command that asks it", () => {
   const lines = hintLines({ ...FACTS, data: "/srv/try" });
   assert.ok(lines.includes("  KEDGE_DATA=/srv/try deno task kedge status"));
 });
+
+Deno.test("a folder with a space in its name is one word of every line", () => {
+  const data = "/srv/my files";
+  const caFile = `${data}/tls/ca.pem`;
+  const lines = hintLines({ ...FACTS, data, access: "key", caFile });
+  const words = `'${data}'`;
+  assert.ok(lines.includes(`  KEDGE_DATA=${words} deno task kedge status`));
+  const upload = lines.find((line) => line.includes(" -T "));
+  assert.ok(upload?.includes(`--cacert '${caFile}'`), upload);
+  assert.ok(upload?.includes(`$(cat '${data}/admin.key')`), upload);
+});
