@@ -111,9 +111,12 @@ export function flushSync(path: string): void {
   }
 }
 
-/** Flush a file, or the names in a folder, without blocking this thread. */
+/**
+ * Flush a file, or the names in a folder. Only the wait is left to another
+ * thread: opening is quicker than to hand it over.
+ */
 export async function flush(path: string): Promise<void> {
-  const file = await Deno.open(path);
+  const file = Deno.openSync(path);
   try {
     await file.sync();
   } finally {
@@ -123,8 +126,7 @@ export async function flush(path: string): Promise<void> {
 
 /**
  * Flush the content and length of a file, not its times, for half of what
- * {@linkcode flush} costs. Only the wait is left to another thread: opening a
- * file that was written lately is quicker than to hand it over.
+ * {@linkcode flush} costs.
  */
 export async function flushContent(path: string): Promise<void> {
   const file = Deno.openSync(path);

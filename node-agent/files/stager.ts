@@ -9,9 +9,10 @@ import { crc32 } from "node:zlib";
 import { INLINE_BODY_BYTES_MAX, Problem } from "@kedge/schema";
 import type { Relay, Staged, StageRequest } from "../ports.ts";
 import { BodyChunks, tooLarge } from "./body_chunks.ts";
-import { describeError, flush, isFull } from "./disk.ts";
+import { describeError, isFull } from "./disk.ts";
 import { DiskError, FileSink, SinkDesk } from "./file_sink.ts";
 import type { Layout } from "./layout.ts";
+import { SharedFlushes } from "./shared_flushes.ts";
 import type { StorePaths } from "./store_paths.ts";
 import { Turns } from "./turns.ts";
 
@@ -40,6 +41,7 @@ export class Stager {
   readonly #files = new Map<string, StagedFile>();
   readonly #desk = new SinkDesk();
   readonly #flushes = new Turns(FLUSHES_AT_ONCE);
+  readonly #folders = new SharedFlushes();
 
   /**
    * Stage on these paths.
@@ -203,7 +205,7 @@ export class Stager {
       try {
         await this.#flushes.run(async () => {
           await file.sync();
-          await flush(this.#layout.staging(pathIndex));
+          await this.#folders.flush(this.#layout.staging(pathIndex));
         });
       } catch (error) {
         const reason = `flush of a staging file: ${describeError(error)}`;
