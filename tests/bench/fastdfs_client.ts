@@ -12,7 +12,7 @@
  */
 
 import { content } from "./subject.ts";
-import type { Operation } from "./subject.ts";
+import type { Worker } from "./load.ts";
 
 const HEADER_BYTES = 10;
 const GROUP_BYTES = 16;
@@ -68,9 +68,13 @@ export class FastdfsConnection {
     return answer;
   }
 
-  /** Close. */
+  /** Close; it may be broken already. */
   close(): void {
-    this.#conn.close();
+    try {
+      this.#conn.close();
+    } catch {
+      // The other side was quicker.
+    }
   }
 
   async #read(length: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -112,14 +116,14 @@ export async function fastdfsUploader(
   tracker: FastdfsTracker,
   sizeBytes: number,
   files: FastdfsFile[],
-): Promise<Operation> {
+): Promise<Worker> {
   const doors = new Doors(tracker);
   const body = new Uint8Array(15 + sizeBytes);
   new DataView(body.buffer).setBigUint64(1, BigInt(sizeBytes));
   body.set(encoder.encode("bin"), 9);
   body.set(content(sizeBytes), 15);
   const ask = await doors.tracker();
-  return async () => {
+  const upload = async () => {
     const where = await ask.ask(QUERY_STORE, new Uint8Array());
     const storage = await doors.storage(where);
     body[0] = where[39] ?? 0;
@@ -129,6 +133,7 @@ export async function fastdfsUploader(
       name: text(answer.subarray(GROUP_BYTES)),
     });
   };
+  return Object.assign(upload, { close: () => doors.close() });
 }
 
 /** A worker that downloads; each operation asks the tracker first. */
@@ -136,23 +141,31 @@ export async function fastdfsDownloader(
   tracker: FastdfsTracker,
   sizeBytes: number,
   files: readonly FastdfsFile[],
-): Promise<Operation> {
+): Promise<Worker> {
   const read = await fastdfsReader(tracker);
   let n = Math.floor(Math.random() * files.length);
-  return async () => {
+  const download = async () => {
     const file = files[n++ % files.length];
     if (file === undefined) return false;
     if (await read(file) !== sizeBytes) throw new Error("wrong length");
   };
+  return Object.assign(download, { close: () => read.close() });
 }
 
-/** Reads files, asking the tracker where; gives their length in bytes. */
+/** Reads a file, asking the tracker where; gives its length in bytes. */
+export interface FastdfsReader {
+  (file: FastdfsFile): Promise<number>;
+  /** Closes its connections. */
+  close(): void;
+}
+
+/** A reader with connections of its own. */
 export async function fastdfsReader(
   tracker: FastdfsTracker,
-): Promise<(file: FastdfsFile) => Promise<number>> {
+): Promise<FastdfsReader> {
   const doors = new Doors(tracker);
   const ask = await doors.tracker();
-  return async ({ group, name }) => {
+  const read = async ({ group, name }: FastdfsFile) => {
     const named = joined(field(group, GROUP_BYTES), bytesOf(name));
     const storage = await doors.storage(await ask.ask(QUERY_FETCH, named));
     const answer = await storage.ask(
@@ -161,16 +174,30 @@ export async function fastdfsReader(
     );
     return answer.length;
   };
+  return Object.assign(read, { close: () => doors.close() });
 }
 
 /** Connections of one worker. */
 class Doors {
   readonly #storages = new Map<string, FastdfsConnection>();
+  readonly #open = new Set<FastdfsConnection>();
 
   constructor(readonly where: FastdfsTracker) {}
 
-  tracker(): Promise<FastdfsConnection> {
-    return FastdfsConnection.open(this.where.hostname, this.where.port);
+  async tracker(): Promise<FastdfsConnection> {
+    const { hostname, port } = this.where;
+    return this.#keep(await FastdfsConnection.open(hostname, port));
+  }
+
+  /** Servers have room for so many: nobody may leave open ones behind. */
+  close(): void {
+    for (const connection of this.#open) connection.close();
+    this.#open.clear();
+  }
+
+  #keep(connection: FastdfsConnection): FastdfsConnection {
+    this.#open.add(connection);
+    return connection;
   }
 
   /** The storage named by an answer: `group[16] ip[15] port[8] …`. */
@@ -180,7 +207,7 @@ class Doors {
     const port = Number(view.getBigUint64(31));
     const known = this.#storages.get(hostname);
     if (known !== undefined) return known;
-    const made = await FastdfsConnection.open(hostname, port);
+    const made = this.#keep(await FastdfsConnection.open(hostname, port));
     this.#storages.set(hostname, made);
     return made;
   }

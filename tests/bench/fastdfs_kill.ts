@@ -7,9 +7,11 @@
 
 import { eventually, pause } from "../helpers/eventually.ts";
 import type { FastdfsSubject } from "./fastdfs_bench.ts";
+import type { Worker } from "./load.ts";
 import {
   type FastdfsFile,
   fastdfsReader,
+  type FastdfsTracker,
   fastdfsUploader,
 } from "./fastdfs_client.ts";
 
@@ -37,12 +39,15 @@ export async function killUnderLoad(
   const endMs = performance.now() + durationMs;
   const client = async () => {
     while (performance.now() < endMs) {
+      let upload: Worker | undefined;
       try {
-        const upload = await fastdfsUploader(
+        upload = await fastdfsUploader(
           ...[subject.tracker, SIZE_BYTES, files] as const,
         );
         while (performance.now() < endMs) await upload();
+        upload.close?.();
       } catch {
+        upload?.close?.();
         refused++;
         await pause(50);
       }
@@ -63,9 +68,10 @@ async function lostOf(
   subject: FastdfsSubject,
   files: readonly FastdfsFile[],
 ): Promise<number> {
-  let left: readonly FastdfsFile[] = files;
+  // However long it takes: a file that was not asked for is not lost.
+  let left: readonly FastdfsFile[] = await unreadable(subject, files);
   await eventually(async () => {
-    left = await unreadable(subject, left);
+    if (left.length > 0) left = await unreadable(subject, left);
     return left.length === 0;
   }, { what: "every file", deadlineMs: LOST_MS, pauseMs: 1000 })
     .catch(() => undefined);
@@ -76,15 +82,30 @@ async function unreadable(
   { tracker }: FastdfsSubject,
   files: readonly FastdfsFile[],
 ): Promise<FastdfsFile[]> {
+  const queue = [...files];
+  const readers = Array.from(
+    { length: WORKERS },
+    () => unreadableOf(tracker, queue),
+  );
+  return (await Promise.all(readers)).flat();
+}
+
+/** Read until the queue is empty, and tell what could not be read. */
+async function unreadableOf(
+  tracker: FastdfsTracker,
+  queue: FastdfsFile[],
+): Promise<FastdfsFile[]> {
   const missing: FastdfsFile[] = [];
   let read = await fastdfsReader(tracker);
-  for (const file of files) {
+  for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
     try {
       if (await read(file) !== SIZE_BYTES) missing.push(file);
     } catch {
       missing.push(file);
+      read.close();
       read = await fastdfsReader(tracker);
     }
   }
+  read.close();
   return missing;
 }

@@ -9,6 +9,13 @@
 
 import { cpuUsOf } from "../helpers/proc.ts";
 
+/** Does one operation; `false` when there is nothing left. */
+export interface Worker {
+  (): Promise<boolean | void>;
+  /** Lets go of its connections. */
+  close?(): void;
+}
+
 /** What to run. */
 export interface Load {
   /** Workers. */
@@ -28,7 +35,7 @@ export interface Load {
    *
    * @returns Does one operation; returns `false` when there is nothing left.
    */
-  worker(index: number): Promise<() => Promise<boolean | void>>;
+  worker(index: number): Promise<Worker>;
 }
 
 /** What came out. */
@@ -75,6 +82,7 @@ export async function runLoad(load: Load): Promise<Figures> {
     }
   }));
   const durationS = (performance.now() - beganMs) / 1000;
+  for (const worker of workers) worker.close?.();
   const usedUs = cpuUsOf(load.serverPids) - cpuUs;
   const usedByTrackerUs = cpuUsOf(tracker) - trackerUs;
   const operations = timesMs.length;
