@@ -151,8 +151,11 @@ export async function startFastdfsPeer(
       return statuses.length === 2 && statuses.every((s) => s === ACTIVE);
     }, { what: "FastDFS to be active", deadlineMs: 120_000, pauseMs: 500 });
   await active();
+  // Others of the same scope may have been started since.
   const pids = () =>
-    markedProcesses(scope.mark).filter((pid) => !before.has(pid));
+    markedProcesses(scope.mark).filter((pid) =>
+      !before.has(pid) && commandOf(pid).includes(dir)
+    );
   const killOne = async () => {
     const conf = confs[0] ?? "";
     for (const pid of pids()) {

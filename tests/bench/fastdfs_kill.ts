@@ -10,6 +10,7 @@ import type { FastdfsSubject } from "./fastdfs_bench.ts";
 import type { Worker } from "./load.ts";
 import {
   type FastdfsFile,
+  type FastdfsReader,
   fastdfsReader,
   type FastdfsTracker,
   fastdfsUploader,
@@ -90,20 +91,31 @@ async function unreadable(
   return (await Promise.all(readers)).flat();
 }
 
+/** A reader, once the tracker answers: it may be what was killed. */
+async function reader(tracker: FastdfsTracker): Promise<FastdfsReader> {
+  let made: FastdfsReader | undefined;
+  await eventually(async () => {
+    made = await fastdfsReader(tracker).catch(() => undefined);
+    return made !== undefined;
+  }, { what: "the tracker", deadlineMs: LOST_MS, pauseMs: 200 });
+  if (made === undefined) throw new Error("the tracker does not answer");
+  return made;
+}
+
 /** Read until the queue is empty, and tell what could not be read. */
 async function unreadableOf(
   tracker: FastdfsTracker,
   queue: FastdfsFile[],
 ): Promise<FastdfsFile[]> {
   const missing: FastdfsFile[] = [];
-  let read = await fastdfsReader(tracker);
+  let read = await reader(tracker);
   for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
     try {
       if (await read(file) !== SIZE_BYTES) missing.push(file);
     } catch {
       missing.push(file);
       read.close();
-      read = await fastdfsReader(tracker);
+      read = await reader(tracker);
     }
   }
   read.close();
