@@ -83,3 +83,60 @@ Deno.test("a disk that is lost while the nodes part stays lost", () => {
   assert.equal(b.core.state.connection, "StandAlone");
   assert.equal(b.core.state.disk, "Diskless");
 });
+
+Deno.test("a Primary that freezes while it is demoted is demoted all the same", () => {
+  const pair = new Pair(SIZE, FENCED);
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  a.core.writes.write(0, new Uint8Array(4096).fill(1), () => {});
+  pair.run(2);
+  const results: CommandResult[] = [];
+  a.core.roles.secondary((result) => results.push(result));
+  pair.cut(); // the peer's flush is not answered, nor the fence handler
+  assert.deepEqual(results, [{ code: 1 }]);
+  assert.equal(a.core.state.role, "Secondary");
+  a.core.helperDone(2, 5);
+  pair.mend();
+  assert.equal(a.core.state.connection, "Connected");
+  a.core.roles.primary(false, () => {});
+  const answers: boolean[] = [];
+  a.core.writes.write(0, new Uint8Array(4096).fill(2), () => {
+    a.core.writes.flush((ok) => answers.push(ok));
+  });
+  pair.run(5);
+  assert.deepEqual(answers, [true], "the flush that was given up has ended");
+  assert.deepEqual(a.data, b.data);
+});
+
+Deno.test("a register that does not answer is waited for a while only", () => {
+  const pair = new Pair(SIZE, { fencedByRegister: true });
+  const { a } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  for (let asked = 0; asked < 2; asked++) {
+    pair.run(5);
+    a.answer("done", 1); // promote, grow
+  }
+  pair.run(2);
+  assert.equal(a.core.state.peerDisk, "UpToDate");
+  pair.isCut = true;
+  pair.run(1);
+  const results: CommandResult[] = [];
+  a.core.roles.secondary((result) => results.push(result));
+  const answers: boolean[] = [];
+  a.core.writes.write(0, new Uint8Array(4096), (ok) => answers.push(ok));
+  pair.run(100);
+  assert.equal(results.length, 0);
+  pair.run(250);
+  assert.equal(results[0]?.code, -10);
+  assert.match(results[0]?.why ?? "", /register, which does not answer/);
+  assert.equal(a.core.state.role, "Primary");
+  a.core.roles.secondary((result) => results.push(result));
+  assert.equal(results[1]?.code, -12);
+  assert.match(results[1]?.why ?? "", /register/);
+  a.answer("done", 2); // shrink
+  pair.run(2);
+  assert.deepEqual(answers, [true]);
+});

@@ -41,6 +41,18 @@ Deno.test("a report that is not answered holds writes for a while only", () => {
   assert.deepEqual(answers, [true]);
 });
 
+Deno.test("a change of state that is not answered ends the connection", () => {
+  const { pair: { b, nowMs } } = synced();
+  const codes: number[] = [];
+  b.core.disk.detach(false, ({ code }) => codes.push(code));
+  for (let late = 0; late < 40_000 && !b.isLinkClosed; late += 100) {
+    b.core.tick(nowMs + late);
+  }
+  b.work();
+  assert.deepEqual(codes, [1], "our own rules decide");
+  assert.equal(b.core.state.disk, "Diskless");
+});
+
 Deno.test("reports that come before ours are not kept without end", () => {
   const { pair, reports: [report] } = synced();
   const { a } = pair;

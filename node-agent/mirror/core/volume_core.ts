@@ -146,6 +146,7 @@ export class VolumeCore {
     this.options.tick(nowMs);
     this.fence.tick(nowMs);
     this.roles.promotion.tick(nowMs);
+    this.roles.demotion.tick(nowMs);
     this.resize.tick();
     this.settle();
   }
