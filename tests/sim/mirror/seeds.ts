@@ -69,8 +69,13 @@ function runOne(seed: number, sums: Sums): void {
 
 function explain(seed: number, message: string): string {
   const change = shrinkMirrorPlan(seed);
-  const { faults, losses } = { ...drawPlan(seed), ...change };
-  const needs = [...faults, ...losses].map((each) => JSON.stringify(each));
+  const plan = { ...drawPlan(seed), ...change };
+  const needs = [
+    ...plan.faults,
+    ...plan.losses,
+    ...plan.growth?.steps ?? [],
+    ...plan.hangs?.list ?? [],
+  ].map((each) => JSON.stringify(each));
   return [
     `seed ${seed}: ${message}`,
     `It needs ${needs.length === 0 ? "no fault" : needs.join(", ")}`,

@@ -75,7 +75,10 @@ function simplifications(drawn: MirrorPlan): readonly SomeChange[] {
   const rates = Object.keys(drawn.operator).filter((name) =>
     name !== "everyMs" && drawn.operator[name as keyof OperatorPlan] > 0
   );
+  const { growth, hangs } = drawn;
   return [
+    ...(growth === undefined ? [] : [{ growth: { ...growth, steps: [] } }]),
+    ...(hangs === undefined ? [] : [{ hangs: { ...hangs, list: [] } }]),
     ...rates.map((name) => ({ operator: { [name]: 0 } })),
     extras,
     { clocks: [1, 1] },
