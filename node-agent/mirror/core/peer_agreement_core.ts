@@ -13,6 +13,7 @@ import type { StateWish } from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "../decisions/mirror_state.ts";
 import { hasSource } from "./disk_worth_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
+import type { CommandResult } from "./volume_types.ts";
 import { connectionOf, peerDiskOf, roleOf } from "./words_core.ts";
 
 /** Called once: 1, or a refusal. */
@@ -20,6 +21,13 @@ export type Agreed = (code: number) => void;
 
 /** The connection went away before the peer answered. */
 const NOT_ANSWERED = -21;
+
+/** The result of a question about a verify or a resync, for people. */
+export function transferRefusal(code: number): CommandResult {
+  return code === NOT_ANSWERED
+    ? { code: -15, why: "the connection was lost before the peer answered" }
+    : { code };
+}
 
 interface Question {
   readonly id: number;

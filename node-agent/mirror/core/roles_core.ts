@@ -22,6 +22,7 @@ import { Demotion } from "./demotion_core.ts";
 import { hasSource } from "./disk_worth_core.ts";
 import { netProblem } from "./option_problems_core.ts";
 import { Parting } from "./parting_core.ts";
+import { transferRefusal } from "./peer_agreement_core.ts";
 import { Promotion } from "./promotion_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { CommandDone } from "./volume_types.ts";
@@ -289,7 +290,7 @@ export class Roles {
     if (!hasSource(volume.state, connection)) return done({ code: -2 });
     volume.link.agreement.ask(wish, (code) => {
       if (code === 1) begin();
-      done({ code });
+      done(transferRefusal(code));
     });
   }
 

@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import { Pair } from "./volume_fixture.ts";
+import type { CommandResult } from "./volume_types.ts";
 
 /** A pair in sync, `a` Primary; every report of b as it was sent. */
 function synced(): { readonly pair: Pair; readonly reports: MirrorFrame[] } {
@@ -51,6 +52,20 @@ Deno.test("a change of state that is not answered ends the connection", () => {
   b.work();
   assert.deepEqual(codes, [1], "our own rules decide");
   assert.equal(b.core.state.disk, "Diskless");
+});
+
+Deno.test("a transfer that the peer did not answer is refused in its own words", () => {
+  for (const what of ["verify", "invalidate"] as const) {
+    const { pair } = synced();
+    const { b: { core } } = pair;
+    const results: CommandResult[] = [];
+    const done = (result: CommandResult) => results.push(result);
+    if (what === "verify") core.verify.start({}, done);
+    else core.roles.invalidate(done);
+    pair.cut();
+    assert.equal(results[0]?.code, -15, what);
+    assert.match(results[0]?.why ?? "", /lost before the peer answered/);
+  }
 });
 
 Deno.test("reports that come before ours are not kept without end", () => {

@@ -11,6 +11,7 @@ import {
   MIRROR_PAYLOAD_BYTES_MAX,
   type VerifyRequestFrame,
 } from "@kedge/schema/wire/mirror";
+import { transferRefusal } from "./peer_agreement_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { CommandDone } from "./volume_types.ts";
 
@@ -63,7 +64,7 @@ export class Verify {
     const { verifyAlgorithm } = volume.config;
     const wish = { connection: "VerifyS", verifyAlgorithm };
     volume.link.agreement.ask(wish, (code) => {
-      if (code !== 1) return done({ code });
+      if (code !== 1) return done(transferRefusal(code));
       if (volume.state.connection === "VerifyS") return done({ code: -8 });
       // A write failed meanwhile; the peer has heard of it.
       if (!this.#areBothGood) return done({ code: -2 });
