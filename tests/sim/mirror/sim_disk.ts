@@ -209,11 +209,13 @@ export class SimDisk {
       const [, ...unflushed] = versions;
       const isLost = at + 1 < versions.length;
       const isLiedOf = at + 1 < (this.#lies.get(piece) ?? 0);
-      // What was written over damage and never flushed does not mend it.
-      const right = at === 0 ? this.#wronged.get(piece) : undefined;
+      // What was written over damage and never flushed does not mend it. Where a
+      // flush was said to cover it, that is what should be there, nothing older.
+      const isUncovered = at === 0 && !isLiedOf;
+      const right = isUncovered ? this.#wronged.get(piece) : undefined;
       const isHidden = isLiedOf || kept >= ROT_FROM || right !== undefined;
       losses.push({ piece, unflushed, isLost, isHidden, right });
-      if (isLiedOf) this.#wronged.set(piece, right ?? versions.at(-1) ?? 0);
+      if (isLiedOf) this.#wronged.set(piece, versions.at(-1) ?? 0);
       else if (right === undefined) this.#wronged.delete(piece);
     }
     this.dirty.clear();
