@@ -171,6 +171,8 @@ export class Promotion {
     const foreseen = volume.judge(volume.disk.detachment.foreseen(wanted));
     const code = foreseen.refused ?? volume.wish(wanted) ?? 1;
     if (code !== 1) return done({ code });
+    // It was said of what was here before: what a Primary writes is none of it.
+    volume.link.discardMyData = false;
     if (!this.#begin(wanted.disk === "UpToDate")) return done({ code: 118 });
     done({ code: 1 });
   }

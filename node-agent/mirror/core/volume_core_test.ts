@@ -98,6 +98,36 @@ Deno.test("a split brain is detected, and ended by discarding one side", () => {
   assert.equal(pair.b.data[4096], 0);
 });
 
+Deno.test("what a node writes after a promised discard is not discarded", () => {
+  const pair = synced();
+  pair.a.core.roles.secondary(() => {});
+  pair.cut();
+  const history = [0x8n, 0x4n] as const;
+  const lines = [[pair.a, 0x10n], [pair.b, 0x20n]] as const;
+  for (const [node, current] of lines) {
+    // Divided for the second time: their bitmaps do not count from one point.
+    const generations = { current, bitmap: current + 0x100n, history };
+    node.persistent = { ...node.persistent, generations };
+    pair.restart(node);
+  }
+  pair.a.core.roles.disconnect(false, () => {});
+  pair.connect(pair.a, true);
+  pair.a.core.roles.primary(false, () => {});
+  write(pair.a, 4096, 2);
+  pair.run(2);
+  pair.connectNow();
+  pair.frames(2); // a report each, before either sees the connection end
+  pair.a.core.roles.secondary(() => {});
+  pair.run(1);
+  for (const node of [pair.a, pair.b]) pair.connect(node);
+  pair.run();
+  for (const node of [pair.a, pair.b]) {
+    assert.equal(node.core.state.connection, "StandAlone");
+    assert.ok(node.lines.some((line) => line.includes("Split-Brain")));
+  }
+  assert.equal(pair.a.data[4096], 2);
+});
+
 Deno.test("a failing disk of the Primary is not seen by the application", () => {
   const pair = synced();
   pair.a.failsWrites = true;
