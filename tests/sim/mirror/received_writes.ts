@@ -30,6 +30,12 @@ export class ReceivedWrites {
     return this.#ranges.has(value);
   }
 
+  /** Whether the part that covers this piece is on its way. */
+  covers(value: number, piece: number): boolean {
+    return this.#ranges.get(value)?.some((range) => isIn(range, piece)) ??
+      false;
+  }
+
   /** A frame came. */
   add(value: number, range: ReceivedRange): void {
     this.#ranges.set(value, [...this.#ranges.get(value) ?? [], range]);
@@ -53,9 +59,7 @@ export class ReceivedWrites {
   applied(value: number, piece: number): void {
     const ranges = this.#ranges.get(value);
     if (ranges === undefined) return;
-    const left = ranges.filter(({ first, count }) =>
-      piece < first || piece >= first + count
-    );
+    const left = ranges.filter((range) => !isIn(range, piece));
     if (left.length > 0) this.#ranges.set(value, left);
     else this.#ranges.delete(value);
   }
@@ -73,4 +77,8 @@ export class ReceivedWrites {
   clear(): void {
     this.#ranges.clear();
   }
+}
+
+function isIn({ first, count }: ReceivedRange, piece: number): boolean {
+  return piece >= first && piece < first + count;
 }

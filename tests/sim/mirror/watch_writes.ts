@@ -48,7 +48,7 @@ export function overwrite(node: SimNode, piece: number, content: number): void {
     world.mark("discarded an answered write");
     return;
   }
-  if (mine.every((each) => comesAgain(node, each))) return;
+  if (mine.every((each) => comesAgain(node, piece, each))) return;
   world.fail(
     "I12",
     `${node.name} piece ${piece} (block ${piece >> 3}): answered ${mine} ` +
@@ -67,12 +67,16 @@ function predecessor(node: SimNode, piece: number, old: number): number {
 }
 
 /**
- * With `suspend-io` what nobody had is sent once more, in its order. Protocol A
- * has answered it by then; it must be there in the end.
+ * With `suspend-io` what nobody had is sent once more, in its order, and may be
+ * behind its answer here. Protocol A has answered it on its way; it must be
+ * there in the end. Protocol B has when it was received: it still waits behind.
  */
-function comesAgain({ core, world }: SimNode, value: number): boolean {
-  return world.plan.onNoData === "suspend-io" &&
-    core?.state.role === "Secondary" && world.history.wasOnItsWay(value);
+function comesAgain(node: SimNode, piece: number, value: number): boolean {
+  const { core, world } = node;
+  if (world.plan.onNoData !== "suspend-io") return false;
+  if (core?.state.role !== "Secondary") return false;
+  if (world.history.wasOnItsWay(value)) return true;
+  return !core.replica.isDrained && node.received.covers(value, piece);
 }
 
 /**
