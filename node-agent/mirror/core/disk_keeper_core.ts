@@ -40,6 +40,11 @@ export class DiskKeeper {
   atAttach: { disk: DiskState; peerDisk: DiskState } | undefined;
   /** The generation that the application has last seen. */
   exposed: bigint | undefined;
+  /**
+   * With a fencing policy, without a disk: the generation of the peer's copy,
+   * which is behind what our lost disk had.
+   */
+  outdates: bigint | undefined;
   /** Usable size of the backing device; 0 without one. */
   backingBytes = 0;
   #isFailing = false;
@@ -136,7 +141,9 @@ export class DiskKeeper {
     const isInSync = !this.#mayLack && after.connection === "Connected" &&
       after.disk === "UpToDate" && after.peerDisk === "UpToDate";
     // It shows its own generation now, and may fail before this call returns.
-    if (after.disk === "UpToDate") this.exposed = this.atAttach = undefined;
+    if (after.disk === "UpToDate") {
+      this.exposed = this.atAttach = this.outdates = undefined;
+    }
     const isServed = isConnected(after.connection) &&
       after.peerDisk === "UpToDate";
     if (isServed || after.role !== "Primary") this.mustBeKept = false;
@@ -320,6 +327,7 @@ export class DiskKeeper {
     // was being attached or negotiated has shown nothing to anybody.
     if (generations.set !== undefined && !isUnused) {
       this.exposed = isWhole ? generations.set.current : EMPTY_GENERATION;
+      if (this.#isPeerBehind) this.outdates = generations.set.bitmap;
       // The peer's copy has the same name, and may have lost what it had.
       const { flushes, hasUnstableThere } = volume.writes;
       const isLast = !isConnected(volume.state.connection);
@@ -364,6 +372,13 @@ export class DiskKeeper {
     const { exposed, volume: { config } } = this;
     return config.fencing !== "dont-care" && exposed !== undefined &&
       exposed !== EMPTY_GENERATION && !this.isExposedData;
+  }
+
+  /** The peer was fenced off, and we wrote on without it. */
+  get #isPeerBehind(): boolean {
+    const { config, state, generations: { set } } = this.volume;
+    return config.fencing !== "dont-care" && state.peerDisk === "Outdated" &&
+      !isConnected(state.connection) && set?.bitmap !== EMPTY_GENERATION;
   }
 
   /** The peer must know which of our blocks never became stable. */

@@ -8,7 +8,11 @@
  */
 
 import type { MirrorReport, MirrorStateWords } from "@kedge/schema/wire/mirror";
-import { EMPTY_GENERATION, sameSet } from "../decisions/generations_core.ts";
+import {
+  EMPTY_GENERATION,
+  sameGeneration,
+  sameSet,
+} from "../decisions/generations_core.ts";
 import {
   decideHandshake,
   type HandshakeOutcome,
@@ -162,7 +166,7 @@ export class Negotiation {
     const peer = report.state;
     const told = {
       peerRole: roleOf(peer.role),
-      peerDisk: realDisk(report),
+      peerDisk: this.#isOutdatedByUs(report) ? "Negotiating" : realDisk(report),
       pausedByPeer: peer.paused,
     };
     const areTwo = this.volume.state.role === "Primary" &&
@@ -185,7 +189,7 @@ export class Negotiation {
     if (shows) this.volume.disk.expose(current);
     // It was said of what we have now, not of what we shall be given.
     this.volume.link.discardMyData = false;
-    const disk = this.#diskAlone();
+    const disk = this.#diskAlone(report);
     this.volume.change({ connection: "Connected", ...told, ...disk });
     if (this.volume.state.disk !== "Negotiating") {
       this.volume.disk.atAttach = undefined;
@@ -197,9 +201,9 @@ export class Negotiation {
    * Our disk beside a peer without one is what it would be alone. Outdated is
    * kept back: on a connection the state table makes UpToDate of it.
    */
-  #diskAlone(): Partial<MirrorState> {
+  #diskAlone(report: MirrorReport): Partial<MirrorState> {
     const { state, disk } = this.volume;
-    if (state.disk === "Outdated") {
+    if (state.disk === "Outdated" || this.#isOutdatedBy(report)) {
       disk.atAttach = { disk: "Outdated", peerDisk: state.peerDisk };
       return { disk: "Negotiating" };
     }
@@ -210,6 +214,22 @@ export class Negotiation {
       return { disk: "Diskless" };
     }
     return atAttach.disk === "Outdated" ? {} : { disk: atAttach.disk };
+  }
+
+  /** The peer, without its disk, knows that it was ahead of our copy. */
+  #isOutdatedBy({ outdates }: MirrorReport): boolean {
+    const { state, disk, generations: { set } } = this.volume;
+    if (outdates === undefined || set === undefined) return false;
+    return (disk.atAttach?.disk ?? state.disk) === "Consistent" &&
+      sameGeneration(BigInt(`0x${outdates}`), set.current);
+  }
+
+  /** The same, seen from the node without a disk. */
+  #isOutdatedByUs(report: MirrorReport): boolean {
+    const { state, disk: { outdates } } = this.volume;
+    const { current } = generationsOf(report.state.generations);
+    return state.disk === "Diskless" && outdates !== undefined &&
+      realDisk(report) === "Consistent" && sameGeneration(outdates, current);
   }
 
   /** A Primary without a good disk may go on with the very same data only. */

@@ -324,7 +324,7 @@ export class PeerLink {
   #report(again: boolean): MirrorReport {
     const { volume } = this;
     const { config, persistent } = volume;
-    const { atAttach, exposed } = volume.disk;
+    const { atAttach, exposed, outdates } = volume.disk;
     const alone = atAttach?.disk ?? volume.state.disk;
     const { role, disk } = volume.state;
     const isBare = disk === "Diskless" || disk === "Inconsistent";
@@ -354,6 +354,9 @@ export class PeerLink {
       fencedByRegister: config.fencedByRegister,
       ...(atAttach === undefined ? {} : { alone }),
       ...(isShown ? { exposed: formatGeneration(exposed) } : {}),
+      ...(disk === "Diskless" && outdates !== undefined
+        ? { outdates: formatGeneration(outdates) }
+        : {}),
     };
   }
 }

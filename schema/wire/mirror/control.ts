@@ -77,6 +77,8 @@ export const MirrorReport = z.object({
   alone: Word.optional(),
   /** What the application of a Primary without a disk has last seen. */
   exposed: GenerationHex.optional(),
+  /** A copy of this generation is behind what the sender's lost disk had. */
+  outdates: GenerationHex.optional(),
   /** The sender's copy as the register names it. */
   member: VolumeMember.optional(),
 });

@@ -1,0 +1,61 @@
+/**
+ * With fencing a node that lost its disk still knows that the other copy is
+ * behind: that one is not good because nobody has a better one at hand.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { Pair, type TestNode } from "./volume_fixture.ts";
+
+/** A has written without B, which was switched off, and lost its disk. */
+function aheadAndBare(): Pair {
+  const pair = new Pair(1024 * 1024, {
+    fencing: "resource-and-stonith",
+    handlers: new Set(["fence-peer"]),
+  });
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  pair.cut();
+  for (let id = 1; a.core.state.peerDisk !== "Outdated"; id++) {
+    assert.ok(id < 9, "the handler was not asked");
+    a.core.helperDone(id, 7);
+  }
+  a.core.writes.write(0, new Uint8Array(4096).fill(1), () => {});
+  pair.run();
+  a.core.saveBitmap(); // this disk has no activity log to find it again
+  a.core.disk.failed("read");
+  a.core.roles.secondary(() => {});
+  pair.restart(b);
+  pair.mend();
+  pair.run();
+  return pair;
+}
+
+function words({ core }: TestNode): string {
+  const { connection, disk, peerDisk } = core.state;
+  return `${connection} ${disk}/${peerDisk}`;
+}
+
+Deno.test("a copy that is behind is not promoted beside a node that knows", () => {
+  const { a, b } = aheadAndBare();
+  assert.equal(words(b), "Connected Negotiating/Diskless");
+  assert.equal(words(a), "Connected Diskless/Negotiating");
+  const codes: number[] = [];
+  b.core.roles.primary(false, ({ code }) => codes.push(code));
+  a.core.roles.primary(false, ({ code }) => codes.push(code));
+  assert.deepEqual(codes, [-2, -2]);
+});
+
+Deno.test("it is good again once the better disk is back", () => {
+  const pair = aheadAndBare();
+  const { a, b } = pair;
+  a.core.disk.attach(a.disk(), () => {});
+  pair.run();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  assert.equal(words(b), "Connected UpToDate/UpToDate");
+  assert.equal(b.data[0], 1);
+});
