@@ -11,13 +11,8 @@
 
 import { randomBytes } from "node:crypto";
 import type { MetaPlacement } from "@kedge/schema/disk/geometry";
-import type { MetaFlag, MetaSuperblock } from "@kedge/schema/disk/superblock";
 import type { SlotChange } from "../core/activity_log_core.ts";
-import type {
-  AttachedDisk,
-  PersistentFlags,
-  PersistentState,
-} from "../core/volume_types.ts";
+import type { AttachedDisk, PersistentState } from "../core/volume_types.ts";
 import type { ActivityLogFile } from "../meta/activity_log_file.ts";
 import type {
   MetaDevice,
@@ -33,6 +28,7 @@ import { DiskWatch } from "./disk_watch.ts";
 import { lastSizeOf, rememberSize } from "./disk_sizes.ts";
 import { FlushPace } from "./flush_pace_core.ts";
 import { HolePuncher } from "./hole_puncher.ts";
+import { partsOf, stateOf } from "./stored_state.ts";
 
 const SECTOR_BYTES = 512;
 const ZEROES = new Uint8Array(1024 * 1024);
@@ -247,21 +243,8 @@ export class BackingDisk {
 
   /** Save names and flags; stable on return. */
   saveState(state: PersistentState): boolean {
-    const known = new Set<MetaFlag>(Object.values(FLAG_NAMES));
     return this.#attempt(() => {
-      const kept = [...this.#meta.superblock.flags].filter((flag) =>
-        !known.has(flag)
-      );
-      this.#meta.writeSuperblock({
-        uuids: {
-          current: state.generations.current,
-          bitmap: state.generations.bitmap,
-          history: state.generations.history,
-        },
-        flags: new Set([...kept, ...flagsOf(state.flags)]),
-        laSizeSectors: state.agreedBytes / SECTOR_BYTES,
-        registerEpoch: state.epoch,
-      });
+      this.#meta.writeSuperblock(partsOf(state, this.#meta.superblock.flags));
     });
   }
 
@@ -349,44 +332,6 @@ export class BackingDisk {
 
   /** What the device said last, for the log. */
   lastError = "";
-}
-
-const FLAG_NAMES: Readonly<Record<keyof PersistentFlags, MetaFlag>> = {
-  consistent: "Consistent",
-  primary: "PrimaryInd",
-  connected: "ConnectedInd",
-  fullSync: "FullSync",
-  wasUpToDate: "WasUpToDate",
-  peerOutdated: "PeerOutDated",
-  crashedPrimary: "CrashedPrimary",
-};
-
-function flagsOf(flags: PersistentFlags): MetaFlag[] {
-  const names = Object.keys(FLAG_NAMES) as (keyof PersistentFlags)[];
-  return names.filter((name) => flags[name]).map((name) => FLAG_NAMES[name]);
-}
-
-function stateOf(superblock: MetaSuperblock): PersistentState {
-  const { uuids, flags, laSizeSectors } = superblock;
-  const has = (name: keyof PersistentFlags) => flags.has(FLAG_NAMES[name]);
-  return {
-    generations: {
-      current: uuids.current,
-      bitmap: uuids.bitmap,
-      history: uuids.history,
-    },
-    flags: {
-      consistent: has("consistent"),
-      primary: has("primary"),
-      connected: has("connected"),
-      fullSync: has("fullSync"),
-      wasUpToDate: has("wasUpToDate"),
-      peerOutdated: has("peerOutdated"),
-      crashedPrimary: has("crashedPrimary"),
-    },
-    agreedBytes: laSizeSectors * SECTOR_BYTES,
-    epoch: superblock.registerEpoch,
-  };
 }
 
 function attachError({ problem }: MetaRefusal): AttachError {
