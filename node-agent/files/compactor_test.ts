@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { FileEntry } from "@kedge/schema/change";
-import { QuietLog, someBytes, TestStore } from "./store_fixture.ts";
+import { QuietLog, someBytes, TestStore, withDir } from "./store_fixture.ts";
 import { scanSegment } from "./segments.ts";
 
 const PACKING = {
@@ -8,15 +8,6 @@ const PACKING = {
   settleDelayMs: 1e9,
   segmentBytes: 10_000,
 };
-
-async function withDir(act: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir({ prefix: "kedge-pack-" });
-  try {
-    await act(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
 
 async function withStore<Result>(
   dir: string,

@@ -8,6 +8,7 @@ import {
   newEntry,
   someBytes,
   TestStore,
+  withDir,
 } from "./store_fixture.ts";
 
 const LARGE = someBytes(1_500_000, 1);
@@ -24,15 +25,6 @@ function idOf(bytes: Uint8Array): string {
     extension: "",
   });
   return encodeFileId({ group: "group1", pathIndex: 0, high: 0, low: 0 }, name);
-}
-
-async function withDir(work: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir({ prefix: "kedge-store-" });
-  try {
-    await work(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
 }
 
 /** As FastDFS leaves a store path. */

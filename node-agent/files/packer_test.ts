@@ -1,19 +1,10 @@
 import assert from "node:assert/strict";
 import type { FileEntry } from "@kedge/schema/change";
 import { scanSegment } from "./segments.ts";
-import { diskPath, someBytes, TestStore } from "./store_fixture.ts";
+import { diskPath, someBytes, TestStore, withDir } from "./store_fixture.ts";
 import type { StoreOptions } from "./store.ts";
 
 const PACKING = { smallFileMax: 8192, settleDelayMs: 1e9 };
-
-async function withDir(act: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir({ prefix: "kedge-pack-" });
-  try {
-    await act(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
 
 async function withStore<Result>(
   dir: string,

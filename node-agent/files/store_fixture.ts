@@ -225,3 +225,15 @@ export function diskPath(dir: string, id: string, pathIndex = 0): string {
   const parts = id.split("/").slice(2).join("/");
   return `${dir}/p${pathIndex}/data/${parts}`;
 }
+
+/** Work in a folder that is gone afterwards. */
+export async function withDir(
+  work: (dir: string) => Promise<void>,
+): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-store-" });
+  try {
+    await work(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
