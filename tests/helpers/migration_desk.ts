@@ -12,10 +12,19 @@ import type {
 } from "@kedge/schema/migration";
 import { MigrationDesk } from "../../node-agent/migration/desk.ts";
 import type { LinkingStore } from "../../node-agent/operation_ports.ts";
+import { eventually } from "./eventually.ts";
 import { FakeDoor } from "./fake_door.ts";
 import { FastdfsBase } from "./fastdfs_base.ts";
 import type { FakeGroupOptions } from "./fake_replicator.ts";
 import type { Scope } from "./scope.ts";
+
+/** Wait for the end of what a desk runs. */
+export async function endOf(desk: MigrationDesk): Promise<MigrationView> {
+  return await eventually(() => {
+    const view = desk.view(0);
+    return view !== null && view.state !== "running" ? view : undefined;
+  }, { what: "the end of a migration", pauseMs: 5 });
+}
 
 /** A desk, and what it works on. */
 export class TestDesk {
@@ -100,11 +109,7 @@ export class TestDesk {
 
   /** Wait for the end of what runs. */
   async ended(): Promise<MigrationView> {
-    for (;;) {
-      const view = this.desk.view(0);
-      if (view !== null && view.state !== "running") return view;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+    return await endOf(this.desk);
   }
 
   /** Checksum of every file that is here, by ID. */

@@ -17,7 +17,7 @@ import type { Commitment, ContentSource } from "../../node-agent/ports.ts";
 import { FakeClock, FakeFiles, GROUP } from "../helpers/fake_files.ts";
 import { FakeReplicator } from "../helpers/fake_replicator.ts";
 import { FastdfsBase } from "../helpers/fastdfs_base.ts";
-import { fillBase, sums, TestDesk } from "../helpers/migration_desk.ts";
+import { endOf, fillBase, sums, TestDesk } from "../helpers/migration_desk.ts";
 import { Scope } from "../helpers/scope.ts";
 
 const SMALL_FILE_MAX = 8192;
@@ -88,11 +88,7 @@ async function finish(
   request: Parameters<MigrationDesk["start"]>[0],
 ) {
   await desk.start(request);
-  for (;;) {
-    const view = desk.view(0);
-    if (view !== null && view.state !== "running") return view;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  return await endOf(desk);
 }
 
 /** IDs of the live records on the first store path. */
