@@ -5,6 +5,7 @@
  */
 
 import { run } from "../helpers/child.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { cpuUsOf } from "../helpers/proc.ts";
 import { Scope } from "../helpers/scope.ts";
 import { type MachineLimits, measureLimits } from "./mirror_limits.ts";
@@ -70,8 +71,12 @@ export async function measureLoadedResync(
     ...place,
     isAlone: true,
   });
+  const idle = (await pair.a.volume()).counters.writtenBytes;
   const load = application(pair.uri);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await eventually(
+    async () => (await pair.a.volume()).counters.writtenBytes > idle,
+    { what: "the application's first write" },
+  );
   const figures = await measureOne(pair, () => connect(pair.a, pair.b));
   return { ...figures, latestReplyMs: await load };
 }
