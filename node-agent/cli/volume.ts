@@ -16,6 +16,7 @@ import {
   type VolumeCall,
 } from "./volume/actions.ts";
 import { VOLUME_OPTIONS } from "./volume/options.ts";
+import type { SetReport } from "./volume/set.ts";
 import { list, resolveSplit, status, watch } from "./volume/show.ts";
 import { statusLines } from "./volume/status_text.ts";
 
@@ -27,7 +28,7 @@ export const volume: Command = {
     "volume list|status [NAME]",
     "volume create NAME --disk PATH [--size SIZE] --listen IP:PORT --peer HOST=IP:PORT",
     "volume init|up|adjust|down|promote|demote|connect|disconnect|verify|pause|resume NAME",
-    "volume set NAME OPTION=VALUE…",
+    "volume set NAME [OPTION=VALUE…]",
     "volume resize NAME [--size SIZE] [--assume-clean]",
     "volume watch [NAME]",
     "volume resolve NAME",
@@ -43,7 +44,8 @@ create   writes drbd.d/NAME.res, makes the disk and its metadata, and starts
 init     the second half of create, for a file that is there already
 adjust   take what NAME.res says now, while it runs; a Primary goes on working
 set      write options of drbd.conf into NAME.res, and take them while it runs;
-         OPTION= goes back to the default. Say it on both hosts
+         OPTION= goes back to what "common" says, or the default. Say it on
+         both hosts. Without options: what is said, and where
 promote  make this host Primary; --force only for new data, or when the other
          copy is lost
 connect  look for the peer; after a split brain see "resolve"
@@ -116,12 +118,7 @@ drbdadm does the same with DRBD's words; both read the same files.`,
       case "set": {
         const [name = "", ...options] = rest;
         exactly(name === "" ? [] : [name], "NAME");
-        const { changeOf, setOptions } = await import("./volume/set.ts");
-        const changes = options.map(changeOf);
-        return await configured(name, call, async (inner) => {
-          const isRunning = await runs(client, name);
-          return await setOptions(name, changes, { ...inner, isRunning });
-        });
+        return await set(name, options, call);
       }
       case "undo": {
         const { undo } = await import("./volume/undo.ts");
@@ -132,6 +129,30 @@ drbdadm does the same with DRBD's words; both read the same files.`,
     }
   },
 };
+
+/** Without options: show what there is. */
+async function set(
+  name: string,
+  options: readonly string[],
+  call: VolumeCall,
+): Promise<number> {
+  const { setOptions, showOptions } = await import("./volume/set.ts");
+  if (options.length === 0) {
+    return await named(name, () => {
+      showOptions(name, call);
+      return Promise.resolve(EXIT.ok);
+    });
+  }
+  const { changeOf } = await import("./volume/set_words.ts");
+  const changes = options.map(changeOf);
+  let report: SetReport | undefined;
+  return await configured(name, call, async (inner) => {
+    const isRunning = await runs(call.client, name);
+    const end = await setOptions(name, changes, { ...inner, isRunning });
+    report = end.report;
+    return end.exit;
+  }, () => ({ ...report }));
+}
 
 async function byConfiguration(
   verb: string,
@@ -161,32 +182,45 @@ async function configured(
   name: string,
   call: VolumeCall,
   act: (call: VolumeCall) => Promise<number>,
+  more?: () => Readonly<Record<string, unknown>>,
 ): Promise<number> {
   const { values } = call;
   const out = values.json
     ? { ...call.context, out: call.context.err }
     : call.context;
-  const exit = await act({ ...call, context: out }).catch((error) => {
+  const exit = await named(name, () => act({ ...call, context: out }));
+  if (exit !== EXIT.ok) return exit;
+  const { out: told } = call.context;
+  const isUp = await runs(call.client, splitName(name).name);
+  const resource = isUp
+    ? await findResource(call.client, splitName(name).name)
+    : undefined;
+  if (values.json) {
+    const now = resource ?? { down: name };
+    const all = more === undefined
+      ? now
+      : { ...more(), resource: resource ?? null };
+    told.line(JSON.stringify(all));
+  } else if (resource === undefined) told.line(`${name} is down`);
+  else told.line(statusLines(resource).join("\n").trimEnd());
+  return exit;
+}
+
+/** A name that the configuration does not have is an error with a way out. */
+async function named(
+  name: string,
+  act: () => Promise<number>,
+): Promise<number> {
+  try {
+    return await act();
+  } catch (error) {
     if (!(error instanceof NotDefinedError)) throw error;
     throw new CliError(
       error.message,
       '"drbdadm sh-resources" names those that are; --host NAME is another host',
       EXIT.notFound,
     );
-  });
-  if (exit !== EXIT.ok) return exit;
-  const { out: told } = call.context;
-  if (!await runs(call.client, splitName(name).name)) {
-    told.line(values.json ? JSON.stringify({ down: name }) : `${name} is down`);
-    return exit;
   }
-  const resource = await findResource(call.client, splitName(name).name);
-  told.line(
-    values.json
-      ? JSON.stringify(resource)
-      : statusLines(resource).join("\n").trimEnd(),
-  );
-  return exit;
 }
 
 /** Whether it runs here. */

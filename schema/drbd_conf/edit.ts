@@ -2,14 +2,28 @@
  * Changes options in the text of a configuration, and nothing else: comments,
  * order and spelling of everything around them stay. Pure.
  *
+ * An option is changed where it stands: also in the places and with the names
+ * of 8.3 (`syncer { rate … }`, `protocol` outside of `net`, `no-disk-flushes`).
+ * A new one goes into `syncer` where the resource has such a section, so that a
+ * file of 8.3 stays one.
+ *
  * Only the sections that stand directly in the resource are touched; those of a
  * volume, a host or a connection win over them, as ever.
  *
  * @module
  */
 
-import { Lexer, quote, type Token } from "./lexer.ts";
-import type { SectionName } from "./options/aliases.ts";
+import {
+  type Block,
+  resourceBlock,
+  sectionBlock,
+  type Span,
+  spansOf,
+  type Statement,
+  statements,
+} from "./edit_spans.ts";
+import { quote } from "./lexer.ts";
+import { ALIASES, type SectionName } from "./options/aliases.ts";
 
 /** One option of a resource. */
 export interface OptionChange {
@@ -26,15 +40,18 @@ export interface EditPlace {
   readonly resource: string;
 }
 
-interface Span extends Token {
-  readonly start: number;
-  readonly end: number;
+/** A name of an option, where it has that name. */
+interface Spelling {
+  /** Undefined: directly in the resource. */
+  readonly section: SectionName | "syncer" | undefined;
+  readonly name: string;
+  /** The name says the value, too (`no-disk-flushes`). */
+  readonly saysValue: boolean;
 }
 
-/** Indices of the braces of a block. */
-interface Block {
-  readonly open: number;
-  readonly close: number;
+/** An option as it stands. */
+interface Found extends Statement {
+  readonly spelling: Spelling;
 }
 
 /** What one level more is indented by. */
@@ -61,126 +78,107 @@ export function editOptions(
 function edit(
   text: string,
   { file, resource }: EditPlace,
-  { section, name, value }: OptionChange,
+  change: OptionChange,
 ): string | undefined {
   const spans = spansOf(file, text);
   const body = resourceBlock(spans, resource);
   if (body === undefined) return undefined;
-  const wanted = value === undefined ? "" : ` ${quote(value)}`;
-  const inside = sectionBlock(spans, body, section);
-  if (inside === undefined) {
-    if (value === undefined) return text;
-    const [before, indent] = beforeClose(text, spans[body.close]);
-    const inner = indent + INDENT;
-    const lines = [
-      `${inner}${section} {`,
-      `${inner}${INDENT}${name}${wanted};`,
-      `${inner}}`,
-    ];
-    return `${before}\n${lines.join("\n")}\n${indent}${
-      text.slice(spans[body.close]?.start)
-    }`;
-  }
-  const found = statements(spans, inside, name);
+  const found = spellingsOf(change).flatMap((spelling) =>
+    placesOf(spans, body, spelling)
+  ).sort((a, b) => a.name.start - b.name.start);
+  if (change.value === undefined) return without(text, found);
+  // Of equal options the last one counts.
   const last = found.at(-1);
-  if (value === undefined) return without(text, found);
-  if (last !== undefined) {
-    return text.slice(0, last.name.end) + wanted + text.slice(last.end.start);
-  }
-  return added(text, spans[inside.close], `${name}${wanted};`);
+  return last === undefined
+    ? withNew(text, { spans, body }, { ...change, value: change.value })
+    : replaced(text, last, { ...change, value: change.value });
 }
 
-function spansOf(file: string, text: string): Span[] {
-  const lexer = new Lexer(file, text);
-  const spans: Span[] = [];
-  for (;;) {
-    lexer.peek();
-    const start = lexer.offset;
-    const token = lexer.next();
-    if (token.kind === "end") return spans;
-    spans.push({ ...token, start, end: lexer.offset });
-  }
+/** The names of an option, ours first. */
+function spellingsOf({ section, name }: OptionChange): Spelling[] {
+  const own: Spelling = { section, name, saysValue: false };
+  const older = (Object.keys(ALIASES) as (SectionName | "syncer")[])
+    .flatMap((each) =>
+      [...ALIASES[each]].filter(([, alias]) =>
+        alias.section === section && alias.name === name
+      ).map(([spelled, alias]): Spelling => ({
+        section: each,
+        name: spelled,
+        saysValue: alias.value !== undefined,
+      }))
+    );
+  return [
+    own,
+    ...older,
+    ...(name === "protocol" ? [{ ...own, section: undefined }] : []),
+    // Up to 8.4 its place; that of 9 wins.
+    ...(name === "fencing" ? [{ ...own, section: "disk" } as const] : []),
+  ];
 }
 
-const isMark = (span: Span | undefined, text: string) =>
-  span?.kind === "mark" && span.text === text;
-
-/** Blocks that `isHead` begins, directly between two indices. */
-function* blocks(
-  spans: readonly Span[],
-  { open, close }: Block,
-): Generator<Block> {
-  for (let at = open + 1; at < close; at++) {
-    if (!isMark(spans[at], "{")) continue;
-    const end = closeOf(spans, at, close);
-    yield { open: at, close: end };
-    at = end;
-  }
-}
-
-function closeOf(spans: readonly Span[], open: number, max: number): number {
-  let depth = 0;
-  for (let at = open; at < max; at++) {
-    if (isMark(spans[at], "{")) depth++;
-    if (isMark(spans[at], "}") && --depth === 0) return at;
-  }
-  return max;
-}
-
-function resourceBlock(
-  spans: readonly Span[],
-  resource: string,
-): Block | undefined {
-  const whole = { open: -1, close: spans.length };
-  return blocks(spans, whole).find(({ open, close }) =>
-    close < spans.length && spans[open - 1]?.text === resource &&
-    spans[open - 2]?.text === "resource"
-  );
-}
-
-function sectionBlock(
+function placesOf(
   spans: readonly Span[],
   body: Block,
-  section: string,
-): Block | undefined {
-  return blocks(spans, body).find(({ open }) => {
-    const [before, head] = [spans[open - 2], spans[open - 1]];
-    // A word that ends nothing before it is the head of a block of its own.
-    const isFirst = ["{", "}", ";"].some((mark) => isMark(before, mark));
-    return isFirst && head?.kind === "word" && head.text === section;
-  });
+  spelling: Spelling,
+): Found[] {
+  const { section, name } = spelling;
+  const inside = section === undefined
+    ? body
+    : sectionBlock(spans, body, section);
+  return inside === undefined
+    ? []
+    : statements(spans, inside, name).map((each) => ({ ...each, spelling }));
 }
 
-/** Statements of a section that begin with a name: first word and semicolon. */
-function statements(
-  spans: readonly Span[],
-  { open, close }: Block,
-  name: string,
-): { readonly name: Span; readonly end: Span }[] {
-  const found: { name: Span; end: Span }[] = [];
-  let first: Span | undefined;
-  for (const span of spans.slice(open + 1, close)) {
-    if (!isMark(span, ";")) {
-      first ??= span;
-      continue;
-    }
-    if (first?.text === name) found.push({ name: first, end: span });
-    first = undefined;
-  }
-  return found;
+/** An option that stands, with another value; an older name stays. */
+function replaced(
+  text: string,
+  { name, end, spelling }: Found,
+  change: OptionChange & { readonly value: string },
+): string {
+  const wanted = ` ${quote(change.value)}`;
+  return spelling.saysValue
+    ? text.slice(0, name.start) + change.name + wanted + text.slice(end.start)
+    : text.slice(0, name.end) + wanted + text.slice(end.start);
+}
+
+function withNew(
+  text: string,
+  { spans, body }: { readonly spans: readonly Span[]; readonly body: Block },
+  change: OptionChange & { readonly value: string },
+): string {
+  const older = spellingsOf(change).find(({ section }) => section === "syncer");
+  const syncer = older && sectionBlock(spans, body, "syncer");
+  const inside = syncer ?? sectionBlock(spans, body, change.section);
+  const name = syncer && older ? older.name : change.name;
+  const line = `${name} ${quote(change.value)};`;
+  if (inside !== undefined) return added(text, spans[inside.close], line);
+  const [before, indent] = beforeClose(text, spans[body.close]);
+  const inner = indent + INDENT;
+  const lines = [
+    `${inner}${change.section} {`,
+    `${inner}${INDENT}${line}`,
+    `${inner}}`,
+  ];
+  return `${before}\n${lines.join("\n")}\n${indent}${
+    text.slice(spans[body.close]?.start)
+  }`;
 }
 
 function without(
   text: string,
-  found: readonly { readonly name: Span; readonly end: Span }[],
+  found: readonly Statement[],
 ): string {
   let edited = text;
   for (const { name, end } of found.toReversed()) {
     const before = edited.slice(0, name.start);
     const after = edited.slice(end.end);
-    const isAlone = /(^|\n)[ \t]*$/.test(before) && /^[ \t]*(\n|$)/.test(after);
+    const isFirst = /(^|\n)[ \t]*$/.test(before);
+    const isAlone = isFirst && /^[ \t]*(\n|$)/.test(after);
     edited = isAlone
       ? before.replace(/[ \t]*$/, "") + after.replace(/^[ \t]*\n?/, "")
+      : isFirst
+      ? before + after.replace(/^[ \t]*/, "")
       : before.replace(/[ \t]*$/, "") + after;
   }
   return edited;

@@ -1,6 +1,7 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { editOptions, type OptionChange } from "./edit.ts";
 import { parseDrbdText } from "./parse.ts";
+import { resolveResource } from "./resolve.ts";
 
 const TEXT = `# resource db { net { timeout 1; } } in a comment
 common { net { timeout 50; } }
@@ -19,14 +20,40 @@ resource "db" {
 }
 `;
 
+/** As 8.3 has it. */
+const OLD_TEXT = `common { syncer { rate 10M; } }
+resource old {
+    protocol C;
+    syncer {
+        rate       20M; # of the line
+        after      "first";
+        al-extents 257;
+    }
+    net { timeout 60; }
+    disk { no-disk-flushes; fencing resource-only; }
+    handlers { outdate-peer "/bin/x"; }
+    on a { device /dev/drbd1; disk /dev/a; address 10.0.0.1:1; meta-disk internal; }
+    on b { device /dev/drbd1; disk /dev/a; address 10.0.0.2:1; meta-disk internal; }
+}
+resource first {
+    on a { device /dev/drbd2; disk /dev/b; address 10.0.0.1:2; meta-disk internal; }
+    on b { device /dev/drbd2; disk /dev/b; address 10.0.0.2:2; meta-disk internal; }
+}
+`;
+
 function edited(...changes: OptionChange[]): string {
   const text = editOptions(TEXT, { file: "f", resource: "db" }, changes);
   return text ?? "not there";
 }
 
+function oldEdited(...changes: OptionChange[]): string {
+  const text = editOptions(OLD_TEXT, { file: "f", resource: "old" }, changes);
+  return text ?? "not there";
+}
+
 /** Lines that went and came. */
-function difference(after: string): string[] {
-  const [old, now] = [TEXT.split("\n"), after.split("\n")];
+function difference(after: string, before = TEXT): string[] {
+  const [old, now] = [before.split("\n"), after.split("\n")];
   return [
     ...old.filter((line) => !now.includes(line)).map((line) => `-${line}`),
     ...now.filter((line) => !old.includes(line)).map((line) => `+${line}`),
@@ -110,4 +137,80 @@ Deno.test("a resource that stands elsewhere is not made up", () => {
     ]),
     undefined,
   );
+});
+
+const disk = (name: string, value: string | undefined): OptionChange => ({
+  section: "disk",
+  name,
+  value,
+});
+
+Deno.test("an option of 8.3 is changed where it stands, by its old name", () => {
+  const cases: [OptionChange, string, string][] = [
+    [
+      disk("resync-rate", "50M"),
+      "-        rate       20M; # of the line",
+      "+        rate 50M; # of the line",
+    ],
+    [
+      disk("resync-after", "other"),
+      '-        after      "first";',
+      "+        after other;",
+    ],
+    [
+      disk("al-extents", "509"),
+      "-        al-extents 257;",
+      "+        al-extents 509;",
+    ],
+    [net("protocol", "B"), "-    protocol C;", "+    protocol B;"],
+    [
+      disk("disk-flushes", "yes"),
+      "-    disk { no-disk-flushes; fencing resource-only; }",
+      "+    disk { disk-flushes yes; fencing resource-only; }",
+    ],
+    [
+      net("fencing", "dont-care"),
+      "-    disk { no-disk-flushes; fencing resource-only; }",
+      "+    disk { no-disk-flushes; fencing dont-care; }",
+    ],
+    [
+      { section: "handlers", name: "fence-peer", value: "/bin/y" },
+      '-    handlers { outdate-peer "/bin/x"; }',
+      "+    handlers { outdate-peer /bin/y; }",
+    ],
+  ];
+  for (const [change, went, came] of cases) {
+    deepEqual(difference(oldEdited(change), OLD_TEXT), [went, came]);
+  }
+});
+
+Deno.test("a new option goes into the section that 8.3 has for it", () => {
+  deepEqual(difference(oldEdited(net("verify-alg", "sha1")), OLD_TEXT), [
+    "+        verify-alg sha1;",
+  ]);
+  // 8.3 has no name for it in `syncer`.
+  match(oldEdited(net("max-buffers", "80")), /net \{ timeout 60; max-buf/);
+  const without = oldEdited(disk("resync-rate", undefined));
+  deepEqual(difference(without, OLD_TEXT), [
+    "-        rate       20M; # of the line",
+    "+        # of the line",
+  ]);
+  equal(oldEdited(disk("resync-rate", "1M")).match(/rate/g)?.length, 2);
+});
+
+Deno.test("what was edited in a file of 8.3 counts", () => {
+  const text = oldEdited(
+    disk("resync-rate", "50M"),
+    disk("resync-after", undefined),
+    net("protocol", "A"),
+    net("verify-alg", "md5"),
+    disk("disk-flushes", "yes"),
+  );
+  const conf = parseDrbdText(text);
+  const config = resolveResource(conf, { host: "a", resourceName: "old" });
+  equal(config.peers[0]?.volumes[0]?.resync.resyncRateBytesPerS, 50 * 2 ** 20);
+  equal(config.net.protocol, "A");
+  equal(config.net.verifyAlg, "md5");
+  equal(config.volumes[0].options.resyncAfter, undefined);
+  equal(config.volumes[0].options.diskFlushes, true);
 });

@@ -7,9 +7,9 @@
 
 import {
   type ConfWarning,
+  type DrbdConf,
   editOptions,
   formatFinding,
-  OPTION_TABLES,
   type OptionChange,
   ParseError,
   resolveResource,
@@ -19,45 +19,36 @@ import { differences } from "../drbdadm/adjust_core.ts";
 import type { Output } from "../context.ts";
 import { identityOf, loadConf } from "../drbdadm/config.ts";
 import { shellWord } from "../drbdadm/setup_lines.ts";
-import { CliError, UsageError } from "../errors.ts";
+import { CliError } from "../errors.ts";
 import { EXIT } from "../exit_codes.ts";
-import { nearest } from "../nearest.ts";
+import { tableLines } from "../text/table.ts";
 import { adjustVolume, type ConfigCall, configPath } from "./create.ts";
 import { editFile } from "./edit_file.ts";
+import {
+  originLines,
+  type SaidSetting,
+  saidSettings,
+} from "./said_settings.ts";
+import { refuseUnknownAfter } from "./set_words.ts";
 
-/** Sections that a running volume takes; of equal names the first counts. */
-const SECTIONS = ["net", "disk", "options", "handlers"] as const;
-/** Command lines are seen by everybody on the host. */
-const SECRET = "shared-secret";
+/** What came of it, for `--json`. */
+export interface SetReport {
+  /** File that the resource stands in. */
+  readonly file: string;
+  /** Whether the file was changed. */
+  readonly written: boolean;
+  /** What the resource runs by otherwise, as `NAME: OLD -> NEW`. */
+  readonly changed: readonly string[];
+  /** Warnings that were not there before. */
+  readonly warnings: readonly string[];
+  /** Who says the options now. */
+  readonly options: readonly SaidSetting[];
+}
 
-/**
- * Read `OPTION=VALUE`; without a value the option goes.
- *
- * @throws {UsageError} With the nearest option that there is.
- */
-export function changeOf(word: string): OptionChange {
-  const [name = "", ...rest] = word.split("=");
-  const value = rest.join("=");
-  if (rest.length === 0) {
-    throw new UsageError(`Say ${word}=VALUE, or ${word}= for the default`);
-  }
-  if (/[\n\r\0]/.test(value)) throw new UsageError(`${name}: one line only`);
-  if (name === SECRET) {
-    throw new UsageError(
-      `${SECRET} is not for a command line: write it into the file, then ` +
-        '"kedge volume adjust"',
-    );
-  }
-  const section = SECTIONS.find((each) => OPTION_TABLES[each].has(name));
-  if (section !== undefined) {
-    return { section, name, value: value === "" ? undefined : value };
-  }
-  const all = SECTIONS.flatMap((each) => [...OPTION_TABLES[each].keys()]);
-  const guess = nearest(name, all);
-  throw new UsageError(
-    `There is no option "${name}"` +
-      (guess === undefined ? "" : `; did you mean ${guess}?`),
-  );
+/** A way out, and what came of it. */
+export interface SetEnd {
+  readonly exit: number;
+  readonly report: SetReport;
 }
 
 /** Change the file; then adjust, if it runs here. */
@@ -65,11 +56,11 @@ export async function setOptions(
   name: string,
   changes: readonly OptionChange[],
   call: ConfigCall & { readonly isRunning: boolean },
-): Promise<number> {
-  if (changes.length === 0) throw new UsageError("Missing OPTION=VALUE");
+): Promise<SetEnd> {
   const path = configPath(call);
   const before = resourceIn(path, name, call);
   const { file } = before.config.definedAt;
+  refuseUnknownAfter(before.conf, name, changes);
   let after = before;
   const edited = await editFile(file, (old) => {
     const text = editOptions(old, { file, resource: name }, changes);
@@ -82,44 +73,86 @@ export async function setOptions(
     after = resourceIn(path, name, call, new Map([[file, text]]));
     return text;
   });
-  const isWritten = edited.after !== edited.before;
-  tell(call.context.err, { file, name, changes, isWritten, before, after });
-  if (!call.isRunning) return EXIT.ok;
+  const report = reportOf(changes, {
+    file,
+    written: edited.after !== edited.before,
+    before,
+    after,
+  });
+  tell(call.context.err, { name, changes, report });
+  if (!call.isRunning) return { exit: EXIT.ok, report };
   const exit = await adjustVolume(name, call);
-  if (exit === EXIT.ok) return exit;
+  if (exit === EXIT.ok) return { exit, report };
   throw new CliError(
     `${file} says it now, but ${name} runs on as before: see above`,
     `"kedge volume adjust ${name}" tries again`,
   );
 }
 
-/** What changed, what is odd about it now, and what is left to do. */
-function tell(
-  err: Output,
-  { file, name, changes, isWritten, before, after }: {
+/** Say what is said for a resource, and by whom. */
+export function showOptions(name: string, call: ConfigCall): void {
+  const { said } = resourceIn(configPath(call), name, call);
+  const { out } = call.context;
+  if (call.values.json) return out.line(JSON.stringify(said));
+  const rows = said.map((each) => [
+    each.name,
+    each.value,
+    each.counts ? each.level : `${each.level}, not in use`,
+    `${each.file}:${each.line}`,
+  ]);
+  const lines = rows.length === 0
+    ? [`${name} has the defaults only`]
+    : tableLines(["OPTION", "VALUE", "SAID BY", "FILE"], rows, out.columns);
+  lines.forEach((line) => out.line(line));
+}
+
+function reportOf(
+  changes: readonly OptionChange[],
+  { file, written, before, after }: {
     readonly file: string;
-    readonly name: string;
-    readonly changes: readonly OptionChange[];
-    readonly isWritten: boolean;
+    readonly written: boolean;
     readonly before: Resolved;
     readonly after: Resolved;
   },
+): SetReport {
+  return {
+    file,
+    written,
+    changed: differences(before.config, after.config),
+    warnings: after.warnings.filter((warning) =>
+      !before.warnings.some(({ text }) => text === warning.text)
+    ).map(formatFinding),
+    options: after.said.filter((said) =>
+      changes.some(({ section, name }) =>
+        section === said.section && name === said.name
+      )
+    ),
+  };
+}
+
+/** What changed, what is odd about it now, and what is left to do. */
+function tell(
+  err: Output,
+  { name, changes, report }: {
+    readonly name: string;
+    readonly changes: readonly OptionChange[];
+    readonly report: SetReport;
+  },
 ): void {
-  const changed = differences(before.config, after.config);
+  const { file, written, changed } = report;
   if (changed.length === 0) {
     err.line(
-      isWritten
-        ? `${file} changes, but not what counts: it is so already, or a ` +
-          "section of a volume or a connection says otherwise"
+      written
+        ? `${file} changes, but not what counts`
         : `${file} says so already`,
     );
   }
   for (const line of changed) err.line(line);
-  for (const warning of after.warnings) {
-    const isOld = before.warnings.some(({ text }) => text === warning.text);
-    if (!isOld) err.line(`${formatFinding(warning)} (warning)`);
+  for (const change of changes) {
+    originLines(name, change, report.options).forEach((each) => err.line(each));
   }
-  if (!isWritten) return;
+  for (const warning of report.warnings) err.line(`${warning} (warning)`);
+  if (!written) return;
   const words = changes.map((each) =>
     shellWord(`${each.name}=${each.value ?? ""}`)
   );
@@ -130,8 +163,10 @@ function tell(
 }
 
 interface Resolved {
+  readonly conf: DrbdConf;
   readonly config: ResourceConfig;
   readonly warnings: readonly ConfWarning[];
+  readonly said: readonly SaidSetting[];
 }
 
 /** What the configuration comes to; refuses what the parser refuses. */
@@ -145,7 +180,8 @@ function resourceIn(
     const conf = loadConf(path, false, instead);
     const identity = identityOf(values.host, context.env);
     const config = resolveResource(conf, { ...identity, resourceName });
-    return { config, warnings: conf.warnings };
+    const said = saidSettings(conf, resourceName, identity.host);
+    return { conf, config, warnings: conf.warnings, said };
   } catch (error) {
     if (!(error instanceof ParseError)) throw error;
     throw new CliError(

@@ -144,3 +144,111 @@ Deno.test("options that are set at once are all set", () =>
     const names = [...Deno.readDirSync(dirname(file))].map(({ name }) => name);
     assert.deepEqual(names, ["db.res"]);
   }));
+
+/** As 8.3 has it, with options of `common`. */
+const OLD = `common {
+    protocol B;
+    syncer { rate 10M; }
+}
+resource db {
+    protocol C;
+    syncer { rate 20M; al-extents 257; }
+    on a {
+        device /dev/drbd1; disk /dev/x; meta-disk internal;
+        address 127.0.0.1:7789;
+    }
+    on b {
+        device /dev/drbd1; disk /dev/x; meta-disk internal;
+        address 127.0.0.2:7789;
+    }
+}
+resource other {
+    on a {
+        volume 2 { device /dev/drbd3; disk /dev/y; meta-disk internal; }
+        address 127.0.0.1:7790;
+    }
+    on b {
+        volume 2 { device /dev/drbd3; disk /dev/y; meta-disk internal; }
+        address 127.0.0.2:7790;
+    }
+}
+`;
+
+Deno.test("kedge volume set comes after a volume that there is", () =>
+  scene(async ({ set, text, file }) => {
+    const alone = await set("db", "resync-after=nosuch");
+    assert.equal(alone.code, 5);
+    assert.match(alone.err, /no volume "nosuch".*\n {2}next: db is the only/);
+    Deno.writeTextFileSync(file, OLD);
+    for (const word of ["nosuch", "other", "other/1"]) {
+      const { code, err } = await set("db", `resync-after=${word}`);
+      assert.equal(code, 5, word);
+      assert.match(err, /next: name one of other\/2;/);
+    }
+    assert.equal(text(), OLD);
+    const { code, err } = await set("db", "resync-after=other/2");
+    assert.equal(code, 0, err);
+    assert.match(text(), /al-extents 257; after other\/2; \}/);
+    assert.equal((await set("db", "resync-after=")).code, 0);
+  }));
+
+Deno.test("kedge volume set says what is inherited, and what comes back", () =>
+  scene(async ({ set, text, file }) => {
+    Deno.writeTextFileSync(file, OLD);
+    const own = await set("db", "resync-rate=50M");
+    assert.match(text(), /syncer \{ rate 50M; al-extents 257; \}/);
+    assert.match(own.err, /: 20971520 -> 52428800/);
+    assert.match(own.err, /"common" has 10M \(.*db\.res:3\); db has its own$/m);
+    const gone = await set("db", "resync-rate=", "protocol=");
+    assert.match(gone.err, /: 52428800 -> 10485760/);
+    assert.match(gone.err, /^protocol: B as "common" has it \(.*db\.res:2\)$/m);
+    assert.doesNotMatch(text(), /protocol C|rate 50M/);
+  }));
+
+Deno.test("kedge volume set names the part that wins over the resource", () =>
+  scene(async ({ set, text, file }) => {
+    const disk = "disk { resync-rate 7M; }";
+    Deno.writeTextFileSync(
+      file,
+      RES.replaceAll(
+        "; }\n",
+        `; volume 0 { device /dev/drbd1; disk /nowhere;
+        meta-disk internal; ${disk} } }\n`,
+      )
+        .replace(/ {4}device.*\n.*\n.*internal;\n/, ""),
+    );
+    const { code, err } = await set("db", "resync-rate=9M");
+    assert.equal(code, 0, err);
+    assert.match(err, /changes, but not what counts$/m);
+    assert.match(err, /db\.res:\d+ \(volume 0\) says 7M and wins/);
+    assert.match(text(), /resync-rate 9M;/);
+  }));
+
+Deno.test("kedge volume set alone shows who says what, and no secret", () =>
+  scene(async ({ set, file }) => {
+    assert.match(
+      (await set("db")).out,
+      /shared-secret +\(not shown\) +resource/,
+    );
+    Deno.writeTextFileSync(file, OLD);
+    const { out } = await set("db");
+    assert.match(out, /^protocol +B +common, not in use +.*db\.res:2$/m);
+    assert.match(out, /^resync-rate +20M +resource +.*db\.res:7$/m);
+    const { out: json } = await set("db", "--json");
+    const said = JSON.parse(json) as { name: string; counts: boolean }[];
+    assert.equal(said.filter(({ name }) => name === "resync-rate").length, 2);
+    assert.equal(said.filter(({ counts }) => !counts).length, 2);
+    assert.equal((await set("nobody")).code, 5);
+  }));
+
+Deno.test("kedge volume set --json says what was done", () =>
+  scene(async ({ set, file }) => {
+    const { code, out } = await set("db", "protocol=B", "--json");
+    assert.equal(code, 0);
+    const { resource, written, changed, options, file: where } = JSON.parse(
+      out,
+    );
+    assert.deepEqual([resource, written, where], [null, true, file]);
+    assert.ok(changed.includes("peers.0.net.protocol: C -> B"), changed);
+    assert.equal(options[0].value, "B");
+  }));
