@@ -138,7 +138,7 @@ async function set(
 ): Promise<number> {
   const { setOptions, showOptions } = await import("./volume/set.ts");
   if (options.length === 0) {
-    return await named(name, () => {
+    return await named(() => {
       showOptions(name, call);
       return Promise.resolve(EXIT.ok);
     });
@@ -188,7 +188,7 @@ async function configured(
   const out = values.json
     ? { ...call.context, out: call.context.err }
     : call.context;
-  const exit = await named(name, () => act({ ...call, context: out }));
+  const exit = await named(() => act({ ...call, context: out }));
   if (exit !== EXIT.ok) return exit;
   const { out: told } = call.context;
   const isUp = await runs(call.client, splitName(name).name);
@@ -207,10 +207,7 @@ async function configured(
 }
 
 /** A name that the configuration does not have is an error with a way out. */
-async function named(
-  name: string,
-  act: () => Promise<number>,
-): Promise<number> {
+async function named(act: () => Promise<number>): Promise<number> {
   try {
     return await act();
   } catch (error) {
