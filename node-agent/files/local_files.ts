@@ -238,8 +238,7 @@ export class StoredFiles implements LocalFiles {
     const { index, reader, paths, layout } = this.#parts;
     const { id, sizeBytes } = entry;
     const still = index.rows.whenStill(id);
-    if (still !== undefined) await still;
-    const row = index.row(id);
+    const row = still === undefined ? index.row(id) : await index.stillRow(id);
     const { from, lengthBytes } = span ?? { from: 0, lengthBytes: sizeBytes };
     if (from < 0 || lengthBytes < 0 || from + lengthBytes > sizeBytes) {
       throw new Problem(
@@ -255,14 +254,16 @@ export class StoredFiles implements LocalFiles {
     }
     const isSame = compareEntries(entryOf(row), entry) === 0;
     if (!isSame && row.sizeBytes < sizeBytes) throw changed(id);
-    const packed = isSame ? this.#packed(row) : undefined;
+    const packed = isSame && this.#parts.packed.isOn
+      ? await this.#packed(row)
+      : undefined;
     if (packed !== undefined) return packed.subarray(from, from + lengthBytes);
     const path = layout.file(id, row.pathIndex);
     const wanted = isSame ? row : { ...row, sizeBytes, crc32: entry.crc32 };
     try {
       const onDamage = (why: string) => this.#report(isSame, row, why);
-      const file = { path, row: wanted, onDamage };
-      return await reader.read(file, { from, lengthBytes }, room);
+      const span = { from, lengthBytes };
+      return await reader.read({ path, row: wanted, onDamage }, span, room);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (!isSame) throw changed(id);
@@ -279,10 +280,10 @@ export class StoredFiles implements LocalFiles {
   }
 
   /** The bytes of a file that has no file of its own. */
-  #packed(row: FileRow): Uint8Array<ArrayBuffer> | undefined {
-    let found: ReturnType<PackedReader["read"]>;
+  async #packed(row: FileRow): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    let found: Awaited<ReturnType<PackedReader["read"]>>;
     try {
-      found = this.#parts.packed.read(row);
+      found = await this.#parts.packed.read(row);
     } catch (error) {
       throw problemOfRead(row.id, error);
     }
@@ -390,8 +391,9 @@ export class StoredFiles implements LocalFiles {
 }
 
 function problemOfRead(id: string, error: unknown): Problem {
-  const why = describeError(error);
-  return new Problem("unavailable", `Cannot read ${id} now: ${why}`);
+  if (error instanceof Problem) return error;
+  const why = `Cannot read ${id} now: ${describeError(error)}`;
+  return new Problem("unavailable", why);
 }
 
 function changed(id: string): Problem {

@@ -15,11 +15,30 @@ import type { FileRow } from "@kedge/schema/db";
 import { describeError, isContentFault, isMissing } from "./disk.ts";
 import type { Layout } from "./layout.ts";
 import type { SegmentReads } from "./segment_statements.ts";
-import { type Place, readRecord } from "./segments.ts";
+import { type Place, readRecord, readRecordAside } from "./segments.ts";
+import type { SlowDisks } from "./slow_disks.ts";
 import type { ReadStatements } from "./statements.ts";
 
 /** Moves of one file during one read, at most. */
 const MOVES_MAX = 8;
+
+/** All bytes of a file, or why they are not right. */
+type Found = Uint8Array<ArrayBuffer> | string | undefined;
+
+/** What became of a read at a place. */
+interface Outcome {
+  readonly body?: Uint8Array<ArrayBuffer> | string;
+  readonly error?: unknown;
+}
+
+/** What a reader works with. */
+export interface PackedReaderParts {
+  readonly layout: Layout;
+  readonly statements: ReadStatements;
+  readonly segments: Pick<SegmentReads, "placeOf">;
+  /** Says where nothing is read in the event loop. */
+  readonly disks: SlowDisks;
+}
 
 /** For the main isolate. */
 export class PackedReader {
@@ -27,19 +46,28 @@ export class PackedReader {
   isOn: boolean;
   readonly #layout: Layout;
   readonly #statements: ReadStatements;
-  readonly #segments: SegmentReads;
+  readonly #segments: Pick<SegmentReads, "placeOf">;
+  readonly #disks: SlowDisks;
 
   /** Read with these. */
-  constructor(
-    layout: Layout,
-    statements: ReadStatements,
-    segments: SegmentReads,
-    isOn: boolean,
-  ) {
+  constructor(parts: PackedReaderParts, isOn: boolean) {
     this.isOn = isOn;
-    this.#layout = layout;
-    this.#statements = statements;
-    this.#segments = segments;
+    this.#layout = parts.layout;
+    this.#statements = parts.statements;
+    this.#segments = parts.segments;
+    this.#disks = parts.disks;
+  }
+
+  /** As {@linkcode readNow}, where its disk is slow beside the event loop. */
+  read(row: FileRow): Found | Promise<Found> {
+    const { pathIndex } = row;
+    if (this.#disks.isSuspect(pathIndex)) {
+      return this.#disks.read(pathIndex, () => this.readAside(row));
+    }
+    const beganMs = this.#disks.nowMs();
+    const found = this.readNow(row);
+    this.#disks.readHere(pathIndex, beganMs);
+    return found;
   }
 
   /**
@@ -49,7 +77,32 @@ export class PackedReader {
    * not right.
    * @throws What the system says, when it says nothing about the content.
    */
-  read(row: FileRow): Uint8Array<ArrayBuffer> | string | undefined {
+  readNow(row: FileRow): Found {
+    const search = this.#search(row);
+    for (let next = search.next();;) {
+      if (next.done) return next.value;
+      const { path, place } = next.value;
+      next = search.next(outcomeOf(() => readRecord(path, place, row)));
+    }
+  }
+
+  /** As {@linkcode readNow}, beside the event loop. */
+  async readAside(row: FileRow): Promise<Found> {
+    const search = this.#search(row);
+    for (let next = search.next();;) {
+      if (next.done) return next.value;
+      const { path, place } = next.value;
+      next = search.next(
+        await readRecordAside(path, place, row)
+          .then((body) => ({ body }), (error: unknown) => ({ error })),
+      );
+    }
+  }
+
+  /** Asks for one place after the other, until something is found. */
+  *#search(
+    row: FileRow,
+  ): Generator<{ path: string; place: Place }, Found, Outcome> {
     const { id, sizeBytes, appender } = row;
     if (!this.isOn) return undefined;
     if (appender === 1 || sizeBytes === 0) return undefined;
@@ -65,16 +118,13 @@ export class PackedReader {
         if (place === undefined) return undefined;
       }
       const { pathIndex, segment, offset } = place;
-      try {
-        const path = this.#layout.segment(pathIndex, segment);
-        return readRecord(path, place, row);
-      } catch (error) {
-        if (!isContentFault(error)) throw error;
-        const hasMoved = before?.segment !== segment ||
-          before.offset !== offset;
-        if (!isMissing(error) || !hasMoved) return describeError(error);
-        before = place;
-      }
+      const path = this.#layout.segment(pathIndex, segment);
+      const { body, error } = yield { path, place };
+      if (body !== undefined) return body;
+      if (!isContentFault(error)) throw error;
+      const hasMoved = before?.segment !== segment || before.offset !== offset;
+      if (!isMissing(error) || !hasMoved) return describeError(error);
+      before = place;
     }
     return "it moved too often while it was read";
   }
@@ -85,5 +135,13 @@ export class PackedReader {
     const payload = last?.kind === "write" ? last.payload : null;
     if (payload?.length !== row.sizeBytes) return undefined;
     return crc32(payload) === row.crc32 ? new Uint8Array(payload) : undefined;
+  }
+}
+
+function outcomeOf(read: () => Uint8Array<ArrayBuffer> | string): Outcome {
+  try {
+    return { body: read() };
+  } catch (error) {
+    return { error };
   }
 }

@@ -10,6 +10,7 @@ import { Packer, type PackerParts, PutOff } from "./packer.ts";
 import { PackedReader } from "./packed_reader.ts";
 import { type SegmentReads, SegmentStatements } from "./segment_statements.ts";
 import { scanSegment } from "./segments.ts";
+import { SlowDisks } from "./slow_disks.ts";
 import { factsOf, newEntry, someBytes } from "./store_fixture.ts";
 import { ReadStatements, WriteStatements } from "./statements.ts";
 
@@ -227,8 +228,16 @@ Deno.test("a file that is packed between two looks of a read is found", () =>
       },
     });
     const reads = new ReadStatements(bench.parts.database);
-    const reader = new PackedReader(bench.layout, reads, late, true);
+    const disks = new SlowDisks(() => 0);
+    const reader = new PackedReader({
+      layout: bench.layout,
+      statements: reads,
+      segments: late,
+      disks,
+    }, true);
     const row = bench.statements.file.get({ id: file.id });
     assert(row !== undefined);
-    assert.deepEqual(reader.read(row), someBytes(1000, 1));
+    assert.deepEqual(reader.readNow(row), someBytes(1000, 1));
+    looks = 0;
+    assert.deepEqual(await reader.readAside(row), someBytes(1000, 1));
   }));

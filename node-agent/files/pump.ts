@@ -58,6 +58,8 @@ export class Pump {
   tombstones = 0;
   #waiting: Waiting[] = [];
   #isBusy = false;
+  /** When the batch under way was sent, in monotonic ms. */
+  #sentMs = Infinity;
   #nextRequest = 1;
   /** Came back from the last batch: new memory for each costs more. */
   #room: Uint8Array<ArrayBuffer> | undefined;
@@ -85,6 +87,11 @@ export class Pump {
   /** Why nothing can be stored any more, or `undefined`. */
   get failure(): string | undefined {
     return this.#failure;
+  }
+
+  /** How long the worker has been busy with one batch, in ms. */
+  get busyMs(): number {
+    return Math.max(0, performance.now() - this.#sentMs);
   }
 
   /**
@@ -123,10 +130,12 @@ export class Pump {
       const batch = this.#take();
       const { bytes, ...rest } = packed(batch, this.#room);
       if (bytes === this.#room) this.#room = undefined;
+      this.#sentMs = performance.now();
       const answer = await this.#ask(
         (request) => ({ kind: "batch", request, bytes, ...rest }),
         [bytes.buffer],
       );
+      this.#sentMs = Infinity;
       this.#settle(batch, answer);
     }
     this.#isBusy = false;

@@ -3,8 +3,9 @@
  *
  * Small files are read whole and compared with their CRC-32. So are files of one
  * block that are asked for whole: beside the event loop, unless they were read or
- * written a moment ago and are surely still in memory, for a thread costs more
- * than such a read. Larger ones are compared block by block, before each block
+ * written a moment ago and are almost surely still in memory, for a thread costs
+ * more than such a read. Where a disk is slow nothing is read in the event loop
+ * (`slow_disks.ts`). Larger ones are compared block by block, before each block
  * leaves; a file that was read to its end without fault a moment ago, and has not
  * been touched since, is streamed natively: its checked bytes are still in
  * memory. Later it is checked again, since a medium may rot without any sign on
@@ -30,6 +31,7 @@ import {
   readFullSync,
 } from "./disk.ts";
 import { Lately } from "./lately.ts";
+import { SlowDisks } from "./slow_disks.ts";
 
 /** Content on its way out. */
 export type Body =
@@ -73,12 +75,15 @@ export class Reader {
   /** When a file of one block was read or written last, by its ID. */
   readonly #warm = new Lately<number>(WARM_COUNT_MAX);
   readonly #nowMs: () => number;
+  readonly #disks: SlowDisks;
 
   /**
    * @param nowMs Monotonic time, in milliseconds.
+   * @param disks Says which store paths are slow.
    */
-  constructor(nowMs: () => number) {
+  constructor(nowMs: () => number, disks: SlowDisks = new SlowDisks(nowMs)) {
     this.#nowMs = nowMs;
+    this.#disks = disks;
   }
 
   /** A file was just written: its bytes are in memory. */
@@ -95,29 +100,43 @@ export class Reader {
    */
   async read(file: Readable, span: ByteSpan, room?: ReadRoom): Promise<Body> {
     if (span.lengthBytes === 0) return new Uint8Array(0);
-    const { id, sizeBytes, appender } = file.row;
+    const { id, sizeBytes, appender, pathIndex } = file.row;
     const isWhole = span.lengthBytes === sizeBytes;
+    const isSlow = this.#disks.isSuspect(pathIndex);
     if (sizeBytes <= INLINE_BODY_BYTES_MAX) {
+      const bytes = isSlow
+        ? await this.#readWhole(file)
+        : this.#readHere(file, isWhole ? room : undefined);
       return isWhole
-        ? readNow(file, room)
-        : readNow(file).subarray(span.from, span.from + span.lengthBytes);
+        ? bytes
+        : bytes.subarray(span.from, span.from + span.lengthBytes);
     }
     // An appender may grow while it is read.
     if (!isWhole || sizeBytes > CHECKSUM_BLOCK_BYTES || appender !== 0) {
       return await this.#readLarge(file, span);
     }
     const atMs = this.#warm.get(id) ?? -Infinity;
-    const isWarm = this.#nowMs() - atMs < CHECK_LIFE_MS;
-    const bytes = isWarm ? readNow(file, room) : await this.#readWhole(file);
+    const isWarm = this.#nowMs() - atMs < CHECK_LIFE_MS && !isSlow;
+    const bytes = isWarm
+      ? this.#readHere(file, room)
+      : await this.#readWhole(file);
     this.#warm.set(id, this.#nowMs());
     return bytes;
   }
 
+  #readHere(file: Readable, room?: ReadRoom): Uint8Array<ArrayBuffer> {
+    const beganMs = this.#nowMs();
+    const bytes = readNow(file, room);
+    this.#disks.readHere(file.row.pathIndex, beganMs);
+    return bytes;
+  }
+
   async #readWhole(file: Readable): Promise<Uint8Array<ArrayBuffer>> {
-    const { sizeBytes, crc32: wanted } = file.row;
+    const { sizeBytes, crc32: wanted, pathIndex } = file.row;
     let bytes: Uint8Array<ArrayBuffer>;
     try {
-      bytes = await Deno.readFile(file.path);
+      bytes = await this.#disks
+        .read(pathIndex, () => Deno.readFile(file.path));
     } catch (error) {
       throw unreadable(file, error);
     }
@@ -129,15 +148,15 @@ export class Reader {
   }
 
   async #readLarge(file: Readable, span: ByteSpan): Promise<Body> {
+    const { sizeBytes, id, pathIndex } = file.row;
     let handle: Deno.FsFile;
     let info: Deno.FileInfo;
     try {
-      handle = await Deno.open(file.path);
+      handle = await this.#disks.read(pathIndex, () => Deno.open(file.path));
       info = await handle.stat();
     } catch (error) {
       throw unreadable(file, error);
     }
-    const { sizeBytes, id } = file.row;
     const print = fingerprint(file.row, info);
     const checked = this.#checked.get(id);
     const isChecked = checked?.print === print &&
@@ -153,7 +172,7 @@ export class Reader {
       if (info.size < sizeBytes) {
         throw damage(file, `${info.size} of ${sizeBytes} bytes`);
       }
-      const blocks = new CheckedBlocks(handle, file);
+      const blocks = new CheckedBlocks(handle, file, this.#disks);
       await blocks.start(span);
       const atMs = this.#nowMs();
       return blocks.stream(() => {
@@ -198,6 +217,7 @@ function fingerprint(row: FileRow, info: Deno.FileInfo): string {
 class CheckedBlocks {
   readonly #handle: Deno.FsFile;
   readonly #file: Readable;
+  readonly #disks: SlowDisks;
   readonly #crcs: readonly number[];
   /** The block that was read last. */
   readonly #block: Uint8Array<ArrayBuffer>;
@@ -206,8 +226,9 @@ class CheckedBlocks {
   #last = 0;
   #first: Uint8Array<ArrayBuffer> | undefined;
 
-  constructor(handle: Deno.FsFile, file: Readable) {
+  constructor(handle: Deno.FsFile, file: Readable, disks: SlowDisks) {
     const { sizeBytes, crc32, blockCrcs } = file.row;
+    this.#disks = disks;
     this.#handle = handle;
     this.#file = file;
     this.#crcs = unpackBlocks(sizeBytes, crc32, blockCrcs);
@@ -229,12 +250,13 @@ class CheckedBlocks {
   async #read(): Promise<Uint8Array<ArrayBuffer>> {
     const index = this.#next++;
     const at = index * CHECKSUM_BLOCK_BYTES;
-    const { sizeBytes } = this.#file.row;
+    const { sizeBytes, pathIndex } = this.#file.row;
     const length = Math.min(CHECKSUM_BLOCK_BYTES, sizeBytes - at);
     const bytes = this.#block.subarray(0, length);
     let count: number;
     try {
-      count = await readFull(this.#handle, bytes);
+      count = await this.#disks
+        .read(pathIndex, () => readFull(this.#handle, bytes));
     } catch (error) {
       throw unreadable(this.#file, error);
     }
@@ -289,6 +311,7 @@ class CheckedBlocks {
 
 /** A read failed: is it the content, or only this read? */
 function unreadable(file: Readable, error: unknown): Problem {
+  if (error instanceof Problem) return error;
   const why = describeError(error);
   if (isContentFault(error)) return damage(file, why);
   return new Problem("unavailable", `Cannot read ${file.row.id} now: ${why}`);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import type { FileRow } from "@kedge/schema/db";
 import { Reader } from "./reader.ts";
+import { SlowDisks } from "./slow_disks.ts";
 import { someBytes } from "./store_fixture.ts";
 
 const SIZE_BYTES = 200_000;
@@ -10,7 +11,9 @@ const SIZE_BYTES = 200_000;
 async function withFile(
   work: (parts: {
     readonly path: string;
+    readonly row: FileRow;
     readonly reader: Reader;
+    readonly disks: SlowDisks;
     readonly clock: { nowMs: number };
     read(): Promise<{ bytes: Uint8Array; isInRoom: boolean }>;
   }) => Promise<void>,
@@ -27,7 +30,8 @@ async function withFile(
       ...{ master: null, pathIndex: 0, blockCrcs: null, damaged: 0 },
     };
     const clock = { nowMs: 0 };
-    const reader = new Reader(() => clock.nowMs);
+    const disks = new SlowDisks(() => clock.nowMs);
+    const reader = new Reader(() => clock.nowMs, disks);
     const room = new Uint8Array(SIZE_BYTES);
     const span = { from: 0, lengthBytes: SIZE_BYTES };
     const read = async () => {
@@ -36,7 +40,7 @@ async function withFile(
       assert(found instanceof Uint8Array);
       return { bytes: found, isInRoom: found === room };
     };
-    await work({ path, reader, clock, read });
+    await work({ path, row, reader, disks, clock, read });
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
@@ -72,5 +76,50 @@ Deno.test("what was good a moment ago is compared again", async () => {
     await assert.rejects(read(), { slug: "damaged" });
     await Deno.remove(path);
     await assert.rejects(read(), { slug: "damaged" });
+  });
+});
+
+Deno.test("nothing is read in the event loop where a disk is slow", async () => {
+  await withFile(async ({ read, reader, disks, clock }) => {
+    reader.wrote("a");
+    const flush = Promise.withResolvers<void>();
+    const flushed = disks.flush(0, () => flush.promise);
+    assert.equal((await read()).isInRoom, true);
+    clock.nowMs = 500;
+    assert.equal((await read()).isInRoom, false, "a flush does not end");
+    flush.resolve();
+    await flushed;
+    assert.equal((await read()).isInRoom, true);
+  });
+});
+
+/** A pipe that gives these bytes a little later, whoever waits for them. */
+async function slowPipe(dir: string, bytes: Uint8Array) {
+  const path = `${dir}/pipe`;
+  await new Deno.Command("mkfifo", { args: [path] }).output();
+  await Deno.writeFile(`${dir}/bytes`, bytes);
+  const script = 'sleep 0.5; cat "$0/bytes" >"$0/pipe"';
+  const child = new Deno.Command("sh", { args: ["-c", script, dir] }).spawn();
+  return { path, ended: child.status };
+}
+
+Deno.test("a small file on a disk that hangs does not stop the event loop", async () => {
+  await withFile(async ({ path, row, reader, disks, clock }) => {
+    const hang = Promise.withResolvers<void>();
+    const hung = disks.read(0, () => hang.promise);
+    clock.nowMs = 500;
+    const bytes = someBytes(5000);
+    const dir = path.slice(0, path.lastIndexOf("/"));
+    const pipe = await slowPipe(dir, bytes);
+    const small = { ...row, sizeBytes: 5000, crc32: crc32(bytes) };
+    const seen: string[] = [];
+    setTimeout(() => seen.push("others had their turn"), 0);
+    const file = { path: pipe.path, row: small, onDamage() {} };
+    const span = { from: 10, lengthBytes: 20 };
+    assert.deepEqual(await reader.read(file, span), bytes.subarray(10, 30));
+    assert.deepEqual(seen, ["others had their turn"]);
+    hang.resolve();
+    await hung;
+    await pipe.ended;
   });
 });

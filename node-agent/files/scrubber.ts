@@ -213,7 +213,7 @@ export class Scrubber {
 
   async #isGood(row: FileRow, signal: AbortSignal): Promise<boolean> {
     const startMs = this.#parts.clock.monotonicMs();
-    const packed = this.#parts.packed.read(row);
+    const packed = await this.#parts.packed.readAside(row);
     if (packed !== undefined) {
       const checkedBytes = this.#place.checkedBytes + row.sizeBytes;
       this.#place = { ...this.#place, checkedBytes };

@@ -19,6 +19,7 @@ import {
   flushSync,
   isMissing,
   makeDurableDir,
+  readFull,
   readFullSync,
   sizeOf,
   writeAllSync,
@@ -326,22 +327,50 @@ export function* scanSegment(
  */
 export function readRecord(
   path: string,
-  place: Pick<Place, "offset" | "lengthBytes">,
-  row: Pick<FileRow, "id" | "sizeBytes" | "crc32">,
+  place: RecordPlace,
+  row: RecordFacts,
 ): Uint8Array<ArrayBuffer> | string {
   const file = Deno.openSync(path);
   try {
-    const bytes = readAt(file, place.offset, place.lengthBytes);
-    const head = decodeRecord(bytes);
-    if (head?.id !== row.id) return "its record is not in its segment";
-    const body = bytes.subarray(head.bodyAt, head.bodyAt + head.sizeBytes);
-    if (body.length !== row.sizeBytes) {
-      return `${body.length} of ${row.sizeBytes} bytes`;
-    }
-    return crc32(body) === row.crc32 ? body : "the checksum is wrong";
+    return bodyOf(readAt(file, place.offset, place.lengthBytes), row);
   } finally {
     file.close();
   }
+}
+
+/**
+ * As {@linkcode readRecord}, beside the event loop. Segments are few, so opening
+ * one mostly needs no disk.
+ */
+export async function readRecordAside(
+  path: string,
+  place: RecordPlace,
+  row: RecordFacts,
+): Promise<Uint8Array<ArrayBuffer> | string> {
+  const file = Deno.openSync(path);
+  try {
+    file.seekSync(place.offset, Deno.SeekMode.Start);
+    const bytes = new Uint8Array(place.lengthBytes);
+    return bodyOf(bytes.subarray(0, await readFull(file, bytes)), row);
+  } finally {
+    file.close();
+  }
+}
+
+type RecordPlace = Pick<Place, "offset" | "lengthBytes">;
+type RecordFacts = Pick<FileRow, "id" | "sizeBytes" | "crc32">;
+
+function bodyOf(
+  bytes: Uint8Array<ArrayBuffer>,
+  row: RecordFacts,
+): Uint8Array<ArrayBuffer> | string {
+  const head = decodeRecord(bytes);
+  if (head?.id !== row.id) return "its record is not in its segment";
+  const body = bytes.subarray(head.bodyAt, head.bodyAt + head.sizeBytes);
+  if (body.length !== row.sizeBytes) {
+    return `${body.length} of ${row.sizeBytes} bytes`;
+  }
+  return crc32(body) === row.crc32 ? body : "the checksum is wrong";
 }
 
 function readAt(

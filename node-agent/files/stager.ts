@@ -13,6 +13,7 @@ import { describeError, isFull } from "./disk.ts";
 import { DiskError, FileSink, SinkDesk } from "./file_sink.ts";
 import type { Layout } from "./layout.ts";
 import { SharedFlushes } from "./shared_flushes.ts";
+import type { SlowDisks } from "./slow_disks.ts";
 import type { StorePaths } from "./store_paths.ts";
 import { Turns } from "./turns.ts";
 
@@ -42,6 +43,8 @@ export class Stager {
   readonly #desk = new SinkDesk();
   readonly #flushes = new Turns(FLUSHES_AT_ONCE);
   readonly #folders = new SharedFlushes();
+  /** Learns how long flushes take. */
+  disks: SlowDisks | undefined;
 
   /**
    * Stage on these paths.
@@ -204,8 +207,11 @@ export class Stager {
     const work = async () => {
       try {
         await this.#flushes.run(async () => {
-          await file.sync();
-          await this.#folders.flush(this.#layout.staging(pathIndex));
+          const flush = async () => {
+            await file.sync();
+            await this.#folders.flush(this.#layout.staging(pathIndex));
+          };
+          await (this.disks?.flush(pathIndex, flush) ?? flush());
         });
       } catch (error) {
         const reason = `flush of a staging file: ${describeError(error)}`;

@@ -28,6 +28,7 @@ import { Refills } from "./refills.ts";
 import { type RunIdentity, RUNS_KEY } from "./run_start.ts";
 import { Scrubber, type ScrubOptions } from "./scrubber.ts";
 import { SegmentReads } from "./segment_statements.ts";
+import { SlowDisks } from "./slow_disks.ts";
 import { Stager } from "./stager.ts";
 import { ReadStatements } from "./statements.ts";
 import { StorePaths } from "./store_paths.ts";
@@ -203,10 +204,12 @@ async function openLocked(
     new ReadStatements(database),
     new RowCache(ROWS_KEPT),
   );
+  const disks = new SlowDisks(() => clock.monotonicMs());
+  disks.workerBusyMs = () => pump.busyMs;
+  const { statements } = index;
+  const segments = new SegmentReads(database);
   const packed = new PackedReader(
-    layout,
-    index.statements,
-    new SegmentReads(database),
+    { layout, statements, segments, disks },
     opened.hasPacked,
   );
   const { reserve } = options;
@@ -230,6 +233,7 @@ async function openLocked(
     onFence,
     options.fsyncAfterBytes,
   );
+  stager.disks = disks;
   const editor = new Editor(layout, paths, stager, onFence);
   const edits = new Edits(editor, stager);
   const parts: StoreParts = {
@@ -239,7 +243,7 @@ async function openLocked(
     paths,
     pump,
     stager,
-    reader: new Reader(() => clock.monotonicMs()),
+    reader: new Reader(() => clock.monotonicMs(), disks),
     editor,
     edits,
     clock,
