@@ -12,6 +12,7 @@
 import type { StateWish } from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "../decisions/mirror_state.ts";
 import { hasSource } from "./disk_worth_core.ts";
+import type { Owed } from "./answer_watch_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { CommandResult } from "./volume_types.ts";
 import { connectionOf, peerDiskOf, roleOf } from "./words_core.ts";
@@ -51,6 +52,16 @@ export class PeerAgreement {
   get waitsMs(): number {
     const { nowMs } = this.volume;
     return nowMs - (this.#asked?.askedMs ?? nowMs);
+  }
+
+  /** What the peer is to agree to. */
+  get owed(): Owed {
+    const { isAsking } = this;
+    return {
+      what: "a change of state",
+      isOpen: isAsking,
+      answered: this.#lastId,
+    };
   }
 
   /** Ask the peer to agree. One question at a time: -18 while one is open. */

@@ -35,6 +35,7 @@ import {
   isConnected,
   type MirrorState,
 } from "../decisions/mirror_state.ts";
+import { AnswerWatch } from "./answer_watch_core.ts";
 import { BitmapExchange } from "./bitmap_exchange_core.ts";
 import { Negotiation } from "./negotiation_core.ts";
 import { PeerAgreement } from "./peer_agreement_core.ts";
@@ -44,8 +45,14 @@ import type { VolumeCore } from "./volume_core.ts";
 
 /** How long both nodes may take to agree on who copies what. */
 const NEGOTIATION_MS_MAX = 30_000;
+/** How long a flush may keep us from meeting the peer before we say so. */
+const UNMET_MS_MAX = 5_000;
 /** How long the peer may take to grow: its metadata may be large. */
 const RESIZE_MS_MAX = 600_000;
+
+const FLUSH_HANGS =
+  "A flush of this disk does not end: the peer is not met before it does. " +
+  '"drbdadm detach --force" gives the disk up';
 
 /** See the module comment. */
 export class PeerLink {
@@ -63,10 +70,7 @@ export class PeerLink {
   #isUp = false;
   #awaitsDrain = false;
   #sinceMs = 0;
-  #progressMs = 0;
-  /** Frames that the peer has written, and how many at the last look. */
-  #confirmed = 0;
-  #lastConfirmed = 0;
+  readonly #answers = new AnswerWatch();
 
   constructor(readonly volume: VolumeCore) {
     this.negotiation = new Negotiation(volume);
@@ -82,7 +86,8 @@ export class PeerLink {
     }
     this.#isUp = true;
     this.resolveConflicts = facts.resolveConflicts;
-    this.#sinceMs = this.#progressMs = volume.nowMs;
+    this.#sinceMs = volume.nowMs;
+    this.#answers.reset();
     volume.writes.linkReady();
     volume.replica.linkReady();
     volume.source.linkReady();
@@ -112,6 +117,7 @@ export class PeerLink {
     this.#isUp = false;
     this.#awaitsDrain = false;
     const { volume } = this;
+    this.#sinceMs = volume.nowMs;
     volume.disk.exposePeers(this.peerGenerations);
     const { connection } = volume.state;
     const isLeaving = connection === "Disconnecting";
@@ -127,13 +133,27 @@ export class PeerLink {
       volume.change({ connection: "StandAlone" });
     } else {
       volume.change({ connection: "Unconnected" });
-      volume.change({ connection: "WFConnection" });
+      if (!volume.flusher.isRunning) {
+        volume.change({ connection: "WFConnection" });
+      }
     }
     this.peerGenerations = undefined;
     // Whoever waits for the peer's word judges again, without the peer.
     this.agreement.stop();
     volume.reads.retry();
     volume.writes.retry();
+  }
+
+  /**
+   * Look for the peer, once the flush that ran when it went has ended, or its
+   * disk has gone: our report would wait for that, and the writes of a peer that
+   * is Primary for our report.
+   */
+  meetAgain(): void {
+    const { volume } = this;
+    if (this.#isUp || volume.state.connection !== "Unconnected") return;
+    volume.change({ connection: "WFConnection" });
+    volume.effects.seekPeer(true);
   }
 
   /** Decide anew on a connection that stands: a disk came, or changed its worth. */
@@ -174,7 +194,6 @@ export class PeerLink {
       case "flush":
         return volume.replica.receive(frame);
       case "ack":
-        this.#confirmed = frame.written;
         return volume.writes.acknowledged(frame);
       case "failed":
         return this.#peerDiskFailed(frame.sequence);
@@ -234,6 +253,7 @@ export class PeerLink {
 
   /** Tell the peer of a change, while it listens. */
   stateChanged(before: MirrorState, after: MirrorState): void {
+    if (after.disk === "Diskless") this.meetAgain();
     const wasConnected = isConnected(before.connection);
     if (!this.#isUp || !isConnected(after.connection) || !wasConnected) return;
     const isOwn = before.role !== after.role || before.disk !== after.disk ||
@@ -251,7 +271,7 @@ export class PeerLink {
 
   /** Timeouts: an endless negotiation, a peer that answers nothing. */
   tick(nowMs: number): void {
-    if (!this.#isUp) return;
+    if (!this.#isUp) return this.#sayIfUnmet(nowMs);
     const { connection } = this.volume.state;
     const isDeciding = connection === "WFReportParams" ||
       connection === "WFBitMapS" || connection === "WFBitMapT" ||
@@ -269,16 +289,25 @@ export class PeerLink {
     this.#watchAnswers(nowMs);
   }
 
+  #sayIfUnmet(nowMs: number): void {
+    const { state, effects } = this.volume;
+    if (state.connection !== "Unconnected") this.#sinceMs = nowMs;
+    if (nowMs - this.#sinceMs <= UNMET_MS_MAX) return;
+    this.#sinceMs = Infinity;
+    effects.log("warn", FLUSH_HANGS);
+  }
+
   #watchAnswers(nowMs: number): void {
-    const { volume } = this;
-    // Not the number that is under way: a steady load always has as many.
-    const isMoving = volume.writes.unconfirmed === 0 ||
-      this.#confirmed !== this.#lastConfirmed;
-    this.#lastConfirmed = this.#confirmed;
-    if (isMoving) this.#progressMs = nowMs;
-    const limitMs = volume.config.peerTimeoutMs;
-    if (limitMs > 0 && nowMs - this.#progressMs > limitMs) {
-      this.#timeout(`no acknowledgement for ${limitMs} ms`);
+    const { writes, reads, config } = this.volume;
+    const limitMs = config.peerTimeoutMs || Infinity;
+    const late = this.#answers.look(nowMs, limitMs, [
+      writes.sent.owedWrite,
+      writes.sent.owedFlush,
+      reads.owed,
+      this.agreement.owed,
+    ]);
+    if (late !== undefined) {
+      this.#timeout(`${late} is not answered for ${limitMs} ms`);
     }
   }
 

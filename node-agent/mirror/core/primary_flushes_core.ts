@@ -63,7 +63,7 @@ export class PrimaryFlushes {
     const isExpected = this.#regular >= this.regularMin &&
       lastOrdinal === this.#requestedAt && volume.config.protocol === "C";
     if (!isExpected) return;
-    const sequence = this.#aheadSequence = sent.next();
+    const sequence = this.#aheadSequence = sent.nextFlush();
     volume.effects.send({ kind: "flush", sequence, barrier: false });
   }
 
@@ -153,7 +153,7 @@ export class PrimaryFlushes {
     const flush = new RunningFlush(
       waiters,
       lastOrdinal,
-      isAhead ? sent.last : replicate ? sent.next() : 0,
+      isAhead ? sent.last : replicate ? sent.nextFlush() : 0,
       { hasDisk: volume.hasLocalDisk, protocol },
     );
     this.#running = flush;

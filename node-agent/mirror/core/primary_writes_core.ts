@@ -79,7 +79,7 @@ export class PrimaryWrites {
   /** Nothing follows for a while: what was sent is to become stable there. */
   endStream(): void {
     if (this.isStableThere) return;
-    const sequence = this.sent.next();
+    const sequence = this.sent.nextFlush();
     this.volume.effects.send({ kind: "flush", sequence, barrier: false });
   }
 

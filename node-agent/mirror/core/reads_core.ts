@@ -10,6 +10,7 @@
 
 import { MIRROR_PAYLOAD_BYTES_MAX } from "@kedge/schema/wire/mirror";
 import { isConnected, isSuspended } from "../decisions/mirror_state.ts";
+import type { Owed } from "./answer_watch_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 
 /** Called once: whether `into` is filled. */
@@ -32,6 +33,12 @@ export class Reads {
   /** Reads that the peer has not answered. */
   get pending(): number {
     return this.#remote.size + this.#waiting.length;
+  }
+
+  /** What the peer is to read. */
+  get owed(): Owed {
+    const [oldest = 0] = this.#remote.keys();
+    return { what: "a read", isOpen: oldest > 0, answered: oldest };
   }
 
   /** Fill `into`; it is not touched after `done`. */

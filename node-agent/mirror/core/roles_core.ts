@@ -73,8 +73,7 @@ export class Roles {
     volume.link.discardMyData = options.discardMyData;
     volume.link.tentative = options.tentative;
     volume.change({ connection: "Unconnected" });
-    volume.change({ connection: "WFConnection" });
-    volume.effects.seekPeer(true);
+    if (!volume.flusher.isRunning) volume.link.meetAgain();
     done({ code: 1 });
   }
 

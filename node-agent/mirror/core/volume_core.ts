@@ -120,8 +120,9 @@ export class VolumeCore {
 
   /** The flush that was asked for has ended. */
   diskFlushed(stable: boolean): void {
-    if (!stable) this.disk.failed("flush");
-    else this.flusher.diskFlushed(true);
+    if (!stable) return this.disk.failed("flush");
+    this.flusher.diskFlushed(true);
+    this.link.meetAgain();
   }
 
   /** The activity-log transaction that was asked for has ended. */

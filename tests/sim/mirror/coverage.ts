@@ -61,6 +61,9 @@ export const MUST_HAPPEN: readonly string[] = [
   "a write hangs",
   "a meta hangs",
   "disk-timeout",
+  "a flush is stuck",
+  "served beside a stuck flush",
+  "demoted beside a stuck flush",
   // Sizes.
   "resize",
   "resize refused",

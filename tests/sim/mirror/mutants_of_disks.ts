@@ -41,6 +41,19 @@ const HANGS: MirrorPlan["hangs"] = {
   )),
 };
 
+/** Flushes of one node that do not end. */
+const STUCK: Partial<MirrorPlan> = {
+  protocol: "C",
+  isFenced: false,
+  startsNew: false,
+  flushShare: 0.3,
+  thinkMs: 8,
+  operator: quiet({}),
+  faults: [],
+  hangs: undefined,
+  stuck: { atMs: 500, a: 1, limitMs: 600 },
+};
+
 /** Every rule once. */
 export const DISK_MUTANTS: readonly MirrorMutant[] = [
   {
@@ -62,5 +75,13 @@ export const DISK_MUTANTS: readonly MirrorMutant[] = [
     name: "a flush that takes longer than disk-timeout has failed",
     sabotage: { trustsLateFlush: true },
     plan: { protocol: "C", flushShare: 0.3, hangs: HANGS, onIoError: "detach" },
+  },
+  {
+    name: "a peer whose flush does not end is parted from",
+    sabotage: core(({ writes: { sent } }) => {
+      const none = { what: "a flush", isOpen: false, answered: 0 };
+      Object.defineProperty(sent, "owedFlush", { get: () => none });
+    }),
+    plan: STUCK,
   },
 ];

@@ -8,6 +8,7 @@
 import { Prng } from "../prng.ts";
 import { drawGrowth, type Growth } from "./growth.ts";
 import { drawHangs, type Hangs } from "./hangs.ts";
+import { drawStuck, type Stuck } from "./stuck.ts";
 import { drawExtras, type PlanExtras } from "./plan_extras.ts";
 
 /** Kinds of faults, with what their fields mean. */
@@ -104,6 +105,8 @@ export interface MirrorPlan extends PlanExtras {
   readonly growth?: Growth | undefined;
   /** Disks hang, and are not waited for; missing: none does. */
   readonly hangs?: Hangs | undefined;
+  /** A flush does not end, and nobody gives its disk up; missing: all end. */
+  readonly stuck?: Stuck | undefined;
 }
 
 const NETWORK: readonly MirrorFaultKind[] = [
@@ -139,6 +142,7 @@ export function drawPlan(seed: number): MirrorPlan {
   const options = new Prng(seed, 103);
   const workMs = rng.between(1000, 3500);
   const flushMs = rng.pick([1, 4, 25]);
+  const hangs = drawHangs(seed, workMs);
   const blocks = rng.pick([8, 16, 33, 64]);
   return {
     protocol,
@@ -172,7 +176,8 @@ export function drawPlan(seed: number): MirrorPlan {
     faults: drawFaults(rng, { workMs, isFenced }),
     ...drawExtras(seed, { workMs, isFenced, protocol }),
     growth: drawGrowth(seed, { blocks, workMs }),
-    hangs: drawHangs(seed, workMs),
+    hangs,
+    stuck: hangs === undefined ? drawStuck(seed, workMs) : undefined,
   };
 }
 

@@ -20,6 +20,7 @@ import { SimDisk } from "./sim_disk.ts";
 import { SimNode } from "./sim_node.ts";
 import { memberOf, SimRegister } from "./sim_register.ts";
 import { mustCoverDifferences, mustSurvivePowerLoss } from "./step_checks.ts";
+import { mustGoOnBeside, StuckFlush } from "./stuck.ts";
 import { Taints } from "./taints.ts";
 import { resetValues, startVolumeClients } from "./volume_clients.ts";
 import { VolumeHistory } from "./volume_history.ts";
@@ -90,6 +91,7 @@ function play(world: World): void {
   startDiskLosses(world);
   startGrowth(world);
   startHangs(world);
+  world.stuck.start();
   startVolumeClients(world, plan.workMs);
   for (let step = 1; scheduler.nowMs < plan.workMs; step++) {
     scheduler.runUntil(Math.min(plan.workMs, scheduler.nowMs + 5));
@@ -97,6 +99,8 @@ function play(world: World): void {
     if (step % CRASH_STEPS === 0) mustSurvivePowerLoss(world);
   }
   healEverything(world);
+  mustGoOnBeside(world);
+  world.stuck.end();
   mustBecomeWell(world);
   world.history.check();
 }
@@ -128,6 +132,9 @@ function buildWorld(
   const taints = new Taints();
   const nodes: SimNode[] = [];
   const world: World = {
+    get stuck() {
+      return stuck;
+    },
     seed,
     plan,
     scheduler,
@@ -161,6 +168,7 @@ function buildWorld(
       throw new Violation(promise, detail, scheduler.nowMs);
     },
   };
+  const stuck = new StuckFlush(world);
   resetValues();
   history.world = world;
   for (const id of [0, 1] as const) {

@@ -79,6 +79,9 @@ function simplifications(drawn: MirrorPlan): readonly SomeChange[] {
   return [
     ...(growth === undefined ? [] : [{ growth: { ...growth, steps: [] } }]),
     ...(hangs === undefined ? [] : [{ hangs: { ...hangs, list: [] } }]),
+    ...(drawn.stuck === undefined
+      ? []
+      : [{ stuck: { ...drawn.stuck, atMs: 1e9 } }]),
     ...rates.map((name) => ({ operator: { [name]: 0 } })),
     extras,
     { clocks: [1, 1] },

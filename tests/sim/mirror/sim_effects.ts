@@ -118,7 +118,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
           rng.range(0.2, 2) * plan.flushMs * node.flushFactor;
         const flushing = { attachment, beganMs: node.nowMs() };
         node.flushing = flushing;
-        scheduler.after(delayMs, () => {
+        const end = () => {
           if (node.flushing === flushing) node.flushing = undefined;
           if (node.attachment !== attachment) return;
           node.run((core) => {
@@ -128,7 +128,8 @@ export function effectsOf(node: SimNode): VolumeEffects {
             disk.endFlush(ok);
             core.diskFlushed(ok);
           });
-        });
+        };
+        if (!world.stuck.takes(node, end)) scheduler.after(delayMs, end);
       }),
     commitLog: (changes) => {
       mustBeAttached("log");

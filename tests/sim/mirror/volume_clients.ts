@@ -94,7 +94,8 @@ export function resetValues(): void {
   lastValue = 100;
 }
 
-function write(
+/** Write to a range through a node; `next` is told when that is over. */
+export function write(
   node: SimNode,
   range: Range,
   fua: boolean,
@@ -152,7 +153,8 @@ function zero(node: SimNode, range: Range, next: () => void): void {
   });
 }
 
-function flush(node: SimNode, next: () => void): void {
+/** Flush through a node; `next` is told when that is over. */
+export function flush(node: SimNode, next: () => void): void {
   const { world } = node;
   const open = world.history.beginFlush(node);
   if (open === undefined) return next();

@@ -36,7 +36,7 @@ export function configOf(plan: MirrorPlan): VolumeConfig {
     congestionFillBytes: plan.congestionFillBytes,
     congestionExtents: plan.congestionExtents,
     maxEpochWrites: plan.maxEpochWrites,
-    peerTimeoutMs: 4_000,
+    peerTimeoutMs: plan.stuck?.limitMs ?? 4_000,
     fencedByRegister: plan.isFenced,
     handlers: handlersOf(plan),
     resync: {

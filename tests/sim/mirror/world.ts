@@ -11,6 +11,7 @@ import type { Lineage } from "./lineage.ts";
 import type { Network } from "./network.ts";
 import type { SimNode } from "./sim_node.ts";
 import type { MirrorPlan } from "./plan.ts";
+import type { StuckFlush } from "./stuck.ts";
 import type { SimRegister } from "./sim_register.ts";
 import type { Taints } from "./taints.ts";
 import type { VolumeHistory } from "./volume_history.ts";
@@ -62,6 +63,7 @@ export interface World {
   readonly register: SimRegister;
   readonly lineage: Lineage;
   readonly taints: Taints;
+  readonly stuck: StuckFlush;
   readonly history: VolumeHistory;
   readonly sabotage: Sabotage;
   readonly trace: ((line: string) => void) | undefined;
