@@ -21,12 +21,18 @@ import {
 import {
   EMPTY_GENERATION,
   type GenerationSet,
-  sameGeneration,
 } from "../decisions/generations_core.ts";
-import { disksAlone, goesOnWithout, whyOtherData } from "./disk_worth_core.ts";
+import {
+  disksAlone,
+  firstSize,
+  goesOnWithout,
+  roomProblem,
+  whyOtherData,
+} from "./disk_worth_core.ts";
 import { passOn } from "./passed_errors_core.ts";
 import { Detachment } from "./detachment_core.ts";
 import { bitmapOf } from "./loaded_bitmap_core.ts";
+import { ShownData } from "./shown_data_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type {
   AttachedDisk,
@@ -38,8 +44,7 @@ import type {
 export class DiskKeeper {
   /** What the disk would be without a peer; defined while it is Negotiating. */
   atAttach: { disk: DiskState; peerDisk: DiskState } | undefined;
-  /** The generation that the application has last seen. */
-  exposed: bigint | undefined;
+  readonly #shown = new ShownData();
   /**
    * With a fencing policy, without a disk: the generation of the peer's copy,
    * which is behind what our lost disk had.
@@ -62,11 +67,16 @@ export class DiskKeeper {
     this.detachment = new Detachment(volume);
   }
 
+  /** The generation that the application has last seen. */
+  get exposed(): bigint | undefined {
+    return this.#shown.generation;
+  }
+
   /** The disk holds what the application has last seen, as far as we know. */
   get isExposedData(): boolean {
-    const current = this.volume.generations.set?.current;
-    return this.exposed === undefined || current === undefined ||
-      sameGeneration(this.exposed, current);
+    const { generations: { set }, bitmap } = this.volume;
+    return set === undefined || bitmap === undefined ||
+      this.#shown.isOn(set.current, bitmap);
   }
 
   /** Take a disk into use. */
@@ -74,34 +84,24 @@ export class DiskKeeper {
     const { volume } = this;
     if (volume.state.disk !== "Diskless") return done({ code: 124 });
     const { persistent } = disk;
-    if (persistent.agreedBytes > disk.sizeBytes) return done({ code: 111 });
-    if (volume.sizeBytes > disk.sizeBytes) return done({ code: 111 });
     const { sizeBytes = 0 } = volume.config;
-    if (sizeBytes > disk.sizeBytes) {
-      return done({
-        code: 111,
-        why: `the configured size is ${sizeBytes} bytes, the disk has ` +
-          `room for ${disk.sizeBytes}`,
-      });
-    }
+    const tooSmall = roomProblem(disk, volume.sizeBytes, sizeBytes);
+    if (tooSmall !== undefined) return done(tooSmall);
+    const bitmap = bitmapOf(disk, volume.sizeBytes);
+    const { current } = persistent.generations;
     const why = whyOtherData(persistent.generations, {
       state: volume.state,
-      exposed: this.exposed,
+      isShown: this.exposed !== undefined && this.#shown.isOn(current, bitmap),
       theirs: volume.link.peerGenerations,
     });
     if (why !== undefined) return done({ code: 150, why });
     volume.change({ disk: "Attaching" });
     this.backingBytes = disk.sizeBytes;
     volume.persistent = persistent;
-    if (volume.sizeBytes === 0) {
-      this.adoptSize(
-        persistent.agreedBytes ||
-          Math.min(disk.sizeBytes, sizeBytes || Infinity),
-      );
-    }
-    this.#wasInSync &&= this.exposed !== undefined && this.isExposedData;
-    volume.generations.shared();
+    if (volume.sizeBytes === 0) this.adoptSize(firstSize(disk, sizeBytes));
     volume.bitmap = bitmapOf(disk, volume.sizeBytes);
+    this.#wasInSync &&= this.#shown.isNamed(current);
+    volume.generations.shared();
     if (!this.#recover(persistent.flags)) return done({ code: 118 });
     this.#settleState(persistent.flags);
     done({ code: volume.hasLocalDisk || this.#isNegotiating() ? 1 : 118 });
@@ -124,7 +124,7 @@ export class DiskKeeper {
   /** It lacks what may be answered; the application goes on with the peer's. */
   lacksData(): void {
     this.#wasInSync = false;
-    this.exposed = this.volume.generations.set?.current;
+    this.#shown.wasOurs(this.volume.generations.set?.current);
   }
 
   /** The disk was not let go since it was in sync: nothing on it was lost. */
@@ -142,7 +142,8 @@ export class DiskKeeper {
       after.disk === "UpToDate" && after.peerDisk === "UpToDate";
     // It shows its own generation now, and may fail before this call returns.
     if (after.disk === "UpToDate") {
-      this.exposed = this.atAttach = this.outdates = undefined;
+      this.#shown.isOurs();
+      this.atAttach = this.outdates = undefined;
     }
     const isServed = isConnected(after.connection) &&
       after.peerDisk === "UpToDate";
@@ -201,13 +202,13 @@ export class DiskKeeper {
     const isPeers = role === "Primary" && disk !== "UpToDate" &&
       peerDisk === "UpToDate";
     if (!isPeers || theirs === undefined) return;
-    this.exposed = theirs.current;
+    this.#shown.isPeers(theirs.current);
     this.mustBeKept = this.volume.writes.hasUnstableThere;
   }
 
-  /** The application sees the data of this generation. */
-  expose(generation: bigint): void {
-    this.exposed = generation;
+  /** The application sees the peer's data, of this generation. */
+  expose(generation: bigint, isMarked?: boolean): void {
+    this.#shown.isPeers(generation, isMarked);
   }
 
   /**
@@ -326,7 +327,7 @@ export class DiskKeeper {
     // same disk must not come back under a Primary that has no peer. One that
     // was being attached or negotiated has shown nothing to anybody.
     if (generations.set !== undefined && !isUnused) {
-      this.exposed = isWhole ? generations.set.current : EMPTY_GENERATION;
+      this.#shown.wasOurs(generations.set.current, isWhole);
       if (this.#isPeerBehind) this.outdates = generations.set.bitmap;
       // The peer's copy has the same name, and may have lost what it had.
       const { flushes, hasUnstableThere } = volume.writes;
@@ -369,9 +370,9 @@ export class DiskKeeper {
 
   /** Another generation was shown to us while the disk was away. */
   get #hasHeardOfNewer(): boolean {
-    const { exposed, volume: { config } } = this;
-    return config.fencing !== "dont-care" && exposed !== undefined &&
-      exposed !== EMPTY_GENERATION && !this.isExposedData;
+    const { config, generations } = this.volume;
+    return config.fencing !== "dont-care" &&
+      this.#shown.isOther(generations.set?.current);
   }
 
   /** The peer was fenced off, and we wrote on without it. */

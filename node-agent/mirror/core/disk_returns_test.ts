@@ -123,3 +123,77 @@ Deno.test("who asked is asked although the disk fails before it is stable", () =
   assert.equal(b.core.state.disk, "UpToDate");
   assert.equal(b.data[0], 5);
 });
+
+Deno.test("a word from before the report makes no returned disk unknown again", () => {
+  const pair = new Pair(SIZE);
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  b.core.disk.attach(b.disk(), () => {});
+  b.core.roles.pauseSync(() => {}); // it tells that, still Negotiating
+  for (const frame of b.sent.splice(0)) a.core.frame(frame);
+  a.core.settle();
+  while (a.work());
+  assert.equal(a.core.state.peerDisk, "UpToDate");
+  write(a, 6);
+  while (a.work());
+  pair.run(3);
+  assert.deepEqual([a.data[0], b.data[0]], [6, 6]);
+  assert.equal(a.core.bitmap?.count, 0);
+});
+
+/** Both lost power under A; A's disk comes late, and B serves A meanwhile. */
+function servedByOther({ isMarked }: { readonly isMarked: boolean }): Pair {
+  const pair = new Pair(SIZE);
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  const stable = b.data.slice();
+  if (isMarked) write(a, 5);
+  if (isMarked) { while (a.work()); }
+  pair.cut();
+  a.persistent = b.persistent;
+  b.data.set(stable);
+  a.restart();
+  a.core.tick(pair.nowMs);
+  pair.connect(a);
+  pair.restart(b);
+  pair.mend();
+  a.core.roles.primary(false, () => {});
+  pair.run(2);
+  assert.equal(a.core.state.role, "Primary");
+  return pair;
+}
+
+for (const isMarked of [true, false]) {
+  Deno.test(`a Primary's own copy ${isMarked ? "with" : "without"} marks comes back alone`, () => {
+    const pair = servedByOther({ isMarked });
+    const { a } = pair;
+    if (isMarked) a.bitmap[0] = 1; // from the activity log
+    a.core.disk.attach(a.disk(), () => {});
+    assert.equal(a.core.state.disk, "Negotiating");
+    pair.cut();
+    assert.equal(a.core.state.disk, isMarked ? "Diskless" : "UpToDate");
+    let code = 0;
+    a.core.disk.attach(a.disk(), (result) => code = result.code);
+    assert.equal(code, isMarked ? 150 : 124);
+  });
+}
+
+Deno.test("a Primary that saw a copy with marks takes no other one alone", () => {
+  const pair = servedByOther({ isMarked: false });
+  const { a, b } = pair;
+  pair.cut();
+  b.bitmap[0] = 1;
+  pair.restart(b);
+  pair.mend();
+  assert.equal(a.core.state.peerDisk, "UpToDate");
+  pair.cut();
+  let code = 0;
+  a.core.disk.attach(a.disk(), (result) => code = result.code);
+  assert.equal(code, 150);
+});

@@ -19,7 +19,12 @@ import {
   isConnected,
   type MirrorState,
 } from "../decisions/mirror_state.ts";
-import type { PersistentFlags, VolumeConfig } from "./volume_types.ts";
+import type {
+  AttachedDisk,
+  CommandResult,
+  PersistentFlags,
+  VolumeConfig,
+} from "./volume_types.ts";
 
 /** Both disks as one node sees them without its peer. */
 export interface DisksAlone {
@@ -56,11 +61,36 @@ export function goesOnWithout(
     peerDisk === "UpToDate";
 }
 
+/**
+ * Whether a disk has no room for a volume; undefined: it has.
+ *
+ * @param sizeBytes Size of the volume; 0: not known.
+ * @param wantedBytes The configured one; 0: as possible.
+ */
+export function roomProblem(
+  disk: AttachedDisk,
+  sizeBytes: number,
+  wantedBytes: number,
+): CommandResult | undefined {
+  if (disk.persistent.agreedBytes > disk.sizeBytes) return { code: 111 };
+  if (sizeBytes > disk.sizeBytes) return { code: 111 };
+  if (wantedBytes <= disk.sizeBytes) return undefined;
+  const why = `the configured size is ${wantedBytes} bytes, the disk has ` +
+    `room for ${disk.sizeBytes}`;
+  return { code: 111, why };
+}
+
+/** The size that a disk gives a volume that has none yet. */
+export function firstSize(disk: AttachedDisk, wantedBytes: number): number {
+  return disk.persistent.agreedBytes ||
+    Math.min(disk.sizeBytes, wantedBytes || Infinity);
+}
+
 /** What decides whether a Primary may have a disk back. */
 export interface SeenData {
   readonly state: MirrorState;
-  /** The generation that the application has last seen. */
-  readonly exposed: bigint | undefined;
+  /** The disk holds what the application has last seen. */
+  readonly isShown: boolean;
   /** What the peer calls its data. */
   readonly theirs: GenerationSet | undefined;
 }
@@ -73,7 +103,7 @@ export interface SeenData {
  */
 export function whyOtherData(
   own: GenerationSet,
-  { state, exposed, theirs }: SeenData,
+  { state, isShown, theirs }: SeenData,
 ): string | undefined {
   if (state.role !== "Primary") return undefined;
   const isServed = isConnected(state.connection) &&
@@ -84,8 +114,7 @@ export function whyOtherData(
         "make this node Secondary first"
       : undefined;
   }
-  const isSame = exposed !== undefined && sameGeneration(exposed, own.current);
-  return isServed || isSame
+  return isServed || isShown
     ? undefined
     : "the disk has other data than this Primary has shown";
 }

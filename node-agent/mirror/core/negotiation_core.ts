@@ -20,11 +20,10 @@ import {
 } from "../decisions/handshake_core.ts";
 import {
   compareDisk,
-  type DiskState,
   isConnected,
   type MirrorState,
 } from "../decisions/mirror_state.ts";
-import { meetingSize, sizeProblem } from "../decisions/size_core.ts";
+import { guestSize, meetingSize, sizeProblem } from "../decisions/size_core.ts";
 import { ReportExchange } from "./report_exchange_core.ts";
 import { TARGET_CONNECTIONS, type VolumeCore } from "./volume_core.ts";
 import {
@@ -35,13 +34,9 @@ import {
   peerSide,
   realDisk,
   whyDropped,
+  worthTold,
 } from "./report_sides_core.ts";
-import {
-  connectionOf,
-  generationsOf,
-  peerDiskOf,
-  roleOf,
-} from "./words_core.ts";
+import { connectionOf, generationsOf, roleOf } from "./words_core.ts";
 
 /** See the module comment. */
 export class Negotiation {
@@ -72,7 +67,7 @@ export class Negotiation {
     if (!isConnected(volume.state.connection)) return;
     const told = {
       peerRole: roleOf(words.role),
-      peerDisk: this.#worthOf(words),
+      peerDisk: worthTold(words, volume.state, volume.disk.exposed),
       pausedByPeer: words.paused,
     };
     const peerAt = connectionOf(words.connection);
@@ -116,17 +111,6 @@ export class Negotiation {
         break;
     }
     this.#adoptTold(told);
-  }
-
-  /** To a Primary without a disk only a copy of what it has shown is good. */
-  #worthOf(words: MirrorStateWords): DiskState {
-    const { state, disk, hasLocalDisk } = this.volume;
-    const told = peerDiskOf(words.disk);
-    const becomesGood = state.peerDisk !== "UpToDate" &&
-      compareDisk(told, "Inconsistent") > 0;
-    if (state.role !== "Primary" || hasLocalDisk || !becomesGood) return told;
-    const { current } = generationsOf(words.generations);
-    return isUnfit(disk.exposed, current, told) ? "Inconsistent" : told;
   }
 
   /** The Primary no longer sends what it writes. */
@@ -184,9 +168,10 @@ export class Negotiation {
     }
     if (isWhole) return this.#compare(report, told);
     if (areTwo) return this.#drop("Multiple primaries not allowed by config");
-    this.#takePeersSize(report);
+    const tooSmall = this.#takePeersSize(report);
+    if (tooSmall !== undefined) return this.#drop(tooSmall);
     // Through this connection the application sees the peer's data.
-    if (shows) this.volume.disk.expose(current);
+    if (shows) this.volume.disk.expose(current, peer.dirtyBits > 0);
     // It was said of what we have now, not of what we shall be given.
     this.volume.link.discardMyData = false;
     const disk = this.#diskAlone(report);
@@ -368,13 +353,15 @@ export class Negotiation {
       : "The size could not be saved";
   }
 
-  /** Without a disk we have the peer's size, which only grows. */
-  #takePeersSize({ agreedBytes, backingBytes }: MirrorReport): void {
-    const { disk, sizeBytes } = this.volume;
-    if (disk.backingBytes !== 0) return;
-    // A new disk there says nothing about a volume that has a size.
-    const peers = agreedBytes || (sizeBytes === 0 ? backingBytes : 0);
-    if (peers > sizeBytes) disk.adoptSize(peers);
+  /** Without a disk we have the peer's size. @returns Why that cannot be. */
+  #takePeersSize(report: MirrorReport): string | undefined {
+    const { disk, sizeBytes, state } = this.volume;
+    if (disk.backingBytes !== 0) return undefined;
+    const isServing = state.role === "Primary";
+    const size = guestSize({ sizeBytes, isServing }, report);
+    if ("refused" in size) return size.refused;
+    disk.adoptSize(size.sizeBytes);
+    return undefined;
   }
 
   /** The register names one Primary: the other one is about to hear of it. */

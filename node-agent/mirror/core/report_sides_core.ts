@@ -4,13 +4,18 @@
  * @module
  */
 
-import type { MirrorReport } from "@kedge/schema/wire/mirror";
+import type { MirrorReport, MirrorStateWords } from "@kedge/schema/wire/mirror";
 import { sameGeneration } from "../decisions/generations_core.ts";
 import type {
   HandshakeOutcome,
   HandshakeSide,
 } from "../decisions/handshake_core.ts";
-import type { ConnectionState, DiskState } from "../decisions/mirror_state.ts";
+import {
+  compareDisk,
+  type ConnectionState,
+  type DiskState,
+  type MirrorState,
+} from "../decisions/mirror_state.ts";
 import type { VolumeConfig } from "./volume_types.ts";
 import { generationsOf, peerDiskOf, roleOf } from "./words_core.ts";
 
@@ -96,6 +101,31 @@ export function realDisk(report: MirrorReport): DiskState {
   if (disk !== "Negotiating") return disk;
   if (report.alone !== undefined) return peerDiskOf(report.alone);
   return report.willBeInconsistent ? "Inconsistent" : "Consistent";
+}
+
+/**
+ * What the peer's disk is worth to us by what it tells of its state. To a
+ * Primary without a disk only a copy of what it has shown is good.
+ *
+ * @param state Where we stand.
+ * @param exposed The generation that our application has last seen.
+ */
+export function worthTold(
+  words: MirrorStateWords,
+  state: MirrorState,
+  exposed: bigint | undefined,
+): DiskState {
+  const told = peerDiskOf(words.disk);
+  // A disk that comes back to ours is Attaching first. So it had not seen our
+  // report when it said this, and will decide as we have: what we write it has.
+  const isBare = compareDisk(state.disk, "Inconsistent") < 0;
+  const isDecided = compareDisk(state.peerDisk, "Negotiating") > 0;
+  if (told === "Negotiating" && isDecided && !isBare) return state.peerDisk;
+  const becomesGood = state.peerDisk !== "UpToDate" &&
+    compareDisk(told, "Inconsistent") > 0;
+  if (state.role !== "Primary" || !isBare || !becomesGood) return told;
+  const { current } = generationsOf(words.generations);
+  return isUnfit(exposed, current, told) ? "Inconsistent" : told;
 }
 
 function onOff(is: boolean): string {

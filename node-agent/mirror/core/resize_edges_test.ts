@@ -117,3 +117,46 @@ Deno.test("a Primary's disk that lacks something is no source", () => {
   assert.equal(code, -2);
   assert.equal(words(a), "Connected Primary/Secondary Inconsistent/UpToDate");
 });
+
+/** B has grown for a Primary that was killed before it heard of that. */
+function grownThere(): Pair {
+  const pair = synced();
+  const { a, b } = pair;
+  a.enlarge(NEW, 1);
+  b.enlarge(NEW, 2);
+  resize(a);
+  for (const frame of a.sent.splice(0)) b.core.frame(frame);
+  assert.deepEqual([a.core.sizeBytes, b.core.sizeBytes], [OLD, NEW]);
+  pair.cut();
+  pair.restart(a);
+  b.core.disk.detach(true, () => {});
+  return pair;
+}
+
+Deno.test("a Secondary whose disk had grown alone goes by the peer's size", () => {
+  const pair = grownThere();
+  const { a, b } = pair;
+  pair.mend();
+  assert.equal(words(b), "Connected Secondary/Secondary Diskless/UpToDate");
+  assert.equal(b.core.sizeBytes, OLD);
+  attach(b);
+  pair.run();
+  assert.deepEqual([a.core.sizeBytes, b.core.sizeBytes], [NEW, NEW]);
+  assert.equal(words(a), "Connected Secondary/Secondary UpToDate/UpToDate");
+  assert.equal(a.data[NEW - 1], b.data[NEW - 1]);
+});
+
+Deno.test("a Primary without a disk serves no smaller peer", () => {
+  const pair = synced();
+  const { a, b } = pair;
+  pair.cut();
+  a.enlarge(NEW, 7);
+  const wish = { assumePeerHasSpace: true, assumeClean: true };
+  assert.equal(resize(a, wish).code, 1);
+  a.core.disk.detach(true, () => {});
+  pair.mend();
+  assert.equal(a.core.sizeBytes, NEW);
+  assert.equal(words(a), "StandAlone Primary/Unknown Diskless/DUnknown");
+  assert.match(a.lines.join("\n"), /peer's volume is too small/);
+  assert.equal(b.core.sizeBytes, OLD);
+});

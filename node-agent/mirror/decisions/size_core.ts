@@ -80,6 +80,33 @@ export function sizeProblem(peer: SizedDisk): string | undefined {
     `bytes, the volume has ${agreedBytes}. Enlarge that disk, then connect`;
 }
 
+/** A node without a disk, and the size it goes by. */
+export interface SizedGuest {
+  /** 0: it knows none. */
+  readonly sizeBytes: number;
+  /** An application has this size. */
+  readonly isServing: boolean;
+}
+
+/**
+ * The size of a node without a disk that meets a peer: the peer's, also when
+ * its own disk had grown first and the peer has not heard of it. What an
+ * application sees only grows.
+ */
+export function guestSize(
+  { sizeBytes, isServing }: SizedGuest,
+  peer: SizedDisk,
+): { readonly sizeBytes: number } | { readonly refused: string } {
+  // A new disk there says nothing about a volume that has a size.
+  const peers = peer.agreedBytes || (sizeBytes === 0 ? peer.backingBytes : 0);
+  if (peers === 0) return { sizeBytes };
+  if (peers >= sizeBytes || !isServing) return { sizeBytes: peers };
+  return {
+    refused: `The peer's volume is too small: it has ${peers} bytes, this ` +
+      `Primary serves ${sizeBytes}. Attach the disk here, then connect`,
+  };
+}
+
 /** What a `resize` is about, in bytes. */
 export interface GrowthQuestion {
   /** The size of the volume now. */

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { growthOf, meetingSize } from "./size_core.ts";
+import { growthOf, guestSize, meetingSize } from "./size_core.ts";
 
 const bytes = fc.integer({ min: 1, max: 20 });
 const disk = fc.record({
@@ -62,4 +62,22 @@ Deno.test("a resize never shrinks, and takes no more than there is", () => {
     const isSame = growth.sizeBytes === asked.currentBytes;
     assert.equal(growth.note !== undefined, isSame && asked.wantedBytes === 0);
   }));
+});
+
+Deno.test("without a disk a node goes by the peer's size, and serves none that shrinks", () => {
+  const peer = { backingBytes: 20, agreedBytes: 10 };
+  const sizeOf = (sizeBytes: number, isServing: boolean) => {
+    const size = guestSize({ sizeBytes, isServing }, peer);
+    return "refused" in size ? "refused" : size.sizeBytes;
+  };
+  assert.deepEqual([0, 5, 10, 15].map((size) => sizeOf(size, true)), [
+    10,
+    10,
+    10,
+    "refused",
+  ]);
+  assert.equal(sizeOf(15, false), 10);
+  const isNew = { backingBytes: 20, agreedBytes: 0 };
+  const guest = { sizeBytes: 15, isServing: true };
+  assert.deepEqual(guestSize(guest, isNew), { sizeBytes: 15 });
 });

@@ -1,0 +1,65 @@
+/**
+ * What the application has last seen: a disk that comes back under a Primary
+ * must hold that, and nothing else.
+ *
+ * A copy of the same generation is not always the same. After a crash the peer
+ * and we may each have, or lack, what was written last: blocks that one of both
+ * has marked. While our disk is away the peer's copy of them is what is seen.
+ *
+ * @module
+ */
+
+import {
+  EMPTY_GENERATION,
+  type Generation,
+  sameGeneration,
+} from "../decisions/generations_core.ts";
+import type { OutOfSyncBitmap } from "./bitmap_core.ts";
+
+/** See the module comment. */
+export class ShownData {
+  /** Its generation; undefined: what our disk has. */
+  generation: Generation | undefined;
+  #isPeers = false;
+  /** Our disk may hold something else under the same name. */
+  #mayDiffer = false;
+
+  /** Our disk, which is let go, showed it. @param isWhole And still holds it. */
+  wasOurs(generation: Generation | undefined, isWhole = true): void {
+    this.generation = isWhole ? generation : EMPTY_GENERATION;
+    this.#isPeers = false;
+    this.#mayDiffer = !isWhole;
+  }
+
+  /** The peer shows it. @param isMarked It has marked blocks of its copy. */
+  isPeers(generation: Generation, isMarked = false): void {
+    this.generation = generation;
+    this.#isPeers = true;
+    this.#mayDiffer ||= isMarked;
+  }
+
+  /** Our disk shows what it has. */
+  isOurs(): void {
+    this.wasOurs(undefined);
+  }
+
+  /** Whether it is known to be of another generation than our disk. */
+  isOther(current: Generation | undefined): boolean {
+    const { generation } = this;
+    return generation !== undefined && generation !== EMPTY_GENERATION &&
+      current !== undefined && !this.isNamed(current);
+  }
+
+  /** Whether it has the same name as what our disk holds. */
+  isNamed(current: Generation): boolean {
+    return this.generation !== undefined &&
+      sameGeneration(this.generation, current);
+  }
+
+  /** Whether our disk, with these marks, holds it. */
+  isOn(current: Generation, marks: OutOfSyncBitmap): boolean {
+    if (this.generation === undefined) return true;
+    if (!this.isNamed(current)) return false;
+    return !this.#isPeers || !this.#mayDiffer && marks.count === 0;
+  }
+}
