@@ -86,6 +86,8 @@ export class Congestion {
   #isStarting = false;
   /** We were Behind, and the peer has not said that it is our source. */
   #isUnheard = false;
+  /** Our resync has ended, and the peer has not said that it knows. */
+  #isUnended = false;
   #quietSinceMs = 0;
   #heldSinceMs = Infinity;
   #quietMs = QUIET_MS;
@@ -146,6 +148,7 @@ export class Congestion {
    */
   isLeft(peerAt: ConnectionState): boolean {
     if (HEARD.has(peerAt)) this.#isUnheard = false;
+    if (peerAt === "Connected") this.#isUnended = false;
     return peerAt === "Ahead" && !this.#isUnheard;
   }
 
@@ -155,6 +158,8 @@ export class Congestion {
       after.peerDisk === "UpToDate";
     if (isWhole && before.connection === "SyncSource") this.#quietMs = QUIET_MS;
     if (before.connection === after.connection) return;
+    this.#isUnended = before.connection === "SyncTarget" &&
+      after.connection === "Connected";
     if (before.connection === "Behind") {
       this.#isUnheard = isConnected(after.connection);
     } else if (!isConnected(after.connection)) this.#isUnheard = false;
@@ -180,6 +185,8 @@ export class Congestion {
     if (state.role !== "Primary" || state.disk !== "UpToDate") return false;
     // What the peer agrees to meanwhile must not find another state here.
     if (!fence.mayWrite() || link.agreement.isAsking) return false;
+    // A source makes its data stable first: it would not understand.
+    if (this.#isUnended) return false;
     return state.connection === "Connected"
       ? state.peerDisk === "UpToDate"
       : state.connection === "SyncSource";

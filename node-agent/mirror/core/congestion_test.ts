@@ -283,3 +283,41 @@ Deno.test("with a register the peer leaves it before anything is answered", () =
   pair.run(1);
   assert.equal(answer, true);
 });
+
+Deno.test("who was a target does not run ahead of a source that makes its data stable", () => {
+  const pair = congestedPair({ congestionFillBytes: 16 * MIB });
+  const { a, b } = pair;
+  a.core.disk.detach(true, () => {});
+  pair.run(2);
+  a.core.writes.write(0, new Uint8Array(BLOCK).fill(2), () => {});
+  pair.run(1);
+  a.core.disk.attach(a.disk(), () => {});
+  // B does not flush.
+  const pass = () => {
+    for (const frame of a.sent.splice(0)) b.core.frame(frame);
+    b.core.settle();
+    for (const frame of b.sent.splice(0)) a.core.frame(frame);
+    a.core.settle();
+    a.work();
+  };
+  for (let left = 50; a.core.state.disk !== "UpToDate"; left--) {
+    assert.ok(left > 0, stand(pair).join());
+    if (b.core.state.connection !== "SyncSource") b.work();
+    pass();
+  }
+  assert.equal(b.core.state.connection, "SyncSource");
+  a.queuedBytes = 17 * MIB;
+  for (let left = 5; left > 0; left--) pass();
+  assert.equal(a.core.state.connection, "Connected");
+  pair.run(1);
+  assert.deepEqual(stand(pair), [
+    "Ahead UpToDate/Outdated",
+    "Behind Outdated/UpToDate",
+  ]);
+  a.queuedBytes = 0;
+  pair.run(60);
+  assert.deepEqual(stand(pair), [
+    "Connected UpToDate/UpToDate",
+    "Connected UpToDate/UpToDate",
+  ]);
+});
