@@ -1,11 +1,12 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { Pair } from "./volume_fixture.ts";
+import type { VolumeConfig } from "./volume_types.ts";
 
 const SIZE_BYTES = 4 * 1024 * 1024;
 
 /** Two equal nodes, `a` is Primary by the register. */
-function fencedPair(): Pair {
-  const pair = new Pair(SIZE_BYTES, { fencedByRegister: true });
+function fencedPair(config: Partial<VolumeConfig> = {}): Pair {
+  const pair = new Pair(SIZE_BYTES, { ...config, fencedByRegister: true });
   const { a } = pair;
   pair.up();
   a.core.roles.primary(true, ({ code }) => equal(code, 1));
@@ -279,4 +280,24 @@ Deno.test("a write that is thawed by a resync makes no generation of its own", (
     (core.generations.set?.current ?? 0n) & ~1n
   );
   equal(ours, theirs);
+});
+
+Deno.test("a Primary whose disk passed an error on leaves before it answers", () => {
+  const pair = fencedPair({ onIoError: "pass_on" });
+  const { a, b } = pair;
+  a.failsWrites = true;
+  const write = writeUnconfirmed(pair);
+  a.failsWrites = false;
+  pair.run(2);
+  equal(a.core.state.disk, "Inconsistent");
+  equal(b.data[0], 7);
+  deepEqual(a.wishes.map(({ kind }) => kind), ["leave"]);
+  equal(write.answer, undefined);
+  a.answer("done", 2);
+  equal(write.answer, true);
+  // It is not the one that stays when the good copy goes.
+  pair.cut();
+  deepEqual(a.wishes, []);
+  equal(a.core.state.role, "Secondary");
+  equal(a.core.state.disk, "Inconsistent");
 });

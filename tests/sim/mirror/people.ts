@@ -56,10 +56,10 @@ function say(node: SimNode, name: string, command: Command): void {
 
 /** Forced until the answer: a plain command meanwhile takes nothing back. */
 function promote(node: SimNode, force: boolean): void {
-  if (force) node.isForced = true;
+  if (force) node.forced.begin();
   say(node, force ? "primary --force" : "primary", (core, done) => {
     core.roles.primary(force, (result) => {
-      if (force) node.isForced = false;
+      if (force) node.forced.end();
       done(result);
     });
   });

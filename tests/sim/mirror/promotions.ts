@@ -37,11 +37,11 @@ export class Promotions {
     // Only a person says that such a disk is good; it may take a while.
     const isDeclared = before !== undefined && before.disk !== "UpToDate" &&
       node.core?.state.disk === "UpToDate";
-    if (isDeclared) node.isForced = true;
-    this.#wasForced ||= node.isForced;
+    if (isDeclared) node.forced.declare();
+    this.#wasForced ||= node.forced.isForced;
     // With a register there is one Primary, whatever the other one believes;
     // but one that a person overruled goes on until it hears of that.
-    const mayBeTwo = !world.plan.isFenced || node.isForced ||
+    const mayBeTwo = !world.plan.isFenced || node.forced.isForced ||
       world.register.isOverruled(peer.id);
     const isContested = mayBeTwo && peer.core?.state.role === "Primary";
     const hasHandler = world.plan.fencing !== "dont-care" && !this.#wasForced;
@@ -226,7 +226,7 @@ export class Promotions {
     const { lineage } = world;
     for (;;) {
       const missing = lineage.missing(piece, value);
-      const lost = node.isForced && this.#isExclusive()
+      const lost = node.forced.isForced && this.#isExclusive()
         ? missing
         : missing.filter((each) => this.history.wasOnItsWay(each));
       if (lost.length === 0) return;

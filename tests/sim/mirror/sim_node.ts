@@ -12,15 +12,11 @@ import type { MirrorState } from "../../../node-agent/mirror/decisions/mirror_st
 import type { Prng } from "../prng.ts";
 import type { Item, Side } from "./network.ts";
 import { ReceivedWrites } from "./received_writes.ts";
-import {
-  brief,
-  decides,
-  inWords,
-  joinsPeer,
-  losesNothing,
-} from "./state_words.ts";
+import { brief, inWords, joinsPeer } from "./state_words.ts";
+import { loseSplitBrain, passedOn } from "./discards.ts";
 import { configOf } from "./volume_options.ts";
 import { type ArmedHangs, type BegunFlush, leaveLateDisk } from "./hangs.ts";
+import { ForcedRole } from "./forced_role.ts";
 import { effectsOf } from "./sim_effects.ts";
 import type { SimDisk } from "./sim_disk.ts";
 import { tookLosses } from "./lost_writes.ts";
@@ -76,8 +72,7 @@ export class SimNode {
   isScrubbing = false;
   /** Counts disks. */
   diskNumber = 0;
-  /** A person promotes this node whatever it lacks. */
-  isForced = false;
+  readonly forced = new ForcedRole();
   /** Counts attached disks: what an earlier one did is not for this one. */
   attachment = 0;
   /** Values on their way to the disk of a Secondary (protocol B). */
@@ -226,7 +221,7 @@ export class SimNode {
     this.attachment++;
     this.crashIn = undefined;
     this.flushing = undefined;
-    this.isForced = false;
+    this.forced.forget();
     this.disk.processDied();
     world.history.losses.died(this);
     for (const [value, piece] of this.received.pieces()) {
@@ -325,10 +320,10 @@ export class SimNode {
     if (isWhole || isJoined) this.given = [];
     const isNew = before.connection !== after.connection;
     if (isNew && after.connection === "WFReportParams") this.isDivided = false;
-    // A policy, or a command, says whose changes go.
     const loses = this.isDivided && after.connection === "WFBitMapT" &&
       before.connection !== "WFBitMapT";
-    if (loses) this.#losesSplitBrain();
+    if (loses) loseSplitBrain(this);
+    passedOn(this, before, after);
     const was = before.connection;
     if (was !== after.connection) this.world.mark(`is ${after.connection}`);
     if (joinsPeer(before, after)) {
@@ -341,14 +336,6 @@ export class SimNode {
         this.world.history.promotions.promoted(this, before);
       }
     }
-  }
-
-  #losesSplitBrain(): void {
-    this.isDivided = false;
-    this.world.mark("split brain resolved");
-    // This policy decides only where nothing is lost.
-    const { splitBrain } = this.world.plan;
-    if (decides(splitBrain) && !losesNothing(splitBrain)) this.give();
   }
 
   #frame(core: VolumeCore, frame: MirrorFrame, epoch: number): void {
