@@ -98,6 +98,12 @@ export class MirrorClient implements Disposable {
     return CommandReply.parse(await this.#ask("POST", path, { config }));
   }
 
+  /** The connection anew, for options that are pending. */
+  async reconnect(name: string): Promise<CommandReply> {
+    const path = `resources/${encodeURIComponent(name)}/reconnect`;
+    return CommandReply.parse(await this.#ask("POST", path));
+  }
+
   /** The end of a resource. */
   async remove(name: string): Promise<CommandReply> {
     const path = `resources/${encodeURIComponent(name)}`;

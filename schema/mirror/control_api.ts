@@ -9,6 +9,7 @@
  * PUT    /v1/resources/NAME                ResourceRequest ─▶ CommandReply   (new-resource, new-minor)
  * DELETE /v1/resources/NAME                ─▶ CommandReply                   (down, after disconnect and detach)
  * POST   /v1/resources/NAME/options        OptionsRequest ─▶ CommandReply    (what may change while it runs)
+ * POST   /v1/resources/NAME/reconnect      ─▶ CommandReply                   (for options that are pending)
  * POST   /v1/resources/NAME/commands       CommandRequest ─▶ CommandReply
  * GET    /v1/events                        one MirrorEvent per line, for ever
  * POST   /v1/stop                          ─▶ CommandReply, 409 while a node is open
@@ -156,6 +157,11 @@ export const ResourceStatus = z.object({
   remote: z.string(),
   /** NBD URIs of the exports. */
   exports: z.array(z.string()),
+  /**
+   * Options that count from the next connection on, and that the one that
+   * stands was not made with, by their names in drbd.conf.
+   */
+  pending: z.array(z.string()).default([]),
   volumes: z.array(VolumeStatus),
 });
 /** One resource. */

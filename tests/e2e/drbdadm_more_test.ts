@@ -102,12 +102,21 @@ Deno.test("drbdadm adjust changes what runs, on a Primary too", async () => {
   );
   const adjusted = await one.drbdadm("adjust", "mysql");
   assert.equal(adjusted.code, 0, adjusted.stderr);
-  assert.match(adjusted.stderr, /the secret counts from the next connection/);
+  assert.match(
+    adjusted.stderr,
+    /shared-secret counts from the next connection/,
+  );
+  assert.match(
+    await one.ok("status", "mysql"),
+    /after-reconnect:shared-secret$/m,
+  );
   assert.equal(await one.ok("-d", "adjust", "mysql"), "");
   assert.equal(await one.ok("cstate", "mysql"), "Connected");
   const early = await one.drbdadm("verify", "mysql");
   assert.equal(early.code, 11);
   await two.ok("net-options", "mysql");
+  await one.ok("adjust", "--reconnect", "mysql");
+  assert.doesNotMatch(await one.ok("status", "mysql"), /after-reconnect/);
   await one.ok("verify", "mysql");
   // A device of another number is another device.
   await Deno.writeTextFile(config, changed.replaceAll("minor 1", "minor 7"));

@@ -115,6 +115,19 @@ export class MirrorSide {
     return CommandReply.parse(await this.#ask("POST", path, { config }));
   }
 
+  /** Make the connection anew, for options that are pending. */
+  async reconnect(): Promise<CommandReply> {
+    const name = encodeURIComponent(this.parts.config.name);
+    const path = `resources/${name}/reconnect`;
+    return CommandReply.parse(await this.#ask("POST", path));
+  }
+
+  /** Options that count from the next connection on. */
+  async pending(): Promise<readonly string[]> {
+    const status = MirrorStatus.parse(await this.#ask("GET", "resources"));
+    return status.resources[0]?.pending ?? [];
+  }
+
   /** Look for the peer. */
   connect(discardMyData = false): Promise<void> {
     return this.must({ kind: "connect", discardMyData, tentative: false });

@@ -129,6 +129,7 @@ Deno.test({
           local: "",
           remote: "",
           exports: [],
+          pending: [],
           volumes: [],
         },
       });

@@ -4,7 +4,7 @@ import type { ResourceConfig } from "@kedge/schema/drbd-conf";
 import { adjustLines, adjustTo, type RunStep } from "./adjust_core.ts";
 import { report, runFor } from "./daemon_commands.ts";
 import { LineError } from "./line.ts";
-import { isDone, SETUP_EXIT } from "./replies.ts";
+import { SETUP_EXIT } from "./replies.ts";
 import { saidOptions } from "./said_options.ts";
 import type { Session, Target } from "./session.ts";
 import { setupLine } from "./setup_lines.ts";
@@ -22,7 +22,8 @@ export async function adjust(session: Session): Promise<number> {
 
 /** `net-options` and the like: what the file says now; nothing else. */
 export async function changeOptions(session: Session): Promise<number> {
-  const [given] = session.line.setup.keys();
+  const given = [...session.line.setup.keys()]
+    .find((each) => each !== "reconnect");
   if (given !== undefined) {
     throw new LineError(
       `drbdadm ${session.line.command}: --${given} cannot be set from the ` +
@@ -50,6 +51,26 @@ async function adjustOne(session: Session, target: Target): Promise<number> {
     const exit = await doStep(session, target, step);
     if (exit !== 0) return exit;
   }
+  return await takePending(session, target);
+}
+
+/** What counts from the next connection on: say it, or make that connection. */
+async function takePending(session: Session, target: Target): Promise<number> {
+  const { name } = target.config;
+  const now = await session.running(name);
+  if (now === undefined || now.pending.length === 0) return 0;
+  if (session.asks("reconnect")) {
+    const reply = await session.client.reconnect(name);
+    const setup = `adjust --reconnect ${name}`;
+    return report(session, target, { reply, command: "connect", setup });
+  }
+  for (const each of now.pending) {
+    session.warn(`${name}: ${each} counts from the next connection on`);
+  }
+  session.warn(
+    `  next: adjust the other host (${now.peerNode}) too; then, on the ` +
+      `Primary: "drbdadm adjust --reconnect ${name}"`,
+  );
   return 0;
 }
 
@@ -78,21 +99,16 @@ async function doStep(
     case "disconnect":
       return await runFor(step.kind, target, session);
     case "options":
-      return await takeOptions(session, target, step.notes);
+      return await takeOptions(session, target);
     case "restart":
       return await restart(session, target, step.why);
   }
 }
 
 /** Everything that differs, at once; the application does not notice. */
-async function takeOptions(
-  session: Session,
-  target: Target,
-  notes: readonly string[],
-): Promise<number> {
+async function takeOptions(session: Session, target: Target): Promise<number> {
   const { config } = target;
   const reply = await session.client.configure(config.name, config);
-  if (isDone(reply)) notes.forEach((note) => session.warn(note));
   return report(session, target, {
     reply,
     command: "net-options",

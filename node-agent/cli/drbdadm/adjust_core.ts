@@ -29,7 +29,7 @@ export type RunStep =
   /** The volume is on another disk. */
   | { readonly kind: "detach"; readonly volume: number }
   /** Everything that differs is taken while it runs. */
-  | { readonly kind: "options"; readonly notes: readonly string[] }
+  | { readonly kind: "options" }
   | { readonly kind: "attach"; readonly volume: number }
   | { readonly kind: "connect" }
   /**
@@ -68,19 +68,11 @@ export function adjustTo(input: AdjustInput): RunStep[] {
     disk !== undefined &&
     (disks.get(volume) === "Diskless" || moved.includes(volume))
   );
-  const stands = !isMoved && connections.some((each) => !APART.has(each));
   return [
     ...isMoved && isOnNet ? [{ kind: "disconnect" } as const] : [],
     ...moved.filter((volume) => disks.get(volume) !== "Diskless")
       .map((volume) => ({ kind: "detach", volume } as const)),
-    ...why.length > 0
-      ? [
-        {
-          kind: "options",
-          notes: stands ? laterNotes(running, wanted) : [],
-        } as const,
-      ]
-      : [],
+    ...why.length > 0 ? [{ kind: "options" } as const] : [],
     ...absent.map(({ volume }) => ({ kind: "attach", volume } as const)),
     ...isMoved || isAlone ? [{ kind: "connect" } as const] : [],
   ];
@@ -97,32 +89,6 @@ function fixed({ self, peers, volumes }: ResourceConfig) {
       device,
     })),
   };
-}
-
-/** No connection stands: what was changed counts for the one that comes. */
-const APART: ReadonlySet<string> = new Set([
-  "StandAlone",
-  "Unconnected",
-  "WFConnection",
-]);
-
-/** What is said in the greeting of a connection counts from the next one on. */
-function laterNotes(running: ResourceConfig, wanted: ResourceConfig): string[] {
-  const [before, after] = [running.peers[0]?.net, wanted.peers[0]?.net];
-  if (before === undefined || after === undefined) return [];
-  const isNew = (name: keyof typeof after) => before[name] !== after[name];
-  const names = [
-    ...isNew("protocol") && after.protocol === "A" ? ["protocol A"] : [],
-    ...isNew("sharedSecret") || isNew("cramHmacAlg") ? ["the secret"] : [],
-    ...isNew("dataIntegrityAlg") ? ["data-integrity-alg"] : [],
-  ];
-  if (names.length === 0) return [];
-  const { name } = wanted;
-  return [
-    ...names.map((each) => `${each} counts from the next connection on`),
-    `  next: adjust the other host too; then, on one of them, ` +
-    `"drbdadm disconnect ${name}" and "drbdadm connect ${name}"`,
-  ];
 }
 
 /** What differs, as `net.timeoutMs: 6000 -> 8000`; places do not count. */

@@ -46,6 +46,9 @@ export function statusJson(
       "connection-state": state === undefined
         ? "StandAlone"
         : connectionWord(state),
+      ...(resource.pending.length === 0
+        ? {}
+        : { "after-reconnect": resource.pending }),
       "congested": false,
       "peer-role": state?.peerRole ?? "Unknown",
       "tls": false,

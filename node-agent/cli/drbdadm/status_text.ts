@@ -46,6 +46,7 @@ export function statusLines(
   const text = (parts: readonly Part[]) => partsText(parts, style.verbose);
   const isConnected = connectionWord(state) === "Connected";
   const suspended = suspendedWord(state);
+  const isPending = resource.pending.length > 0;
   return [
     `${resource.resource} ` + text([
       ["node-id", String(own), true],
@@ -60,6 +61,9 @@ export function statusLines(
       ["node-id", String(peer), true],
       ["connection", connectionWord(state), isConnected],
       ["role", state.peerRole, !isConnected],
+      ...isPending
+        ? [["after-reconnect", resource.pending.join(",")] as const]
+        : [],
     ]),
     ...resource.volumes.flatMap((volume) => [
       `    ${text(peerDeviceParts(resource, volume))}`,

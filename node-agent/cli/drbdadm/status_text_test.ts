@@ -4,6 +4,7 @@ import { promotionOf } from "./nine_words.ts";
 import { overviewLines, shortSize, useText } from "./overview_text.ts";
 import { statusJson } from "./status_json.ts";
 import { statusLines } from "./status_text.ts";
+import { statusLines as ownStatusLines } from "../volume/status_text.ts";
 import {
   resourceFixture,
   statusFixture,
@@ -81,6 +82,27 @@ Deno.test("a resource is Primary when one of its volumes is", () => {
     "  volume:0 disk:UpToDate open:no",
     "  volume:1 disk:UpToDate open:no",
   ]);
+});
+
+Deno.test("what counts from the next connection on is told", () => {
+  const resource = resourceFixture(volumeFixture());
+  const now = { ...resource, pending: ["protocol", "shared-secret"] };
+  const told = (each: typeof resource) => statusLines(each, ids, BRIEF);
+  assert.ok(
+    told(now).includes(
+      "  ha-node2 role:Secondary after-reconnect:protocol,shared-secret",
+    ),
+  );
+  assert.ok(!told(resource).join().includes("after-reconnect"));
+  const [connection] = statusJson(now, ids)["connections"] as [object];
+  assert.deepEqual(
+    Reflect.get(connection, "after-reconnect"),
+    ["protocol", "shared-secret"],
+  );
+  assert.match(
+    ownStatusLines(now).join("\n"),
+    /^ {2}pending +protocol, shared-secret: from the next .* --reconnect"/m,
+  );
 });
 
 Deno.test("status --json has the fields of drbdsetup", () => {

@@ -127,7 +127,9 @@ const USUAL: readonly Row[] = [
   ]],
   ["pause-sync", "daemon", "some", "hold the resync"],
   ["resume-sync", "daemon", "some", "let it go on"],
-  ["adjust", "up", "some", "bring what runs to the configuration"],
+  ["adjust", "up", "some", "bring what runs to the configuration", [
+    "reconnect",
+  ]],
   ["adjust-with-progress", "up", "some", "the same"],
   ["net-options", "up", "some", "the same, as the file says"],
   ["disk-options", "up", "some", "the same, as the file says"],

@@ -110,7 +110,8 @@ export async function adjustVolume(
   name: string,
   call: ConfigCall,
 ): Promise<number> {
-  using session = sessionFor(["adjust", name], call);
+  const words = call.values.reconnect ? ["--reconnect", name] : [name];
+  using session = sessionFor(["adjust", ...words], call);
   return await adjust(session) === 0 ? EXIT.ok : EXIT.failed;
 }
 

@@ -57,6 +57,11 @@ export const VOLUME_OPTIONS = {
     kind: "flag",
     help: "promote: this copy is the good one; disconnect: do not ask the peer",
   },
+  "reconnect": {
+    kind: "flag",
+    help: "adjust, set: take options at once that count from the next " +
+      "connection on; the application waits for a moment",
+  },
   "discard-my-data": {
     kind: "flag",
     help: "connect: after a split brain this side gives up what it wrote",

@@ -67,6 +67,12 @@ function volumeLines(resource: ResourceStatus, volume: VolumeStatus): string[] {
       "peer",
       `${resource.peerNode}  ${resource.remote}  ${state.peerDisk}  ${state.peerRole}  ${state.connection}`,
     ],
+    ...(resource.pending.length === 0 ? [] : [[
+      "pending",
+      `${resource.pending.join(", ")}: from the next connection on ("kedge ` +
+      `volume adjust ${resource.resource} --reconnect" on the Primary, when ` +
+      `both hosts have it)`,
+    ] as [string, string]]),
     ["size", `${sizeText(volume.sizeBytes)}, protocol ${volume.protocol}`],
     ["device", volume.deviceNode ?? `${volume.device} (made on promotion)`],
     ...exportsOf(resource, volume).map((uri): [string, string] => [

@@ -100,6 +100,8 @@ async function handle(
         ? Response.json(await host.configure(config))
         : problem(400, `The configuration is not of ${name}`);
     }
+    case "POST resources/NAME/reconnect":
+      return Response.json(await host.reconnect(name ?? ""));
     case "POST resources/NAME/commands":
       return Response.json(
         await host.command(

@@ -8,6 +8,7 @@
  */
 
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
+import type { Log } from "../../ports.ts";
 
 /** How long a handler may run, in ms; then it counts as broken. */
 const HANDLER_MS = 300_000;
@@ -67,6 +68,31 @@ export async function runHandler(
   } catch {
     return NOT_RUN;
   }
+}
+
+/** Run a handler, and say so in the words of DRBD's kernel log. */
+export async function runHandlerAloud(
+  config: ResourceConfig,
+  { spec, name, log }: {
+    readonly spec: HandlerVolume;
+    readonly name: string;
+    readonly log: Log;
+  },
+): Promise<number> {
+  const resource = config.name;
+  const helper = `helper command: drbdadm ${name} minor-${spec.minor}`;
+  log.info(`${resource}: ${helper}`);
+  const handlers: Readonly<Record<string, string | undefined>> =
+    config.handlers;
+  if (isHeldBack(handlers[name] ?? "")) {
+    log.warn(
+      `${resource}: the handler ${name} would restart or stop this host: ` +
+        "not run. Start the daemon with KEDGE_HOST_HANDLERS=yes to allow it",
+    );
+  }
+  const exitCode = await runHandler(config, spec, name);
+  log.info(`${resource}: ${helper} exit code ${exitCode}`);
+  return exitCode;
 }
 
 /** DRBD's variables for a handler. */

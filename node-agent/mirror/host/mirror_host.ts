@@ -12,14 +12,16 @@ import type {
   MirrorStatus,
   ResourceStatus,
 } from "@kedge/schema/mirror/control-api";
-import type { ResourceConfig } from "@kedge/schema/drbd-conf";
+import type { NetOptions, ResourceConfig } from "@kedge/schema/drbd-conf";
 import type { Log } from "../../ports.ts";
 import type { RegisterAnswer, VolumeRegisters } from "../../register_ports.ts";
 import type { FromWorker, ResourceSpec } from "../worker_messages.ts";
 import { changeText } from "./change_text_core.ts";
 import { type DeviceNodes, NodeKeeper } from "./device_node_keeper.ts";
 import { exportUris, fileName, messageOf, placeOf } from "./export_places.ts";
-import { isHeldBack, runHandler } from "./helpers.ts";
+import { GreetedOptions } from "./greeted_options.ts";
+import { runHandlerAloud } from "./helpers.ts";
+import { reconnect } from "./reconnect.ts";
 import { ResourceProcess } from "./resource_process.ts";
 import { ResyncOrder } from "./resync_order.ts";
 import { type ExportPlace, specOf } from "./spec.ts";
@@ -50,6 +52,7 @@ interface Running {
   /** As it runs now. */
   config: ResourceConfig;
   readonly process: ResourceProcess;
+  readonly greeted: GreetedOptions;
   readonly socket: string;
   readonly exports: readonly string[];
   readonly usesNodes: boolean;
@@ -111,6 +114,7 @@ export class MirrorHost {
     const running: Running = {
       config,
       process,
+      greeted: new GreetedOptions(netOf(config)),
       socket,
       exports: exportUris(spec, socket, exportAddress),
       usesNodes: options.deviceNodes,
@@ -136,11 +140,20 @@ export class MirrorHost {
     if (running === undefined) return { code: 158 };
     const spec = this.#specOf(config, running.process.spec.listen);
     if ("code" in spec) return spec;
+    const volumes = await running.process.status();
     const reply = await running.process.configure(spec);
     if (reply.code !== 1) return reply;
     running.config = config;
+    running.greeted.change(netOf(config), volumes);
     this.#order.settle();
     return reply;
+  }
+
+  /** Make the connection anew, for options that are pending. */
+  async reconnect(name: string): Promise<CommandReply> {
+    const running = this.#running.get(name);
+    if (running === undefined) return { code: 158 };
+    return await reconnect(running.process, netOf(running.config).fencing);
   }
 
   /** Let a volume wait for the resync of another one, or no longer. */
@@ -259,7 +272,7 @@ export class MirrorHost {
   }
 
   async #statusOf(running: Running): Promise<ResourceStatus> {
-    const { config, process, exports } = running;
+    const { config, process, exports, greeted } = running;
     const { spec } = process;
     const volumes = await process.status();
     return {
@@ -269,16 +282,12 @@ export class MirrorHost {
       local: `${spec.local.hostname}:${spec.local.port}`,
       remote: `${spec.remote.hostname}:${spec.remote.port}`,
       exports: [...exports],
-      volumes: volumes.map((volume) => {
-        return {
-          ...volume,
-          generations: volume.generations === undefined
-            ? undefined
-            : [...volume.generations],
-          progress: volume.progress,
-          deviceNode: this.#nodes.pathOf(running, volume.volume),
-        };
-      }),
+      pending: greeted.pending,
+      volumes: volumes.map(({ generations, ...volume }) => ({
+        ...volume,
+        generations: generations && [...generations],
+        deviceNode: this.#nodes.pathOf(running, volume.volume),
+      })),
     };
   }
 
@@ -299,6 +308,7 @@ export class MirrorHost {
         const { volume, before, after } = message;
         log.info(`${name}/${volume}: ${changeText(before, after)}`);
         const running = this.#running.get(name);
+        running?.greeted.moved({ volume, state: after });
         const isDemoted = before.role === "Primary" &&
           after.role === "Secondary";
         if (isDemoted && running) this.#nodes.abandon(running, volume);
@@ -356,27 +366,10 @@ export class MirrorHost {
     );
     if (running === undefined || spec === undefined) return;
     this.#tell({ resource, volume, kind: "helper", helper: { name } });
-    const command = `${name} minor-${spec.minor}`;
-    this.options.log.info(`${resource}: helper command: drbdadm ${command}`);
-    const handlers: Readonly<Record<string, string | undefined>> =
-      running.config.handlers;
-    if (isHeldBack(handlers[name] ?? "")) {
-      this.options.log.warn(
-        `${resource}: the handler ${name} would restart or stop this host: ` +
-          "not run. Start the daemon with KEDGE_HOST_HANDLERS=yes to allow it",
-      );
-    }
-    const exitCode = await runHandler(running.config, spec, name);
-    this.options.log.info(
-      `${resource}: helper command: drbdadm ${command} exit code ${exitCode}`,
-    );
-    this.#tell({
-      resource,
-      volume,
-      kind: "helper",
-      helper: { name, status: exitCode },
-    });
-    running.process.tell({ type: "helperDone", volume, id, exitCode });
+    const { log } = this.options;
+    const status = await runHandlerAloud(running.config, { spec, name, log });
+    this.#tell({ resource, volume, kind: "helper", helper: { name, status } });
+    running.process.tell({ type: "helperDone", volume, id, exitCode: status });
   }
 
   #tell(event: Omit<MirrorEvent, "atMs">): void {
@@ -396,4 +389,9 @@ export class MirrorHost {
       return this.#nodes.abandon(running);
     });
   }
+}
+
+/** What is said to the peer; that of the resource where there is no peer. */
+function netOf({ peers, net }: ResourceConfig): NetOptions {
+  return peers[0]?.net ?? net;
 }

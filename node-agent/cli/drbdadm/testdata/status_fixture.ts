@@ -65,6 +65,7 @@ export function resourceFixture(
     local: "192.168.8.51:7789",
     remote: "192.168.8.52:7789",
     exports: [],
+    pending: [],
     volumes: [...volumes],
   };
 }
