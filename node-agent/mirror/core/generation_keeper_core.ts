@@ -11,6 +11,7 @@
  */
 
 import {
+  EMPTY_GENERATION,
   type Generation,
   type GenerationSet,
   JUST_CREATED,
@@ -39,6 +40,11 @@ export class GenerationKeeper {
   /** The identifiers, or undefined without a disk. */
   get set(): GenerationSet | undefined {
     return this.volume.persistent?.generations;
+  }
+
+  /** Whether this disk has, or had, writes that the peer's lacks. */
+  get isAhead(): boolean {
+    return (this.set?.bitmap ?? EMPTY_GENERATION) !== EMPTY_GENERATION;
   }
 
   /**

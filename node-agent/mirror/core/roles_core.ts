@@ -167,6 +167,9 @@ export class Roles {
     // The peer is behind: without ours nobody has current data. Its handler
     // takes this answer as that of a Primary.
     if (volume.state.disk === "UpToDate" && isBehind(volume.state)) return -2;
+    // So it is where only we know of it, as nobody could be told.
+    const { disk } = volume.state;
+    if (disk === "Consistent" && volume.generations.isAhead) return -2;
     return volume.wish({ disk: "Outdated" }) ?? 1;
   }
 
@@ -343,6 +346,16 @@ export class Roles {
     return role === "Primary" || disk === "UpToDate";
   }
 
+  /** Data that are whole, and may have been old, are the best there are. */
+  #peerIsWorse(peerDisk: "Inconsistent" | "Outdated"): void {
+    const isBest = this.volume.state.disk === "Consistent";
+    this.volume.change({
+      peerDisk,
+      suspendedFencing: false,
+      ...(isBest ? { disk: "UpToDate" } : {}),
+    });
+  }
+
   /** Reference §2.9: what the exit code of fence-peer means. */
   #fenced(exitCode: number): boolean {
     const { volume } = this;
@@ -352,7 +365,7 @@ export class Roles {
     }
     switch (exitCode) {
       case 3:
-        volume.change({ peerDisk: "Inconsistent", suspendedFencing: false });
+        this.#peerIsWorse("Inconsistent");
         return true;
       case 5:
         if (volume.state.disk !== "UpToDate") return false;
@@ -365,7 +378,7 @@ export class Roles {
         volume.change({ peerDisk: "Outdated", suspendedFencing: false });
         return true;
       case 4:
-        volume.change({ peerDisk: "Outdated", suspendedFencing: false });
+        this.#peerIsWorse("Outdated");
         return true;
       case 6:
         this.#outdated();

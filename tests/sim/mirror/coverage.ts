@@ -51,6 +51,7 @@ export const MUST_HAPPEN: readonly string[] = [
   "fence-peer 5",
   "fence-peer 6",
   "fence-peer 7",
+  "fence-peer 4 beside Consistent data",
   "split brain resolved",
   // Congestion.
   "is Ahead",

@@ -30,6 +30,8 @@ export function fencePeer(node: SimNode, answer: (code: number) => void): void {
   scheduler.after(rng.people.range(5, 300), () => {
     const say = (code: number) => {
       world.mark(`fence-peer ${code}`);
+      const isUnsure = node.core?.state.disk === "Consistent";
+      if (isUnsure) world.mark(`fence-peer ${code} beside Consistent data`);
       node.trace(`fence-peer: ${code}`);
       scheduler.after(5, () => answer(code));
     };
