@@ -33,6 +33,9 @@ export interface MirrorDaemonOptions {
 /** Name of the control socket in the run folder. */
 export const CONTROL_SOCKET = "mirror.sock";
 
+/** Name of the file with the process's number. */
+const PID_FILE = "mirror.pid";
+
 /**
  * Run until `signal` is aborted, or a command says stop.
  *
@@ -61,6 +64,7 @@ export async function runMirrorDaemon(
   });
   const control = await serveControl(host, `${runDir}/${CONTROL_SOCKET}`);
   // Only now is it certain that no other daemon has this folder.
+  await Deno.writeTextFile(`${runDir}/${PID_FILE}`, `${Deno.pid}\n`);
   await deviceNodes.cleanUp();
   options.onReady({ socket: control.path });
   const aborted = new Promise<void>((resolve) => {
@@ -72,5 +76,6 @@ export async function runMirrorDaemon(
   await host.close();
   await deviceNodes.close();
   await control.close();
+  await Deno.remove(`${runDir}/${PID_FILE}`).catch(() => {});
   fencing?.close();
 }

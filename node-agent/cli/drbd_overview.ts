@@ -29,7 +29,10 @@ type, size, used, available, use. While a resync runs its progress bar follows.
   async run(args, context) {
     const { values, words } = parse(args, RUN_DIR);
     if (words.length > 0) throw new UsageError(`Unexpected word "${words[0]}"`);
-    using client = new MirrorClient(runDirOf(values["run-dir"], context.env));
+    using client = new MirrorClient(
+      runDirOf(values["run-dir"], context.env),
+      context,
+    );
     if (!await client.isRunning()) {
       if (values.json) context.out.line("[]");
       else context.out.line("drbd not loaded");

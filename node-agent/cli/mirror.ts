@@ -46,6 +46,8 @@ start   start it in the background and wait until it answers; its log is
 stop    end it: exports closed, disks in order, peers told
 status  what it runs
 
+A daemon that does not answer is given up after 20 s (KEDGE_PATIENCE).
+
 What it runs is said by "kedge drbdadm up" (drbd.conf) or "kedge volume
 create".`,
   options: OPTIONS,
@@ -117,7 +119,7 @@ async function start(
   context: CommandContext,
 ): Promise<number> {
   const { isNew, logFile } = await ensureDaemon(runDir, context);
-  using client = new MirrorClient(runDir);
+  using client = new MirrorClient(runDir, context);
   const { pid } = await client.status();
   context.out.line(
     isJson
@@ -134,7 +136,7 @@ async function stop(
   isJson: boolean,
   context: CommandContext,
 ): Promise<number> {
-  using client = new MirrorClient(runDir);
+  using client = new MirrorClient(runDir, context);
   const wasRunning = await client.isRunning();
   if (wasRunning) await stopDaemon(client, context);
   context.out.line(
@@ -152,7 +154,7 @@ async function show(
   isJson: boolean,
   context: CommandContext,
 ): Promise<number> {
-  using client = new MirrorClient(runDir);
+  using client = new MirrorClient(runDir, context);
   const status = await client.status();
   context.out.line(
     isJson ? JSON.stringify(status) : mirrorStatusLines(status).join("\n"),

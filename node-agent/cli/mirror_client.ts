@@ -16,6 +16,11 @@ import { TextLineStream } from "@std/streams";
 import { z } from "zod";
 import { CliError } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
+import {
+  Patience,
+  type PatienceContext,
+  SilentDaemonError,
+} from "./mirror/patience.ts";
 import { controlSocket } from "./mirror/run_dir.ts";
 
 /** No daemon listens on the socket. */
@@ -44,12 +49,14 @@ export class MirrorClient implements Disposable {
   /** Path of the socket. */
   readonly socket: string;
   readonly #client: Deno.HttpClient;
+  readonly #patience: Patience;
 
   /**
    * @param runDir Folder of the daemon.
+   * @param context Where to say that it is waited for; KEDGE_PATIENCE.
    * @throws {CliError} When its path is too long for a socket.
    */
-  constructor(runDir: string) {
+  constructor(runDir: string, context?: PatienceContext) {
     this.socket = controlSocket(runDir);
     if (new TextEncoder().encode(this.socket).length > SOCKET_PATH_BYTES_MAX) {
       throw new CliError(
@@ -58,6 +65,11 @@ export class MirrorClient implements Disposable {
         EXIT.misused,
       );
     }
+    this.#patience = new Patience(
+      runDir,
+      (signal) => this.#fetch("alive", { signal }),
+      context,
+    );
     this.#client = Deno.createHttpClient({
       proxy: { transport: "unix", path: this.socket },
     });
@@ -76,56 +88,74 @@ export class MirrorClient implements Disposable {
 
   /** Where everything stands. */
   async status(): Promise<MirrorStatus> {
-    return MirrorStatus.parse(await this.#ask("GET", "resources"));
+    return MirrorStatus.parse(
+      await this.#ask("GET", "resources", { what: "status" }),
+    );
   }
 
   /** What a resource was started with: a `ResourceConfig` as JSON. */
   async configOf(name: string): Promise<unknown> {
     const path = `resources/${encodeURIComponent(name)}`;
-    const answer = await this.#ask("GET", path);
+    const answer = await this.#ask("GET", path, { what: name });
     return z.object({ config: z.unknown() }).parse(answer).config;
   }
 
   /** `new-resource` and `new-minor`. */
   async create(name: string, request: ResourceRequest): Promise<CommandReply> {
     const path = `resources/${encodeURIComponent(name)}`;
-    return CommandReply.parse(await this.#ask("PUT", path, request));
+    return CommandReply.parse(
+      await this.#ask("PUT", path, { what: `up ${name}`, body: request }),
+    );
   }
 
   /** Options, and addresses and disks that are not in use. */
   async configure(name: string, config: unknown): Promise<CommandReply> {
     const path = `resources/${encodeURIComponent(name)}/options`;
-    return CommandReply.parse(await this.#ask("POST", path, { config }));
+    return CommandReply.parse(
+      await this.#ask("POST", path, {
+        what: `adjust ${name}`,
+        body: { config },
+      }),
+    );
   }
 
   /** The connection anew, for options that are pending. */
   async reconnect(name: string): Promise<CommandReply> {
     const path = `resources/${encodeURIComponent(name)}/reconnect`;
-    return CommandReply.parse(await this.#ask("POST", path));
+    return CommandReply.parse(
+      await this.#ask("POST", path, { what: `adjust --reconnect ${name}` }),
+    );
   }
 
   /** The end of a resource. */
   async remove(name: string): Promise<CommandReply> {
     const path = `resources/${encodeURIComponent(name)}`;
-    return CommandReply.parse(await this.#ask("DELETE", path));
+    return CommandReply.parse(
+      await this.#ask("DELETE", path, { what: `down ${name}` }),
+    );
   }
 
   /** A command for a resource. */
   async command(name: string, request: CommandRequest): Promise<CommandReply> {
     const path = `resources/${encodeURIComponent(name)}/commands`;
-    return CommandReply.parse(await this.#ask("POST", path, request));
+    return CommandReply.parse(
+      await this.#ask("POST", path, {
+        what: `${request.command.kind} ${name}`,
+        body: request,
+      }),
+    );
   }
 
   /** Ask the daemon to end. */
   async stop(): Promise<void> {
-    await this.#ask("POST", "stop");
+    await this.#ask("POST", "stop", { what: "stop" });
   }
 
   /** What exists, then `ready`, then every change; until `signal` aborts. */
   async *events(
     signal: AbortSignal,
   ): AsyncGenerator<z.infer<typeof EventLine>> {
-    const response = await this.#send("GET", "events", { signal });
+    const response = await this.#send("events", "events", { signal });
     const lines = (response.body ?? new Blob([]).stream())
       .pipeThrough(new TextDecoderStream())
       .pipeThrough(new TextLineStream());
@@ -141,12 +171,15 @@ export class MirrorClient implements Disposable {
     this.#client.close();
   }
 
-  async #ask(method: string, path: string, body?: unknown): Promise<unknown> {
-    const response = await this.#send(
+  async #ask(
+    method: string,
+    path: string,
+    { what, body }: { readonly what: string; readonly body?: unknown },
+  ): Promise<unknown> {
+    const response = await this.#send(path, what, {
       method,
-      path,
-      body === undefined ? {} : { body: JSON.stringify(body) },
-    );
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
     const answer: unknown = await response.json();
     if (response.ok) return answer;
     const { detail } = z.object({ detail: z.string() }).catch({
@@ -156,17 +189,28 @@ export class MirrorClient implements Disposable {
   }
 
   async #send(
-    method: string,
     path: string,
+    what: string,
     init: RequestInit,
   ): Promise<Response> {
-    const client = this.#client;
-    const url = `http://localhost/v1/${path}`;
+    const { signal } = init;
     try {
-      return await fetch(url, { ...init, method, client });
+      return await this.#patience.over(what, (givenUp) => {
+        const signals = signal ? [signal, givenUp] : [givenUp];
+        return this.#fetch(path, {
+          ...init,
+          signal: AbortSignal.any(signals),
+        });
+      });
     } catch (error) {
-      if (init.signal?.aborted || await this.isRunning()) throw error;
+      if (error instanceof SilentDaemonError) throw error;
+      if (signal?.aborted || await this.isRunning()) throw error;
       throw new NoDaemonError(this.socket);
     }
+  }
+
+  #fetch(path: string, init: RequestInit): Promise<Response> {
+    const client = this.#client;
+    return fetch(`http://localhost/v1/${path}`, { ...init, client });
   }
 }

@@ -103,3 +103,73 @@ Deno.test("a run folder that is too deep for a socket is refused", () => {
     return true;
   });
 });
+
+/** A daemon that is frozen: the system takes connections, nobody answers. */
+async function withFrozen(
+  play: (runDir: string) => Promise<void>,
+): Promise<void> {
+  const runDir = await Deno.makeTempDir({ prefix: "kedge-client-" });
+  const listener = Deno.listen({
+    path: `${runDir}/mirror.sock`,
+    transport: "unix",
+  });
+  try {
+    await play(runDir);
+  } finally {
+    listener.close();
+    await Deno.remove(runDir, { recursive: true });
+  }
+}
+
+Deno.test("a daemon that is frozen is told of, and given up", () =>
+  withFrozen(async (runDir) => {
+    Deno.writeTextFileSync(`${runDir}/mirror.pid`, `${Deno.pid}\n`);
+    const env = { KEDGE_PATIENCE: "600ms" };
+    const runs: [string[], number][] = [
+      [["proc-drbd"], 4],
+      [["drbd-overview"], 4],
+      [["mirror", "status"], 4],
+      [["mirror", "stop"], 4],
+      [["volume", "status"], 4],
+      [["volume", "promote", "x"], 4],
+      [["drbdadm", "status"], 20],
+    ];
+    await Promise.all(runs.map(async ([words, exit]) => {
+      const { code, out, err } = await run(
+        [...words, "--run-dir", runDir],
+        { env },
+      );
+      assert.equal(code, exit, words.join(" ") + err);
+      assert.equal(out, "");
+      const who = `the mirror daemon \\(process ${Deno.pid}\\)`;
+      assert.match(err, new RegExp(`^waiting for ${who}, which does not`, "m"));
+      assert.match(err, new RegExp(`${who} has not answered for 0.6 s`));
+      assert.match(err, /next: "kedge mirror status" tries again.*mirror\.log/);
+    }));
+    const wrong = await run(["proc-drbd", "--run-dir", runDir], {
+      env: { KEDGE_PATIENCE: "soon" },
+    });
+    assert.deepEqual([wrong.code, wrong.out], [2, ""]);
+  }));
+
+Deno.test("a command that takes its time is waited for while the daemon lives", async () => {
+  const work = Promise.withResolvers<void>();
+  let signs = 0;
+  await withDaemon(async (request) => {
+    if (request.url.endsWith("/alive")) {
+      if (++signs === 3) work.resolve();
+      return Response.json({});
+    }
+    await work.promise;
+    return Response.json(EMPTY);
+  }, async (runDir) => {
+    const env = { KEDGE_PATIENCE: "100ms" };
+    const err = { line: (text: string) => assert.fail(text) };
+    using client = new MirrorClient(runDir, {
+      env,
+      err: { ...err, write() {}, bytes: async () => {}, columns: undefined },
+    });
+    assert.deepEqual((await client.status()).resources, []);
+  });
+  assert.equal(signs >= 3, true);
+});

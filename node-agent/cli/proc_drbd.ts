@@ -42,7 +42,10 @@ Where no daemon runs there is no text: exit code 4.`,
   async run(args, context) {
     const { values, words } = parse(args, OPTIONS);
     if (words.length > 0) throw new UsageError(`Unexpected word "${words[0]}"`);
-    using client = new MirrorClient(runDirOf(values["run-dir"], context.env));
+    using client = new MirrorClient(
+      runDirOf(values["run-dir"], context.env),
+      context,
+    );
     const { out, signal } = context;
     const seconds = values.watch === undefined
       ? undefined

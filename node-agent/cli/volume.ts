@@ -94,7 +94,7 @@ drbdadm does the same with DRBD's words; both read the same files.`,
     const [verb, ...rest] = words;
     if (verb === undefined) throw new UsageError("Missing what to do");
     const runDir = resolve(runDirOf(values["run-dir"], context.env));
-    using client = new MirrorClient(runDir);
+    using client = new MirrorClient(runDir, context);
     const call: VolumeCall = { client, values, context };
     const make = REQUESTS[verb];
     if (make !== undefined) {

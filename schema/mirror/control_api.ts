@@ -4,6 +4,7 @@
  * HTTP on a Unix socket (`RUN_DIR/mirror.sock`, mode 0600), JSON bodies:
  *
  * ```text
+ * GET    /v1/alive                         {}, at once: the daemon is not frozen
  * GET    /v1/resources                     MirrorStatus
  * GET    /v1/resources/NAME                {config}, as it was started
  * PUT    /v1/resources/NAME                ResourceRequest ─▶ CommandReply   (new-resource, new-minor)

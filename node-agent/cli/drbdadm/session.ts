@@ -63,7 +63,7 @@ export class Session implements Disposable {
       onRefusal?(resource: string, reply: CommandReply): void;
     },
   ) {
-    this.#client = new MirrorClient(given.runDir);
+    this.#client = new MirrorClient(given.runDir, given.context);
   }
 
   /** The daemon. */

@@ -40,7 +40,7 @@ export async function ensureDaemon(
   context: CommandContext,
 ): Promise<Ensured> {
   const logFile = daemonLog(runDir);
-  using client = new MirrorClient(runDir);
+  using client = new MirrorClient(runDir, context);
   if (await client.isRunning()) return { isNew: false, logFile };
   await Deno.mkdir(runDir, { recursive: true, mode: 0o700 });
   using lock = await Deno.open(join(runDir, "mirror.lock"), {

@@ -38,6 +38,11 @@ export function daemonLog(runDir: string): string {
   return join(runDir, "mirror.log");
 }
 
+/** The process that answers there. */
+export function daemonPid(runDir: string): string {
+  return join(runDir, "mirror.pid");
+}
+
 /**
  * Where the losers of split brains keep what was overwritten: KEDGE_UNDO_DIR,
  * else beside the sockets; for `/run/kedge`, which a restart empties, on disk.

@@ -74,6 +74,8 @@ async function handle(
     verb === undefined ? "" : `/${verb}`
   }`;
   switch (key) {
+    case "GET alive":
+      return Response.json({});
     case "GET resources":
       return Response.json(await host.status());
     case "GET resources/NAME": {
