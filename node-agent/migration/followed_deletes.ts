@@ -3,13 +3,18 @@
  * taken in.
  *
  * That a file is missing there proves nothing: a disk may not be mounted, a
- * replica may lag. So a file goes only when its storage logged the delete, its
- * folder is there without it, and nobody changed it here since it was taken in.
+ * replica may lag. So a file goes only when its storage logged the delete, or gave
+ * it another name, its folder is there without it, and nobody changed it here since
+ * it was taken in.
  *
  * @module
  */
 
-import type { BinlogLine } from "@kedge/schema/fastdfs";
+import {
+  type BinlogLine,
+  trunkFileName,
+  trunkPlace,
+} from "@kedge/schema/fastdfs";
 import { type FileId, hexByte, parseFileId } from "@kedge/schema/file-id";
 import type { Dropping, FileKeeper } from "../operation_ports.ts";
 import { ADDED, REMOVED } from "./binlogs.ts";
@@ -43,10 +48,17 @@ export class FollowedDeletes {
     this.#parts = parts;
   }
 
-  /** Learn a line. What is not here needs no delete, and no memory. */
-  note({ operation }: BinlogLine, id: string): void {
+  /** Learn a line. */
+  note({ operation, before }: BinlogLine, id: string): void {
     if (ADDED.has(operation)) this.#ids.delete(id);
-    if (!REMOVED.has(operation)) return;
+    if (REMOVED.has(operation)) this.#gone(id);
+    if (before === undefined) return;
+    this.#ids.delete(id);
+    this.#gone(id.slice(0, id.indexOf("/") + 1) + before);
+  }
+
+  /** What is not here needs no delete, and no memory. */
+  #gone(id: string): void {
     if (this.#parts.keeper.dropping(id) === "not-kept") return;
     const parsed = parseFileId(id);
     if (parsed !== undefined) this.#ids.set(id, parsed);
@@ -75,19 +87,27 @@ export class FollowedDeletes {
 
   async #isGone(id: string, parsed: FileId): Promise<boolean> {
     const { tree, pace } = this.#parts;
-    if (parsed.kind !== "trunk") return isMissing(tree, parsed);
+    if (parsed.kind !== "trunk") return isMissing(tree, parsed, parsed.name);
     try {
       using _span = await openPacked(tree, { id, parsed }, pace);
       return false;
     } catch (error) {
-      if (error instanceof SourceFault && error.reason === "gone") return true;
-      throw error;
+      if (!(error instanceof SourceFault)) throw error;
+      if (error.reason === "gone") return true;
+      if (error.reason !== "no-trunk-file") throw error;
+      // FastDFS removes trunk files that hold nothing any more.
+      const { number = 0 } = trunkPlace(parsed) ?? {};
+      return isMissing(tree, parsed, trunkFileName(number));
     }
   }
 }
 
-/** Whether the folder is there, without the file. */
-function isMissing(tree: SourceTree, { pathIndex, high, low, name }: FileId) {
+/** Whether the folder of a file is there, without something of this name. */
+function isMissing(
+  tree: SourceTree,
+  { pathIndex, high, low }: FileId,
+  name: string,
+): boolean {
   const data = tree.data(pathIndex);
   if (data === undefined) return false;
   const folder = `${data}/${hexByte(high)}/${hexByte(low)}`;

@@ -106,3 +106,38 @@ Deno.test("deletes are not followed past a binlog that cannot be read, nor by wh
   const told = await other.import(copy.roots, { followDeletes: true });
   assert.deepEqual([told.deleted, told.reasons], [0, { "not-owner": 1 }]);
 });
+
+Deno.test("a name that FastDFS gave up for another one is followed", async () => {
+  await using scope = new Scope();
+  const { desk, base } = await setUpImport(scope);
+  const { appender, normal } = await fillBase(base);
+  await desk.import(base.roots);
+  const later = await base.regenerate(appender);
+  const plain = await desk.import(base.roots);
+  assert.deepEqual([plain.done.normal, plain.deleted], [1, 0]);
+  const view = await desk.import(base.roots, { followDeletes: true });
+  assert.deepEqual([view.deleted, view.skipped, view.reasons], [1, 0, {}]);
+  const state = (id: string) => desk.door.files.lookup(id)?.state;
+  assert.equal(state(appender), "tombstone");
+  assert.equal(state(later), "present");
+  assert.equal(state(normal), "present");
+});
+
+Deno.test("deletes are followed when FastDFS removed the trunk file, not when its disk is away", async () => {
+  await using scope = new Scope();
+  const { desk, base } = await setUpImport(scope);
+  const { packed, packedMeta } = await fillBase(base);
+  await desk.import(base.roots);
+  await base.freePacked(packed);
+  await base.removeTrunk();
+  const folder = `${base.base}/data/00/00`;
+  await Deno.rename(folder, `${base.base}/away`);
+  const away = await desk.import(base.roots, { followDeletes: true });
+  assert.equal(away.deleted, 0);
+  await Deno.rename(`${base.base}/away`, folder);
+  const view = await desk.import(base.roots, { followDeletes: true });
+  assert.equal(view.deleted, 1);
+  assert.equal(desk.door.files.lookup(packed)?.state, "tombstone");
+  // No delete of this one was logged.
+  assert.equal(desk.door.files.lookup(packedMeta)?.state, "present");
+});

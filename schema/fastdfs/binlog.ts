@@ -15,24 +15,32 @@ export interface BinlogLine {
   readonly operation: string;
   /** Without the group. */
   readonly name: string;
+  /** The name before, when an appender file became a normal one (`R`). */
+  readonly before?: string;
 }
 
-const LINE =
-  /^\d{1,10} ([A-Za-z]) (M[0-9A-F]{2}\/[0-9A-F]{2}\/[0-9A-F]{2}\/[A-Za-z0-9._-]{1,96})(?: [^\n]*)?$/;
+const NAME = "M[0-9A-F]{2}/[0-9A-F]{2}/[0-9A-F]{2}/[A-Za-z0-9._-]{1,96}";
+const LINE = new RegExp(
+  `^\\d{1,10} ([A-Za-z]) (${NAME})(?: (?:(${NAME})|[^\\n]*))?$`,
+);
+
+const RENAMED: ReadonlySet<string> = new Set(["R", "r"]);
 
 /** Read a line without its end; `undefined` when it says nothing. */
 export function readBinlogLine(line: string): BinlogLine | undefined {
-  const [, operation, name] = LINE.exec(line) ?? [];
+  const [, operation, name, other] = LINE.exec(line) ?? [];
   if (operation === undefined || name === undefined) return undefined;
-  return { operation, name };
+  const isRenamed = RENAMED.has(operation) && other !== undefined;
+  return { operation, name, ...isRenamed ? { before: other } : {} };
 }
 
 /** Write a line, with its end. */
 export function encodeBinlogLine(
   atS: number,
-  { operation, name }: BinlogLine,
+  { operation, name, before }: BinlogLine,
 ): string {
-  return `${atS} ${operation} ${name}\n`;
+  const more = before === undefined ? "" : ` ${before}`;
+  return `${atS} ${operation} ${name}${more}\n`;
 }
 
 /** Names of the files of a folder of binlogs, oldest first. */

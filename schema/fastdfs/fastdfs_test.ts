@@ -96,10 +96,16 @@ Deno.test("slotFault() says when a slot is another file's", () => {
 
 Deno.test("readBinlogLine() reads operations and names, and nothing odd", () => {
   const name = "M01/00/00/f00BC2sDBl-AbhDMAAAAyCM6XTg2565896";
-  for (const more of ["", ` ${name}`, " 5000 70000"]) {
+  for (const more of ["", " 5000 70000", " M01/../00/x", ` ${name}/`]) {
     const line = `1795360351 R ${name}${more}`;
     assert.deepEqual(readBinlogLine(line), { operation: "R", name });
   }
+  const before = name.replace("565896", "123456");
+  const renamed = { operation: "R", name, before };
+  const line = encodeBinlogLine(1795360351, renamed).trimEnd();
+  assert.deepEqual(readBinlogLine(line), renamed);
+  const linked = `1795360351 L ${name} ${before}`;
+  assert.deepEqual(readBinlogLine(linked), { operation: "L", name });
   const said = { operation: "C", name };
   assert.deepEqual(
     readBinlogLine(encodeBinlogLine(1795360351, said).trimEnd()),

@@ -220,12 +220,34 @@ export class FastdfsBase {
     this.files.delete(id);
   }
 
-  async #log(operation: string, id: string): Promise<void> {
-    const name = id.slice(id.indexOf("/") + 1);
-    const line = encodeBinlogLine(CREATED_S, { operation, name });
+  /** Give an appender file the name of a normal one. */
+  async regenerate(appender: string): Promise<string> {
+    const bytes = this.files.get(appender) ?? new Uint8Array();
+    const id = this.newId(bytes, {});
+    await Deno.rename(this.path(appender), this.path(id));
+    this.files.delete(appender);
+    this.files.set(id, bytes);
+    await this.#log("R", id, nameOf(appender));
+    return id;
+  }
+
+  /** Remove the trunk file, as FastDFS does when nothing in it is used. */
+  async removeTrunk(): Promise<void> {
+    await Deno.remove(`${this.base}/data/00/00/${trunkFileName(1)}`);
+  }
+
+  async #log(operation: string, id: string, before?: string): Promise<void> {
+    const more = before === undefined ? {} : { before };
+    const said = { operation, name: nameOf(id), ...more };
+    const line = encodeBinlogLine(CREATED_S, said);
     const path = `${this.base}/data/sync/binlog.000`;
     await Deno.writeTextFile(path, line, { append: true });
   }
+}
+
+/** Without its group. */
+function nameOf(id: string): string {
+  return id.slice(id.indexOf("/") + 1);
 }
 
 const RECURSIVE = { recursive: true } as const;

@@ -7,7 +7,8 @@
 
 import assert from "node:assert/strict";
 import type { MigrationView } from "@kedge/schema/migration";
-import { readFile } from "../helpers/api.ts";
+import { isTrunkFileName } from "@kedge/schema/fastdfs";
+import { readFile, readStatus } from "../helpers/api.ts";
 import { run } from "../helpers/child.ts";
 import { FastdfsServer, fastdfsTool } from "../helpers/fastdfs_server.ts";
 import { startFastdfs } from "../helpers/fastdfs_stack.ts";
@@ -94,7 +95,11 @@ async function download(conf: string, files: Files, dir: string) {
 
 async function facts(conf: string, id: string): Promise<string> {
   const { stdout } = await fastdfsTool(prefix, "fdfs_file_info", [conf, id]);
-  return stdout.replace(/^source storage id.*$/m, "").trim();
+  const text = stdout.replace(/^source storage id.*$/m, "").trim();
+  // FastDFS tells when a slave was made; its name tells when its master was.
+  return /^file type: slave$/m.test(text)
+    ? text.replace(/^file create timestamp.*$/m, "")
+    : text;
 }
 
 // 60 s
@@ -158,3 +163,80 @@ Deno.test({
     }
   },
 });
+
+/**
+ * Remove the trunk file, in which nothing is left: FastDFS does it ten minutes
+ * after its start at the earliest (`delete_unused_trunk_files`).
+ */
+async function removeTrunk(storePath: string): Promise<void> {
+  const folder = `${storePath}/data/00/00`;
+  const trunks = [...Deno.readDirSync(folder)]
+    .filter(({ name }) => isTrunkFileName(name));
+  assert.equal(trunks.length, 1);
+  for (const { name } of trunks) await Deno.remove(`${folder}/${name}`);
+}
+
+// 10 s each
+for (const useTrunkFile of [false, true]) {
+  Deno.test({
+    name: "deletes in a FastDFS that works are followed, " +
+      (useTrunkFile ? "with" : "without") + " trunk files",
+    ignore: prefix === "",
+    async fn() {
+      await using scope = new Scope();
+      const dir = await scope.tempDir();
+      const storePath = `${dir}/base`;
+      const server = await FastdfsServer.start(scope, {
+        ...{ prefix, dir, storePaths: [storePath], useTrunkFile },
+      });
+      const upload = (tool = "fdfs_upload_file") =>
+        server.tool(tool, `${dir}/probe`);
+      const ids = [await upload(), await upload(), await upload()];
+      const [first = "", second = "", third = ""] = ids;
+      const grown = await upload("fdfs_upload_appender");
+      const kept = await upload("fdfs_upload_appender");
+      const stack = await startFastdfs(scope);
+      const [{ url } = { url: "" }] = stack.ready.agents;
+      const states = async (...ids: string[]) =>
+        await Promise.all(ids.map((id) => readStatus(url, id)));
+      const base = ["import", "fastdfs", "--base", storePath, "--node", "1"];
+      const words = [...base, useTrunkFile ? "--copy" : "--link"];
+      const imported = async (...ids: string[]) =>
+        await eventually(async () => {
+          await migrate(stack, words);
+          return (await states(...ids)).every((status) => status === 200);
+        }, { what: "the binlog to be written", deadlineMs: 30_000 });
+      await imported(first, second, third, grown, kept);
+
+      const follow = [...words, "--follow-deletes"];
+      const followed = async (count: number) =>
+        await eventually(async () => {
+          const { deleted, problems } = await migrate(stack, follow);
+          const others = problems.filter(({ kind }) => kind !== "deleted");
+          assert.deepEqual(others, []);
+          return (count -= deleted) === 0;
+        }, { what: "the deletes to be in the binlog", deadlineMs: 30_000 });
+      await server.tool("fdfs_delete_file", first);
+      const said = await server.tool("fdfs_regenerate_filename", grown);
+      const final = said.split("\n").at(-1) ?? "";
+      await followed(2);
+      assert.deepEqual(
+        await states(first, grown, second, third, kept, final),
+        [404, 404, 200, 200, 200, 200],
+      );
+      const binlog = await Deno
+        .readTextFile(`${storePath}/data/sync/binlog.000`);
+      const made = [...binlog.matchAll(/ C (\S+)/g)]
+        .map(([, name]) => `group1/${name}`);
+      const packed = made.filter((id) => ![first, grown, kept].includes(id));
+      for (const id of packed) await server.tool("fdfs_delete_file", id);
+      if (useTrunkFile) await removeTrunk(storePath);
+      await followed(packed.length);
+      assert.deepEqual(
+        await states(...packed, kept, final),
+        [...packed.map(() => 404), 200, 200],
+      );
+      await server.stop();
+    },
+  });
+}
