@@ -89,9 +89,9 @@ const FOUR_GIB = 2 ** 32;
 
 const ID_PATTERN =
   /^([A-Za-z0-9]{1,16})\/M([0-9A-F]{2})\/([0-9A-F]{2})\/([0-9A-F]{2})\/([A-Za-z0-9_-]{27}[A-Za-z0-9._-]{7,46})$/;
-const TAIL_PATTERN =
-  /^(?:[0-9]{7}|[0-9]{0,5}\.([A-Za-z0-9_-][A-Za-z0-9._-]*))$/;
-const EXTENSION_PATTERN = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,5}$/;
+const TAIL_PATTERN = /^(?:[0-9]{7}|[0-9]{0,5}\.([A-Za-z0-9._-]+))$/;
+// FastDFS's clients make ".jpg" out of "photo..jpg".
+const EXTENSION_PATTERN = /^[A-Za-z0-9._-]{1,6}$/;
 const PREFIX_PATTERN = /^[A-Za-z0-9._-]{1,16}$/;
 const GROUP_PATTERN = /^[A-Za-z0-9]{1,16}$/;
 
@@ -307,8 +307,9 @@ export function isExtension(text: string): boolean {
 export function extensionOf(fileName: string): string {
   const [last, before] = fileName.split(".").slice(1).reverse();
   if (last === undefined || !isExtension(last)) return "";
+  if (before === undefined || before === "") return last;
   const both = `${before}.${last}`;
-  return before !== undefined && isExtension(both) ? both : last;
+  return isExtension(both) ? both : last;
 }
 
 /**

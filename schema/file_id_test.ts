@@ -186,7 +186,7 @@ Deno.test("parseFileId() gives back what encodeFileId() was given", () => {
     appender: fc.boolean(),
     random: fc.nat({ max: 0x7fffff }),
     digits: fc.nat({ max: 9999999 }),
-    extension: fc.stringMatching(/^([A-Za-z0-9_-][A-Za-z0-9._-]{0,5})?$/),
+    extension: fc.stringMatching(/^[A-Za-z0-9._-]{0,6}$/),
   });
   const byte = fc.nat({ max: 255 });
   fc.assert(fc.property(parts, byte, byte, byte, (p, pathIndex, high, low) => {
@@ -234,7 +234,7 @@ Deno.test("parseFileId() refuses everything that is not a file ID", () => {
     good.replace("323.txt", "323.tx\u0000"),
     good.replace("323.txt", "323.t\u0131t"),
     good.replace("323.txt", "abc.txt"),
-    good.replace("323.txt", "323..tx"),
+    good.replace("323.txt", "323/.tx"),
     good.replace("323.txt", "323.tx"),
     good.replace("XC", "XD"), // bits that no encoder writes
     good.replace("Xc323", "Xd323"),
@@ -253,6 +253,18 @@ Deno.test("parseFileId() refuses everything that is not a file ID", () => {
     assert.equal(parseFileId(text), undefined);
     assert.equal(parseFileId(`group1/M00/03/4C/${text}`), undefined);
   }));
+});
+
+Deno.test("parseFileId() takes an extension that begins with a dot", () => {
+  // FastDFS 6.16.1 made this of "q..j".
+  const id = "group1/M00/00/00/f00BC2sDZz-ALZZGAAAADPGQN487621..j";
+  const parsed = parseFileId(id);
+  assert.deepEqual([parsed?.extension, parsed?.sizeBytes], [".j", 12]);
+  assert.equal(parsed && relativePath(parsed), id.slice("group1/M00/".length));
+  const { pathname } = new URL(`http://host/${id}`);
+  assert.equal(pathname, `/${id}`, "no client takes it for a folder");
+  const slave = derivedFileId(id, "_s", ".j");
+  assert.equal(slave, id.replace("..j", "_s..j"));
 });
 
 Deno.test("parseFileId() never yields a path outside the directories", () => {
@@ -285,7 +297,6 @@ Deno.test("derivedFileId() refuses what would not be a derived file", () => {
   }
   assert.equal(derivedFileId(master, "_a", "../x"), undefined);
   assert.equal(derivedFileId(master, "_a", "toolong"), undefined);
-  assert.equal(derivedFileId(master, "1", ".txt"), undefined);
   // 33 and 34 characters: it would be read as no ID, or as a master.
   const short = at + "fwALAWsCk_2AVPpcAAAAAYzcFoM.tar.gz";
   assert.equal(derivedFileId(short, "_s", "jpg"), undefined);
@@ -304,6 +315,7 @@ Deno.test("extensionOf() takes extensions as FastDFS clients do", () => {
     ".bashrc": "bashrc",
     "a.template": "",
     "x.archive.gz": "gz",
+    "photo..jpg": "jpg", // FastDFS: ".jpg"
     "a.jp\u0000": "",
     "a.../b": "",
     "": "",

@@ -88,6 +88,22 @@ storageTest("upload, download, delete on one connection", async (desk) => {
   assert.equal((await storage.call(12, named(id))).status, 2);
 });
 
+storageTest("any extension of FastDFS is taken", async (desk) => {
+  for (const ext of [".jpg", "tar.gz", "a-b_c", "."]) {
+    const body = uploadBody(text("hello"), { ext });
+    const made = await desk.call(11, body);
+    assert.equal(made.status, 0, ext);
+    const id = idIn(made.body);
+    assert(id.endsWith(`.${ext}`), id);
+    const read = await desk.call(14, downloadBody(id));
+    assert.equal(String(read.body), "hello");
+  }
+  for (const ext of ["a b", "a/b", "é"]) {
+    const body = uploadBody(text("hello"), { ext });
+    assert.equal((await desk.call(11, body)).status, 22, ext);
+  }
+});
+
 storageTest(
   "a file of no bytes can be downloaded",
   async ({ upload, call }) => {
