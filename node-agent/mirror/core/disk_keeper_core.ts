@@ -29,7 +29,7 @@ import {
   roomProblem,
   whyOtherData,
 } from "./disk_worth_core.ts";
-import { passOn } from "./passed_errors_core.ts";
+import { callHandler, passOn } from "./passed_errors_core.ts";
 import { Detachment } from "./detachment_core.ts";
 import { bitmapOf } from "./loaded_bitmap_core.ts";
 import { ShownData } from "./shown_data_core.ts";
@@ -189,11 +189,9 @@ export class DiskKeeper {
       "error",
       `The disk failed (${what}): detached. Replace or check it, then attach`,
     );
+    callHandler(volume); // first: the peer and the metadata hear of it next
     this.#lose();
     this.#isFailing = false;
-    if (volume.config.handlers.has("local-io-error")) {
-      volume.effects.runHelper("local-io-error", 0);
-    }
   }
 
   /** The link ends: what the application saw through it was the peer's. */

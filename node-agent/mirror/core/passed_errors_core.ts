@@ -1,12 +1,14 @@
 /**
- * `on-io-error pass_on`: the disk of a Primary stays although a read or a write
- * failed on it.
+ * What `on-io-error` says beside `detach`.
  *
- * Beside a good copy it is Inconsistent from then on, and the application goes
+ * `call-local-io-error`: the handler runs, then the disk is let go.
+ *
+ * `pass_on`: the disk of a Primary stays although a read or a write failed on
+ * it. Beside a good copy it is Inconsistent from then on, and the application goes
  * on with the peer's data. The only good copy stays good: the error goes to the
  * application, and what a target of ours has of that write is settled anew.
  *
- * Source: DRBD 8.4, reference §2.7 (on-io-error).
+ * Source: DRBD 8.4, reference §1, §2.8 (on-io-error).
  *
  * @module
  */
@@ -42,4 +44,11 @@ export function passOn(
   const isCompared = connection === "VerifyS" || connection === "VerifyT";
   const ended = isCompared ? { connection: "Connected" } as const : {};
   volume.change({ disk: "Inconsistent", ...ended });
+}
+
+/** The disk is about to be let go because it failed. */
+export function callHandler({ config, effects }: VolumeCore): void {
+  if (config.onIoError !== "call-local-io-error") return;
+  if (!config.handlers.has("local-io-error")) return;
+  effects.runHelper("local-io-error", 0);
 }
