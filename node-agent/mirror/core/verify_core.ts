@@ -58,9 +58,9 @@ export class Verify {
     const { volume } = this;
     // To the state table it is no change, and so no wish to refuse.
     if (volume.state.connection === "VerifyS") return done({ code: -8 });
-    if (!this.#areBothGood) return done({ code: -2 });
     const refused = volume.judge({ connection: "VerifyS" }).refused;
     if (refused !== undefined) return done({ code: refused });
+    if (!this.#areBothGood) return done({ code: -2 });
     const { verifyAlgorithm } = volume.config;
     const wish = { connection: "VerifyS", verifyAlgorithm };
     volume.link.agreement.ask(wish, (code) => {
