@@ -21,6 +21,7 @@ if (import.meta.main) {
     hasImportMap()
       ? await runCommand(COMMANDS, Deno.args, systemContext(openLog))
         .catch((error: unknown) => {
+          // Only of what does nothing but read, see readers.ts.
           if (error instanceof ReaderGone) return EXIT.ok;
           throw error;
         })

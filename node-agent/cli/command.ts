@@ -12,6 +12,7 @@ import type { CommandContext } from "./context.ts";
 import { CliError, messageOf, ReaderGone, UsageError } from "./errors.ts";
 import { EXIT, EXIT_MEANINGS, type ExitName } from "./exit_codes.ts";
 import { nearest } from "./nearest.ts";
+import { forCommand, type Reads } from "./readers.ts";
 
 /** One subcommand. */
 export interface Command {
@@ -31,6 +32,8 @@ export interface Command {
   readonly exits?: readonly ExitName[];
   /** Words that can follow the name, for completion. */
   readonly verbs?: readonly string[];
+  /** Whether it only reads, so that it ends when nobody reads its output. */
+  readonly reads?: Reads;
   /** Do it. Returns the exit code. */
   run(args: readonly string[], context: CommandContext): Promise<number>;
 }
@@ -88,8 +91,9 @@ export async function runCommand(
 async function runLoaded(
   command: Command,
   args: readonly string[],
-  context: CommandContext,
+  given: CommandContext,
 ): Promise<number> {
+  const context = forCommand(given, command.reads, args);
   const end = args.indexOf("--");
   const mine = end < 0 ? args : args.slice(0, end);
   if (mine.includes("--help") || mine.includes("-h")) {

@@ -26,6 +26,7 @@ export const completion: Command = {
     ],
   ],
   verbs: ["bash", "zsh", "fish"],
+  reads: true,
 
   async run(args, context) {
     const { words } = parse(args, {});

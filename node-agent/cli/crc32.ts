@@ -18,6 +18,7 @@ export const crc32Files: Command = {
   options: {},
   examples: [["kedge crc32 photo.jpg", "FastDFS: fdfs_crc32"]],
   exits: [],
+  reads: true,
 
   async run(args, context) {
     const { values, words } = parse(args, {});

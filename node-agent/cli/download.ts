@@ -16,7 +16,7 @@ import { PartFile } from "./client/part_file.ts";
 import { openClient, type TrackerClient } from "./client/tracker_client.ts";
 import type { Command } from "./command.ts";
 import type { CommandContext } from "./context.ts";
-import { CliError, messageOf, UsageError } from "./errors.ts";
+import { CliError, messageOf, ReaderGone, UsageError } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { ProgressBar } from "./text/progress_bar.ts";
 import { safeName } from "./text/safe_name.ts";
@@ -56,6 +56,7 @@ Without -o, a file gets its original name, in this folder.`,
     ["kedge download ID -o - | tar x", "to standard output"],
   ],
   exits: ["partly", "unreachable", "notFound", "refused", "interrupted"],
+  reads: (args) => readsTo(args) === "-",
 
   async run(args, context) {
     const { values, words } = parse(args, OPTIONS);
@@ -67,6 +68,7 @@ Without -o, a file gets its original name, in this folder.`,
         await downloadOne(client, id, { values, context });
       } catch (error) {
         context.signal.throwIfAborted();
+        if (error instanceof ReaderGone) throw error;
         if (words.length === 1) throw error;
         failures.push(error);
         context.err.line(
@@ -78,6 +80,15 @@ Without -o, a file gets its original name, in this folder.`,
     return failures.length < words.length ? EXIT.partly : EXIT.failed;
   },
 };
+
+/** Files are all written, whoever looks on. */
+function readsTo(args: readonly string[]): string | undefined {
+  try {
+    return parse(args, OPTIONS).values.output;
+  } catch {
+    return undefined; // it will be refused
+  }
+}
 
 async function downloadOne(
   client: TrackerClient,

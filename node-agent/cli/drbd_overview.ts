@@ -25,6 +25,7 @@ type, size, used, available, use. While a resync runs its progress bar follows.
     ["kedge drbd-overview", "one screen"],
     ["kedge drbd-overview --json", "the same as JSON"],
   ],
+  reads: true,
 
   async run(args, context) {
     const { values, words } = parse(args, RUN_DIR);

@@ -3,7 +3,7 @@
 import { NotDefinedError, ParseError } from "@kedge/schema/drbd-conf";
 import type { Command } from "./command.ts";
 import type { CommandContext } from "./context.ts";
-import { CliError, messageOf, UsageError } from "./errors.ts";
+import { CliError, messageOf, ReaderGone, UsageError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import { identityOf } from "./drbdadm/config.ts";
 import { JsonErrors } from "./drbdadm/json_errors.ts";
@@ -63,6 +63,13 @@ JSON on standard error: error, exit, and refusals with DRBD's codes.`,
   verbs: ROWS.filter(({ listing }) => listing === "usual").map(({ name }) =>
     name
   ),
+  reads: (args) => {
+    try {
+      return rowOf(parseLine(args).command ?? "help")?.reads ?? false;
+    } catch {
+      return false; // it will be refused
+    }
+  },
 
   async run(args, context) {
     if (!args.includes("--json")) return await runArgs(args, context);
@@ -139,7 +146,7 @@ function told(
     err.line(error.message);
     return error.exitCode;
   }
-  if (error instanceof UsageError) throw error;
+  if (error instanceof UsageError || error instanceof ReaderGone) throw error;
   if (error instanceof LineError) {
     err.line(error.message);
     return 1;

@@ -35,6 +35,7 @@ nobody is asked: what the ID itself says, also of FastDFS's files.`,
     ["kedge info --json ID | jq .sha256", "for scripts"],
   ],
   exits: ["notFound", "unreachable"],
+  reads: true,
 
   async run(args, context) {
     const { values, words } = parse(args, OPTIONS);

@@ -75,6 +75,7 @@ without its group, the secret of the line "fastdfs", and the time.`,
     ["kedge link --fastdfs ID", "?token=…&ts=…"],
   ],
   exits: [],
+  reads: true,
 
   async run(args, context) {
     const { values, words } = parse(args, OPTIONS);

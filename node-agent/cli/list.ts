@@ -51,6 +51,7 @@ or the one that is named. Needs a key with the role operator.`,
     ["kedge list --json --limit 0 | jq -r .id", "every ID"],
   ],
   exits: ["notFound", "unreachable", "refused"],
+  reads: true,
 
   async run(args, context) {
     const { values, words } = parse(args, OPTIONS);

@@ -9,6 +9,7 @@ import { UsageError } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { parseEntries } from "./text/entries.ts";
 import { plainText } from "./text/table.ts";
+import { readsWith } from "./readers.ts";
 
 /** What the API answers: names and values. */
 const Entries = z.record(z.string(), z.string());
@@ -34,6 +35,7 @@ export const meta: Command = {
     ["kedge meta get ID", "one line per entry"],
   ],
   verbs: ["get", "set", "merge"],
+  reads: readsWith(CONNECTION, "get"),
   exits: ["notFound", "unreachable", "refused"],
 
   async run(args, context) {

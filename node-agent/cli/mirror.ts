@@ -17,6 +17,7 @@ import {
   type FencingValues,
 } from "./mirror_fencing.ts";
 import { mirrorStatusLines } from "./mirror/status_text.ts";
+import { readsWith } from "./readers.ts";
 
 const OPTIONS = {
   ...RUN_DIR,
@@ -62,6 +63,7 @@ create".`,
   ],
   exits: ["unreachable"],
   verbs: ["run", "start", "stop", "status"],
+  reads: readsWith(OPTIONS, "status"),
 
   async run(args, context) {
     const { values, words } = parse(args, OPTIONS);

@@ -35,6 +35,7 @@ that does not answer is shown, and asked again. With --json one line per look.`,
     ["kedge monitor --json --count 10", "ten samples"],
   ],
   exits: ["refused"],
+  reads: true,
 
   async run(args, context) {
     const { values, words } = parse(args, OPTIONS);

@@ -82,6 +82,7 @@ decides each time; set trusted_proxies to this machine's address.`,
     ],
   ],
   exits: [],
+  reads: true,
 
   async run(args, context) {
     const { values, words } = parse(args, OPTIONS);

@@ -23,6 +23,7 @@ is behind, and its space.`,
     ["kedge nodes --json | jq '.nodes[].report.url'", "for scripts"],
   ],
   exits: ["unreachable", "refused"],
+  reads: true,
 
   async run(args, context) {
     const { values, words } = parse(args, CONNECTION);
@@ -45,6 +46,7 @@ of its fullest.`,
   options: CONNECTION,
   examples: [["kedge groups", "a table"]],
   exits: ["unreachable", "refused"],
+  reads: true,
 
   async run(args, context) {
     const { values, words } = parse(args, CONNECTION);

@@ -38,6 +38,7 @@ Where no daemon runs there is no text: exit code 4.`,
     ["kedge proc-drbd --watch 1", "as watch -n1 cat /proc/drbd"],
   ],
   exits: ["unreachable"],
+  reads: true,
 
   async run(args, context) {
     const { values, words } = parse(args, OPTIONS);

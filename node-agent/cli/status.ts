@@ -26,6 +26,7 @@ Exit code 1 says that something is not well: usable as a health check.`,
     ["kedge status --json >/dev/null || alert", "a health check"],
   ],
   exits: ["unreachable", "refused"],
+  reads: true,
 
   async run(args, context) {
     const { values, words } = parse(args, CONNECTION);

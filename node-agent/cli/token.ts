@@ -11,6 +11,7 @@ import type { CommandContext } from "./context.ts";
 import { CliError, UsageError } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { plainText, tableLines } from "./text/table.ts";
+import { readsWith } from "./readers.ts";
 
 const OPTIONS = {
   api: {
@@ -62,6 +63,7 @@ printed once, on standard output, and kept nowhere: redirect it into a file.`,
     ["kedge token list", "with the hashes that revoke needs"],
   ],
   verbs: ["create", "list", "revoke"],
+  reads: readsWith(OPTIONS, "list"),
   exits: ["notFound", "unreachable", "refused"],
 
   async run(args, context) {

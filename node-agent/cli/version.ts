@@ -13,6 +13,7 @@ export const version: Command = {
   about: "Shows the versions of kedge and of what it runs on.",
   options: {},
   examples: [["kedge version --json", "for scripts"]],
+  reads: true,
 
   run(args, context) {
     const { values } = parse(args, {});

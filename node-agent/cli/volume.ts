@@ -8,6 +8,7 @@ import { CliError, UsageError } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { MirrorClient } from "./mirror_client.ts";
 import { runDirOf } from "./mirror/run_dir.ts";
+import { readsWith } from "./readers.ts";
 import {
   findResource,
   request,
@@ -87,6 +88,7 @@ drbdadm does the same with DRBD's words; both read the same files.`,
     "resolve",
     "undo",
   ],
+  reads: readsWith(VOLUME_OPTIONS, "list", "status", "watch", "resolve"),
   exits: ["unreachable", "notFound"],
 
   async run(args, context) {

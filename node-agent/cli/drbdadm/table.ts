@@ -39,6 +39,8 @@ export interface CommandRow {
   readonly help: string;
   /** Options that it has, long names. */
   readonly options: readonly string[];
+  /** It changes nothing: it may end when nobody reads its output. */
+  readonly reads: boolean;
   load(): Promise<Action>;
 }
 
@@ -80,6 +82,18 @@ const MODULES = {
 } as const satisfies Readonly<
   Record<string, () => Promise<Readonly<Record<string, Action>>>>
 >;
+
+/** Modules whose commands change nothing. */
+const READERS: ReadonlySet<string> = new Set<keyof typeof MODULES>([
+  "dump",
+  "list",
+  "sh",
+  "show",
+  "status",
+]);
+
+/** Commands of `meta` that change nothing. */
+const READ_METADATA: readonly string[] = ["show-gi", "get-gi", "dump-md"];
 
 type Row = readonly [
   name: string,
@@ -228,6 +242,7 @@ export const ROWS: readonly CommandRow[] = [
     listing: "handler",
     help,
     options: [],
+    reads: false,
     load: async () => (await import("./handler_commands.ts")).handler(name),
   })),
   ...EXPERT.map((row) => rowFrom(row, "expert")),
@@ -248,6 +263,7 @@ function rowFrom(
     listing,
     help,
     options,
+    reads: READERS.has(module) || READ_METADATA.includes(name),
     async load() {
       const actions: Readonly<Record<string, Action>> = await MODULES
         [module]();
