@@ -37,6 +37,31 @@ const LEASE_PLAN: Partial<MirrorPlan> = {
   ],
 };
 
+/**
+ * A Primary that was cut off meets its successor while the register's answer to
+ * that one is on its way: it serves under the epoch before.
+ */
+const LATE_ROLE: Partial<MirrorPlan> = {
+  isFenced: true,
+  protocol: "C",
+  startsNew: false,
+  registerLoss: 0,
+  workMs: 6_500,
+  netMs: 15,
+  thinkMs: 8,
+  readShare: 0.2,
+  growth: undefined,
+  hangs: undefined,
+  stuck: undefined,
+  losses: [],
+  operator: quiet({ everyMs: 30 }),
+  faults: [
+    { atMs: 1_500, kind: "cut", a: 0, ms: 4_500, n: 0 },
+    { atMs: 1_500, kind: "register-down", a: 0, ms: 4_450, n: 0 },
+    { atMs: 1_500, kind: "no-register", a: 0, ms: 7_000, n: 0 },
+  ],
+};
+
 /** A line that is often full. */
 const AHEAD: Partial<MirrorPlan> = {
   protocol: "A",
@@ -189,6 +214,13 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
       fence.mayWrite = () => true;
     }),
     plan: { isFenced: true },
+  },
+  {
+    name: "fencing by epoch: what a replaced Primary sends is refused",
+    sabotage: core(({ fence }) => {
+      fence.heard = () => true;
+    }),
+    plan: LATE_ROLE,
   },
   {
     name: "nothing is answered before a lost disk has left the register",

@@ -11,6 +11,7 @@ import { VolumeCore } from "../../../node-agent/mirror/core/volume_core.ts";
 import type { MirrorState } from "../../../node-agent/mirror/decisions/mirror_state.ts";
 import type { Prng } from "../prng.ts";
 import type { Item, Side } from "./network.ts";
+import { deliver } from "./replaced_primary.ts";
 import { ReceivedWrites } from "./received_writes.ts";
 import { brief, inWords, joinsPeer } from "./state_words.ts";
 import { loseSplitBrain, passedOn } from "./discards.ts";
@@ -343,7 +344,7 @@ export class SimNode {
     if (this.world.plan.protocol !== "C") {
       this.received.arrived(frame, this.world.lineage);
     }
-    core.frame(frame, epoch);
+    deliver(this, core, { frame, epoch });
   }
 
   #ended(core: VolumeCore, side: Side): void {
