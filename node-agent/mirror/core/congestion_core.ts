@@ -200,8 +200,6 @@ export class Congestion {
       : QUIET_MS;
     volume.source.stop();
     volume.writes.endStream();
-    if (!volume.change({ connection: "Ahead" })) return;
-    // What is written from now on only we have: the register must know first.
-    volume.fence.peerLost();
+    volume.change({ connection: "Ahead" });
   }
 }

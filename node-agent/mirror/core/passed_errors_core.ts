@@ -38,8 +38,6 @@ export function passOn(
   if (!volume.saveBitmapOf(offset, lengthBytes)) return;
   if (disk !== "UpToDate") return;
   volume.disk.lacksData();
-  // Nobody is answered before the register says that the peer's is the copy.
-  volume.fence.diskLost();
   // While it is compared the state table would call it good all the same.
   const isCompared = connection === "VerifyS" || connection === "VerifyT";
   const ended = isCompared ? { connection: "Connected" } as const : {};

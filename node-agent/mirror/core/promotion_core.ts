@@ -124,6 +124,9 @@ export class Promotion {
   /** The register decides where there is one; then it is done. */
   #win(force: boolean, wanted: Partial<MirrorState>, done: CommandDone): void {
     const { volume } = this;
+    // Another command was first: a register that gives the role once more takes
+    // the peer out of it.
+    if (volume.state.role === "Primary") return done({ code: 1 });
     volume.fence.promote(force, (answer) => {
       if (answer.outcome !== "done") {
         this.#tellIfNot();

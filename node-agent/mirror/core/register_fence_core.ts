@@ -118,10 +118,20 @@ export class RegisterFence {
     this.#shrink();
   }
 
+  /** One of both copies is no longer a good one, on a connection that stands. */
+  copiesChanged(before: MirrorState, after: MirrorState): void {
+    if (after.role !== "Primary" || !isConnected(after.connection)) return;
+    const isPeers = isConnected(before.connection) &&
+      before.peerDisk === "UpToDate" && after.peerDisk !== "UpToDate";
+    if (isPeers) this.peerLost();
+    const isOurs = before.disk === "UpToDate" && after.disk !== "UpToDate";
+    if (isOurs) this.diskLost();
+  }
+
   /** Our own disk is about to be gone. */
   diskLost(): void {
     const { volume } = this;
-    if (!volume.config.fencedByRegister) return;
+    if (!volume.config.fencedByRegister || this.#leaving) return;
     if (volume.state.role !== "Primary" || !this.#weAreIn) return;
     if (this.#shrinking || !this.#peerIsIn) {
       // It stays what it was: nobody has anything newer.
@@ -174,27 +184,21 @@ export class RegisterFence {
   /** Win the role. */
   promote(force: boolean, done: Answered): void {
     const { volume } = this;
+    const epoch = volume.persistent?.epoch ?? 0;
     if (!volume.config.fencedByRegister) {
-      return done({ outcome: "done", epoch: volume.persistent?.epoch ?? 0 });
+      return done({ outcome: "done", epoch });
     }
+    const refused = (why: string) => done({ outcome: "refused", epoch, why });
     const leftMs = this.#lease.promisedMs(volume.nowMs);
-    if (!force && leftMs > 0 && !this.#isPeerHere()) {
-      return done({
-        outcome: "refused",
-        epoch: volume.persistent?.epoch ?? 0,
-        why: `The peer may still read for ${leftMs} ms: try again then`,
-      });
+    if (!force && leftMs > 0 && !isConnected(volume.state.connection)) {
+      return refused(
+        `The peer may still read for ${leftMs} ms: try again then`,
+      );
     }
     if (!force && volume.state.disk !== "UpToDate") {
-      const epoch = volume.persistent?.epoch ?? 0;
-      const why = "There is no good disk here that could be in sync";
-      return done({ outcome: "refused", epoch, why });
+      return refused("There is no good disk here that could be in sync");
     }
-    if (this.#isPromoting) {
-      const epoch = volume.persistent?.epoch ?? 0;
-      const why = "Another promotion is under way";
-      return done({ outcome: "refused", epoch, why });
-    }
+    if (this.#isPromoting) return refused("Another promotion is under way");
     this.#isPromoting = true;
     this.#questions.ask({ kind: "promote", force }, (answer) => {
       this.#isPromoting = false;
@@ -390,9 +394,5 @@ export class RegisterFence {
       ...(isBetter ? { disk: "Outdated" } : {}),
     });
     volume.reads.retry();
-  }
-
-  #isPeerHere(): boolean {
-    return isConnected(this.volume.state.connection);
   }
 }

@@ -301,3 +301,54 @@ Deno.test("a Primary whose disk passed an error on leaves before it answers", ()
   equal(a.core.state.role, "Secondary");
   equal(a.core.state.disk, "Inconsistent");
 });
+
+Deno.test("the role is not asked for again by a command that was second", () => {
+  const pair = new Pair(SIZE_BYTES, { fencedByRegister: true });
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run(1);
+  a.answer("done", 1);
+  pair.run();
+  a.answer("done", 1); // grow
+  a.core.roles.secondary(() => {});
+  pair.run(1);
+  a.answer("done", 1); // demote
+  const codes: number[] = [];
+  const promote = () => {
+    a.core.roles.primary(false, ({ code }) => codes.push(code));
+    for (const frame of a.sent.splice(0)) b.core.frame(frame);
+  };
+  const hear = () => {
+    for (const frame of b.sent.splice(0)) a.core.frame(frame);
+  };
+  promote();
+  hear();
+  promote();
+  a.answer("done", 2);
+  while (a.work());
+  equal(a.core.state.role, "Primary");
+  hear();
+  pair.run(5);
+  deepEqual(codes, [1, 1]);
+  deepEqual(a.wishes.map(({ kind }) => kind), ["grow"]);
+});
+
+Deno.test("a peer that is about to be copied to leaves before anything is answered", () => {
+  const pair = fencedPair();
+  const { a, b } = pair;
+  a.core.roles.invalidateRemote(() => {});
+  for (const frame of a.sent.splice(0)) b.core.frame(frame);
+  for (const frame of b.sent.splice(0)) a.core.frame(frame);
+  equal(a.core.state.connection, "WFBitMapS");
+  deepEqual(a.wishes.map(({ kind }) => kind), ["shrink"]);
+  const write = writeUnconfirmed(pair);
+  equal(write.answer, undefined);
+  a.answer("done", 2);
+  for (let left = 5; left > 0; left--) a.work();
+  equal(write.answer, true);
+  pair.run();
+  equal(a.core.state.peerDisk, "UpToDate");
+  deepEqual(a.wishes.map(({ kind }) => kind), ["grow"]);
+  equal(b.data[0], 7);
+});

@@ -273,6 +273,7 @@ export class VolumeCore {
       this.writes.peerLost();
       this.fence.peerLost();
     }
+    this.fence.copiesChanged(before, after);
     if (before.role !== after.role) this.writes.flushes.forgetAhead();
     this.disk.stateChanged(this.state);
     this.#endTransfers(this.state);

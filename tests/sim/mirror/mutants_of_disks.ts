@@ -64,6 +64,13 @@ export const DISK_MUTANTS: readonly MirrorMutant[] = [
     plan: { ...BAD_DISK, onIoError: "pass_on" },
   },
   {
+    name: "a copy that is no longer good leaves the register first",
+    sabotage: core(({ fence }) => {
+      fence.copiesChanged = () => {};
+    }),
+    plan: { ...BAD_DISK, onIoError: "pass_on", isFenced: true, protocol: "C" },
+  },
+  {
     name: "what is new on a disk that has grown is out of sync",
     sabotage: core(({ disk }) => {
       const { resizeTo } = disk;

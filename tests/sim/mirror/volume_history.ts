@@ -73,18 +73,22 @@ export class VolumeHistory {
     const end = this.nextMoment();
     this.answers++;
     // With protocol A a part of it may have been answered before that line
-    // began, and have been lost on its way.
+    // began, and have been lost on its way: that part is none of it.
     const isOldA = world.plan.protocol === "A" &&
       this.current[write.node.id] !== write.branch;
-    const lines = this.branches.length === 1 ? this.branches : new Set(
-      isOldA ? [write.branch] : [write.branch, ...this.branches.slice(-2)],
-    );
+    const lines = this.branches.length === 1
+      ? this.branches
+      : new Set([write.branch, ...this.branches.slice(-2)]);
+    const image = isOldA ? this.promotions.imageOf(write.node) : undefined;
     // A person forced the other node meanwhile: this one answers in vain.
     const isOverruled = world.register.isOverruled(write.node.id);
     const holders = this.#holdersOf(write);
     for (let at = 0; at < write.count; at++) {
       const piece = write.first + at;
       for (const branch of lines) {
+        const isThere = image === undefined || branch === write.branch ||
+          isIn(image, piece, write.value);
+        if (!isThere) continue;
         const known = branch.get(piece, write.value);
         if (known?.writeEnd !== Infinity) continue;
         known.writeEnd = end;
@@ -238,10 +242,11 @@ export class VolumeHistory {
       const node = world.nodes[id];
       // One that was started anew is promoted no more.
       if (boot !== node.bootName() && id !== write.node.id) continue;
-      // Its disk has failed: it counts again when it was compared.
-      const isCompared = node.core === undefined ||
-        node.core.state.disk === "UpToDate";
-      if (isCompared) holders.push(node);
+      // Its disk is gone, and that is not known yet: it counts again when it was
+      // compared.
+      const isGone = id !== write.node.id && node.core !== undefined &&
+        !node.core.hasLocalDisk;
+      if (!isGone) holders.push(node);
     }
     return holders;
   }
@@ -260,4 +265,9 @@ export class VolumeHistory {
         `lacks (piece ${piece}) and should have`,
     );
   }
+}
+
+function isIn(image: Image, piece: number, value: number): boolean {
+  const seen = image.seen(piece);
+  return seen !== undefined && image.descends(piece, seen, value);
 }
