@@ -47,6 +47,8 @@ export interface HttpLimits {
   readonly lockWaitersMax: number;
   /** Files that may be looked for in the group at the same time. */
   readonly fetchesMax: number;
+  /** How long a peer that was asked for a client may be silent, in ms. */
+  readonly peerSilentMs: number;
 }
 
 /** Everything that {@linkcode createAgentApp} takes. */
@@ -80,7 +82,8 @@ export interface AgentHttpDeps {
 /**
  * The defaults. 2,000 bodies: twice the connections that the memory target of
  * an agent is given for. 1 KiB/s over 15 s: slower than any link worth serving,
- * fast enough that 2,000 slow clients cost an attacker 16 Mbit/s.
+ * fast enough that 2,000 slow clients cost an attacker 16 Mbit/s. A silent peer is
+ * given up before FastDFS's clients, which wait 30 s, give us up.
  */
 export const HTTP_LIMITS: HttpLimits = {
   bodiesMax: 2000,
@@ -88,6 +91,7 @@ export const HTTP_LIMITS: HttpLimits = {
   bodyBytesPerSecondMin: 1024,
   lockWaitersMax: 256,
   fetchesMax: 256,
+  peerSilentMs: 20_000,
 };
 
 /** The limits of one door. */

@@ -8,6 +8,7 @@ import { FastdfsGateway } from "../../node-agent/fastdfs/gateway.ts";
 import type { FastdfsConfig } from "@kedge/schema/config/fastdfs";
 import type { FastdfsNode, FastdfsView } from "@kedge/schema/fastdfs-view";
 import { systemClock } from "../../node-agent/adapters/clock.ts";
+import type { HttpLimits } from "../../node-agent/http/deps.ts";
 import type { WirePatience } from "../../node-agent/fastdfs/wire_connection.ts";
 import { FakeDoor } from "./fake_door.ts";
 import { RawFastdfs } from "./fastdfs_raw.ts";
@@ -20,6 +21,8 @@ const GROUP = "group1";
 export interface TestGatewayOptions {
   readonly config?: Partial<FastdfsConfig>;
   readonly patience?: Partial<WirePatience>;
+  /** Limits of the HTTP side. */
+  readonly limits?: Partial<HttpLimits>;
   /** The HTTP doors of other agents. */
   readonly fetchPeer?: (url: string, init: RequestInit) => Promise<Response>;
   /** Takes the lines of the access log. */
@@ -46,8 +49,11 @@ export class TestGateway {
 
   private constructor(options: TestGatewayOptions) {
     this.#options = options;
-    const { fetchPeer } = options;
-    this.door = new FakeDoor(fetchPeer === undefined ? {} : { fetchPeer });
+    const { fetchPeer, limits } = options;
+    this.door = new FakeDoor({
+      ...(fetchPeer === undefined ? {} : { fetchPeer }),
+      ...(limits === undefined ? {} : { limits }),
+    });
     this.gateway = new FastdfsGateway({
       listen: { hostname: "127.0.0.1", port: 0 },
       trackerListen: { hostname: "127.0.0.1", port: 0 },

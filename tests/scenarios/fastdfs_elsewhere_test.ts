@@ -27,10 +27,18 @@ interface Asked {
   readonly body: string;
 }
 
+/** Fails when whoever asked has given up. */
+function givenUp(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal.addEventListener("abort", () => reject(signal.reason));
+  return promise;
+}
+
 /** A gateway whose peer, node 2, answers as it is told, and notes what it was asked. */
-function withPeer(scope: Scope, answer: () => Response) {
+function withPeer(scope: Scope, answer: () => Response | Promise<Response>) {
   const asked: Asked[] = [];
   const made = TestGateway.open(scope, {
+    limits: { peerSilentMs: 50 },
     fetchPeer: async (url, init) => {
       const request = new Request(url, init);
       asked.push({
@@ -39,7 +47,7 @@ function withPeer(scope: Scope, answer: () => Response) {
         headers: request.headers,
         body: await request.text(),
       });
-      return answer();
+      return await Promise.race([answer(), givenUp(request.signal)]);
     },
   });
   return { made, asked };
@@ -177,4 +185,39 @@ Deno.test("fastdfs: a file that cannot be kept here is read where it is", async 
   assert.equal(asked[0]?.headers.get("range"), "bytes=0-1");
   answer = () => new Response("", { status: 503 });
   assert.equal((await storage.call(14, downloadBody(id))).status, 11);
+});
+
+Deno.test("fastdfs: a peer that hangs is given up, and what is uncertain is told", async () => {
+  await using scope = new Scope();
+  const hangs = new Promise<Response>(() => {});
+  let answer = () => hangs;
+  const { made } = withPeer(scope, () => answer());
+  const id = foreign(made);
+  const name = nameOf(id);
+  const append = Buffer.concat([
+    ...[u64(name.length), u64(1), name, Buffer.from("x")],
+  ]);
+  using storage = await made.storage();
+  assert.equal((await storage.call(24, append)).status, 110);
+
+  const { entry } = made.door.files.stored.get(id) ?? {};
+  assert(entry !== undefined);
+  const away = unknownId(3);
+  made.door.replicator.outcomes.set(away, {
+    kind: "elsewhere",
+    entry: { ...entry, id: away },
+    node: 2,
+    why: "the disk is full",
+  });
+  assert.equal((await storage.call(14, downloadBody(away))).status, 11);
+  // It began, and then hangs: the client must not take what came for the file.
+  answer = () =>
+    Promise.resolve(
+      new Response(
+        new ReadableStream({
+          start: (to) => to.enqueue(new TextEncoder().encode("fo")),
+        }),
+      ),
+    );
+  await assert.rejects(storage.call(14, downloadBody(away)));
 });

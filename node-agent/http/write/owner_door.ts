@@ -13,7 +13,9 @@ import type { CapabilityAction } from "@kedge/schema/capability";
 import type { FileContent, IncomingBytes } from "../../operation_ports.ts";
 import type { ByteSpan } from "../../ports.ts";
 import type { AgentHttpDeps } from "../deps.ts";
+import { HTTP_LIMITS } from "../deps.ts";
 import { SENT_ON } from "../elsewhere.ts";
+import { Patience } from "./patience.ts";
 
 /** Life of the capability, in ms: one request. */
 const LIFE_MS = 60_000;
@@ -41,7 +43,8 @@ export interface OwnerRequest {
  *
  * @returns Its answer, parsed.
  * @throws {Problem} The owner's own, or `unavailable` when it was not reached.
- * A change whose answer is lost may have been made: `uncertain`.
+ * A change whose answer is lost, or does not come, may have been made:
+ * `uncertain`.
  */
 export async function askOwner(
   deps: AgentHttpDeps,
@@ -54,21 +57,27 @@ export async function askOwner(
     throw new Problem("unavailable", `Node ${owner} is not known here`);
   }
   const headers = new Headers({ authorization: authorization(deps, request) });
-  const body = bodyOf(request, headers);
+  const patience = patienceOf(deps);
+  const body = bodyOf(request, headers, patience);
   let response: Response;
   try {
+    patience.start();
     const target = `${url}/v1/files/${id}${request.path}`;
     response = await deps.fetchPeer(target, {
       method,
       headers,
       // An owner that is none any more sends us on: nothing was changed.
       redirect: "manual",
+      signal: patience.signal,
       ...(body === undefined ? {} : { body }),
     });
-  } catch {
+    return answerOf(response, await readAnswer(response));
+  } catch (error) {
+    if (error instanceof Problem) throw error;
     throw new Problem("uncertain", `Node ${owner} did not answer`);
+  } finally {
+    patience.stop();
   }
-  return answerOf(response, await readAnswer(response));
 }
 
 /**
@@ -78,7 +87,7 @@ export async function askOwner(
  * @throws {Problem} `unavailable`.
  */
 export async function readFromPeer(
-  { fetchPeer }: AgentHttpDeps,
+  deps: AgentHttpDeps,
   url: string,
   span: ByteSpan | undefined,
 ): Promise<FileContent> {
@@ -86,21 +95,29 @@ export async function readFromPeer(
     ? {}
     : { range: `bytes=${span.from}-${span.from + span.lengthBytes - 1}` };
   // It must answer by itself, not send us on.
-  const response = await fetchPeer?.(`${url}?${SENT_ON}=1`, {
+  const patience = patienceOf(deps);
+  patience.start();
+  const response = await deps.fetchPeer?.(`${url}?${SENT_ON}=1`, {
     headers,
     redirect: "error",
-  }).catch(() => undefined);
+    signal: patience.signal,
+  }).catch(() => undefined).finally(() => patience.stop());
   const wanted = span === undefined ? 200 : 206;
   if (response?.status === wanted && response.body !== null) {
-    return response.body;
+    return patience.incoming(response.body);
   }
   await response?.body?.cancel();
   throw new Problem("unavailable", "The peer that has the file did not answer");
 }
 
+function patienceOf({ limits }: AgentHttpDeps): Patience {
+  return new Patience(limits?.peerSilentMs ?? HTTP_LIMITS.peerSilentMs);
+}
+
 function bodyOf(
   { bytes, json }: OwnerRequest,
   headers: Headers,
+  patience: Patience,
 ): BodyInit | undefined {
   if (json !== undefined) {
     headers.set("content-type", "application/json");
@@ -109,7 +126,9 @@ function bodyOf(
   if (bytes === undefined) return undefined;
   headers.set("content-type", "application/octet-stream");
   const { body } = bytes;
-  return body instanceof Uint8Array ? new Uint8Array(body) : body;
+  return body instanceof Uint8Array
+    ? new Uint8Array(body)
+    : patience.outgoing(body);
 }
 
 function authorization(
