@@ -71,6 +71,8 @@ export const FastdfsView = z.object({
   groups: z.array(FastdfsGroup),
   /** Draws over all groups; none when nobody takes uploads. */
   draws: z.array(FastdfsDraw).max(DRAWS_MAX),
+  /** How a store path is chosen; older trackers do not tell. */
+  storePath: z.enum(["round_robin", "load_balance"]).optional(),
 });
 /** The cluster, for a gateway. */
 export type FastdfsView = z.infer<typeof FastdfsView>;

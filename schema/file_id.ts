@@ -316,7 +316,7 @@ export function extensionOf(fileName: string): string {
  * The ID of a file derived from a master ("slave file"): the master's name up
  * to its dot, the prefix, and the new extension. It lies beside its master.
  *
- * @param master ID of the master, which must not be derived itself.
+ * @param master ID of the master, which may be derived itself.
  * @param prefix 1 to 16 characters of `A-Z a-z 0-9 . _ -`.
  * @param extension Without its dot, or "": the master's is not inherited.
  * @returns `undefined` when the parts do not make the ID of a derived file,
@@ -340,7 +340,7 @@ export function derivedFileId(
   extension: string,
 ): string | undefined {
   const id = parseFileId(master);
-  if (id === undefined || id.kind === "derived") return undefined;
+  if (id === undefined) return undefined;
   if (!PREFIX_PATTERN.test(prefix)) return undefined;
   if (extension !== "" && !isExtension(extension)) return undefined;
   const cut = id.extension === "" ? 0 : id.extension.length + 1;

@@ -287,6 +287,8 @@ Deno.test("derivedFileId() puts prefix and extension before the dot", () => {
   const trunk =
     "group1/M00/00/00/fwELAWsCjd2IMpk4AAAAZA_kmr0AAAAAQAAAAAAAAEA6241559";
   assert.equal(derivedFileId(trunk, "-s", "jpg"), `${trunk}-s.jpg`);
+  const slave = `${stem}_big.txt`;
+  assert.equal(derivedFileId(slave, "_s", "jpg"), `${stem}_big_s.jpg`);
 });
 
 Deno.test("derivedFileId() refuses what would not be a derived file", () => {
@@ -301,8 +303,13 @@ Deno.test("derivedFileId() refuses what would not be a derived file", () => {
   const short = at + "fwALAWsCk_2AVPpcAAAAAYzcFoM.tar.gz";
   assert.equal(derivedFileId(short, "_s", "jpg"), undefined);
   assert.equal(derivedFileId(short, "_ss", "jpg"), undefined);
-  const derived = derivedFileId(master, "_big", "txt") ?? "";
-  assert.equal(derivedFileId(derived, "_big", "txt"), undefined);
+  let id: string | undefined = master;
+  let lengthMax = 0;
+  while (id !== undefined) {
+    lengthMax = id.length;
+    id = derivedFileId(id, "_0123456789abcde", "jpg");
+  }
+  assert(lengthMax <= "group1/".length + 127, "names of names come to an end");
 });
 
 Deno.test("extensionOf() takes extensions as FastDFS clients do", () => {

@@ -22,7 +22,7 @@ export const PROBLEMS = {
   "invalid-request": {
     status: 400,
     title: "The request is not valid",
-    next: "Mend the fields named in `issues` and send it again",
+    next: "Mend what is named, here or in `issues`, and send it again",
   },
   "invalid-file-id": {
     status: 400,

@@ -45,6 +45,7 @@ export function fastdfsView(
     groups: [...facts.groups.values()]
       .map((group) => viewGroup(group, { facts, rule, targets })),
     draws: draws(targets, rule, { count: DRAWS_MAX }),
+    storePath: rule.policy.storePath,
   };
 }
 

@@ -68,7 +68,11 @@ Deno.test("nobody takes uploads: no draws, and no pretence of being full", () =>
   assert.deepEqual(draws, []);
   assert.deepEqual(one?.draws, []);
   assert.equal(one?.isFull, false);
-  assert.deepEqual(viewOf([]), { groups: [], draws: [] });
+  assert.deepEqual(viewOf([]), {
+    groups: [],
+    draws: [],
+    storePath: "round_robin",
+  });
 });
 
 Deno.test("a group without room is full", () => {

@@ -27,6 +27,8 @@ export class Sight {
   readonly groups: readonly FastdfsGroup[];
   /** Width of addresses in answers. */
   readonly ipBytes: IpBytes;
+  /** How a store path is chosen, as FastDFS numbers it. */
+  readonly storePathRule: 0 | 2;
   readonly #draws: readonly FastdfsDraw[];
   #turn = 0;
 
@@ -34,6 +36,7 @@ export class Sight {
   constructor(view: FastdfsView) {
     this.groups = view.groups;
     this.#draws = view.draws;
+    this.storePathRule = view.storePath === "load_balance" ? 2 : 0;
     const isWide = view.groups.some(({ nodes }) =>
       nodes.some(({ address }) => isIP(address?.hostname ?? "") === 6)
     );

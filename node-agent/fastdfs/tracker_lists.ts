@@ -8,10 +8,12 @@
 import type { FastdfsGroup } from "@kedge/schema/fastdfs-view";
 import {
   COMMAND,
+  encodeBrief,
   encodeGroupRecord,
   encodeOldGroupRecord,
   encodeOldStorageRecord,
   encodeStorageRecord,
+  readGroupAddress,
   readGroupAlone,
   readGroupMember,
   STATUS,
@@ -22,6 +24,7 @@ import {
   INVALID,
   NOT_FOUND,
   ok,
+  text,
   type TrackerFacts,
 } from "./tracker_facts.ts";
 import { groupRecord, storageRecord } from "./tracker_records.ts";
@@ -33,6 +36,8 @@ export function trackerLists(facts: TrackerFacts): [number, Answerer][] {
     [COMMAND.listOneGroup, (body, sight) => oneGroup(body, sight, facts)],
     [COMMAND.listGroups, (body, sight) => allGroups(body, sight, facts)],
     [COMMAND.listStorages, (body, sight) => storages(body, sight, facts)],
+    [COMMAND.serverId, serverId],
+    [COMMAND.storageStatus, (body, sight) => brief(body, sight, facts)],
     [COMMAND.deleteStorage, deleteStorage],
     [COMMAND.deleteGroup, deleteGroup],
     // There are no trunk files, so nobody has charge of them.
@@ -91,6 +96,23 @@ function membersOf(
     String(node) === id || address.hostname === id
   );
   return found.length > 0 ? found : undefined;
+}
+
+function serverId(body: Uint8Array, sight: Sight): Reply {
+  const asked = readGroupAddress(body);
+  if (asked === undefined) return INVALID;
+  const [member] = membersOf(sight, { ...asked, id: asked.ip }) ?? [];
+  return member === undefined ? NOT_FOUND : text(String(member.node));
+}
+
+function brief(body: Uint8Array, sight: Sight, facts: TrackerFacts): Reply {
+  const asked = readGroupAddress(body);
+  if (asked === undefined) return INVALID;
+  const group = sight.group(asked.group);
+  const [member] = membersOf(sight, { ...asked, id: asked.ip }) ?? [];
+  return group === undefined || member === undefined
+    ? NOT_FOUND
+    : ok(encodeBrief(storageRecord(member, group, facts)));
 }
 
 function deleteStorage(body: Uint8Array, sight: Sight): Reply {

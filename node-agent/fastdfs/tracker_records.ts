@@ -44,7 +44,7 @@ export function groupRecord(
 /** A storage of a group. */
 export function storageRecord(
   member: Reachable,
-  { nodes }: FastdfsGroup,
+  { nodes, reservedBytes }: FastdfsGroup,
   { nowS, subdirCount }: TrackerFacts,
 ): StorageRecord {
   const { alive, insync, mode, address } = member;
@@ -58,8 +58,8 @@ export function storageRecord(
     joinedS: member.joinedS,
     startedS: member.stats?.startedS ?? member.joinedS,
     totalMb: member.totalBytes / MIB,
-    freeMb: member.freeBytes / MIB,
-    reservedMb: 0,
+    freeMb: (member.freeBytes + reservedBytes) / MIB,
+    reservedMb: reservedBytes / MIB,
     uploadPriority: member.uploadPriority,
     storePathCount: member.storePathCount,
     subdirCount,

@@ -34,7 +34,7 @@ const BODY_BYTES_MAX = 4096;
 
 /** Commands of storages and of other trackers. Source: table of §2. */
 const NOT_FOR_CLIENTS: ReadonlySet<number> = new Set([
-  ...[58, 59, 60, 61, 62, 63, 65, 66, 67, 68, 70, 71, 72, 73, 74],
+  ...[58, 59, 60, 61, 62, 63, 65, 66, 67, 68, 72, 73, 74],
   ...[76, 77, 78, 79, 81, 83, 84, 85, 86, 87, 88, 89, 109],
 ]);
 

@@ -33,6 +33,8 @@ Deno.test("import tells damage from what is no file, and takes the rest", async 
   const touched = new Deno.Command("sh", { args: touch, cwd: folder });
   assert((await touched.output()).success);
   await Deno.mkdir(`${folder}/${base.newId(base.bytes(1), {}).slice(17)}`);
+  await Deno.mkdir(`${base.base}/data/0a`);
+  await Deno.writeTextFile(`${base.base}/data/00/stray`, "");
   const orphan = base.newId(base.bytes(9), {});
   await Deno.writeTextFile(`${base.path(orphan)}-m`, "");
 
@@ -48,8 +50,9 @@ Deno.test("import tells damage from what is no file, and takes the rest", async 
     "not-a-file-id": 2,
     "not-a-regular-file": 1,
     "metadata-without-file": 1,
+    "not-of-fastdfs": 2,
   });
-  assert.deepEqual([view.damaged, view.skipped], [4, 6]);
+  assert.deepEqual([view.damaged, view.skipped], [4, 8]);
   const named = new Set(view.problems.map(({ name }) => name));
   for (const id of [short, wrong, freed, reused]) assert(named.has(id), id);
   const lines = (await Deno.readTextFile(view.report)).trimEnd().split("\n");

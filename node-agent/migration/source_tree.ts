@@ -50,6 +50,11 @@ export interface SourceFolder {
 }
 
 const FOLDER = /^[0-9A-F]{2}$/;
+/** What it keeps beside the folders, where `base_path` is a store path. */
+const FASTDFS_OWN: ReadonlySet<string> = new Set([
+  ...["sync", "trunk", "fdfs_storaged.pid", "storage_stat.dat"],
+  ...[".data_init_flag", ".fastdfs_vars", "storaged.pid"],
+]);
 const LINK_TARGET =
   /^(\/.*)\/data\/([0-9A-F]{2})\/([0-9A-F]{2})\/([A-Za-z0-9._-]{1,127})$/;
 const META_SUFFIX = "-m";
@@ -231,14 +236,13 @@ function subfolders(path: string) {
   const oddities: Oddity[] = [];
   try {
     for (const { name, isDirectory } of readFolder(path)) {
-      if (!FOLDER.test(name)) continue;
-      if (isDirectory) names.push(name);
-      else {
-        oddities.push({
-          reason: "not-a-folder",
-          name: `${path}/${name}`,
-          detail: "what lies behind it is not taken: mount it there instead",
-        });
+      const odd = (reason: string, detail: string) =>
+        oddities.push({ reason, name: `${path}/${name}`, detail });
+      if (FOLDER.test(name)) {
+        if (isDirectory) names.push(name);
+        else odd("not-a-folder", "not taken: mount what lies behind it there");
+      } else if (!FASTDFS_OWN.has(name)) {
+        odd("not-of-fastdfs", "FastDFS puts no files under such a name");
       }
     }
   } catch (error) {

@@ -258,6 +258,12 @@ Deno.test("a line that may hold a secret is not shown", () => {
   const conf = read({ "http.conf": lines });
   assert.equal(conf.notes.length, 1);
   assert(!JSON.stringify(conf).includes("hush"));
+  const any = readConfText(
+    "a",
+    (path) => path === "a" ? "#include /etc/shadow" : "root:$6$hush:1:0",
+  );
+  assert.equal(any.notes.length, 1);
+  assert(!JSON.stringify(any).includes("hush"), "it is no file of FastDFS");
 });
 
 Deno.test("a file is known by its keys, whatever it is called", () => {

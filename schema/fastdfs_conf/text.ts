@@ -90,6 +90,7 @@ export function placeText({ file, line }: Place): string {
  */
 export function readConfText(file: string, readText: ReadText): ConfText {
   const reading: Reading = {
+    own: file,
     readText,
     files: 0,
     items: [],
@@ -102,6 +103,8 @@ export function readConfText(file: string, readText: ReadText): ConfText {
 }
 
 interface Reading {
+  /** The file that was named; all others are included. */
+  readonly own: string;
   readonly readText: ReadText;
   files: number;
   readonly items: ConfItem[];
@@ -181,9 +184,13 @@ function readLine(
   if (name !== undefined) return name.trim();
   const equals = line.indexOf("=");
   if (equals < 1) {
-    const told = SECRET_LINE.test(line)
+    // What was included may be any file that an operator may read.
+    const isOwn = at.file === reading.own;
+    const told = isOwn && !SECRET_LINE.test(line)
+      ? `"${line.slice(0, 60)}"`
+      : isOwn
       ? "a line with a secret"
-      : `"${line.slice(0, 60)}"`;
+      : "this line";
     reading.notes.push({
       ...at,
       cause: `${told} is no "key = value"; FastDFS skips it too`,

@@ -192,8 +192,53 @@ trackerTest("groups and storages", async (tracker, { gateway }) => {
   assert.deepEqual((await by("2")).body, body.subarray(487));
   assert.deepEqual((await by(OTHER.hostname)).body, body.subarray(487));
   assert.equal((await by("3")).status, 2);
+  // Total, free and reserve in MiB: clients subtract the reserve themselves.
+  const space = [74, 82, 90].map((at) => Number(body.readBigInt64BE(at)));
+  assert.deepEqual(space, [100, 70, 10]);
   assert.equal((await tracker.call(90, field("group9", 16))).status, 2);
 });
+
+trackerTest("number and state of a storage", async (tracker) => {
+  const of = (command: number, address: string) =>
+    tracker.call(command, Buffer.concat([GROUP, Buffer.from(address)]));
+  for (const address of ["127.9.9.9", "127.9.9.9:23000"]) {
+    assert.equal(String((await of(70, address)).body), "2");
+    const { body } = await of(71, address);
+    const expected = Buffer.concat([
+      ...[Buffer.from([7]), Buffer.from([0, 0, 89, 216])],
+      ...[field("2", 16), field("127.9.9.9", 46)],
+    ]);
+    assert.deepEqual(body, expected);
+  }
+  for (const command of [70, 71]) {
+    assert.equal((await of(command, "127.9.9.8:23000")).status, 2);
+    assert.equal((await tracker.call(command, GROUP)).status, 22);
+    assert.equal((await of(command, "x".repeat(64))).status, 22);
+  }
+});
+
+trackerTest("an IPv6 storage is found by its address", async (tracker) => {
+  for (const address of ["fd00::2", "[fd00::2]:23000"]) {
+    const asked = Buffer.concat([GROUP, Buffer.from(address)]);
+    assert.equal(String((await tracker.call(70, asked)).body), "2");
+  }
+  assert.equal((await tracker.call(97, Buffer.alloc(4))).status, 0);
+  const update = await tracker.call(103, named(unknownId()));
+  assert.equal(update.body.length, 69);
+  const all = await tracker.call(105, named(unknownId()));
+  assert.equal(all.body.length, 69 + 53);
+  assert.equal((await tracker.call(101)).body.length, 70);
+  assert.equal((await tracker.call(104, GROUP)).body.length, 70);
+  assert.equal((await tracker.call(107, GROUP)).body.length, 70 + 53);
+}, {
+  view: nodes(({ node }) =>
+    node === 2 ? { address: { hostname: "fd00::2", port: 23_000 } } : {}
+  ),
+});
+
+trackerTest("parameters tell how store paths are chosen", async (tracker) => {
+  assert.match(String((await tracker.call(75)).body), /^store_path=2$/m);
+}, { view: (view) => ({ ...view, storePath: "load_balance" }) });
 
 trackerTest("lists as FastDFS 5 told them", async (tracker) => {
   const { body } = await tracker.call(91);

@@ -214,6 +214,8 @@ Deno.test("metadata survives, sorted by name", () => {
   );
   const odd = Buffer.from("\x02no name\x01no value\x01a\x021\x01a\x022\x01");
   assert.deepEqual(readMetadata(odd), { a: "2" });
+  const long = Buffer.from(`${"n".repeat(70)}\x02${"v".repeat(255)}é`);
+  assert.deepEqual(readMetadata(long), { ["n".repeat(64)]: "v".repeat(255) });
   assert.equal(readMetadata(Buffer.from([0xff, 2, 0x41])), undefined);
 });
 

@@ -45,6 +45,8 @@ export const COMMAND = {
   regenerate: 38,
   trackerStatus: 64,
   storageIds: 69,
+  serverId: 70,
+  storageStatus: 71,
   parameters: 75,
   quit: 82,
   listOneGroup: 90,

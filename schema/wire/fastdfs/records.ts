@@ -8,7 +8,7 @@
 
 import { Buffer } from "node:buffer";
 import type { IpBytes } from "./answers.ts";
-import { writeText, writeU64 } from "./fields.ts";
+import { STORAGE_ID_BYTES, writeText, writeU64 } from "./fields.ts";
 import {
   encodeConnections,
   encodeStatistics,
@@ -29,6 +29,21 @@ export const STORAGE_STATUS = {
   online: 6,
   active: 7,
 } as const;
+
+/** State, port, ID and address of a storage: `status[1] port[4] id[16] ip[46]`. */
+export function encodeBrief(
+  { status, port, id, ip }: Pick<
+    StorageRecord,
+    "status" | "port" | "id" | "ip"
+  >,
+): Uint8Array {
+  const bytes = Buffer.alloc(67);
+  bytes[0] = status;
+  bytes.writeUInt32BE(port, 1);
+  writeText(bytes, { at: 5, widthBytes: STORAGE_ID_BYTES }, id);
+  writeText(bytes, { at: 21, widthBytes: 46 }, ip);
+  return bytes;
+}
 
 /** A group, as lists show it. Sizes are in MiB. */
 export interface GroupRecord {

@@ -34,6 +34,8 @@ export const DOWNLOAD_HEAD_BYTES = 16 + GROUP_BYTES;
 export const ANY_PATH = 0xff;
 
 /** Shortest body of a query for a file. Source: `Mxx/HH/LL/` and a name. */
+/** Longest address with its port, in bytes. */
+const ADDRESS_BYTES_MAX = 63;
 const QUERY_BYTES_MIN = 38;
 /** A query for a file is shorter than this. */
 const QUERY_BYTES_END = 144;
@@ -125,6 +127,23 @@ export function readGroupMember(
   const group = readGroup(body);
   const id = readText(body, GROUP_BYTES, GROUP_BYTES - 1);
   return group === undefined ? undefined : { group, id };
+}
+
+/**
+ * `group[16]` and an address: `IP`, `IP:PORT` or `[IPv6]:PORT`.
+ *
+ * @returns The address without its port.
+ */
+export function readGroupAddress(
+  body: Uint8Array,
+): { readonly group: string; readonly ip: string } | undefined {
+  const length = body.length - GROUP_BYTES;
+  if (length < 1 || length > ADDRESS_BYTES_MAX) return undefined;
+  const group = readGroup(body);
+  const text = readText(body, GROUP_BYTES, length);
+  const ip = /^\[(.*)\](?::\d*)?$/.exec(text)?.[1] ??
+    text.replace(/^([^:]*):\d*$/, "$1");
+  return group === undefined || ip === "" ? undefined : { group, ip };
 }
 
 /** A name of a length that was announced. */
