@@ -42,6 +42,7 @@ export const MUST_HAPPEN: readonly string[] = [
   "damaged",
   "damage overwritten",
   "scrubbed",
+  "old metadata met the peer",
   "wiped",
   "the bitmap was lost",
   "a prefix cut",

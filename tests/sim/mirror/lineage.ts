@@ -89,10 +89,11 @@ export class Lineage {
 
   /** Whether `value` is `old` or came from it. */
   descends(piece: number, value: number, old: number): boolean {
-    return this.taints.has(piece) || this.#cameFrom(piece, value, old);
+    return this.taints.has(piece) || this.cameFrom(piece, value, old);
   }
 
-  #cameFrom(piece: number, value: number, old: number): boolean {
+  /** The same, of damaged pieces, too. */
+  cameFrom(piece: number, value: number, old: number): boolean {
     const parents = this.#pieces[piece]?.parents;
     for (let at: number | undefined = value; at !== undefined;) {
       if (at === old) return true;
@@ -128,8 +129,8 @@ export class Lineage {
   }
 
   #with(piece: number, tips: number[], value: number): number[] {
-    if (tips.some((tip) => this.#cameFrom(piece, tip, value))) return tips;
-    const kept = tips.filter((tip) => !this.#cameFrom(piece, value, tip));
+    if (tips.some((tip) => this.cameFrom(piece, tip, value))) return tips;
+    const kept = tips.filter((tip) => !this.cameFrom(piece, value, tip));
     return [...kept, value];
   }
 
@@ -144,12 +145,22 @@ export class Lineage {
     return this.#at(piece).answered.has(value);
   }
 
-  /** Answered values of `old`'s line that `value` does not contain. */
-  lostBy(piece: number, old: number, value: number): number[] {
+  /**
+   * Answered values of `old`'s line that `value` does not contain.
+   *
+   * @param isKnown Whether something is claimed of damaged pieces, too.
+   */
+  lostBy(
+    piece: number,
+    old: number,
+    value: number,
+    isKnown = false,
+  ): number[] {
     const { parents, answered, excused } = this.#at(piece);
     const lost: number[] = [];
     for (let at: number | undefined = old; at !== undefined;) {
-      if (this.descends(piece, value, at)) break;
+      if (!isKnown && this.descends(piece, value, at)) break;
+      if (this.cameFrom(piece, value, at)) break;
       if (answered.has(at) && !excused.has(at)) lost.push(at);
       at = parents.get(at);
     }

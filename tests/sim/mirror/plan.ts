@@ -9,6 +9,7 @@ import { Prng } from "../prng.ts";
 import { drawGrowth, type Growth } from "./growth.ts";
 import { drawHangs, type Hangs } from "./hangs.ts";
 import { drawStuck, type Stuck } from "./stuck.ts";
+import { drawMetaLiar } from "./lying_meta.ts";
 import { drawExtras, type PlanExtras } from "./plan_extras.ts";
 
 /** Kinds of faults, with what their fields mean. */
@@ -105,6 +106,8 @@ export interface MirrorPlan extends PlanExtras {
   readonly growth?: Growth | undefined;
   /** Disks hang, and are not waited for; missing: none does. */
   readonly hangs?: Hangs | undefined;
+  /** This node's disk lies about its metadata, too; -1: none does. */
+  readonly metaLiar: number;
   /** A flush does not end, and nobody gives its disk up; missing: all end. */
   readonly stuck?: Stuck | undefined;
 }
@@ -144,6 +147,10 @@ export function drawPlan(seed: number): MirrorPlan {
   const flushMs = rng.pick([1, 4, 25]);
   const hangs = drawHangs(seed, workMs);
   const blocks = rng.pick([8, 16, 33, 64]);
+  const growth = drawGrowth(seed, { blocks, workMs });
+  const extras = drawExtras(seed, { workMs, isFenced, protocol });
+  // Who lies about one disk is survived by C, and sizes are for another day.
+  const isHeld = protocol === "C" && growth === undefined;
   return {
     protocol,
     isFenced,
@@ -174,8 +181,9 @@ export function drawPlan(seed: number): MirrorPlan {
     operator: drawOperator(rng),
     optionChanges: drawOptionChanges(options, workMs),
     faults: drawFaults(rng, { workMs, isFenced }),
-    ...drawExtras(seed, { workMs, isFenced, protocol }),
-    growth: drawGrowth(seed, { blocks, workMs }),
+    ...extras,
+    growth,
+    metaLiar: isHeld ? drawMetaLiar(seed, extras.liar) : -1,
     hangs,
     stuck: hangs === undefined ? drawStuck(seed, workMs) : undefined,
   };

@@ -82,7 +82,7 @@ export class PowerLosses {
   #isPromised(piece: number, value: number): boolean {
     const promised = this.#promised.get(piece);
     return promised !== undefined &&
-      this.history.world.lineage.descends(piece, promised, value);
+      this.history.world.lineage.cameFrom(piece, promised, value);
   }
 
   #isMember(node: SimNode): boolean {

@@ -11,6 +11,7 @@ import { startDiskLosses } from "./disk_losses.ts";
 import { healEverything, startFaults } from "./faults.ts";
 import { startGrowth } from "./growth.ts";
 import { startHangs } from "./hangs.ts";
+import { LyingMeta } from "./lying_meta.ts";
 import { Lineage } from "./lineage.ts";
 import { Network } from "./network.ts";
 import { startPeople } from "./people.ts";
@@ -177,6 +178,9 @@ function buildWorld(
       value: firstContents(plan, id),
       room: plan.growth?.rooms[id],
     });
+    if (plan.metaLiar === id) {
+      disk.lyingMeta = new LyingMeta(new Prng(seed, 125));
+    }
     disk.isLiar = plan.liar === id || sabotage.bothLie === true;
     if (plan.startsNew) disk.bitmap.fill(0xff); // as create-md does
     nodes.push(new SimNode(id, world, disk, new Prng(seed, 110 + id)));

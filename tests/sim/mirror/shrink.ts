@@ -82,6 +82,7 @@ function simplifications(drawn: MirrorPlan): readonly SomeChange[] {
     ...(drawn.stuck === undefined
       ? []
       : [{ stuck: { ...drawn.stuck, atMs: 1e9 } }]),
+    { metaLiar: -1 },
     ...rates.map((name) => ({ operator: { [name]: 0 } })),
     extras,
     { clocks: [1, 1] },

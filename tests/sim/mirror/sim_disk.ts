@@ -13,6 +13,7 @@ import type {
   PersistentState,
 } from "../../../node-agent/mirror/core/volume_types.ts";
 import type { SlotChange } from "../../../node-agent/mirror/core/activity_log_core.ts";
+import type { LyingMeta } from "./lying_meta.ts";
 import type { Prng } from "../prng.ts";
 import { PIECE_BYTES, PIECES_PER_BLOCK } from "./world.ts";
 
@@ -44,6 +45,8 @@ export class SimDisk {
   isBitmapLost = false;
   /** It says that a flush is done, and does nothing. */
   isLiar = false;
+  /** What it lies about its metadata; undefined: nothing. */
+  lyingMeta: LyingMeta | undefined;
   /** By piece: how many versions a lie has covered. */
   readonly #lies = new Map<number, number>();
   /** By piece: what should be stable there, and a lie has lost. */
@@ -123,6 +126,8 @@ export class SimDisk {
     this.isBitmapLost = false;
     this.log = undefined;
     this.state = state;
+    this.lyingMeta?.writtenBack();
+    this.metaWritten();
   }
 
   /** A flush begins: it covers what is written now. */
@@ -153,9 +158,15 @@ export class SimDisk {
     }
   }
 
+  /** Its metadata were written. */
+  metaWritten(): void {
+    this.lyingMeta?.wrote(this);
+  }
+
   commitLog(changes: readonly SlotChange[]): void {
     this.log ??= new Map();
     for (const { slot, extent } of changes) this.log.set(slot, extent);
+    this.metaWritten();
   }
 
   /** Save bytes of the bitmap; `keep` says which bytes are really written. */
@@ -166,6 +177,7 @@ export class SimDisk {
       else isWhole = false;
     }
     if (isWhole) this.isBitmapLost = false;
+    this.metaWritten();
   }
 
   /** Whether the disk says that a block may differ from the peer's. */
@@ -255,6 +267,7 @@ export class SimDisk {
     }
     this.log = undefined;
     this.laidOut = this.room;
+    this.metaWritten();
     return {
       persistent: this.state,
       sizeBytes: this.laidOutBytes,

@@ -168,6 +168,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
         mustBeAttached("log");
         if (fails("meta")) return false;
         disk.log = new Map();
+        disk.metaWritten();
         isCommitting = 0;
         return wasInTime(node, "meta");
       }),
@@ -188,6 +189,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
           JSON.stringify(state.flags),
         );
         if (!isLost) disk.state = state;
+        disk.metaWritten();
         return wasInTime(node, "meta");
       }),
     usableBytes: () => node.isAttached ? disk.sizeBytes : undefined,
@@ -224,6 +226,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
         node.attachment++;
         if (isClean) disk.log = undefined;
         else doubtUnflushed(node);
+        disk.metaWritten();
         disk.processDied();
         world.mark("detached");
       }),

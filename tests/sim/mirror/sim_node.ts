@@ -20,6 +20,7 @@ import { type ArmedHangs, type BegunFlush, leaveLateDisk } from "./hangs.ts";
 import { ForcedRole } from "./forced_role.ts";
 import { effectsOf } from "./sim_effects.ts";
 import type { SimDisk } from "./sim_disk.ts";
+import { doubtMetadata, metAgain, verifies } from "./lying_meta.ts";
 import { tookLosses } from "./lost_writes.ts";
 import { Violation, type World } from "./world.ts";
 
@@ -320,6 +321,8 @@ export class SimNode {
       after.peerDisk === "UpToDate";
     if (isWhole || isJoined) this.given = [];
     const isNew = before.connection !== after.connection;
+    if (isNew && before.connection === "WFReportParams") metAgain(this.world);
+    if (after.connection === "VerifyS") verifies(this.world);
     if (isNew && after.connection === "WFReportParams") this.isDivided = false;
     const loses = this.isDivided && after.connection === "WFBitMapT" &&
       before.connection !== "WFBitMapT";
@@ -334,6 +337,7 @@ export class SimNode {
     if (before.role !== after.role) {
       this.world.mark(`became ${after.role}`);
       if (after.role === "Primary") {
+        this.disk.lyingMeta?.noneIsBetter();
         this.world.history.promotions.promoted(this, before);
       }
     }
@@ -380,9 +384,11 @@ export class SimNode {
   #losePower(): void {
     this.boot++;
     const losses = this.disk.losePower(this.rng);
+    const areOld = this.disk.lyingMeta?.losePower(this.disk) ?? false;
     if (losses.some(({ isLost }) => isLost)) {
       this.world.mark("power took writes");
     }
     tookLosses(this, losses);
+    if (areOld) doubtMetadata(this);
   }
 }

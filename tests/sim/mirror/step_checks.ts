@@ -21,6 +21,8 @@ const COPIES_ALL: ReadonlySet<string> = new Set([
 /** See the module comment. */
 export function mustCoverDifferences(world: World): void {
   const [a, b] = world.nodes;
+  // What was on its way may have come since, and its marks may be gone.
+  if (world.nodes.some(({ disk }) => disk.lyingMeta?.isOld === true)) return;
   let uncovered = -1;
   // Behind that one of them has not grown yet: it will be marked then.
   const bytes = Math.min(

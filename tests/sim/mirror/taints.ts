@@ -13,7 +13,7 @@
  *
  * So with protocol C one lying disk loses nothing as long as the other one
  * serves; after a fail-over to the liar only what the lie hid may be old.
- * Metadata is not lied about: what is claimed of it nobody could hold.
+ * What is claimed where metadata are lied about, too: `lying_meta.ts`.
  *
  * @module
  */

@@ -40,7 +40,10 @@ export function overwrite(node: SimNode, piece: number, content: number): void {
   lineage.born(piece, value, predecessor(node, piece, old));
   if (!isGood && isNew) lineage.loosen(piece, value);
   if (isGood) lineage.settle(piece, value, old);
-  const lost = lineage.lostBy(piece, old, value);
+  disk.lyingMeta?.settled(piece);
+  const peer = world.nodes[other(node.id)];
+  const isStrict = peer.disk.lyingMeta?.mustYield(piece) === true;
+  const lost = lineage.lostBy(piece, old, value, isStrict);
   if (lost.length === 0) return;
   const mine = lost.filter((each) => !isGiven(node, piece, each));
   if (mine.length === 0) {
