@@ -46,7 +46,7 @@ export const KEY_LIFE_MS: number = IDEMPOTENCY_KEY_LIFE_MS;
 const NAME_TRIES_MAX = 10;
 /** Seconds that a file ID can hold. */
 const SECONDS = 2 ** 32;
-/** Damaged files that alarms tell of. */
+/** Damaged files that alarms tell. */
 const DAMAGE_TOLD_MAX = 16;
 
 /** How new files are named. */
@@ -144,12 +144,8 @@ export class StoredFiles implements LocalFiles {
       return Promise.reject(new Problem("read-only", why));
     }
     if (isDatabaseFull()) {
-      return Promise.reject(
-        new Problem(
-          "insufficient-storage",
-          "The disk of this node's database is full",
-        ),
-      );
+      const why = "The disk of this node's database is full";
+      return Promise.reject(new Problem("insufficient-storage", why));
     }
     return this.#parts.stager.stage(request);
   }
@@ -262,8 +258,8 @@ export class StoredFiles implements LocalFiles {
     const wanted = isSame ? row : { ...row, sizeBytes, crc32: entry.crc32 };
     try {
       const onDamage = (why: string) => this.#report(isSame, row, why);
-      const span = { from, lengthBytes };
-      return await reader.read({ path, row: wanted, onDamage }, span, room);
+      const file = { path, row: wanted, onDamage };
+      return await reader.read(file, { from, lengthBytes }, room);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (!isSame) throw changed(id);
@@ -374,19 +370,21 @@ export class StoredFiles implements LocalFiles {
       if (isMended) this.#damage.delete(id);
     }
     return [...this.#damage].map(([id, why]) =>
-      `${id} is damaged here: ${why}`.slice(0, 300)
+      `${id} is damaged here: ${why}`
     );
   }
 
   /** @inheritdoc */
   alarms(): string[] {
     const { pump, paths, alarms, isDatabaseFull } = this.#parts;
-    const closed = pump.failure === undefined
+    const { failure } = pump;
+    const closed = failure === undefined
       ? []
-      : [`the log is closed: ${pump.failure}`.slice(0, 300)];
+      : [`the log is closed: ${failure}`];
     const full = isDatabaseFull() ? ["the disk of the database is full"] : [];
     const rest = [...alarms, ...this.#damageAlarms()];
-    return [...closed, ...full, ...paths.alarms(), ...rest].slice(0, 32);
+    return [...closed, ...full, ...paths.alarms(), ...rest]
+      .map((line) => line.slice(0, 300)).slice(0, 32);
   }
 }
 
