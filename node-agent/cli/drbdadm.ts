@@ -99,7 +99,7 @@ async function runLine(
 ): Promise<number> {
   const { command, own } = line;
   if (own.has("version")) {
-    context.out.line(`DRBDADM_VERSION=8.4 (kedge ${VERSION})`);
+    versionLines().forEach((each) => context.out.line(each));
     return 0;
   }
   const [stray] = line.setup.keys();
@@ -136,12 +136,32 @@ function unknownCommand(
   return 1;
 }
 
+/** Cluster managers let a shell evaluate this: assignments only. */
+function versionLines(): string[] {
+  const code = "0x08040b";
+  return [
+    `DRBDADM_BUILDTAG=kedge\\ ${VERSION}`,
+    "DRBDADM_API_VERSION=1",
+    `DRBD_KERNEL_VERSION_CODE=${code}`,
+    `DRBDADM_VERSION_CODE=${code}`,
+    "DRBDADM_VERSION=8.4.11",
+  ];
+}
+
 /** Errors as drbdadm tells them. Bugs are thrown on. */
 function told(
   error: unknown,
   { err, env }: CommandContext,
   errors: JsonErrors | undefined,
 ): number {
+  if (error instanceof ParseError && error.findings[0]?.line === 0) {
+    // There is no line: the file itself is missing. Not a refused content.
+    err.line(error.findings[0].text);
+    const next = "write it, or name another one: -c FILE, KEDGE_DRBD_CONF";
+    if (errors === undefined) err.line(`  next: ${next}`);
+    else errors.next(next);
+    return 20;
+  }
   if (error instanceof ParseError || error instanceof NotDefinedError) {
     err.line(error.message);
     return error.exitCode;

@@ -42,6 +42,15 @@ export interface RawDevice {
   close(): void;
 }
 
+/** What the system says of errors that people cause. Source: errno(3). */
+const WORDS: Readonly<Record<string, string>> = {
+  ENOENT: "No such file or directory",
+  EACCES: "Permission denied",
+  EPERM: "Operation not permitted",
+  ENXIO: "No such device or address",
+  EROFS: "Read-only file system",
+};
+
 /** A device did not do what it was asked for. Never try the same again. */
 export class DeviceError extends Error {
   override readonly name = "DeviceError";
@@ -59,8 +68,10 @@ export class DeviceError extends Error {
     options: { code: string; detail?: string; cause?: unknown },
   ) {
     const { code, detail, cause } = options;
+    const words = WORDS[code];
+    const known = words === undefined ? "" : ` (${words})`;
     const more = detail === undefined ? "" : `, ${detail}`;
-    super(`Cannot ${operation} "${path}": ${code}${more}`, { cause });
+    super(`Cannot ${operation} "${path}": ${code}${known}${more}`, { cause });
     this.operation = operation;
     this.path = path;
     this.code = code;

@@ -31,7 +31,7 @@ import { selfOf } from "./resolve.ts";
 export interface PrintOptions {
   /** Host for the comment before each resource; none: no comments. */
   readonly host?: string;
-  /** Only these resources; all if absent. */
+  /** Only these resources, in this order, without `global` and `common`; all if absent. */
   readonly resources?: readonly string[];
 }
 
@@ -54,15 +54,11 @@ export function printDrbdConf(
   options: PrintOptions = {},
 ): string {
   const out: string[] = [];
-  if (options.host !== undefined) out.push(`# ${conf.file}`);
-  printGlobal(out, conf.global ?? []);
-  if (conf.common !== undefined) {
-    const { proxy, ...sections } = conf.common;
-    block(out, 0, "common", () => printSections(out, INDENT, sections, proxy));
-    out.push("");
-  }
-  for (const resource of conf.resources) {
-    if (options.resources?.includes(resource.name) === false) continue;
+  if (options.resources === undefined) printHead(out, conf, options);
+  const resources = options.resources?.flatMap((name) =>
+    conf.resources.filter((each) => each.name === name)
+  );
+  for (const resource of resources ?? conf.resources) {
     if (options.host !== undefined) {
       out.push(...comment(conf, resource, options.host));
     }
@@ -70,6 +66,20 @@ export function printDrbdConf(
     out.push("");
   }
   return out.join("\n");
+}
+
+/** `global` and `common`, which no single resource is printed with. */
+function printHead(
+  out: string[],
+  conf: DrbdConf,
+  { host }: PrintOptions,
+): void {
+  if (host !== undefined) out.push(`# ${conf.file}`);
+  printGlobal(out, conf.global ?? []);
+  if (conf.common === undefined) return;
+  const { proxy, ...sections } = conf.common;
+  block(out, 0, "common", () => printSections(out, INDENT, sections, proxy));
+  out.push("");
 }
 
 /** Without what is the default anyway: `usage-count ask`. */

@@ -115,6 +115,7 @@ function buildConfig(
   return {
     name: resource.name,
     definedAt: { file: resource.file, line: resource.line },
+    mainFile: conf.file,
     self: {
       name: hostName(conf, self),
       kind: self.kind,

@@ -235,6 +235,8 @@ export interface ResourceConfig {
   readonly name: string;
   /** Where it is written. */
   readonly definedAt: Place;
+  /** The main file of the configuration, which includes that one. */
+  readonly mainFile: string;
   /** This host. */
   readonly self: HostConfig;
   /** The others, in the order of the file; usually one. */

@@ -2,7 +2,7 @@
 
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
 import { adjustLines, adjustTo, type RunStep } from "./adjust_core.ts";
-import { report, runFor } from "./daemon_commands.ts";
+import { notRunning, report, runFor } from "./daemon_commands.ts";
 import { LineError } from "./line.ts";
 import { SETUP_EXIT } from "./replies.ts";
 import { saidOptions } from "./said_options.ts";
@@ -31,7 +31,31 @@ export async function changeOptions(session: Session): Promise<number> {
         '"drbdadm adjust"',
     );
   }
-  return await adjust(session);
+  let exit = 0;
+  for (const { config } of session.targets()) {
+    exit = Math.max(exit, await changeOne(session, config));
+  }
+  return exit;
+}
+
+/** Unlike `adjust` it starts nothing. */
+async function changeOne(
+  session: Session,
+  config: ResourceConfig,
+): Promise<number> {
+  const target = { config, volume: undefined };
+  if (await session.running(config.name) !== undefined) {
+    return await adjustOne(session, target);
+  }
+  const command = session.line.command ?? "";
+  const setup = setupLine(command, config);
+  session.trace(setup);
+  if (session.isDry) return 0;
+  const isOfResource = command === "net-options" ||
+    command === "resource-options";
+  const code = isOfResource ? 158 : 127;
+  const reply = { code, why: notRunning(config.name) };
+  return report(session, target, { reply, command, setup });
 }
 
 async function adjustOne(session: Session, target: Target): Promise<number> {

@@ -113,7 +113,13 @@ type Comparable = Partial<Record<keyof ResourceConfig, unknown>>;
 
 function comparable(config: Comparable) {
   // `net` of the resource stands again in each peer.
-  const { definedAt: _, net: _net, startup: _startup, ...rest } = config;
+  const {
+    definedAt: _,
+    mainFile: _main,
+    net: _net,
+    startup: _startup,
+    ...rest
+  } = config;
   return rest;
 }
 

@@ -2,7 +2,7 @@
 
 import type { VolumeConfig } from "@kedge/schema/drbd-conf";
 import { confirm } from "./confirm.ts";
-import { type DiskAction, EXIT_DEVICE } from "./disk_tool.ts";
+import { type DiskAction, tellNotOpen } from "./disk_tool.ts";
 import type { MetaTools } from "../mirror_module.ts";
 import { diskPaths } from "./offline.ts";
 import type { Session } from "./session.ts";
@@ -64,8 +64,7 @@ export const createMd: DiskAction = async (session, volume, tools) => {
   }
   const devices = tools.openDevices(paths);
   if ("problem" in devices) {
-    session.warn(`${devices.problem.text}\n  ${devices.problem.detail}`);
-    return EXIT_DEVICE;
+    return tellNotOpen(session, devices.problem);
   }
   try {
     const options = createOptions(session, volume);

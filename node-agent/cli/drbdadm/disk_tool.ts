@@ -9,6 +9,18 @@ import { metaLine } from "./setup_lines.ts";
 /** A device that is in use, or cannot be opened: drbdmeta's exit code. */
 export const EXIT_DEVICE = 20;
 
+/** DRBD's numbers for a device that is not there, or not to be opened. */
+export const NOT_OPEN: ReadonlySet<number> = new Set([104, 105, 114, 115]);
+
+/** Say that a device cannot be opened, and why. Returns the exit code. */
+export function tellNotOpen(
+  session: Session,
+  { text, detail }: { readonly text: string; readonly detail: string },
+): number {
+  session.warn(`${text}\n  ${detail}`);
+  return EXIT_DEVICE;
+}
+
 /** A command of drbdmeta. */
 export interface Tool {
   readonly command: string;

@@ -23,9 +23,12 @@ export function dumpXml(
   conf: DrbdConf,
   names: readonly string[] | undefined,
 ): string[] {
-  const resources = conf.resources.filter(({ name }) =>
-    names?.includes(name) ?? true
-  );
+  const { resources } = conf;
+  if (names !== undefined) {
+    return names.flatMap((name) =>
+      resources.filter((each) => each.name === name).flatMap(resourceLines)
+    );
+  }
   return element("config", ` file="${escape(conf.file)}"`, [
     ...globalLines(conf.global ?? []),
     ...(conf.common === undefined

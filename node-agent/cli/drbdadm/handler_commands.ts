@@ -4,7 +4,6 @@ import type { VolumeConfig } from "@kedge/schema/drbd-conf";
 import { loadHandlers } from "../mirror_module.ts";
 import type { Action } from "./table.ts";
 import type { Session, Target } from "./session.ts";
-import { LineError } from "./line.ts";
 
 /** The exit code of a handler that was not run. */
 const NOT_RUN = 127;
@@ -52,22 +51,9 @@ function placeOf({ volume, minor, disk }: VolumeConfig) {
 function volumesNamed(
   session: Session,
 ): { config: Target["config"]; volume: number }[] {
-  const { words } = session.line;
-  const minors = words.map((word) => /^minor-(\d+)$/.exec(word)?.[1]);
-  if (!minors.some((minor) => minor !== undefined)) {
-    return session.targets().flatMap(({ config, volume }) =>
-      volume === undefined
-        ? config.volumes.map((each) => ({ config, volume: each.volume }))
-        : [{ config, volume }]
-    );
-  }
-  return words.flatMap((word, index) => {
-    for (const { config } of session.allTargets()) {
-      const found = config.volumes.find(({ minor }) =>
-        String(minor) === minors[index]
-      );
-      if (found !== undefined) return [{ config, volume: found.volume }];
-    }
-    throw new LineError(`'${word}' is no minor of this host's configuration.`);
-  });
+  return session.targets().flatMap(({ config, volume }) =>
+    volume === undefined
+      ? config.volumes.map((each) => ({ config, volume: each.volume }))
+      : [{ config, volume }]
+  );
 }

@@ -10,7 +10,9 @@ import {
   type DiskAction,
   forEachDisk,
   isAttached,
+  NOT_OPEN,
   onDisk,
+  tellNotOpen,
 } from "./disk_tool.ts";
 import { liveGenerations } from "./live_generations.ts";
 import { diskPaths } from "./offline.ts";
@@ -53,6 +55,9 @@ function onFoundDisk(
     const paths = diskPaths(volume, tools, session.sizesDir);
     if (paths === undefined) return 0;
     const disk = tools.openDisk(paths);
+    if ("problem" in disk && NOT_OPEN.has(disk.problem.code)) {
+      return tellNotOpen(session, disk.problem);
+    }
     if ("problem" in disk) {
       session.warn(NO_METADATA);
       session.warn(`  ${disk.problem.detail}`);

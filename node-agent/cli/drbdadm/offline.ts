@@ -2,6 +2,7 @@
 
 import type { VolumeConfig } from "@kedge/schema/drbd-conf";
 import { dataState } from "@kedge/schema/disk/metadata-text";
+import { NOT_OPEN } from "./disk_tool.ts";
 import { loadMetaTools, type MetaTools } from "../mirror_module.ts";
 
 /**
@@ -37,16 +38,27 @@ export function diskPaths(
   }
 }
 
-/** `drbdmeta dstate`: `Inconsistent/DUnknown`; undefined: no metadata. */
+/** Why a disk cannot be read. */
+type DiskProblem = Extract<
+  ReturnType<MetaTools["openDisk"]>,
+  { readonly problem: unknown }
+>;
+
+/**
+ * `drbdmeta dstate`: `Inconsistent/DUnknown`; undefined: no metadata. A disk
+ * that is not there, or is claimed, is a problem.
+ */
 export async function offlineDataState(
   volume: VolumeConfig,
   sizesDir: string,
-): Promise<string | undefined> {
+): Promise<string | undefined | DiskProblem> {
   const tools = await loadMetaTools();
   const paths = diskPaths(volume, tools, sizesDir);
   if (paths === undefined) return undefined;
   const disk = tools.openDisk(paths);
-  if ("problem" in disk) return undefined;
+  if ("problem" in disk) {
+    return NOT_OPEN.has(disk.problem.code) ? disk : undefined;
+  }
   try {
     return `${dataState(disk.meta.superblock)}/DUnknown`;
   } finally {

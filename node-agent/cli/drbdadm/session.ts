@@ -4,6 +4,7 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import {
   type DrbdConf,
   formatFinding,
@@ -24,7 +25,7 @@ import { DEFAULT_CONFIG, type Identity, loadConf } from "./config.ts";
 import { type Line, LineError, type OwnOption } from "./line.ts";
 import { withoutSecret } from "./setup_lines.ts";
 import type { Targets } from "./table.ts";
-import { parseTarget } from "./target_word.ts";
+import { parseMinor, parseTarget, type TargetWord } from "./target_word.ts";
 
 /** A resource, or one volume of it, that a command is for. */
 export interface Target {
@@ -115,6 +116,13 @@ export class Session implements Disposable {
     else if (this.has("verbose")) this.say(withoutSecret(line));
   }
 
+  /** The main file of the configuration, from the root. */
+  get configPath(): string {
+    const { KEDGE_DRBD_CONF } = this.context.env;
+    const given = this.line.own.get("config-file") ?? KEDGE_DRBD_CONF;
+    return resolve(given ?? DEFAULT_CONFIG);
+  }
+
   /**
    * The configuration; warnings were printed.
    *
@@ -122,13 +130,10 @@ export class Session implements Disposable {
    */
   conf(): DrbdConf {
     if (this.#conf !== undefined) return this.#conf;
-    const { own } = this.line;
     const isStrict = this.has("strict");
-    const tested = own.get("config-to-test");
+    const tested = this.line.own.get("config-to-test");
     if (tested !== undefined) this.#read(tested, isStrict);
-    const { KEDGE_DRBD_CONF } = this.context.env;
-    const path = own.get("config-file") ?? KEDGE_DRBD_CONF ?? DEFAULT_CONFIG;
-    this.#conf = this.#read(path, isStrict);
+    this.#conf = this.#read(this.configPath, isStrict);
     return this.#conf;
   }
 
@@ -188,6 +193,17 @@ export class Session implements Disposable {
     return conf;
   }
 
+  #ofMinor(word: string): TargetWord | undefined {
+    const minor = parseMinor(word);
+    if (minor === undefined) return undefined;
+    for (const { config } of this.allTargets()) {
+      const found = config.volumes.find((each) => each.minor === minor);
+      if (found === undefined) continue;
+      return { resourceName: config.name, volume: found.volume };
+    }
+    return undefined;
+  }
+
   #target(word: string, isAll: boolean): Target {
     const conf = this.conf();
     const { command } = this.line;
@@ -195,7 +211,7 @@ export class Session implements Disposable {
     const isWhole = isAll || conf.resources.some(({ name }) => name === word);
     const { resourceName, volume } = isWhole
       ? { resourceName: word, volume: undefined }
-      : parseTarget(word);
+      : this.#ofMinor(word) ?? parseTarget(word);
     // What only the running system refuses is refused where something runs.
     const checked = this.isDry || !REFUSES_LATE.includes(command ?? "")
       ? { ...conf, warnings: [] }

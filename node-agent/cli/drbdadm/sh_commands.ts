@@ -1,9 +1,7 @@
 /** `sh-*`: facts of the configuration for scripts, one per line. */
 
 import type { VolumeConfig } from "@kedge/schema/drbd-conf";
-import { DEFAULT_CONFIG } from "./config.ts";
 import { volumesOf } from "./daemon_commands.ts";
-import { LineError } from "./line.ts";
 import { resourcesHere, type Session } from "./session.ts";
 import {
   shResourceHead,
@@ -55,22 +53,18 @@ function printing(print: (session: Session) => void) {
   };
 }
 
-/** Facts of `minor-N` for udev's rules. */
+/** Facts for udev's rules, which ask for `minor-N`. */
 function udev(session: Session): void {
-  const [word = ""] = session.line.words;
-  const [, minor] = /^minor-(\d+)$/.exec(word) ?? [];
-  if (minor === undefined) {
-    throw new LineError("drbdadm sh-udev: name a minor, such as minor-1");
-  }
-  for (const { config } of session.allTargets()) {
-    const volume = config.volumes.find((each) => each.minor === Number(minor));
-    if (volume === undefined) continue;
-    const isOnly = config.volumes.length === 1 && volume.volume === 0;
-    const name = isOnly ? config.name : `${config.name}/${volume.volume}`;
-    const bare = (path: string) => path.replace(/^\/dev\//, "");
-    session.say(`RESOURCE=${name}`);
-    session.say(`DEVICE=${bare(volume.device)}`);
-    session.say(`DISK=${bare(volume.disk ?? "none")}`);
+  for (const target of session.targets()) {
+    const { config } = target;
+    for (const volume of volumesOf(target)) {
+      const isOnly = config.volumes.length === 1 && volume.volume === 0;
+      const name = isOnly ? config.name : `${config.name}/${volume.volume}`;
+      const bare = (path: string) => path.replace(/^\/dev\//, "");
+      session.say(`RESOURCE=${name}`);
+      session.say(`DEVICE=${bare(volume.device)}`);
+      session.say(`DISK=${bare(volume.disk ?? "none")}`);
+    }
   }
 }
 
@@ -84,8 +78,7 @@ function modParms(session: Session): void {
 }
 
 async function status(session: Session): Promise<number> {
-  const path = session.line.own.get("config-file") ?? DEFAULT_CONFIG;
-  shStatusHead(path).forEach((line) => session.say(line));
+  shStatusHead(session.configPath).forEach((line) => session.say(line));
   for (const target of session.targets()) {
     const { config } = target;
     shResourceHead(config).forEach((line) => session.say(line));

@@ -6,6 +6,7 @@ import type {
 } from "@kedge/schema/mirror/control-api";
 import { offlineDataState } from "./offline.ts";
 import { volumesOf } from "./daemon_commands.ts";
+import { tellNotOpen } from "./disk_tool.ts";
 import type { Session } from "./session.ts";
 import { metaLine, setupLine } from "./setup_lines.ts";
 
@@ -32,6 +33,7 @@ async function show(
   session: Session,
 ): Promise<number> {
   const shown: Readonly<Record<string, unknown>>[] = [];
+  let exit = 0;
   for (const target of session.targets()) {
     const resource = await session.running(target.config.name);
     for (const volume of volumesOf(target)) {
@@ -46,7 +48,14 @@ async function show(
       let text = textOf(name, status);
       if (text === UNCONFIGURED && name === "dstate") {
         session.trace(metaLine("dstate", volume));
-        text = await offlineDataState(volume, session.sizesDir) ?? UNCONFIGURED;
+        const found = await offlineDataState(volume, session.sizesDir);
+        if (typeof found === "object") {
+          exit = tellNotOpen(session, found.problem);
+          const line = metaLine("dstate", volume);
+          session.warn(`Command '${line}' terminated with exit code ${exit}`);
+          continue;
+        }
+        text = found ?? UNCONFIGURED;
       }
       const { volume: number, minor } = volume;
       const { name: resourceName } = target.config;
@@ -60,7 +69,7 @@ async function show(
     }
   }
   if (session.has("json")) session.say(JSON.stringify(shown));
-  return 0;
+  return exit;
 }
 
 function textOf(

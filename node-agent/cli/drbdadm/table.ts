@@ -77,6 +77,7 @@ const MODULES = {
       "net-options": changeOptions,
       "disk-options": changeOptions,
       "resource-options": changeOptions,
+      "peer-device-options": changeOptions,
     };
   },
 } as const satisfies Readonly<
@@ -148,6 +149,7 @@ const USUAL: readonly Row[] = [
   ["net-options", "up", "some", "the same, as the file says"],
   ["disk-options", "up", "some", "the same, as the file says"],
   ["resource-options", "up", "some", "the same, as the file says"],
+  ["peer-device-options", "up", "some", "the same, as the file says"],
   ["wait-connect", "wait", "some", "wait for the peer", WAITS],
   ["wait-sync", "wait", "some", "wait for the end of a resync", WAITS],
   ["wait-con-int", "wait", "any", "wait for all peers", WAITS],
@@ -190,7 +192,7 @@ const SCRIPT: readonly Row[] = [
   ["sh-resource", "sh", "some", "name of the resource"],
   ["sh-mod-parms", "sh", "none", "parameters of a module"],
   ["sh-dev", "sh", "some", "device"],
-  ["sh-udev", "sh", "none", "what udev's rule asks for minor-N"],
+  ["sh-udev", "sh", "some", "what udev's rule asks for minor-N"],
   ["sh-minor", "sh", "some", "minor number"],
   ["sh-ll-dev", "sh", "some", "disk below"],
   ["sh-md-dev", "sh", "some", "where the metadata is"],
@@ -207,6 +209,11 @@ const SCRIPT: readonly Row[] = [
 const EXPERT: readonly Row[] = [
   ["sh-new-minor", "refused", "some", "a part of up"],
   ["new-minor", "refused", "some", "a part of up"],
+  ["new-peer", "refused", "some", "a part of connect, in 9"],
+  ["new-path", "refused", "some", "a part of connect, in 9"],
+  ["del-peer", "refused", "some", "a part of disconnect, in 9"],
+  ["del-path", "refused", "some", "a part of disconnect, in 9"],
+  ["forget-peer", "refused", "some", "9: give up the bitmap of a peer"],
   ["suspend-io", "daemon", "some", "hold the application's requests"],
   ["resume-io", "daemon", "some", "let them go on"],
   ["set-gi", "refused", "some", "write generation identifiers"],

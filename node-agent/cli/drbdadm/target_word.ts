@@ -11,6 +11,12 @@ export interface TargetWord {
   readonly volume: number | undefined;
 }
 
+/** `minor-N`, as the kernel's helpers name a volume; undefined: another word. */
+export function parseMinor(word: string): number | undefined {
+  const [, minor] = /^minor-([0-9]{1,7})$/.exec(word) ?? [];
+  return minor === undefined ? undefined : Number(minor);
+}
+
 /** Only digits behind a slash are a volume: a path is no resource's name. */
 export function parseTarget(word: string): TargetWord {
   const slash = word.lastIndexOf("/");

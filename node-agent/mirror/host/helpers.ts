@@ -111,6 +111,6 @@ export function environmentOf(
     DRBD_PEERS: config.peers.map(({ name }) => name).join(" "),
     DRBD_PEER_AF: address?.family ?? "",
     DRBD_PEER_ADDRESS: address?.ip ?? "",
-    DRBD_CONF: config.definedAt.file,
+    DRBD_CONF: config.mainFile,
   };
 }
