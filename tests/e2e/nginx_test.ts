@@ -178,6 +178,19 @@ Deno.test({ name: "nginx serves from the disk", ignore }, async (t) => {
     });
   });
 
+  await t.step("a replica that has not heard of the file yet", async () => {
+    // Level A sends records on after some ms: nginx asks before that.
+    await eventually(async () => {
+      const late = await uploadedAtTwo(stack, small);
+      const got = await world.get(late);
+      assert.deepEqual([got.status, got.bytes], [200, small]);
+      await eventually(async () => await world.servedBy(late) === "disk", {
+        what: "the copy to come",
+      });
+      return world.senderOf(got) === "agent";
+    }, { what: "a read before the copy is there" });
+  });
+
   await t.step(
     "a replica that lacks the file, and one that is dead",
     async () => {

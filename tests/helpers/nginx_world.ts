@@ -62,7 +62,12 @@ export class World {
 
   /** Who sends a file: nginx's own tags are time and length. */
   async servedBy(id: string): Promise<"disk" | "agent"> {
-    const tag = (await this.get(id)).headers.get("etag") ?? "";
+    return this.senderOf(await this.get(id));
+  }
+
+  /** Who sent an answer. */
+  senderOf({ headers }: Got): "disk" | "agent" {
+    const tag = headers.get("etag") ?? "";
     return /^"[0-9a-f]+-[0-9a-f]+"$/.test(tag) ? "disk" : "agent";
   }
 

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
+import { parseFileId } from "@kedge/schema/file-id";
 import {
   TestGateway,
   type TestGatewayOptions,
@@ -263,6 +264,10 @@ storageTest("facts about a file", async (desk) => {
   assert.equal(body.readBigInt64BE(16), BigInt(crc32(content) | 0));
   assert(body.readBigInt64BE(16) < 0n);
   assert.deepEqual(body.subarray(24), field("127.0.0.1", 16));
+  const { createdS } = parseFileId(id) ?? {};
+  assert.equal(Number(body.readBigInt64BE(8)), createdS);
+  // "Do not compute a sum" (1) saves nothing here: it is known anyway.
+  assert.deepEqual((await desk.call(22, named(id), 3)).body, body);
   assert.equal((await desk.call(22, named(unknownId()))).status, 2);
 });
 
@@ -291,11 +296,20 @@ storageTest("active test and quit", async (desk) => {
 storageTest("a read-only gateway reads", async (desk) => {
   const { id } = await desk.gateway.door.upload("kept");
   assert.equal(await desk.read(id), "kept");
+  const name = nameOf(id);
+  const sized = [u64(name.length), u64(1), name];
+  const slave = [u64(name.length), u64(1), field("_s", 16), field("jpg", 6)];
+  const meta = [u64(name.length), u64(3), text("O"), named(id), text("a\x021")];
   const refused = [
     [11, uploadBody(text("x"))],
     [23, uploadBody(text("x"))],
     [12, named(id)],
-    [38, nameOf(id)],
+    [38, name],
+    [13, Buffer.concat(meta)],
+    [21, Buffer.concat([...slave, name, text("x")])],
+    [24, Buffer.concat([...sized, text("x")])],
+    [34, Buffer.concat([u64(name.length), u64(0), u64(1), name, text("x")])],
+    [36, Buffer.concat(sized)],
   ] as const;
   for (const [command, body] of refused) {
     assert.equal((await desk.call(command, body)).status, 30);

@@ -196,6 +196,8 @@ Deno.test("fastdfs: slow clients are cut off, whatever they are slow at", async 
   });
   await assert.rejects(reader.answer(), /closed|reset/i);
   assert.equal((await idle.call(111)).status, 0, "waiting is no slowness");
+  made.aheadMs = 3_601_000;
+  assert(await idle.isEnded(), "an hour of it is enough");
 });
 
 Deno.test("fastdfs: the longest idle connection makes room, and work goes on", async () => {
