@@ -3,9 +3,10 @@
  *
  * The target sends its bitmap; the source merges it with its own, saves the
  * result and sends that back with the interim generation. The target is durably
- * Inconsistent before it says `SyncTarget`.
+ * Inconsistent before it says `SyncTarget`. The handlers before a resync may
+ * refuse it, each on its node: then the connection is dropped.
  *
- * Source: DRBD 8.4, reference §2.2, §4.3; promises.md B10.
+ * Source: DRBD 8.4, reference §2.2, §2.9, §4.3; promises.md B10.
  *
  * @module
  */
@@ -16,12 +17,20 @@ import type { VolumeCore } from "./volume_core.ts";
 
 /** Helper ids of this part. */
 const BEFORE_TARGET = 1;
+const BEFORE_SOURCE = 3;
+/** What `before-resync-source` says where the userland is an old one. */
+const OLD_USERLAND = 3;
 
 /** Where pieces of the peer's bitmap are expected. */
 const RECEIVING: ReadonlySet<ConnectionState> = new Set([
   "WFBitMapS",
   "WFBitMapT",
   "Behind",
+]);
+/** Where our word makes the peer a target. */
+const BEGINNING: ReadonlySet<ConnectionState> = new Set([
+  "WFBitMapS",
+  "Ahead",
 ]);
 /** Where the source's word makes us a target. */
 const AWAITING: ReadonlySet<ConnectionState> = new Set([
@@ -36,13 +45,15 @@ export class BitmapExchange {
    * its word `SyncTarget` is one of an earlier handshake.
    */
   isAnswered = false;
+  /** The handler of the source is asked; writes only mark blocks meanwhile. */
+  isHeld = false;
   #generation: bigint | undefined;
 
   constructor(readonly volume: VolumeCore) {}
 
   /** A handshake was decided: what belongs to an earlier one is void. */
   begin(): void {
-    this.isAnswered = false;
+    this.isAnswered = this.isHeld = false;
     this.#generation = undefined;
   }
 
@@ -88,16 +99,22 @@ export class BitmapExchange {
   beginAsSource(): void {
     const { volume } = this;
     if (!volume.saveBitmap()) return;
+    this.send();
+    if (!volume.config.handlers.has("before-resync-source")) {
+      return this.#tellTarget();
+    }
+    this.isHeld = true;
+    volume.effects.runHelper("before-resync-source", BEFORE_SOURCE);
+  }
+
+  #tellTarget(): void {
+    const { volume } = this;
     const generation = volume.generations.beginSyncSource();
     if (generation === undefined) return;
     this.isAnswered = true;
-    this.send();
     // First our names: the target takes them when it is done.
     volume.link.tellState();
     volume.effects.send({ kind: "syncGeneration", generation });
-    if (volume.config.handlers.has("before-resync-source")) {
-      volume.effects.runHelper("before-resync-source", 0);
-    }
   }
 
   /** The source's interim name. */
@@ -115,9 +132,21 @@ export class BitmapExchange {
 
   /** A handler that this part waits for has ended. */
   helperDone(id: number, exitCode: number): void {
+    if (id === BEFORE_SOURCE && this.isHeld) {
+      this.isHeld = false;
+      if (!BEGINNING.has(this.volume.state.connection)) return;
+      const isAllowed = exitCode === 0 || exitCode === OLD_USERLAND;
+      return isAllowed
+        ? this.#tellTarget()
+        : this.#refuse("before-resync-source", exitCode);
+    }
     if (id !== BEFORE_TARGET || this.#generation === undefined) return;
     if (exitCode === 0) return this.#becomeTarget();
-    const why = `before-resync-target failed (${exitCode})`;
+    this.#refuse("before-resync-target", exitCode);
+  }
+
+  #refuse(handler: string, exitCode: number): void {
+    const why = `${handler} failed (${exitCode})`;
     this.volume.effects.log("error", `${why}: connection dropped`);
     this.volume.roles.dropConnection(why);
   }

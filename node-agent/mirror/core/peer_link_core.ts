@@ -45,6 +45,8 @@ import type { VolumeCore } from "./volume_core.ts";
 
 /** How long both nodes may take to agree on who copies what. */
 const NEGOTIATION_MS_MAX = 30_000;
+/** As long as a handler of the target may take before it agrees to be one. */
+const TARGET_MS_MAX = 310_000;
 /** How long a flush may keep us from meeting the peer before we say so. */
 const UNMET_MS_MAX = 5_000;
 /** How long the peer may take to grow: its metadata may be large. */
@@ -276,8 +278,11 @@ export class PeerLink {
     const isDeciding = connection === "WFReportParams" ||
       connection === "WFBitMapS" || connection === "WFBitMapT" ||
       this.negotiation.reports.isOpen; // writes are held until it is answered
-    if (!isDeciding) this.#sinceMs = nowMs;
-    if (nowMs - this.#sinceMs > NEGOTIATION_MS_MAX) {
+    if (!isDeciding || this.bitmaps.isHeld) this.#sinceMs = nowMs;
+    const isTold = connection === "WFBitMapS" && this.bitmaps.isAnswered &&
+      !this.negotiation.reports.isOpen;
+    const limitMs = isTold ? TARGET_MS_MAX : NEGOTIATION_MS_MAX;
+    if (nowMs - this.#sinceMs > limitMs) {
       return this.#timeout("the handshake does not end");
     }
     if (this.agreement.waitsMs > NEGOTIATION_MS_MAX) {

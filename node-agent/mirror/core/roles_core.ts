@@ -24,6 +24,7 @@ import { netProblem } from "./option_problems_core.ts";
 import { Parting } from "./parting_core.ts";
 import { transferRefusal } from "./peer_agreement_core.ts";
 import { Promotion } from "./promotion_core.ts";
+import { tellHandlers } from "./told_handlers_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { CommandDone } from "./volume_types.ts";
 
@@ -262,24 +263,7 @@ export class Roles {
     if (lostPeer && fencing !== "dont-care" && handlers.has("fence-peer")) {
       this.fencePeer(() => {});
     }
-    const hadData = before.disk === "UpToDate" ||
-      before.peerDisk === "UpToDate";
-    const hasData = after.disk === "UpToDate" || after.peerDisk === "UpToDate";
-    if (after.role === "Primary" && hadData && !hasData) {
-      this.#call("pri-on-incon-degr");
-    }
-    const isTargetDone = before.connection === "SyncTarget" &&
-      after.connection === "Connected" && after.disk === "UpToDate";
-    if (isTargetDone) this.#call("after-resync-target");
-    const isSourceDone = before.connection === "SyncSource" &&
-      after.connection === "Connected" && after.peerDisk === "UpToDate";
-    if (isSourceDone && fencing !== "dont-care") this.#call("unfence-peer");
-  }
-
-  #call(handler: string): void {
-    if (this.volume.config.handlers.has(handler)) {
-      this.volume.effects.runHelper(handler, 0);
-    }
+    tellHandlers(volume, before, after);
   }
 
   #agree(wish: StateWish, done: CommandDone, begin: () => void): void {

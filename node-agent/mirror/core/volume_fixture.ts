@@ -67,6 +67,8 @@ export class TestNode {
   readonly lines: string[] = [];
   /** What the register was asked and has not answered. */
   readonly wishes: { readonly kind: string; readonly id: number }[] = [];
+  /** Handlers that were called and have not ended. */
+  readonly helpers: { readonly name: string; readonly id: number }[] = [];
   seeks = false;
   isLinkClosed = false;
   failsWrites = false;
@@ -119,6 +121,14 @@ export class TestNode {
     this.core.settle();
   }
 
+  /** Let the handler end that was called first. */
+  endHelper(name: string, exitCode: number): void {
+    const called = this.helpers.shift();
+    if (called?.name !== name) throw new Error(`${called?.name}, not ${name}`);
+    this.core.helperDone(called.id, exitCode);
+    this.core.settle();
+  }
+
   /** Do what was asked for asynchronously. False: there was nothing. */
   work(): boolean {
     const work = this.#work;
@@ -165,7 +175,10 @@ export class TestNode {
       queuedBytes: () => this.queuedBytes,
       closeLink: () => this.isLinkClosed = true,
       seekPeer: (seek) => this.seeks = seek,
-      runHelper: (name) => this.lines.push(`helper ${name}`),
+      runHelper: (name, id) => {
+        this.lines.push(`helper ${name}`);
+        this.helpers.push({ name, id });
+      },
       changeRegister: ({ kind }, id) => this.wishes.push({ kind, id }),
       stateChanged: () => {},
       keepUndo: () => {},
