@@ -2,7 +2,7 @@
 
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
 import { adjustLines, adjustTo, type RunStep } from "./adjust_core.ts";
-import { notRunning, report, runFor } from "./daemon_commands.ts";
+import { notRunning, report, runFor, volumesOf } from "./daemon_commands.ts";
 import { LineError } from "./line.ts";
 import { SETUP_EXIT } from "./replies.ts";
 import { saidOptions } from "./said_options.ts";
@@ -32,30 +32,33 @@ export async function changeOptions(session: Session): Promise<number> {
     );
   }
   let exit = 0;
-  for (const { config } of session.targets()) {
-    exit = Math.max(exit, await changeOne(session, config));
+  for (const target of session.targets()) {
+    exit = Math.max(exit, await changeOne(session, target));
   }
   return exit;
 }
 
 /** Unlike `adjust` it starts nothing. */
-async function changeOne(
-  session: Session,
-  config: ResourceConfig,
-): Promise<number> {
-  const target = { config, volume: undefined };
+async function changeOne(session: Session, target: Target): Promise<number> {
+  const { config } = target;
   if (await session.running(config.name) !== undefined) {
-    return await adjustOne(session, target);
+    return await adjustOne(session, { config, volume: undefined });
   }
   const command = session.line.command ?? "";
-  const setup = setupLine(command, config);
-  session.trace(setup);
-  if (session.isDry) return 0;
   const isOfResource = command === "net-options" ||
     command === "resource-options";
+  const lines = isOfResource
+    ? [setupLine(command, config)]
+    : volumesOf(target).map((volume) => setupLine(command, config, { volume }));
+  lines.forEach((line) => session.trace(line));
+  if (session.isDry) return 0;
   const code = isOfResource ? 158 : 127;
   const reply = { code, why: notRunning(config.name) };
-  return report(session, target, { reply, command, setup });
+  return report(session, target, {
+    reply,
+    command,
+    setup: lines[0] ?? command,
+  });
 }
 
 async function adjustOne(session: Session, target: Target): Promise<number> {
