@@ -17,13 +17,18 @@
  *     84     4  peer's largest I/O   bytes; 0 when unknown
  *     88     4  log stripes
  *     92     4  log stripe size      blocks of 4 KiB
- *    480     4  "KDGE"               ours: only when the next field is not 0
+ *    480     4  "KDGE"               ours: only when one of the next is not 0
+ *    484     4  checksum             of this sector without it; 0: there is none
  *    488     8  register epoch       highest epoch of the volume's register
  * ```
  *
- * Big-endian; the rest of the 4 KiB is zero. There is no checksum. All fields
- * lie in the first sector, which a disk writes whole or not at all: a torn
- * superblock is the old one or the new one.
+ * Big-endian; the rest of the 4 KiB is zero. All fields lie in the first
+ * sector, which a disk writes whole or not at all: a torn superblock is the old
+ * one or the new one.
+ *
+ * v08 has no checksum, so a bit that flips in a name or a flag would let old
+ * data pass for good ones. What our daemon writes has one. DRBD and `drbdmeta`
+ * write zeroes where ours is: then nothing is checked.
  *
  * The layout is DRBD's, so that its own `drbdmeta` reads our disks and we read
  * those that it wrote. Source: reference of DRBD, §4.8.
@@ -31,6 +36,7 @@
  * @module
  */
 
+import { crc32cDrbd } from "./crc32c.ts";
 import { BIT_BYTES, META_BLOCK_BYTES } from "./units.ts";
 
 /** Bits of the flags word. Source: reference of DRBD, §2.8. */
@@ -87,6 +93,8 @@ export interface MetaSuperblock {
    * DRBD itself does not keep it.
    */
   readonly registerEpoch: number;
+  /** Whether it has our checksum. */
+  readonly isSealed: boolean;
   /** Sectors of the whole metadata. */
   readonly mdSizeSectors: number;
   /** Activity log, in sectors from the superblock; may be negative. */
@@ -133,6 +141,9 @@ export const AL_BLOCKS_MAX = 4096;
 const AT_OURS = 480;
 /** "KDGE". */
 const OURS = 0x4b444745;
+const AT_CHECKSUM = 484;
+const AT_EPOCH = 488;
+const SECTOR_BYTES = 512;
 
 const FLAG_NAMES = Object.keys(META_FLAGS) as MetaFlag[];
 const FLAGS_KNOWN = FLAG_NAMES.reduce((all, n) => all | META_FLAGS[n], 0);
@@ -186,11 +197,17 @@ export function encodeSuperblock(
   view.setUint32(84, superblock.laPeerMaxBioBytes);
   view.setUint32(88, superblock.alStripes);
   view.setUint32(92, superblock.alStripeSize4k);
-  if (superblock.registerEpoch !== 0) {
-    view.setUint32(AT_OURS, OURS);
-    view.setBigUint64(AT_OURS + 8, BigInt(superblock.registerEpoch));
-  }
+  const { registerEpoch, isSealed } = superblock;
+  if (registerEpoch !== 0 || isSealed) view.setUint32(AT_OURS, OURS);
+  view.setBigUint64(AT_EPOCH, BigInt(registerEpoch));
+  if (isSealed) view.setUint32(AT_CHECKSUM, checksumOf(into));
   return into;
+}
+
+/** Of the first sector, its own place left out; never 0. */
+function checksumOf(block: Uint8Array): number {
+  const before = crc32cDrbd(block.subarray(0, AT_CHECKSUM), OURS);
+  return crc32cDrbd(block.subarray(AT_EPOCH, SECTOR_BYTES), before) || 1;
 }
 
 /**
@@ -206,6 +223,11 @@ export function decodeSuperblock(
   const magic = view.getUint32(60);
   const problem = magicProblem(magic);
   if (problem !== undefined) return { problem };
+  const isOurs = view.getUint32(AT_OURS) === OURS;
+  const checksum = isOurs ? view.getUint32(AT_CHECKSUM) : 0;
+  if (checksum !== 0 && checksum !== checksumOf(block)) {
+    return { problem: { kind: "bad-field", detail: "its checksum is wrong" } };
+  }
   const word = view.getUint32(56);
   const superblock: MetaSuperblock = {
     uuids: {
@@ -218,9 +240,8 @@ export function decodeSuperblock(
     isClean: magic === MAGIC_V08_CLEAN,
     laSizeSectors: Number(view.getBigUint64(0)),
     deviceUuid: view.getBigUint64(40),
-    registerEpoch: view.getUint32(AT_OURS) === OURS
-      ? Number(view.getBigUint64(AT_OURS + 8))
-      : 0,
+    registerEpoch: isOurs ? Number(view.getBigUint64(AT_EPOCH)) : 0,
+    isSealed: checksum !== 0,
     mdSizeSectors: view.getUint32(64),
     alOffsetSectors: view.getInt32(68),
     bmOffsetSectors: view.getInt32(76),

@@ -28,6 +28,7 @@ const superblocks: fc.Arbitrary<MetaSuperblock> = fc.record({
   laSizeSectors: fc.maxSafeNat(),
   deviceUuid: uint64,
   registerEpoch: fc.maxSafeNat(),
+  isSealed: fc.boolean(),
   mdSizeSectors: uint32,
   alOffsetSectors: int32,
   bmOffsetSectors: int32,
@@ -41,6 +42,30 @@ const superblocks: fc.Arbitrary<MetaSuperblock> = fc.record({
 Deno.test("a superblock survives its 4 KiB", () => {
   fc.assert(fc.property(superblocks, (superblock) => {
     deepEqual(decodeSuperblock(encodeSuperblock(superblock)), superblock);
+  }));
+});
+
+Deno.test("a bit that flips in a sealed superblock is noticed", () => {
+  const bits = fc.nat(512 * 8 - 1);
+  fc.assert(fc.property(superblocks, bits, (superblock, bit) => {
+    const block = encodeSuperblock({ ...superblock, isSealed: true });
+    const at = bit >> 3;
+    block[at] = (block[at] ?? 0) ^ 1 << (bit & 7);
+    const result = decodeSuperblock(block);
+    const isNoticed = "problem" in result;
+    // Without our signature, or without the checksum, the rest is what it was.
+    const isHarmless = at >= 480 && at < 488;
+    ok(isNoticed || isHarmless);
+  }));
+});
+
+Deno.test("without a checksum nothing is checked, as DRBD has it", () => {
+  fc.assert(fc.property(superblocks, (superblock) => {
+    const block = encodeSuperblock({ ...superblock, isSealed: false });
+    const isZero = block.subarray(484, 488).every((byte) => byte === 0);
+    ok(isZero);
+    block[8] = (block[8] ?? 0) ^ 1;
+    ok(!("problem" in decodeSuperblock(block)));
   }));
 });
 

@@ -191,6 +191,7 @@ function superblockV08(mode: Mode): MetaSuperblock {
     laSizeSectors: effective,
     deviceUuid: 0n,
     registerEpoch: 0,
+    isSealed: false,
     mdSizeSectors: mdSizeSect,
     alOffsetSectors: -64,
     bmOffsetSectors: -72,

@@ -162,6 +162,7 @@ export function freshSuperblock(
     laSizeSectors: 0,
     deviceUuid: 0n,
     registerEpoch: 0,
+    isSealed: false,
     mdSizeSectors: geometry.mdSizeSectors,
     alOffsetSectors: geometry.alOffsetSectors,
     bmOffsetSectors: geometry.bmOffsetSectors,

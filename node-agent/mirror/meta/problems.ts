@@ -60,7 +60,8 @@ export function superblockProblem(
     case "bad-field":
       return metaProblem(
         119,
-        `the metadata of "${path}" is damaged: ${problem.detail}`,
+        `the metadata of "${path}" is damaged: ${problem.detail}; ` +
+          `"drbdadm create-md" writes new ones, and the peer's data are copied`,
       );
   }
 }

@@ -335,7 +335,7 @@ export class BackingDisk {
 }
 
 function attachError({ problem }: MetaRefusal): AttachError {
-  return new AttachError(problem.code, problem.text);
+  return new AttachError(problem.code, problem.detail);
 }
 
 function randomIdentity(): bigint {

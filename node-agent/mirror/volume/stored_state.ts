@@ -68,5 +68,6 @@ export function partsOf(
     flags: new Set([...kept, ...flagsOf(flags)]),
     laSizeSectors: agreedBytes / SECTOR_BYTES,
     registerEpoch: epoch,
+    isSealed: true,
   };
 }
