@@ -82,6 +82,10 @@ Deno.test("drbdadm: status, events2, generations, refusals, adjust", async () =>
   assert.equal(outdated.code, 17);
   const waited = await one.drbdadm("wait-connect", "--wfc-timeout=1", "mysql");
   assert.equal(waited.code, 5);
+  assert.match(
+    waited.stderr,
+    /^degr-wfc-timeout implicitly set to wfc-timeout \(1s\)$/m,
+  );
   await two.ok("adjust", "mysql");
   await one.ok("wait-connect", "mysql");
   await one.until("dstate", "UpToDate/UpToDate");

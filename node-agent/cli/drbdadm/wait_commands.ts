@@ -18,6 +18,11 @@ import { SETUP_EXIT } from "./replies.ts";
 import type { Session, Target } from "./session.ts";
 import { setupLine } from "./setup_lines.ts";
 import { secondsOption } from "./values.ts";
+import {
+  type LeftPeer,
+  patienceOf,
+  type WaitTimes,
+} from "./wait_times_core.ts";
 
 /** Pause between two looks, in milliseconds. */
 const LOOK_MS = 100;
@@ -45,26 +50,19 @@ export function outcomeOf(
   return "waiting";
 }
 
-/** How long to wait, in milliseconds; infinite for 0, as DRBD has it. */
-export function patienceMs(
-  session: Session,
-  config: ResourceConfig,
-  peer: { readonly wasAway: boolean; readonly isOutdated: boolean },
-): number {
-  const { startup } = config;
+/** The timeouts that count: options first, then the configuration. */
+function timesOf(session: Session, { startup }: ResourceConfig): WaitTimes {
   const option = (name: string) =>
     secondsOption(session.line.setup.get(name), name);
-  const [given, configured] = peer.isOutdated
-    ? [option("outdated-wfc-timeout"), startup.outdatedWfcTimeoutMs]
-    : peer.wasAway
-    ? [option("degr-wfc-timeout"), startup.degrWfcTimeoutMs]
-    : [option("wfc-timeout"), startup.wfcTimeoutMs];
-  const ms = given ?? configured;
-  return ms === 0 ? Infinity : ms;
+  return {
+    wfcMs: option("wfc-timeout") ?? startup.wfcTimeoutMs,
+    degrMs: option("degr-wfc-timeout") ?? startup.degrWfcTimeoutMs,
+    outdatedMs: option("outdated-wfc-timeout") ?? startup.outdatedWfcTimeoutMs,
+  };
 }
 
 /** The peer as it was left: degraded clusters wait for another time. */
-function leftPeer(resource: ResourceStatus | undefined) {
+function leftPeer(resource: ResourceStatus | undefined): LeftPeer {
   const states = resource?.volumes.map(({ state }) => state) ?? [];
   return {
     wasAway: states.some(({ disk, peerDisk }) =>
@@ -99,10 +97,15 @@ async function waitOne(
   const waitsAfterSplitBrain = session.line.setup.has("wait-after-sb")
     ? session.asks("wait-after-sb")
     : config.startup.waitAfterSb;
+  const times = timesOf(session, config);
   let endMs: number | undefined;
   for (;;) {
     const resource = await session.running(config.name);
-    endMs ??= startMs + patienceMs(session, config, leftPeer(resource));
+    if (endMs === undefined) {
+      const { ms, warnings } = patienceOf(times, leftPeer(resource));
+      warnings.forEach((line) => session.warn(line));
+      endMs = startMs + ms;
+    }
     const states = resource?.volumes
       .filter((each) => volume === undefined || each.volume === volume)
       .map(({ state }) => state) ?? [undefined];
