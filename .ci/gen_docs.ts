@@ -10,6 +10,7 @@
 import * as limits from "@kedge/schema";
 import { PROBLEMS } from "@kedge/schema";
 import { agentSettings } from "@kedge/schema/config/agent";
+import { NO_EFFECT } from "@kedge/schema/drbd-conf";
 import { FASTDFS_KEYS } from "@kedge/schema/fastdfs-conf";
 import { TRACKER_SETTINGS } from "@kedge/schema/config/tracker";
 import { helpOf } from "../node-agent/cli/command.ts";
@@ -104,6 +105,23 @@ function fastdfsKeysPage(): Page {
   ];
 }
 
+function drbdConfPage(): Page {
+  const rows = Object.entries(NO_EFFECT).flatMap(([section, reasons]) =>
+    Object.entries(reasons).map(([name, why]) =>
+      `| \`${section} { ${name} }\` | ${why} |`
+    )
+  );
+  return [
+    "drbd-conf-no-effect.md",
+    "# Options of drbd.conf without effect\n\n" + NOTE +
+    "They are understood and printed. Setting one to something else than its\n" +
+    "default is a warning of `up`, `adjust`, `create-md` and `dump`; see\n" +
+    "[drbd.conf](../drbd-conf.md).\n\n" +
+    "| option | why, and what happens instead |\n| --- | --- |\n" +
+    rows.join("\n") + "\n",
+  ];
+}
+
 const FATE_WORDS = {
   mapped: "mapped",
   unneeded: "not needed",
@@ -141,6 +159,7 @@ if (import.meta.main) {
     trackerPage(),
     agentPage(),
     fastdfsKeysPage(),
+    drbdConfPage(),
     await commandPage(),
   ];
   for (const [name, text] of pages) {

@@ -5,31 +5,20 @@
  * @module
  */
 
-import type { ResourceSection, Sections, Setting } from "./ast.ts";
+import type {
+  ResourceSection,
+  Sections,
+  Setting,
+  VolumeSection,
+} from "./ast.ts";
 import type { CheckContext } from "./check.ts";
 import { parseResyncAfter } from "./effective.ts";
 import type { Place, WarningCode } from "./errors.ts";
+import { whyNoEffect } from "./check_no_effect.ts";
 import { namesOf, volumesOf } from "./inherit.ts";
 import { OptionValues } from "./option_values.ts";
 import { NET_OPTIONS } from "./options/net.ts";
 import type { WarningDetails } from "./parser_context.ts";
-
-/** Options that are understood but do nothing: value that asks for nothing. */
-const NOT_AVAILABLE: ReadonlyMap<string, { idle: string; why: string }> =
-  new Map([
-    ["allow-two-primaries", {
-      idle: "no",
-      why:
-        "dual-primary is not available yet: a second Primary will be refused",
-    }],
-    ["tls", { idle: "no", why: "agents secure their links by other means" }],
-    ["transport", { idle: "tcp", why: "there is only tcp" }],
-    ["quorum", { idle: "off", why: "quorum is not available yet" }],
-    ["quorum-minimum-redundancy", {
-      idle: "off",
-      why: "quorum is not available yet",
-    }],
-  ]);
 
 /** Adds warnings about options. */
 export function checkOptions(context: CheckContext): void {
@@ -38,8 +27,12 @@ export function checkOptions(context: CheckContext): void {
   for (const resource of conf.resources) {
     const { name } = resource;
     checkSections(context, resource.sections, name);
-    for (const { sections } of [...resource.connections, ...resource.meshes]) {
+    const { connections, meshes, hosts } = resource;
+    for (const { sections } of [...connections, ...meshes, ...hosts]) {
       checkSections(context, sections, name);
+    }
+    for (const { volumes } of [resource, ...hosts, ...connections]) {
+      checkVolumes(context, volumes, name);
     }
     checkTimes(context, resource);
     checkPromotion(context, resource);
@@ -53,36 +46,49 @@ function checkSections(
   sections: Sections,
   resource?: string,
 ): void {
-  for (const settings of Object.values(sections)) {
+  for (const [section, settings] of Object.entries(sections)) {
     if (!Array.isArray(settings)) continue;
-    const first = new Map<string, Setting>();
-    for (const setting of settings as readonly Setting[]) {
-      const { name } = setting;
-      const earlier = first.get(name);
-      if (earlier === undefined) first.set(name, setting);
-      else {
-        warn(context, "duplicate-option", {
-          at: setting,
-          text: `${name} is also set in line ${earlier.line} of ` +
-            `${earlier.file}; the last one counts`,
-        }, { resource });
-      }
-      checkAvailable(context, setting, resource);
-    }
+    checkSettings(context, { section, settings, resource });
   }
 }
 
-function checkAvailable(
+function checkVolumes(
   context: CheckContext,
-  setting: Setting,
-  resource: string | undefined,
+  volumes: readonly VolumeSection[],
+  resource: string,
 ): void {
-  const entry = NOT_AVAILABLE.get(setting.name);
-  if (entry === undefined || setting.values[0] === entry.idle) return;
-  warn(context, "not-available", {
-    at: setting,
-    text: `${setting.name} ${setting.values.join(" ")}: ${entry.why}`,
-  }, { resource });
+  for (const { options: settings = [] } of volumes) {
+    checkSettings(context, { section: "disk", settings, resource });
+  }
+}
+
+function checkSettings(
+  context: CheckContext,
+  { section, settings, resource }: {
+    readonly section: string;
+    readonly settings: readonly Setting[];
+    readonly resource: string | undefined;
+  },
+): void {
+  const first = new Map<string, Setting>();
+  for (const setting of settings) {
+    const { name } = setting;
+    const earlier = first.get(name);
+    if (earlier === undefined) first.set(name, setting);
+    else {
+      warn(context, "duplicate-option", {
+        at: setting,
+        text: `${name} is also set in line ${earlier.line} of ` +
+          `${earlier.file}; the last one counts`,
+      }, { resource });
+    }
+    const why = whyNoEffect(section, setting);
+    if (why === undefined) continue;
+    warn(context, "not-available", {
+      at: setting,
+      text: `${`${name} ${setting.values.join(" ")}`.trimEnd()}: ${why}`,
+    }, { resource });
+  }
 }
 
 /** The user guide: `timeout` must be lower than the other two. */

@@ -47,7 +47,7 @@ export type WarningCode =
   | "prose-skipped"
   /** The last file ends inside a section. */
   | "missing-brace"
-  /** Understood, but Kedge does not do it (yet). */
+  /** Understood, but it does nothing here. */
   | "not-available"
   /** A value the running system would refuse. */
   | "bad-value"

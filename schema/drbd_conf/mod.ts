@@ -24,6 +24,7 @@ export {
 export { parseResyncAfter } from "./effective.ts";
 export { parseNumber, type Unit } from "./numbers.ts";
 export { HANDLER_NAMES, type HandlerName } from "./options/resource.ts";
+export { NO_EFFECT } from "./options/no_effect.ts";
 export type { OptionRow, OptionTable } from "./options/row.ts";
 export { TABLES as OPTION_TABLES } from "./options/tables.ts";
 export {
