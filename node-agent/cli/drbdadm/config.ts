@@ -4,7 +4,9 @@ import {
   type DrbdConf,
   includeReader,
   parseDrbdConf,
+  ParseError,
 } from "@kedge/schema/drbd-conf";
+import { messageOf } from "../errors.ts";
 
 /** Where drbdadm looks. */
 export const DEFAULT_CONFIG = "/etc/drbd.conf";
@@ -23,7 +25,7 @@ const readFilesWith = (instead: TextsInstead) =>
           .decode(Deno.readFileSync(path));
       } catch (error) {
         if (error instanceof Deno.errors.NotFound) return undefined;
-        throw error;
+        throw unreadable(path, error);
       }
     },
     list(folder) {
@@ -36,6 +38,13 @@ const readFilesWith = (instead: TextsInstead) =>
       }
     },
   });
+
+/** A folder, or a file that we may not read: an error of the configuration. */
+function unreadable(file: string, error: unknown): ParseError {
+  const why = messageOf(error).replace(/ \(os error.*$/s, "");
+  const text = `Can not read '${file}': ${why}.`;
+  return new ParseError([{ file, line: 0, text }]);
+}
 
 /**
  * Parse a configuration with everything that it includes.

@@ -14,6 +14,7 @@
  */
 
 import { nearest } from "../nearest.ts";
+import { whyRefused } from "./refused_options.ts";
 
 /** What stood on the command line. */
 export interface Line {
@@ -199,11 +200,15 @@ class LineReader {
  * Refuse options that a command does not have.
  *
  * @param known Long names that it has.
- * @throws {LineError} With the nearest one that it has.
+ * @throws {LineError} With the reason, or the nearest one that it has.
  */
 export function checkSetup(line: Line, known: readonly string[]): void {
-  for (const name of line.setup.keys()) {
+  for (const [name, value] of line.setup) {
     if (known.includes(name)) continue;
+    const why = whyRefused(line.command ?? "", [name, value]);
+    if (why !== undefined) {
+      throw new LineError(`drbdadm ${line.command} --${name}: ${why}`);
+    }
     const guess = nearest(name, [...known, ...Object.keys(OWN_OPTIONS)]);
     const hint = guess !== undefined
       ? `; did you mean --${guess}?`

@@ -15,7 +15,8 @@ const KERNEL = "it is about DRBD's kernel module";
 const MESH = "it is about DRBD 9 with more than two nodes";
 const QUORUM = "quorum is not available yet";
 const RDMA = "there is only tcp";
-const TLS = "agents secure their links by other means";
+const TLS =
+  "the connection is not encrypted: use a network of its own, or a tunnel";
 const ORDER =
   "write order is kept by flushes on both disks, by nothing weaker or else";
 
