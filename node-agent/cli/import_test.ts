@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { MigrationView } from "@kedge/schema/migration";
 import { FakeCluster, TRACKER } from "./testdata/fake_cluster.ts";
 import { run } from "./testdata/fake_context.ts";
+import { migrationLine, noted } from "./text/migration_text.ts";
 
 const VIEW: MigrationView = {
   request: {
@@ -141,4 +142,28 @@ Deno.test("kedge import and export refuse what cannot be meant", async () => {
     assert.match(err, wanted);
     assert.equal(cluster.seen("POST", PATH).length, 0);
   }
+});
+
+Deno.test("one line while it runs: how far, how fast, how long", () => {
+  const at = (bytesDone: number): MigrationView => ({
+    ...VIEW,
+    state: "running",
+    phase: "files",
+    filesDone: 3,
+    bytesTotal: 100 * 1024,
+    bytesDone,
+    damaged: 1,
+  });
+  const begun = noted(undefined, at(0), 0);
+  assert.equal(
+    migrationLine(at(0), begun),
+    "files: 3/12  0 B of 100 KB  ETA -:--  1 damaged  1 skipped",
+  );
+  const later = noted(begun, at(20 * 1024), 2000);
+  assert.equal(
+    migrationLine(at(20 * 1024), later),
+    "files: 3/12  20 KB of 100 KB  10 KB/s  ETA 0:08  1 damaged  1 skipped",
+  );
+  const counting = { ...at(0), phase: "counting" } as const;
+  assert.equal(migrationLine(counting, later), "counting: 12 files, 100 KB");
 });

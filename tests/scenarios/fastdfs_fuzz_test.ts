@@ -21,6 +21,8 @@ import { Scope } from "../helpers/scope.ts";
 /** Conversations of one run; `KEDGE_FASTDFS_FUZZ` asks for more. */
 const COUNT = Number(Deno.env.get("KEDGE_FASTDFS_FUZZ") ?? 3_000);
 const WIDTH = 8;
+/** Files that are open anyway now and then: of the database, of the peer. */
+const DESCRIPTORS_MORE = 8;
 const MIB = 1024 * 1024;
 /** Room for what a collector has not taken back yet. */
 const GROWTH_BYTES_MAX = 192 * MIB;
@@ -52,9 +54,18 @@ Deno.test(`fastdfs: ${COUNT} malformed conversations`, async () => {
     }));
   };
   const pids = stack.ready.agents.map(({ pid }) => pid);
+  const descriptors = () =>
+    Math.max(
+      ...pids.map((pid) => [...Deno.readDirSync(`/proc/${pid}/fd`)].length),
+    );
+  const staged = () =>
+    [1, 2].flatMap((node) => [
+      ...Deno.readDirSync(`${stack.data}/node-${node}/store/data/.tmp`),
+    ]).length;
   const rss = () => Math.max(...pids.map((pid) => usageOf(pid).rssBytes));
   await run(0, Math.floor(COUNT / 3));
   const before = rss();
+  const opened = descriptors();
   await run(Math.floor(COUNT / 3), COUNT - Math.floor(COUNT / 3));
   const grown = rss() - before;
   assert(grown < GROWTH_BYTES_MAX, `grown by ${Math.round(grown / MIB)} MiB`);
@@ -70,6 +81,10 @@ Deno.test(`fastdfs: ${COUNT} malformed conversations`, async () => {
   await eventually(() => upload(storage, Buffer.from("after"), 11), {
     what: "an upload after all that",
   });
+  await eventually(
+    () => staged() === 0 && descriptors() <= opened + DESCRIPTORS_MORE,
+    { what: "files and connections to be let go" },
+  );
   using reader = await RawFastdfs.connect(storage);
   const { body } = await reader.call(14, downloadBody(keptId));
   assert.deepEqual(body, kept);
