@@ -26,11 +26,13 @@ Deno.test("fastdfs: tracker.conf and storage.conf of the tutorial start a cluste
   const dir = await scope.tempDir();
   const base = loopbackAddress().replace(/\.\d+$/, "");
   const [trackerHost, storageHost] = [`${base}.1`, `${base}.2`];
-  // What every user must change, folders and addresses, and one more setting.
+  // What every user must change, folders and addresses, and what shows.
   const adapted = (text: string, host: string) =>
     text.replaceAll("/home/fastdfs", dir)
       .replaceAll("192.168.209.121", trackerHost)
       .replace("check_file_duplicate=0", "check_file_duplicate=1")
+      .replace("subdir_count_per_path=256", "subdir_count_per_path=2")
+      .replace("rotate_count=100", "rotate_count=1")
       .replace("bind_addr=", `bind_addr=${host}`);
   const [trackerConf, storageConf] = [
     `${dir}/tracker.conf`,
@@ -98,6 +100,12 @@ Deno.test("fastdfs: tracker.conf and storage.conf of the tutorial start a cluste
   const other = `${dir}/storage2/data/${second.slice("group1/M01/".length)}`;
   assert.equal((await Deno.stat(other)).ino, (await Deno.stat(path)).ino);
   assert.equal((await storage.call(12, named(second))).status, 0);
+  const folders = [];
+  for (const name of ["a", "b", "c"]) {
+    const { body } = await storage.call(11, uploadBody(Buffer.from(name)));
+    folders.push(idIn(body).split("/").slice(2, 4).join("/"));
+  }
+  assert.deepEqual(folders, ["01/00", "01/01", "00/00"], "the next each time");
   const read = await storage.call(14, downloadBody(id));
   assert.deepEqual(read.body, content);
 
