@@ -73,6 +73,39 @@ Deno.test("fastdfs: a file is on every member when its upload is answered", asyn
   }
 });
 
+// FastDFS compares lengths, and never looks again: it serves the wrong bytes, or
+// answers 2 for ever (weaknesses 7 and 12).
+Deno.test("fastdfs: other bytes of the same length, and a missing file, are noticed by who reads", async () => {
+  await using scope = new Scope();
+  const stack = await startFastdfs(scope);
+  const content = Buffer.from(new Random(7).bytes(300_000));
+  const [rotten = "", missing = ""] = await Promise.all(
+    [0, 1].map(async () =>
+      idIn(await ask(stack, 1, [11, uploadBody(content)]))
+    ),
+  );
+  const path = (id: string) =>
+    `${stack.data}/node-2/store/data/${id.split("/").slice(2).join("/")}`;
+  await Deno.writeFile(path(rotten), new Uint8Array(300_000));
+  await Deno.remove(path(missing));
+  for (const id of [rotten, missing]) {
+    using storage = await storageAt(stack, 2);
+    await eventually(async () => {
+      const { status, body } = await storage.call(14, downloadBody(id));
+      if (status === 0) assert.deepEqual(body, content, "never other bytes");
+      return status === 0;
+    }, { what: "the file from the other member" });
+    await eventually(
+      async () =>
+        Buffer.compare(
+          await Deno.readFile(path(id)).catch(() => new Uint8Array()),
+          content,
+        ) === 0,
+      { what: "the copy to be mended" },
+    );
+  }
+});
+
 // In FastDFS one of two such appends vanishes, and members end swapped.
 Deno.test("fastdfs: changes sent to different members all count, in one order", async () => {
   await using scope = new Scope();
