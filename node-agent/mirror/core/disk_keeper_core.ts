@@ -373,11 +373,11 @@ export class DiskKeeper {
       this.#shown.isOther(generations.set?.current);
   }
 
-  /** The peer was fenced off, and we wrote on without it. */
+  /** We wrote on without the peer, which was fenced off or is a target now. */
   get #isPeerBehind(): boolean {
     const { config, state, generations: { set } } = this.volume;
-    return config.fencing !== "dont-care" && state.peerDisk === "Outdated" &&
-      !isConnected(state.connection) && set?.bitmap !== EMPTY_GENERATION;
+    return config.fencing !== "dont-care" && state.peerDisk !== "UpToDate" &&
+      state.peerDisk !== "DUnknown" && set?.bitmap !== EMPTY_GENERATION;
   }
 
   /** The peer must know which of our blocks never became stable. */

@@ -8,13 +8,13 @@
 import assert from "node:assert/strict";
 import { Pair, type TestNode } from "./volume_fixture.ts";
 
-/** A has written without B, which was switched off, and lost its disk. */
-function aheadAndBare(): Pair {
+/** A has written without B, which was switched off. */
+function ahead(): Pair {
   const pair = new Pair(1024 * 1024, {
     fencing: "resource-and-stonith",
     handlers: new Set(["fence-peer"]),
   });
-  const { a, b } = pair;
+  const { a } = pair;
   pair.up();
   a.core.roles.primary(true, () => {});
   pair.run();
@@ -26,6 +26,13 @@ function aheadAndBare(): Pair {
   a.core.writes.write(0, new Uint8Array(4096).fill(1), () => {});
   pair.run();
   a.core.saveBitmap(); // this disk has no activity log to find it again
+  return pair;
+}
+
+/** And has lost its disk since. */
+function aheadAndBare(): Pair {
+  const pair = ahead();
+  const { a, b } = pair;
   a.core.disk.failed("read");
   a.core.roles.secondary(() => {});
   pair.restart(b);
@@ -58,4 +65,21 @@ Deno.test("it is good again once the better disk is back", () => {
   pair.run();
   assert.equal(words(b), "Connected UpToDate/UpToDate");
   assert.equal(b.data[0], 1);
+});
+
+Deno.test("a copy that was about to become a target is not promoted either", () => {
+  const pair = ahead();
+  const { a, b } = pair;
+  pair.restart(b);
+  pair.connectNow();
+  a.core.settle();
+  for (const frame of b.sent.splice(0)) a.core.frame(frame);
+  assert.equal(words(a), "WFBitMapS UpToDate/Consistent");
+  a.core.disk.failed("read");
+  pair.cut();
+  a.core.roles.secondary(() => {});
+  pair.restart(b);
+  pair.mend();
+  pair.run();
+  assert.equal(words(b), "Connected Negotiating/Diskless");
 });
