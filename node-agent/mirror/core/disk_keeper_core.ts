@@ -277,6 +277,7 @@ export class DiskKeeper {
     const alone = disksAlone(flags, {
       trusts: volume.config.fencing === "dont-care",
       isSuspect: this.#isSuspect || this.#hasHeardOfNewer,
+      lacksWrites: this.#isSuspect && this.#shown.isBeyondOurs,
     });
     if (this.#isSuspect) {
       volume.effects.log(
@@ -325,7 +326,8 @@ export class DiskKeeper {
     // same disk must not come back under a Primary that has no peer. One that
     // was being attached or negotiated has shown nothing to anybody.
     if (generations.set !== undefined && !isUnused) {
-      this.#shown.wasOurs(generations.set.current, isWhole);
+      const isServing = volume.state.role === "Primary";
+      this.#shown.wasOurs(generations.set.current, { isWhole, isServing });
       if (this.#isPeerBehind) this.outdates = generations.set.bitmap;
       // The peer's copy has the same name, and may have lost what it had.
       const { flushes, hasUnstableThere } = volume.writes;

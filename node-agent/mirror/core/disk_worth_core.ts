@@ -35,12 +35,18 @@ export interface DisksAlone {
 /**
  * @param trusts A node may rely on its own data without asking the peer.
  * @param isSuspect The disk failed before its writes were stable.
+ * @param lacksWrites And the peer went on: a copy of that has more in any case.
  */
 export function disksAlone(
   flags: PersistentFlags,
-  { trusts, isSuspect }: { trusts: boolean; isSuspect: boolean },
+  { trusts, isSuspect, lacksWrites }: {
+    readonly trusts: boolean;
+    readonly isSuspect: boolean;
+    readonly lacksWrites: boolean;
+  },
 ): DisksAlone {
   const peerDisk: DiskState = flags.peerOutdated ? "Outdated" : "DUnknown";
+  if (lacksWrites) return { disk: "Inconsistent", peerDisk };
   const disk = diskByFlags(flags);
   if (isSuspect && compareDisk(disk, "Outdated") > 0) {
     return { disk: "Outdated", peerDisk };

@@ -23,12 +23,21 @@ export class ShownData {
   #isPeers = false;
   /** Our disk may hold something else under the same name. */
   #mayDiffer = false;
+  #isFailed = false;
 
-  /** Our disk, which is let go, showed it. @param isWhole And still holds it. */
-  wasOurs(generation: Generation | undefined, isWhole = true): void {
+  /**
+   * Our disk, which is let go, showed it.
+   *
+   * @param facts Whether it still holds that, and was a Primary's.
+   */
+  wasOurs(
+    generation: Generation | undefined,
+    { isWhole = true, isServing = false } = {},
+  ): void {
     this.generation = isWhole ? generation : EMPTY_GENERATION;
     this.#isPeers = false;
     this.#mayDiffer = !isWhole;
+    this.#isFailed = !isWhole && isServing;
   }
 
   /** The peer shows it. @param isMarked It has marked blocks of its copy. */
@@ -36,6 +45,11 @@ export class ShownData {
     this.generation = generation;
     this.#isPeers = true;
     this.#mayDiffer ||= isMarked;
+  }
+
+  /** A Primary's disk failed with writes on it, and the peer served on. */
+  get isBeyondOurs(): boolean {
+    return this.#isPeers && this.#isFailed;
   }
 
   /** Our disk shows what it has. */

@@ -340,3 +340,27 @@ Deno.test("nothing is reported to the peer before what was answered is stable", 
   a.work();
   assert.equal(reports(), 1);
 });
+
+Deno.test("a Primary's disk that failed is behind the copy that served on", () => {
+  for (const isFirst of [true, false]) {
+    const pair = synced();
+    const { a, b } = pair;
+    a.failsWrites = true;
+    const answers = write(a, 5);
+    pair.run(1);
+    a.failsWrites = false;
+    assert.deepEqual(answers, [true]);
+    // What A's crash would have left, and no name for what only B has.
+    a.bitmap[0] = 1;
+    b.persistent = { ...b.persistent, generations: a.persistent.generations };
+    pair.cut();
+    pair.restart(b);
+    b.core.disk.failed("flush"); // B is no longer sure either
+    a.core.roles.secondary(() => {});
+    for (const node of isFirst ? [a, b] : [b, a]) assert.equal(attach(node), 1);
+    assert.equal(a.core.state.disk, "Inconsistent");
+    pair.mend();
+    pair.run();
+    assert.deepEqual([a.data[0], b.data[0]], [5, 5]);
+  }
+});
