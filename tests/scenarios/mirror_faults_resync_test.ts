@@ -15,8 +15,10 @@ import type { MirrorSide } from "../helpers/mirror_pair_side.ts";
 import { say } from "../helpers/say.ts";
 import { Scope } from "../helpers/scope.ts";
 
-/** Kills of a source and of a target, together. */
+/** Kills in the middle of a resync, of a source and of a target together. */
 const KILLS = Number(Deno.env.get("KEDGE_RESYNC_KILLS") ?? 50);
+/** Kills that may be made for one that meets a resync. */
+const TRIES = 4;
 /** The latest moment of a kill after the resync was seen, in milliseconds. */
 const KILL_MS = 400;
 
@@ -82,9 +84,9 @@ async function killAgainAndAgain(victim: "target" | "source"): Promise<void> {
   await using scope = new Scope();
   const life = await MirrorLife.start(scope, `S56 ${victim}`, SLOW);
   const { a, b } = life.pair;
-  let hits = 0;
-  const rounds = KILLS / 2;
-  for (let round = 0; round < rounds; round++) {
+  let [hits, kills] = [0, 0];
+  const wanted = Math.ceil(KILLS / 2);
+  for (; hits < wanted && kills < wanted * TRIES; kills++) {
     const load = await life.load(a, { depth: 4 });
     await untilSyncing(life);
     await pause(life.random.between(0, KILL_MS));
@@ -97,8 +99,8 @@ async function killAgainAndAgain(victim: "target" | "source"): Promise<void> {
     }
     life.wasGood(load);
   }
-  say(`S56 ${victim}: ${rounds} kills, ${hits} in the middle of a resync`);
-  ok(hits > rounds / 2);
+  say(`S56 ${victim}: ${kills} kills, ${hits} in the middle of a resync`);
+  equal(hits, wanted, `${hits} of ${kills} kills met a resync`);
   await Promise.all([a.untilEqual(), b.untilEqual()]);
   await life.nothingIsLost(a);
   await life.disksAreEqual();
