@@ -51,6 +51,13 @@ export const STORE_PATHS_MAX = 256;
  */
 export const INLINE_BODY_BYTES_MAX: number = 64 * KIB;
 
+/**
+ * New files up to this size, in bytes, may travel with their change record too:
+ * over {@linkcode INLINE_BODY_BYTES_MAX} their bytes lie in a journal of the
+ * store path instead of the database. From here on a file of its own costs less.
+ */
+export const RECORD_BODY_BYTES_MAX: number = 256 * KIB;
+
 /** Largest body of a frame between agents, in bytes. */
 export const FRAME_BODY_BYTES_MAX: number = MIB;
 
@@ -87,7 +94,8 @@ relation(
 );
 relation(
   "an inline body travels in one frame",
-  INLINE_BODY_BYTES_MAX * 2 <= FRAME_BODY_BYTES_MAX,
+  INLINE_BODY_BYTES_MAX <= RECORD_BODY_BYTES_MAX &&
+    RECORD_BODY_BYTES_MAX * 3 <= FRAME_BODY_BYTES_MAX,
 );
 
 function relation(claim: string, holds: boolean): void {

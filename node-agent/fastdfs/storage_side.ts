@@ -34,6 +34,7 @@ import {
   STATUS,
   UPLOAD_HEAD_BYTES,
 } from "@kedge/schema/wire/fastdfs";
+import { RECORD_BODY_BYTES_MAX } from "@kedge/schema";
 import type { FileEntry } from "@kedge/schema/change";
 import { isExtension } from "@kedge/schema/file-id";
 import type { FileOperations } from "../operation_ports.ts";
@@ -120,7 +121,7 @@ export class StorageSide {
       return INVALID;
     }
     if (extension !== "" && !isExtension(extension)) return INVALID;
-    const content = await request.content();
+    const content = await request.content(RECORD_BODY_BYTES_MAX);
     const file = { pathIndex, extension, appender };
     const id = await this.#deps.operations.create(content, file);
     request.file = id;

@@ -113,14 +113,30 @@ export class WireRequest {
     return this.#take(this.#leftBytes);
   }
 
-  /** The whole rest as content, however long. */
-  async content(): Promise<IncomingBytes> {
+  /**
+   * The whole rest as content, however long.
+   *
+   * @param wholeBytesMax Longest content that is wanted in one piece, in bytes;
+   * while there is little room only what is always short comes so.
+   */
+  async content(wholeBytesMax = INLINE_BODY_BYTES_MAX): Promise<IncomingBytes> {
     const sizeBytes = this.#leftBytes;
     this.#contentBytes = sizeBytes;
-    const body = sizeBytes <= INLINE_BODY_BYTES_MAX
-      ? await this.#take(sizeBytes)
-      : this.#stream();
+    const max = this.#room.takenBytes > ROOM_BYTES
+      ? INLINE_BODY_BYTES_MAX
+      : wholeBytesMax;
+    const body = sizeBytes <= max ? await this.#whole() : this.#stream();
     return { body, sizeBytes };
+  }
+
+  async #whole(): Promise<Uint8Array<ArrayBuffer>> {
+    const count = this.#leftBytes;
+    this.#room.takenBytes += count;
+    try {
+      return await this.#take(count);
+    } finally {
+      this.#room.takenBytes -= count;
+    }
   }
 
   #stream(): ReadableStream<Uint8Array> {

@@ -13,6 +13,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { KEPT_VERSION_MIN, type SyncPosition } from "@kedge/schema";
 import type { FileRow } from "@kedge/schema/db";
 import type { Applied } from "../ports.ts";
+import { BodyPlaces, type BodyPlacesParts, type Due } from "./body_places.ts";
 import type { DigestTable } from "./digest_table.ts";
 import type { Pending } from "./file_actions.ts";
 import type { Finisher } from "./finisher.ts";
@@ -36,7 +37,8 @@ export const NAMES_AFTER_KEY = "namesAfterS";
 export const CUT_KEY = "logCut";
 
 /** What a committer works with. */
-export interface CommitterParts {
+export interface CommitterParts
+  extends Pick<BodyPlacesParts, "bodies" | "fence"> {
   readonly database: DatabaseSync;
   readonly statements: WriteStatements;
   readonly finisher: Finisher;
@@ -52,15 +54,10 @@ export interface CommitterParts {
   readonly mayWrite: (pathIndex: number) => boolean;
 }
 
-/** An action with its bytes, to be carried out after the commit. */
-interface Due {
-  readonly action: Pending;
-  readonly payload: Uint8Array | null;
-}
-
 /** The one writer of the database. */
 export class Committer {
   readonly #parts: CommitterParts;
+  readonly #places: BodyPlaces;
   #head: number;
   #lastUnsettled: number;
   #isFull = true; // the value of PRAGMA synchronous that the connection has
@@ -73,6 +70,7 @@ export class Committer {
   /** Take over the writing. */
   constructor(parts: CommitterParts, lastUnsettled: number) {
     this.#parts = parts;
+    this.#places = new BodyPlaces(parts);
     this.#head = parts.head;
     this.#lastUnsettled = lastUnsettled;
     const { lastTombstone, countTombstones } = parts.statements;
@@ -110,7 +108,7 @@ export class Committer {
     statements.begin();
     try {
       results = ops.map((op) => this.#store(op, bytes));
-      if (durable && this.#hasUnflushed) this.#touch();
+      if (durable) this.#beforeFlush();
       statements.commit();
     } catch (error) {
       this.#head = head;
@@ -119,6 +117,7 @@ export class Committer {
       throw error;
     }
     this.#hasUnflushed = !durable;
+    this.#places.fence();
     for (const { before, after } of this.#rows) {
       digests.change(before, after);
       this.#tombstones += (mayBeForgotten(after) ? 1 : 0) -
@@ -140,8 +139,10 @@ export class Committer {
     this.#isFull = durable;
   }
 
-  /** A commit without a change writes nothing, and so flushes nothing. */
-  #touch(): void {
+  #beforeFlush(): void {
+    this.#places.sync(this.#due);
+    if (!this.#hasUnflushed) return;
+    // A commit without a change writes nothing, and so flushes nothing.
     const value = String(this.#head);
     this.#parts.statements.putState.run({ key: "flushed", value });
   }
@@ -285,19 +286,10 @@ export class Committer {
     file: { id: string; epoch: number; version: number },
     action: NewAction,
   ): void {
-    const { kind, pathIndex, token, offset, payload, replaces } = action;
-    const number = ++this.#lastUnsettled;
-    this.#parts.statements.putUnsettled.run({
-      number,
-      ...file,
-      kind,
-      pathIndex,
-      token,
-      offset,
-      payload,
-    });
+    const { kind, pathIndex, payload, replaces } = action;
+    const { token, offset } = this.#places.of(action) ?? action;
     const pending: Pending = {
-      number,
+      number: ++this.#lastUnsettled,
       ...file,
       kind,
       pathIndex,
@@ -307,7 +299,9 @@ export class Committer {
       sinceMs: performance.now(),
       done: false,
     };
-    this.#due.push({ action: pending, payload });
+    const due = { action: pending, payload };
+    this.#places.store(due);
+    this.#due.push(due);
   }
 
   #mark(op: Op & { kind: "mark" }): OpResult {
@@ -359,13 +353,14 @@ export class Committer {
     statements.begin();
     try {
       act();
-      if (durable && this.#hasUnflushed) this.#touch();
+      if (durable) this.#beforeFlush();
       statements.commit();
     } catch (error) {
       if (database.isTransaction) database.exec("ROLLBACK");
       throw error;
     }
     this.#hasUnflushed = !durable;
+    this.#places.fence();
   }
 }
 

@@ -25,8 +25,9 @@ export interface Pending {
   readonly version: number;
   readonly kind: UnsettledKind;
   readonly pathIndex: number;
-  readonly token: string;
-  readonly offset: number;
+  /** Staging file, or place in a journal (`body_journal_core.ts`), or "". */
+  token: string;
+  offset: number;
   readonly replaces: boolean;
   /** When it was stored, by the monotonic clock. */
   readonly sinceMs: number;

@@ -11,6 +11,8 @@
 
 import type { FileRow, UnsettledKind } from "@kedge/schema/db";
 import type { WriteStatements } from "./statements.ts";
+import { type BodyJournals, keptBytes } from "./body_journal.ts";
+import { parseJournalToken } from "./body_journal_core.ts";
 import { isGood } from "./content_check.ts";
 import { describeError, exists, flushSync, isFull, isMissing } from "./disk.ts";
 import { FileActions, type Pending } from "./file_actions.ts";
@@ -40,6 +42,7 @@ export class Finisher {
   readonly #events: FinisherEvents;
   readonly #actions: FileActions;
   readonly #flusher: Flusher;
+  readonly #bodies: BodyJournals;
   /** In the order of their numbers. */
   #pending: Pending[] = [];
   /** Cannot be done now: the path is full or fenced. */
@@ -55,14 +58,17 @@ export class Finisher {
   /**
    * Work on one database and its store paths.
    *
+   * @param bodies Journals of long bodies.
    * @param isShared Whether another program looks at the files.
    */
   constructor(
     layout: Layout,
     statements: WriteStatements,
     events: FinisherEvents,
+    bodies: BodyJournals,
     isShared = false,
   ) {
+    this.#bodies = bodies;
     this.#layout = layout;
     this.#statements = statements;
     this.#events = events;
@@ -118,6 +124,7 @@ export class Finisher {
    */
   finish(action: Pending, payload: Uint8Array | null): void {
     this.#pending.push(action);
+    this.#bodies.hold(action);
     this.#attempt(action, payload);
   }
 
@@ -239,7 +246,16 @@ export class Finisher {
   #payloadOf(action: Pending): Uint8Array | null {
     const row = this.#statements.firstUnsettled
       .get({ number: action.number - 1 });
-    return row?.number === action.number ? row.payload : null;
+    if (row?.number !== action.number) return null;
+    const bytes = keptBytes(this.#layout, row);
+    const isJournaled = parseJournalToken(row.token) !== undefined;
+    if (bytes !== undefined || !isJournaled) return bytes ?? null;
+    throw new Deno.errors.NotFound("its bytes are not in the journal");
+  }
+
+  /** Actions are forgotten. */
+  forgotten(actions: readonly Pending[]): void {
+    for (const action of actions) this.#bodies.release(action);
   }
 
   /**
@@ -268,6 +284,7 @@ export class Finisher {
         done: false,
       };
       this.#pending.push(action);
+      this.#bodies.keepOld(action);
       // It may have been made just before the crash.
       this.#actions.newFolders.add(
         folderOf(this.#layout.file(row.id, row.pathIndex)),
@@ -351,7 +368,7 @@ export class Finisher {
   tokens(pathIndex: number): Set<string> {
     return new Set(
       this.#pending.filter((action) => action.pathIndex === pathIndex)
-        .map((action) => action.token),
+        .map(({ token }) => parseJournalToken(token)?.name ?? token),
     );
   }
 

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { parseJournalToken } from "./body_journal_core.ts";
 import {
   describeError,
   flush,
@@ -125,7 +126,8 @@ export class Flusher {
     for (const { action: { pathIndex, token }, path } of placed) {
       const folder = folderOf(path);
       folders.set(folder, pathIndex);
-      if (token !== "") folders.set(this.#layout.staging(pathIndex), pathIndex);
+      const isStaged = token !== "" && parseJournalToken(token) === undefined;
+      if (isStaged) folders.set(this.#layout.staging(pathIndex), pathIndex);
       // A folder made lately: its name, and that of its parent.
       if (!this.#newFolders.delete(folder)) continue;
       const top = this.#layout.data(pathIndex);

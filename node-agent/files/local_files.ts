@@ -28,6 +28,7 @@ import type {
   Staged,
   StageRequest,
 } from "../ports.ts";
+import { keptBytes } from "./body_journal.ts";
 import type { Editor } from "./editor.ts";
 import { describeError, exists, sizeOf } from "./disk.ts";
 import { type Layout, mustParse } from "./layout.ts";
@@ -264,10 +265,9 @@ export class StoredFiles implements LocalFiles {
       if (!(error instanceof Problem)) throw error;
       if (!isSame) throw changed(id);
       const kept = this.#unsettled(row);
-      if (kept?.payload !== undefined && kept.payload !== null) {
-        return new Uint8Array(kept.payload).subarray(from, from + lengthBytes);
-      }
-      if (kept === undefined || kept.token === "") throw error;
+      const bytes = kept && keptBytes(layout, kept);
+      if (bytes !== undefined) return bytes.subarray(from, from + lengthBytes);
+      if (kept?.kind !== "rename") throw error;
       // Stored, but a disk that fails or is full has not taken the name yet.
       const staged = layout.staged(kept.pathIndex, kept.token);
       const file = { path: staged, row: wanted, onDamage() {} };

@@ -4,7 +4,17 @@ import type { FileEntry } from "@kedge/schema/change";
 import { someBytes, TestStore } from "./store_fixture.ts";
 
 /** Sizes around every border that the store knows. */
-const SIZES = [0, 1, 4095, 65_535, 65_536, 65_537, 1 << 20, (1 << 20) + 1];
+const SIZES = [
+  0,
+  1,
+  4095,
+  65_535,
+  65_536,
+  65_537,
+  200_000,
+  1 << 20,
+  (1 << 20) + 1,
+];
 
 /** A file as it must be. */
 interface Model {
@@ -78,7 +88,9 @@ class Play {
   async #upload(store: TestStore): Promise<void> {
     const bytes = someBytes(this.#size(), this.#state);
     const durable = this.#below(2) === 0;
-    const entry = await store.upload(bytes, { appender: true, durable });
+    const inRecord = this.#below(2) === 0;
+    const how = { appender: true, durable, inRecord };
+    const entry = await store.upload(bytes, how);
     this.#files.set(entry.id, { entry, bytes });
   }
 

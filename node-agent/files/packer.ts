@@ -18,6 +18,7 @@ import { crc32 } from "node:zlib";
 import type { DatabaseSync } from "node:sqlite";
 import type { FileRow, PackedRow } from "@kedge/schema/db";
 import { encodeRecord } from "@kedge/schema/disk/segment";
+import { parseJournalToken } from "./body_journal_core.ts";
 import { describeError, exists, flushSync, isFull, isMissing } from "./disk.ts";
 import type { Pending } from "./file_actions.ts";
 import { type Layout, mustParse } from "./layout.ts";
@@ -98,8 +99,8 @@ export class Packer {
     const place = this.statements.placeOf.get({ id });
     if (place !== undefined) return this.segments.hasRecord(place, id);
     return exists(layout.file(id, row.pathIndex)) ||
-      statements.unsettledOf.all({ id }).some(({ payload }) =>
-        payload !== null
+      statements.unsettledOf.all({ id }).some(({ payload, token }) =>
+        payload !== null || parseJournalToken(token) !== undefined
       );
   }
 

@@ -26,7 +26,7 @@ const BATCH_OPS_MAX = 512;
 /** Memory for bodies is taken in powers of two, from this on, in bytes. */
 const ROOM_BYTES_MIN = 64 << 10;
 /** Memory that is kept for the next batch, in bytes. */
-const ROOM_BYTES_MAX = 1 << 20;
+const ROOM_BYTES_MAX = 4 << 20;
 
 /** Something that waits for the next batch. */
 interface Waiting {
@@ -72,7 +72,7 @@ export class Pump {
    */
   constructor(onNews: (news: WorkerNews) => void) {
     this.#onNews = onNews;
-    this.#worker = new Worker(import.meta.resolve("./store_worker.ts"), {
+    this.#worker = new Worker(import.meta.resolve("./store_worker_main.ts"), {
       type: "module",
       name: "store",
     });

@@ -93,16 +93,17 @@ export class Stager {
   /** Take a body in, as `LocalFiles.stage` says. */
   async stage(request: StageRequest): Promise<Staged> {
     const { body, sizeBytes, sizeBytesMax } = request;
+    const { inlineBytesMax = INLINE_BODY_BYTES_MAX } = request;
     if ((sizeBytes ?? 0) > sizeBytesMax) throw tooLarge(sizeBytesMax);
     if (body instanceof Uint8Array) {
       if (body.length > sizeBytesMax) throw tooLarge(sizeBytesMax);
-      return body.length <= INLINE_BODY_BYTES_MAX
+      return body.length <= inlineBytesMax
         ? this.#inline(body, request)
         : await this.#toFile(chunksOf(body), request, body.length);
     }
     const chunks = new BodyChunks(body, sizeBytesMax);
     try {
-      const whole = await chunks.wholeUpTo(INLINE_BODY_BYTES_MAX);
+      const whole = await chunks.wholeUpTo(inlineBytesMax);
       if (whole !== undefined) return this.#inline(whole, request);
       return await this.#toFile(chunks, request, sizeBytes);
     } catch (error) {

@@ -7,6 +7,7 @@
 
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
+import { RECORD_BODY_BYTES_MAX } from "@kedge/schema";
 import type { Change, ChangeBody, FileEntry } from "@kedge/schema/change";
 import { parseFileId } from "@kedge/schema/file-id";
 import type { ContentSource, LogRecordWithContent, Staged } from "../ports.ts";
@@ -59,9 +60,14 @@ export class TestStore {
     return new TestStore(await openStore(storeOptions(dir, more)));
   }
 
-  /** Stage bytes. */
-  stage(bytes: Uint8Array, durable = true): Promise<Staged> {
+  /** Stage bytes; `inRecord` as a door does that has them whole. */
+  stage(
+    bytes: Uint8Array,
+    durable = true,
+    inRecord = false,
+  ): Promise<Staged> {
     return this.store.files.stage({
+      inlineBytesMax: inRecord ? RECORD_BODY_BYTES_MAX : undefined,
       body: bytes,
       sizeBytesMax: 1e12,
       sizeBytes: bytes.length,
@@ -92,9 +98,15 @@ export class TestStore {
   /** Upload bytes as a new file. */
   async upload(
     bytes: Uint8Array,
-    options: { appender?: boolean; durable?: boolean; key?: string } = {},
+    options: {
+      appender?: boolean;
+      durable?: boolean;
+      key?: string;
+      inRecord?: boolean;
+    } = {},
   ): Promise<FileEntry> {
-    const staged = await this.stage(bytes, options.durable ?? true);
+    const { durable = true, inRecord } = options;
+    const staged = await this.stage(bytes, durable, inRecord);
     const appender = options.appender ?? false;
     const id = this.store.files.newId({ staged, extension: "bin", appender });
     const entry = newEntry(id, staged);

@@ -1,5 +1,6 @@
 /**
  * The store worker: the one thread that writes the database and small files.
+ * Its messages are taken in `store_worker_main.ts`.
  *
  * @module
  */
@@ -7,20 +8,19 @@
 /// <reference lib="deno.worker" />
 
 import type { DatabaseSync } from "node:sqlite";
-import { Problem } from "@kedge/schema";
+import { BodyJournals } from "./body_journal.ts";
 import { Committer } from "./committer.ts";
 import { openForWriting } from "./database.ts";
 import { DigestScan } from "./digest_scan.ts";
 import { DigestTable } from "./digest_table.ts";
 import { type Duplicates, openDuplicates } from "./duplicates.ts";
-import { describeError, isDatabaseFull, isMissing } from "./disk.ts";
+import { describeError, isDatabaseFull } from "./disk.ts";
 import { FlushTimer } from "./flush_timer.ts";
 import { Finisher, type Packing } from "./finisher.ts";
 import { KeySweep } from "./key_sweep.ts";
 import { Layout } from "./layout.ts";
 import { PutOff } from "./packer.ts";
 import { openStorePaths } from "./path_gate.ts";
-import { unpackOp } from "./op_codec.ts";
 import { pause } from "./turns.ts";
 import { Reserve } from "./reserve.ts";
 import { beginRun, markDamaged, sweepStaging } from "./run_start.ts";
@@ -46,7 +46,7 @@ type Batch = Omit<ToWorker & { readonly kind: "batch" }, "ops"> & {
 };
 
 /** One open database with its store paths. */
-class StoreWorker {
+export class StoreWorker {
   readonly #options: WorkerOptions;
   readonly #database: DatabaseSync;
   readonly #statements: WriteStatements;
@@ -57,6 +57,7 @@ class StoreWorker {
   readonly #digests = new DigestTable();
   readonly #scan: DigestScan;
   readonly #reserve: Reserve;
+  readonly #bodies: BodyJournals;
   readonly #paths: PathState[];
   /** What was found at the start. */
   readonly opened: Opened;
@@ -73,6 +74,7 @@ class StoreWorker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#layout = new Layout(options.dataDir, options.storePaths);
+    this.#bodies = new BodyJournals(this.#layout);
     this.#reserve = new Reserve(this.#layout.reserve, options.reserveFileBytes);
     this.#database = openForWriting(this.#layout.database);
     this.#statements = new WriteStatements(this.#database);
@@ -84,16 +86,22 @@ class StoreWorker {
     this.#paths = openStorePaths(this.#layout, this.#statements, store);
     const mayWrite = (index: number) =>
       this.#paths[index]?.state === "writable";
-    this.#finisher = new Finisher(this.#layout, this.#statements, {
-      fence: (pathIndex, reason) => this.#fence(pathIndex, reason),
-      mayWrite,
-      lost: ({ id, epoch, version }) => {
-        warn("a file that was to be changed is missing", { id });
-        this.#guard(() =>
-          this.#statements.markFile.run({ id, epoch, version, damaged: 1 })
-        );
+    this.#finisher = new Finisher(
+      this.#layout,
+      this.#statements,
+      {
+        fence: (pathIndex, reason) => this.#fence(pathIndex, reason),
+        mayWrite,
+        lost: ({ id, epoch, version }) => {
+          warn("a file that was to be changed is missing", { id });
+          this.#guard(() =>
+            this.#statements.markFile.run({ id, epoch, version, damaged: 1 })
+          );
+        },
       },
-    }, options.isShared);
+      this.#bodies,
+      options.isShared,
+    );
     const parts = {
       database: this.#database,
       statements: this.#statements,
@@ -112,15 +120,10 @@ class StoreWorker {
       this.#finisher.waitingBytes,
       (bytes) => say({ kind: "waiting", bytes }),
     );
-    this.#scan = new DigestScan(
-      this.#digests,
-      this.#statements,
-      () => this.#isOver(),
-    );
-    this.#flushTimer = new FlushTimer(
-      options.flushDelayMs,
-      () => this.#flush(),
-    );
+    const isOver = () => this.#isOver();
+    this.#scan = new DigestScan(this.#digests, this.#statements, isOver);
+    const flush = () => this.#flush();
+    this.#flushTimer = new FlushTimer(options.flushDelayMs, flush);
     const { file } = this.#statements;
     const damaged = this.#finisher.replay((id) => file.get({ id }));
     sweepStaging(this.#layout, this.#paths, this.#finisher);
@@ -135,6 +138,8 @@ class StoreWorker {
       incarnation,
       head,
       mayWrite,
+      bodies: this.#bodies,
+      fence: parts.fence,
     }, this.#finisher.lastNumber);
     this.#duplicates = openDuplicates(options.checkDuplicates, parts);
     markDamaged(this.#statements, damaged);
@@ -156,6 +161,7 @@ class StoreWorker {
     if (this.#paths[pathIndex]?.state !== "writable") return;
     const state: PathState = { state: "fenced", reason };
     this.#paths[pathIndex] = state;
+    this.#bodies.leave(pathIndex);
     say({ kind: "path", pathIndex, state });
     warn("a store path is fenced after an I/O error", { pathIndex, reason });
     // At once: the next start must not trust the disk either.
@@ -186,6 +192,7 @@ class StoreWorker {
     this.#waiting.look();
     if (durable) this.#flushTimer.stop();
     else this.#flushTimer.start();
+    if (this.#bodies.hasMany) void this.#settleEarly();
     const fault = this.#wal.grow(bodyBytes + ops.length * CHANGE_BYTES);
     if (fault !== undefined) this.#fail(fault);
   }
@@ -197,6 +204,8 @@ class StoreWorker {
     this.#paths[pathIndex] = isFenced
       ? { state: "fenced", reason }
       : { state: "writable", reason: undefined };
+    // It may be another disk by now.
+    this.#bodies.leave(pathIndex);
   }
 
   #afterFence(op: Op): void {
@@ -230,8 +239,7 @@ class StoreWorker {
   /** Work that can wait: settle, scan, fill the reserve, forget old keys. */
   async #idle(): Promise<void> {
     if (this.#isOver() || this.#isIdling) return;
-    this.#isIdling = true;
-    try {
+    await this.#alone(async () => {
       this.#finisher.retryStuck();
       this.#scan.goOn();
       if (this.#reserve.isReleased && this.#reserve.fill()) {
@@ -241,9 +249,24 @@ class StoreWorker {
       this.#small.retry();
       while (await this.#settle(this.#options.settleDelayMs));
       await this.#compact();
+    });
+  }
+
+  async #alone(work: () => Promise<void>): Promise<void> {
+    this.#isIdling = true;
+    try {
+      await work();
     } finally {
       this.#isIdling = false;
     }
+  }
+
+  /** Much was written lately: have files flushed, and journals emptied. */
+  async #settleEarly(): Promise<void> {
+    if (this.#isIdling) return;
+    await this.#alone(async () => {
+      while (this.#bodies.hasMany && await this.#settle(0));
+    });
   }
 
   #isOver(): boolean {
@@ -260,6 +283,7 @@ class StoreWorker {
     this.#guard(() =>
       this.#committer.forget(settled.map(({ number }) => number))
     );
+    if (!this.#isOver()) this.#finisher.forgotten(settled);
     this.#waiting.look();
     this.#flushTimer.start();
     return true;
@@ -308,14 +332,11 @@ class StoreWorker {
   /** Settle everything older than this now. */
   async settleNow(request: number, minAgeMs: number): Promise<void> {
     while (this.#isIdling) await pause();
-    this.#isIdling = true;
-    try {
+    await this.#alone(async () => {
       this.#finisher.retryStuck();
       while (await this.#settle(minAgeMs));
       await this.#compact();
-    } finally {
-      this.#isIdling = false;
-    }
+    });
     this.#answer(request);
   }
 
@@ -350,41 +371,8 @@ class StoreWorker {
       this.#committer.commit([...ops, ...saved], new Uint8Array(0), true);
     }
     this.#database.close();
+    this.#bodies.close();
     this.#answer(request);
     self.close();
   }
 }
-
-let worker: StoreWorker | undefined;
-
-function open(options: WorkerOptions): void {
-  try {
-    worker = new StoreWorker(options);
-    say({ kind: "opened", opened: worker.opened });
-  } catch (error) {
-    const slug = error instanceof Problem ? error.slug : "read-only";
-    const what = isMissing(error) ? "a folder is missing" : error;
-    const detail = typeof what === "string" ? what : describeError(what);
-    say({ kind: "open-failed", slug, detail });
-    self.close();
-  }
-}
-
-self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
-  switch (data.kind) {
-    case "open":
-      return open(data.options);
-    case "batch":
-      return worker?.batch({ ...data, ops: data.ops.map(unpackOp) });
-    case "digests":
-      return worker?.digests(data.request);
-    case "settle":
-      return worker?.settleNow(data.request, data.minAgeMs);
-    case "pack":
-      return worker?.pack(data.request, data.sizeBytesMax);
-    case "close":
-      return worker?.close(data.request, data.clean);
-    default:
-      return data satisfies never;
-  }
-};

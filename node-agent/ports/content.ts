@@ -16,7 +16,7 @@ export interface Staged {
   readonly crc32: number;
   /** SHA-256 of the bytes, in hex. */
   readonly sha256: string;
-  /** The bytes themselves when at most `INLINE_BODY_BYTES_MAX`. */
+  /** The bytes themselves when at most `StageRequest.inlineBytesMax`. */
   readonly inline: Uint8Array | undefined;
 }
 
@@ -46,6 +46,12 @@ export interface StageRequest {
   readonly sizeBytesMax: number;
   /** Expected length, in bytes, for the check against the reserve. */
   readonly sizeBytes?: number | undefined;
+  /**
+   * Longest body that is to travel in its record, in bytes;
+   * `INLINE_BODY_BYTES_MAX` when missing. More is good for new files alone, up to
+   * `RECORD_BODY_BYTES_MAX`.
+   */
+  readonly inlineBytesMax?: number | undefined;
   /** Store path wanted by the tracker; the store's policy when missing. */
   readonly pathIndex?: number | undefined;
   /**

@@ -4,7 +4,7 @@
  * ```text
  * size  field
  *    4  headLength     bytes of all fields that follow, up to the inline bytes
- *    4  inlineLength   at most INLINE_BODY_BYTES_MAX
+ *    4  inlineLength   at most RECORD_BODY_BYTES_MAX
  *    1  flags          1 tombstone  2 appender  4 sha256  8 type  16 name
  *                      32 master  64 key; others zero
  *    1  body           0 none  1 whole  2 range  3 truncate
@@ -31,11 +31,11 @@
 import type { Change, ChangeBody, FileEntry, FileMeta } from "../change.ts";
 import {
   FILE_NAME_BYTES_MAX,
-  INLINE_BODY_BYTES_MAX,
   META_ENTRIES_MAX,
   META_NAME_BYTES_MAX,
   META_VALUE_BYTES_MAX,
   NODE_ID_MAX,
+  RECORD_BODY_BYTES_MAX,
 } from "../limits.ts";
 import { type ByteReader, ByteWriter, CutOffError } from "./byte_cursor.ts";
 
@@ -166,7 +166,7 @@ export function decodeRecord(reader: ByteReader): WireRecord {
   const headLength = reader.u32();
   const inlineLength = reader.u32();
   mustHold(
-    inlineLength <= INLINE_BODY_BYTES_MAX,
+    inlineLength <= RECORD_BODY_BYTES_MAX,
     "more inline bytes than allowed",
   );
   reader.limit(headLength);

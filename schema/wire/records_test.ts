@@ -6,6 +6,7 @@ import {
   type ChangeBody,
   type FileEntry,
 } from "../change.ts";
+import { RECORD_BODY_BYTES_MAX } from "../limits.ts";
 import { ByteReader } from "./byte_cursor.ts";
 import { decodeRecord } from "./record_codec.ts";
 import {
@@ -257,8 +258,9 @@ Deno.test("decodeRecords() refuses what must never be stored", () => {
     baseVersion: 1,
   };
   assert.match(faultOf(one({ entry: ENTRY, body: range })), /behind its file/);
-  const long = { ...ENTRY, sizeBytes: 70_000 };
-  const inline = new Uint8Array(70_000);
+  const sizeBytes = RECORD_BODY_BYTES_MAX + 1;
+  const long = { ...ENTRY, sizeBytes };
+  const inline = new Uint8Array(sizeBytes);
   assert.match(
     faultOf(one({ entry: long, body: { kind: "whole" } }, inline)),
     /more inline bytes/,

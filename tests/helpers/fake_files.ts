@@ -84,7 +84,8 @@ export class FakeFiles implements LocalFiles {
       const bytes = await collect(request);
       await request.relay?.finish();
       this.staging.set(token, bytes);
-      const isInline = bytes.length <= INLINE_BODY_BYTES_MAX;
+      const { inlineBytesMax = INLINE_BODY_BYTES_MAX } = request;
+      const isInline = bytes.length <= inlineBytesMax;
       if (isInline) this.staging.delete(token);
       return {
         token: isInline ? "" : token,

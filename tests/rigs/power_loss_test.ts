@@ -111,6 +111,7 @@ Deno.test({
 const NEEDED = {
   "of the database": "kedge.db",
   "of staging files": "/.tmp",
+  "of journals": "/.tmp/bodies-",
   "of files that are settled": "/p0/data/0",
   "of segments": "/.segments",
 };

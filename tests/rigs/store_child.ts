@@ -51,6 +51,10 @@ async function uploads(store: TestStore): Promise<void> {
   await store.upload(new Uint8Array(0));
   await store.upload(someBytes(150_000, 3));
   await store.upload(someBytes(150_001, 4), { durable: false });
+  await store.upload(someBytes(150_002, 5), { inRecord: true });
+  await store.upload(someBytes(150_003, 6), {
+    ...{ durable: false, inRecord: true },
+  });
   await store.delete(small);
 }
 
@@ -217,7 +221,8 @@ async function power(store: TestStore): Promise<void> {
     for (let round = 0; round < 6; round++) {
       const seed = number * 100 + round;
       const small = await store.upload(someBytes(3000 + seed, seed));
-      await store.upload(someBytes(70_000 + seed, seed + 1));
+      const inRecord = number % 2 === 0;
+      await store.upload(someBytes(70_000 + seed, seed + 1), { inRecord });
       // Equal bytes: they become links while others settle.
       await store.upload(someBytes(4500, round % 2));
       if (round % 2 === 0) await store.delete(small);
@@ -248,6 +253,14 @@ async function stubborn(store: TestStore): Promise<void> {
   await tell(store);
 }
 
+/** Uploads whose bytes lie in a journal, until one is refused. */
+async function journals(store: TestStore): Promise<void> {
+  for (const seed of [1, 2, 3]) {
+    await tryUpload(store, someBytes(150_000, seed), { inRecord: true });
+  }
+  await tell(store);
+}
+
 /** Small files; faults begin when they are to be packed. */
 async function segments(store: TestStore): Promise<void> {
   await store.upload(someBytes(4000, 1));
@@ -262,9 +275,10 @@ async function segments(store: TestStore): Promise<void> {
 async function tryUpload(
   store: TestStore,
   bytes: Uint8Array<ArrayBuffer>,
+  how: { readonly inRecord?: boolean } = {},
 ): Promise<void> {
   try {
-    await store.upload(bytes);
+    await store.upload(bytes, how);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     say({ what: "refused", slug: error.slug });
@@ -313,6 +327,7 @@ if (import.meta.main) {
     else if (scenario === "changes") await changes(store);
     else if (scenario === "power") await power(store);
     else if (scenario === "stubborn") await stubborn(store);
+    else if (scenario === "journals") await journals(store);
     else if (scenario === "segments") await segments(store);
     else await applied(store);
     await store.store.settle(0);

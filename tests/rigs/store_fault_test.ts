@@ -143,6 +143,41 @@ Deno.test({
     }),
 });
 
+for (const call of ["write", "sync"] as const) {
+  Deno.test({
+    name: `S39 EIO once on ${call} of a journal: the bytes are kept elsewhere`,
+    ignore,
+    fn: () =>
+      withFault("journals", {
+        mode: "error",
+        errno: "EIO",
+        at: 2,
+        calls: [call],
+        path: "/.tmp/bodies-",
+      }, async (outcome, dir) => {
+        const acked = outcome.lines.filter(({ what }) => what === "did");
+        // The second one went into the database, and so did its answer.
+        assert.equal(acked.length, 2);
+        assert.deepEqual(words(outcome, "refused"), ["read-only"]);
+        assert.deepEqual(words(outcome, "state"), ["fenced"]);
+        assert.match(words(outcome, "alarm").join(), /of a journal/);
+        const entry = acked[1]?.entry;
+        assert(entry !== undefined);
+        const store = await TestStore.open(`${dir}/store`);
+        try {
+          assert.deepEqual(await store.read(entry), someBytes(150_000, 2));
+          await store.store.openPath(0);
+          await store.store.settle(0);
+          assert.deepEqual(await store.read(entry), someBytes(150_000, 2));
+        } finally {
+          await store.close();
+        }
+        await check(dir, acked)
+          .catch((error) => assert.match(String(error), /never uploaded/));
+      }),
+  });
+}
+
 Deno.test({
   name: "S39 EIO when a file is settled fences the path and keeps the copy",
   ignore,

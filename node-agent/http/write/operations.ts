@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Problem, Uploaded } from "@kedge/schema";
+import { Problem, RECORD_BODY_BYTES_MAX, Uploaded } from "@kedge/schema";
 import type { Level, NodeId } from "@kedge/schema";
 import type { ChangeBody, FileEntry, FileMeta } from "@kedge/schema/change";
 import { derivedFileId, parseFileId } from "@kedge/schema/file-id";
@@ -91,7 +91,9 @@ export class Operations implements FileOperations {
     checkMayWrite(this.#deps);
     const { extension, appender, pathIndex } = file;
     const level = this.#level;
-    await using received = await this.#stage(bytes, { pathIndex, level });
+    const inlineBytesMax = RECORD_BODY_BYTES_MAX;
+    const how = { pathIndex, level, inlineBytesMax };
+    await using received = await this.#stage(bytes, how);
     const { staged } = received;
     const id = this.#deps.files.newId({ staged, extension, appender });
     const facts = { ...NO_FACTS, appender };
@@ -279,9 +281,10 @@ export class Operations implements FileOperations {
 
   async #stage(
     { body, sizeBytes }: IncomingBytes,
-    { pathIndex, level }: {
+    { level, ...where }: {
       readonly pathIndex?: number | undefined;
       readonly level: Level;
+      readonly inlineBytesMax?: number;
     },
   ): Promise<Received> {
     const { files, replicator } = this.#deps;
@@ -293,7 +296,7 @@ export class Operations implements FileOperations {
       body,
       sizeBytes,
       sizeBytesMax: sizeBytes,
-      pathIndex,
+      ...where,
       durable: level === "C",
       relay,
     });

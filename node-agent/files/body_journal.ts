@@ -1,0 +1,306 @@
+/**
+ * Journals of bodies, one per store path: files written from front to back, so
+ * that one flush makes many bodies durable and no body needs one of its own.
+ *
+ * A body lies here from before its record is stored until its file was flushed
+ * (`finisher.ts`), as small bodies lie in the database; written there, they
+ * would be copied twice more. A journal in which nothing is needed any more is
+ * written again from its front: its blocks are there, so its flush changes no
+ * file system.
+ *
+ * A journal that failed is never written again, nor flushed once more.
+ *
+ * @module
+ */
+
+import { crc32 } from "node:zlib";
+import type { UnsettledRow } from "@kedge/schema/db";
+import {
+  journalName,
+  journalToken,
+  parseJournalToken,
+} from "./body_journal_core.ts";
+import {
+  flushSync,
+  isFull,
+  readFullSync,
+  removeSync,
+  writeAllSync,
+} from "./disk.ts";
+import type { Layout } from "./layout.ts";
+
+/** Length from which the next journal is begun, in bytes. */
+const FILE_BYTES = 64 << 20;
+/** Journals of one path that are kept although nothing is in them. */
+const SPARE_FILES = 2;
+/** From so many on files are flushed early, to have fewer. */
+const FILES_MANY = 16;
+/** So many are never exceeded. */
+const FILES_MAX = 2 * FILES_MANY;
+
+/** Where bytes lie. */
+export interface JournalPlace {
+  readonly token: string;
+  readonly offset: number;
+}
+
+/** The part of an action that names a place. */
+interface Placed extends JournalPlace {
+  readonly pathIndex: number;
+}
+
+/** One journal. */
+interface JournalFile {
+  readonly number: number;
+  readonly pathIndex: number;
+  readonly file: Deno.FsFile;
+  /** Where the next body goes. */
+  end: number;
+  /** Actions that need it. */
+  needed: number;
+  /** Whether its name was flushed. */
+  isNamed: boolean;
+}
+
+/** The journals of one store path. */
+interface PathJournals {
+  next: number;
+  current: JournalFile | undefined;
+  readonly full: Map<number, JournalFile>;
+  readonly spare: JournalFile[];
+}
+
+/** For the store worker. */
+export class BodyJournals {
+  readonly #layout: Layout;
+  readonly #fileBytes: number;
+  readonly #paths = new Map<number, PathJournals>();
+  readonly #dirty = new Set<JournalFile>();
+  /** Actions of earlier runs, by journal: these are only read. */
+  readonly #old = new Map<string, number>();
+
+  /**
+   * No journal is open.
+   *
+   * @param fileBytes Length from which the next journal is begun.
+   */
+  constructor(layout: Layout, fileBytes: number = FILE_BYTES) {
+    this.#layout = layout;
+    this.#fileBytes = fileBytes;
+  }
+
+  /** Whether there is anything to flush. */
+  get isDirty(): boolean {
+    return this.#dirty.size > 0;
+  }
+
+  /** Whether files should be flushed early. */
+  get hasMany(): boolean {
+    for (const { full } of this.#paths.values()) {
+      if (full.size >= FILES_MANY) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Write a body, without a flush.
+   *
+   * @returns `undefined` when there is no room.
+   * @throws What the system says: nothing is written to that journal any more.
+   */
+  put(pathIndex: number, bytes: Uint8Array): JournalPlace | undefined {
+    const path = this.#path(pathIndex);
+    try {
+      const to = path.current ?? this.#begin(path, pathIndex);
+      if (to === undefined) return undefined;
+      const offset = to.end;
+      // In case of a failure nothing behind `end` counts.
+      to.file.seekSync(offset, Deno.SeekMode.Start);
+      writeAllSync(to.file, bytes);
+      to.end = offset + bytes.length;
+      this.#dirty.add(to);
+      if (to.end >= this.#fileBytes) this.#leave(path);
+      const { number } = to;
+      const token = journalToken(number, bytes.length, crc32(bytes));
+      return { token, offset };
+    } catch (error) {
+      if (isFull(error)) return undefined;
+      this.#leave(path);
+      throw error;
+    }
+  }
+
+  /** Write the next body of this path elsewhere: its disk failed or changed. */
+  leave(pathIndex: number): void {
+    this.#leave(this.#path(pathIndex));
+  }
+
+  #path(pathIndex: number): PathJournals {
+    const known = this.#paths.get(pathIndex);
+    if (known !== undefined) return known;
+    const made: PathJournals = {
+      next: 1,
+      current: undefined,
+      full: new Map(),
+      spare: [],
+    };
+    this.#paths.set(pathIndex, made);
+    return made;
+  }
+
+  #begin(path: PathJournals, pathIndex: number): JournalFile | undefined {
+    const spare = path.spare.pop();
+    if (spare !== undefined) {
+      spare.end = 0;
+      return path.current = spare;
+    }
+    if (path.full.size >= FILES_MAX) return undefined;
+    const number = path.next++;
+    const name = this.#layout.staged(pathIndex, journalName(number));
+    const how = { read: true, write: true, createNew: true, mode: 0o640 };
+    const file = Deno.openSync(name, how);
+    const fresh = { end: 0, needed: 0, isNamed: false };
+    return path.current = { number, pathIndex, file, ...fresh };
+  }
+
+  /** The present journal takes no more. */
+  #leave(path: PathJournals): void {
+    const { current } = path;
+    if (current === undefined) return;
+    path.current = undefined;
+    path.full.set(current.number, current);
+  }
+
+  /**
+   * Flush what was written.
+   *
+   * @returns Store paths of which a journal could not be flushed, and why.
+   */
+  sync(): Map<number, unknown> {
+    const failed = new Map<number, unknown>();
+    for (const journal of this.#dirty) {
+      this.#dirty.delete(journal);
+      try {
+        journal.file.syncDataSync();
+        if (!journal.isNamed) {
+          flushSync(this.#layout.staging(journal.pathIndex));
+        }
+        journal.isNamed = true;
+      } catch (error) {
+        failed.set(journal.pathIndex, error);
+        this.#leave(this.#path(journal.pathIndex));
+        // Never a spare one.
+        journal.needed = Infinity;
+      }
+    }
+    return failed;
+  }
+
+  /** An action with a place here was stored. */
+  hold({ pathIndex, token }: Placed): void {
+    const parsed = parseJournalToken(token);
+    if (parsed === undefined) return;
+    const journal = this.#find(pathIndex, parsed.file);
+    if (journal !== undefined) journal.needed++;
+  }
+
+  /** An action is forgotten. */
+  release({ pathIndex, token }: Placed): void {
+    const parsed = parseJournalToken(token);
+    if (parsed === undefined) return;
+    if (this.#releaseOld(pathIndex, parsed.name)) return;
+    const journal = this.#find(pathIndex, parsed.file);
+    if (journal === undefined || --journal.needed > 0) return;
+    const path = this.#path(pathIndex);
+    if (!path.full.delete(journal.number)) return;
+    this.#dirty.delete(journal);
+    if (path.spare.length < SPARE_FILES) path.spare.push(journal);
+    else this.#remove(journal);
+  }
+
+  #find(pathIndex: number, number: number): JournalFile | undefined {
+    const path = this.#path(pathIndex);
+    return path.current?.number === number
+      ? path.current
+      : path.full.get(number);
+  }
+
+  #remove({ file, number, pathIndex }: JournalFile): void {
+    file.close();
+    try {
+      removeSync(this.#layout.staged(pathIndex, journalName(number)));
+    } catch {
+      // Swept at the next start.
+    }
+  }
+
+  /** An action of an earlier run: its journal is read, and goes with it. */
+  keepOld({ pathIndex, token }: Placed): void {
+    const parsed = parseJournalToken(token);
+    if (parsed === undefined) return;
+    const path = this.#path(pathIndex);
+    path.next = Math.max(path.next, parsed.file + 1);
+    const key = `${pathIndex}/${parsed.name}`;
+    this.#old.set(key, (this.#old.get(key) ?? 0) + 1);
+  }
+
+  #releaseOld(pathIndex: number, name: string): boolean {
+    const key = `${pathIndex}/${name}`;
+    const needed = this.#old.get(key);
+    if (needed === undefined) return false;
+    if (needed > 1) {
+      this.#old.set(key, needed - 1);
+      return true;
+    }
+    this.#old.delete(key);
+    try {
+      removeSync(this.#layout.staged(pathIndex, name));
+    } catch {
+      // Swept at the next start.
+    }
+    return true;
+  }
+
+  /** Close all journals; those that nobody needs go. */
+  close(): void {
+    for (const { current, full, spare } of this.#paths.values()) {
+      for (const journal of [current, ...full.values(), ...spare]) {
+        if (journal === undefined) continue;
+        if (journal.needed <= 0) this.#remove(journal);
+        else journal.file.close();
+      }
+    }
+  }
+}
+
+/** The part of an unsettled row that tells where its bytes are. */
+type Kept = Placed & Pick<UnsettledRow, "payload">;
+
+/**
+ * The bytes of an action that is not settled, wherever they lie.
+ *
+ * @returns `undefined` when it has none, or other bytes are in its place.
+ */
+export function keptBytes(
+  layout: Layout,
+  kept: Kept,
+): Uint8Array<ArrayBuffer> | undefined {
+  if (kept.payload !== null) return new Uint8Array(kept.payload);
+  const parsed = parseJournalToken(kept.token);
+  if (parsed === undefined) return undefined;
+  try {
+    const path = layout.staged(kept.pathIndex, parsed.name);
+    const file = Deno.openSync(path);
+    try {
+      const bytes = new Uint8Array(parsed.lengthBytes);
+      file.seekSync(kept.offset, Deno.SeekMode.Start);
+      const count = readFullSync(file, bytes);
+      const isRight = count === bytes.length && crc32(bytes) === parsed.crc32;
+      return isRight ? bytes : undefined;
+    } finally {
+      file.close();
+    }
+  } catch {
+    return undefined;
+  }
+}
