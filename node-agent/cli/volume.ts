@@ -33,7 +33,7 @@ export const volume: Command = {
     "volume resize NAME [--size SIZE] [--assume-clean]",
     "volume watch [NAME]",
     "volume resolve NAME",
-    "volume undo NAME list | restore FILE",
+    "volume undo NAME [list | restore FILE]",
   ],
   about:
     `A volume is a disk that two hosts keep equal, block by block. One of them

@@ -9,6 +9,8 @@ export interface Health {
   readonly isWell: boolean;
   /** A few words. */
   readonly words: string;
+  /** What to do; `NAME` stands for the volume. */
+  readonly next?: string;
 }
 
 /** Who sends and who receives, by state of the connection. */
@@ -26,22 +28,61 @@ const RESYNCS: Readonly<Record<string, string>> = {
 /** Say it. */
 export function healthOf(volume: VolumeStatus): Health {
   const { state } = volume;
-  const bad = (words: string) => ({ isWell: false, words });
-  const isFrozen = state.suspendedNoData || state.suspendedFencing;
-  if (isFrozen) return bad("FROZEN: no good copy is in reach");
-  if (state.suspendedByUser) return bad("frozen by suspend-io");
-  if (looksSplit(volume)) return bad("ALONE: perhaps a split brain");
-  if (state.connection === "StandAlone") return bad("alone, by command");
+  const bad = (words: string, next?: string) => ({
+    isWell: false,
+    words,
+    ...(next === undefined ? {} : { next }),
+  });
+  if (state.suspendedNoData || state.suspendedFencing) {
+    return bad(
+      "FROZEN: no good copy is in reach",
+      'bring the peer back; "drbdadm resume-io NAME" goes on without it',
+    );
+  }
+  if (state.suspendedByUser) {
+    return bad("frozen by suspend-io", '"drbdadm resume-io NAME"');
+  }
+  if (looksSplit(volume)) {
+    return bad(
+      "ALONE: perhaps a split brain",
+      '"kedge volume resolve NAME" tells what each side wrote, and the way out',
+    );
+  }
+  if (state.connection === "StandAlone") {
+    return bad("alone, by command", '"kedge volume connect NAME"');
+  }
   if (connectionWord(state) !== "Connected") {
-    return bad("waiting for the peer");
+    return bad(
+      "waiting for the peer",
+      'look there: "kedge volume status NAME"; the network between the hosts',
+    );
   }
   const resync = RESYNCS[state.connection];
-  if (resync !== undefined) return { isWell: false, words: resync };
-  if (state.disk === "Diskless") return bad("no disk here, the peer serves");
-  if (state.peerDisk === "Diskless") return bad("the peer has no disk");
-  return state.disk === "UpToDate" && state.peerDisk === "UpToDate"
-    ? { isWell: true, words: "in sync" }
-    : bad(`${state.disk} here, ${state.peerDisk} there`);
+  if (resync !== undefined) return bad(resync);
+  if (state.disk === "Diskless") {
+    return bad(
+      "no disk here, the peer serves",
+      '"drbdadm attach NAME", when the disk is good again',
+    );
+  }
+  if (state.peerDisk === "Diskless") {
+    return bad("the peer has no disk", 'there: "drbdadm attach NAME"');
+  }
+  if (state.disk !== "UpToDate" || state.peerDisk !== "UpToDate") {
+    return bad(`${state.disk} here, ${state.peerDisk} there`, firstNext(state));
+  }
+  return volume.outOfSyncBytes === 0 ? { isWell: true, words: "in sync" } : bad(
+    "DIFFERENT: blocks are known not to be equal",
+    'promote the host with the good data, if none is; there: "kedge volume ' +
+      'disconnect NAME && kedge volume connect NAME" copies them to the other',
+  );
+}
+
+/** Neither copy was ever named as the good one. */
+function firstNext({ disk, peerDisk }: VolumeStatus["state"]) {
+  return disk === "Inconsistent" && peerDisk === "Inconsistent"
+    ? '"kedge volume promote NAME --force" on the host whose data counts'
+    : undefined;
 }
 
 /** Stands alone, and remembers a generation that the peer had: both may differ. */

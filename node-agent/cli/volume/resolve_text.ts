@@ -31,13 +31,18 @@ export const SideReport = z.object({
     /** First and last write since then, in ms since 1970 by that host's clock. */
     written: z.object({ fromMs: z.int(), untilMs: z.int() }).optional(),
     sizeBytes: z.int(),
+    /** Where its node is mounted there. */
+    mounted: z.string().optional(),
   })),
 });
 /** What one side knows of itself. */
 export type SideReport = z.infer<typeof SideReport>;
 
 /** What this side knows of itself. */
-export function reportOf(resource: ResourceStatus): SideReport {
+export function reportOf(
+  resource: ResourceStatus,
+  mountOf: (volume: VolumeStatus) => string | undefined = () => undefined,
+): SideReport {
   return {
     host: resource.node,
     resource: resource.resource,
@@ -50,6 +55,7 @@ export function reportOf(resource: ResourceStatus): SideReport {
       changedBytes: volume.outOfSyncBytes,
       ...(volume.written === undefined ? {} : { written: volume.written }),
       sizeBytes: volume.sizeBytes,
+      mounted: mountOf(volume),
     })),
   };
 }
@@ -95,7 +101,8 @@ export function resolveLines(
       : sideLines(`there, ${there.host}`, there)),
     "",
   ];
-  return [...sides, ...adviceLines(verdict, here, peerHost)];
+  const pair = { here, there, peerHost };
+  return [...sides, ...adviceLines(verdict, pair)];
 }
 
 const UNSEEN = [
@@ -134,10 +141,15 @@ function whenLines(
 
 function adviceLines(
   verdict: ReturnType<typeof verdictOf>,
-  here: SideReport,
-  peerHost: string,
+  { here, there, peerHost }: {
+    readonly here: SideReport;
+    readonly there: SideReport | undefined;
+    readonly peerHost: string;
+  },
 ): string[] {
   const { resource, host } = here;
+  const ours = { host, report: here };
+  const theirs = { host: peerHost, report: there };
   switch (verdict) {
     case "connected":
       return ["The two are connected: nothing to resolve."];
@@ -160,14 +172,14 @@ function adviceLines(
           : ["If it is a split brain, one side has to give up what it wrote."]),
         "",
         ...choice("Keep the data of this host", {
-          winner: host,
-          loser: peerHost,
+          winner: ours,
+          loser: theirs,
           resource,
         }),
         "",
         ...choice(`Keep the data of ${peerHost}`, {
-          winner: peerHost,
-          loser: host,
+          winner: theirs,
+          loser: ours,
           resource,
         }),
         "",
@@ -183,17 +195,38 @@ function adviceLines(
 function choice(
   title: string,
   { winner, loser, resource }: {
-    readonly winner: string;
-    readonly loser: string;
+    readonly winner: Side;
+    readonly loser: Side;
     readonly resource: string;
   },
 ): string[] {
+  const mounted = loser.report?.volumes.flatMap((each) => each.mounted ?? []);
+  const steps = [
+    ...(mounted ?? []).map((path) => `umount ${path}`),
+    `drbdadm secondary ${resource}`,
+    // Else it looks for the peer already, and would not take the option.
+    ...isSeeking(loser) ? [`drbdadm disconnect ${resource}`] : [],
+    `drbdadm connect --discard-my-data ${resource}`,
+  ];
   return [
     `${title}:`,
-    `  on ${loser}:  drbdadm secondary ${resource} && ` +
-    `drbdadm connect --discard-my-data ${resource}`,
-    `  on ${winner}:  drbdadm connect ${resource}`,
+    `  on ${loser.host}:  ${steps.join(" && ")}`,
+    isSeeking(winner)
+      ? `  on ${winner.host}:  nothing, it waits for ${loser.host} already`
+      : `  on ${winner.host}:  drbdadm connect ${resource}`,
   ];
+}
+
+/** A host, and what is known of it. */
+interface Side {
+  readonly host: string;
+  readonly report: SideReport | undefined;
+}
+
+function isSeeking({ report }: Side): boolean {
+  return report?.volumes.some(({ connection }) =>
+    connection === "WFConnection"
+  ) ?? false;
 }
 
 function fill(text: string, resource: string): string {

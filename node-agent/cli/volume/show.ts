@@ -1,6 +1,7 @@
 /** `kedge volume list|status|watch|resolve`: what there is to see. */
 
 import { parseDuration } from "@kedge/schema/config/units";
+import { mountedUses } from "../drbdadm/mounts.ts";
 import { CliError, messageOf, UsageError } from "../errors.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { MirrorClient } from "../mirror_client.ts";
@@ -94,7 +95,8 @@ export async function resolveSplit(
   { client, values, context }: VolumeCall,
 ): Promise<number> {
   const resource = await findResource(client, splitName(word).name);
-  const here = reportOf(resource);
+  const useOf = mountedUses();
+  const here = reportOf(resource, (volume) => useOf(volume)?.mountPoint);
   if (values.json) {
     context.out.line(JSON.stringify(here));
     return EXIT.ok;

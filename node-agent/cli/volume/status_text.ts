@@ -92,8 +92,19 @@ function volumeLines(resource: ResourceStatus, volume: VolumeStatus): string[] {
         : sizeText(volume.outOfSyncBytes),
     ],
     ...progressFacts(volume),
+    ...nextFacts(resource, volume),
   ];
   return facts.map(([name, text]) => `  ${name.padEnd(8)} ${text}`);
+}
+
+function nextFacts(
+  { resource }: ResourceStatus,
+  volume: VolumeStatus,
+): [string, string][] {
+  const { next } = healthOf(volume);
+  return next === undefined
+    ? []
+    : [["next", next.replaceAll("NAME", resource)]];
 }
 
 /** The exports are in the order of the volumes, as many for each. */

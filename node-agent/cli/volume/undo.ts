@@ -14,10 +14,10 @@ import { NbdWriter } from "./nbd_writer.ts";
 
 /** Run a verb of `undo`. */
 export async function undo(
-  [word, verb, file, ...more]: readonly string[],
+  [word, verb = "list", file, ...more]: readonly string[],
   call: VolumeCall & { readonly runDir: string },
 ): Promise<number> {
-  if (word === undefined || verb === undefined || more.length > 0) {
+  if (word === undefined || more.length > 0) {
     throw new UsageError("Say undo NAME list, or undo NAME restore FILE");
   }
   const dir = undoDirOf(call.runDir, call.context.env);
@@ -57,6 +57,10 @@ async function list(
   const head = ["FILE", "VOLUME", "BEGUN", "KEPT›", "STATE"];
   tableLines(head, rows, context.out.columns)
     .forEach((line) => context.out.line(line));
+  context.err.line(
+    `to bring one back: "kedge volume promote ${name}", then "kedge volume ` +
+      `undo ${name} restore FILE"`,
+  );
   return EXIT.ok;
 }
 
@@ -111,7 +115,8 @@ function tell(
     isJson
       ? JSON.stringify(done)
       : `${done.name}: ${sizeText(done.writtenBytes)} are as they were; ` +
-        "check the file system before you mount it",
+        "blocks written elsewhere since then are not touched: check the file " +
+        "system before you mount it",
   );
 }
 

@@ -37,6 +37,54 @@ Deno.test("how a volume is, in words", () => {
   assert.equal(healthOf(split).words, "ALONE: perhaps a split brain");
 });
 
+Deno.test("what is not well has a next step in kedge volume status", () => {
+  const told = (volume: Parameters<typeof volumeFixture>[0]) =>
+    statusLines(resourceFixture(volumeFixture(volume))).join("\n");
+  const next = (state: State) => / {2}next +(.*)/.exec(told({ state }))?.[1];
+  assert.equal(next({}), undefined);
+  assert.equal(
+    next({ connection: "StandAlone" }),
+    '"kedge volume connect mysql"',
+  );
+  assert.match(next({ disk: "Diskless" }) ?? "", /drbdadm attach mysql/);
+  assert.match(next({ suspendedByUser: true }) ?? "", /resume-io mysql/);
+  const never = { disk: "Inconsistent", peerDisk: "Inconsistent" } as const;
+  assert.match(next(never) ?? "", /promote mysql --force/);
+  const different = volumeFixture({ outOfSyncBytes: 4096 });
+  assert.equal(healthOf(different).isWell, false, "verify found something");
+  assert.match(
+    told({ outOfSyncBytes: 4096 }),
+    /DIFFERENT[^]*next .*disconnect mysql && kedge volume connect mysql/,
+  );
+});
+
+Deno.test("the way out of a split brain is as the hosts are: mounted, waiting", () => {
+  const report = (connection: string, mounted?: string) =>
+    reportOf(
+      resourceFixture(volumeFixture({
+        generations: ["A1", "B0", "00", "00"],
+        state: { connection: connection as "StandAlone" },
+      })),
+      () => mounted,
+    );
+  const here = report("StandAlone", "/mnt/db");
+  const there = { ...report("WFConnection"), host: "ha-node2" };
+  there.volumes = there.volumes.map((each) => ({
+    ...each,
+    generations: ["C1", "B0", "00", "00"],
+  }));
+  const text = resolveLines(here, "ha-node2", there).join("\n");
+  assert.match(
+    text,
+    /on ha-node1: {2}umount \/mnt\/db && drbdadm secondary mysql && drbdadm connect --disc/,
+  );
+  assert.match(text, /on ha-node2: {2}nothing, it waits for ha-node1 already/);
+  assert.match(
+    text,
+    /on ha-node2: .* && drbdadm disconnect mysql && drbdadm connect --disc/,
+  );
+});
+
 Deno.test("kedge volume status and list as text", () => {
   const resource = resourceFixture(syncingFixture());
   assert.equal(
