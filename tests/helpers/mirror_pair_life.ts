@@ -81,6 +81,14 @@ export class MirrorLife {
     deepEqual([load.errors, load.wrong.slice(0, 5)], [[], []]);
   }
 
+  /** A load ends; it was good, nothing is lost, and both disks are equal. */
+  async endsWell(load: MirrorLoad, side: MirrorSide): Promise<void> {
+    await load.stop();
+    this.wasGood(load);
+    await this.nothingIsLost(side);
+    await this.disksAreEqual();
+  }
+
   /** Read everything at a Primary. */
   read(side: MirrorSide): Promise<Uint8Array> {
     return readExport(side.exportSocket, RESOURCE, this.model.sizeBytes);

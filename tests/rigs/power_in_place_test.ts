@@ -73,13 +73,7 @@ Deno.test({
   ignore,
   async fn() {
     await using scope = new Scope();
-    const dir = await Deno.makeTempDir({
-      dir: "/dev/shm",
-      prefix: "kedge-power-",
-    });
-    scope.defer(() => Deno.remove(dir, { recursive: true }));
-    const disk = await RecordedDisk.open(dir, DISK_BYTES);
-    scope.defer(() => disk[Symbol.asyncDispose]());
+    const { dir, disk } = await RecordedDisk.within(scope, DISK_BYTES);
     const lines = await recordStore(disk, "in-place", {});
     const begin = lines.find(({ slug }) => slug === "begin")?.at ?? 0;
     const acks = lines.filter(({ what }) => what === "did").length;

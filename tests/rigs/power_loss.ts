@@ -11,6 +11,7 @@
 
 import { eventually } from "../helpers/eventually.ts";
 import { Random } from "../helpers/random.ts";
+import type { Scope } from "../helpers/scope.ts";
 
 const SECTOR_BYTES = 512;
 const HEAD_BYTES = 17;
@@ -61,6 +62,21 @@ export class RecordedDisk implements AsyncDisposable {
     this.mount = `${dir}/disk`;
     this.log = `${dir}/log`;
     this.#sizeBytes = sizeBytes;
+  }
+
+  /** Make one in a new folder in memory; both go with the scope. */
+  static async within(
+    scope: Scope,
+    sizeBytes: number,
+  ): Promise<{ readonly dir: string; readonly disk: RecordedDisk }> {
+    const dir = await Deno.makeTempDir({
+      dir: "/dev/shm",
+      prefix: "kedge-power-",
+    });
+    scope.defer(() => Deno.remove(dir, { recursive: true }));
+    const disk = await RecordedDisk.open(dir, sizeBytes);
+    scope.defer(() => disk[Symbol.asyncDispose]());
+    return { dir, disk };
   }
 
   /** Make one below `dir`, which should lie in memory. */

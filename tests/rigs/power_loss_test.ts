@@ -68,13 +68,7 @@ async function losses(
   fault: Omit<Fault, "arm" | "not"> | undefined,
 ): Promise<string[]> {
   await using scope = new Scope();
-  const dir = await Deno.makeTempDir({
-    dir: "/dev/shm",
-    prefix: "kedge-power-",
-  });
-  scope.defer(() => Deno.remove(dir, { recursive: true }));
-  const disk = await RecordedDisk.open(dir, DISK_BYTES);
-  scope.defer(() => disk[Symbol.asyncDispose]());
+  const { dir, disk } = await RecordedDisk.within(scope, DISK_BYTES);
   const environment = fault === undefined
     ? {}
     : (await FaultShim.compile(dir)).environment(fault, `${dir}/count`);

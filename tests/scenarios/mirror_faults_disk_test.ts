@@ -77,10 +77,7 @@ for (const fault of ["read", "write", "flush"] as const) {
       await a.must({ kind: "attach" });
       await Promise.all([a.untilEqual(), b.untilEqual()]);
       await load.until(load.acknowledged + 50);
-      await load.stop();
-      life.wasGood(load);
-      await life.nothingIsLost(a);
-      await life.disksAreEqual();
+      await life.endsWell(load, a);
     },
   });
 }

@@ -139,9 +139,6 @@ Deno.test({
       await Promise.all([a.untilEqual(), b.untilEqual()]);
       equal((await a.volume()).outOfSyncBytes, 0);
     }
-    await load.stop();
-    life.wasGood(load);
-    await life.nothingIsLost(a);
-    await life.disksAreEqual();
+    await life.endsWell(load, a);
   },
 });

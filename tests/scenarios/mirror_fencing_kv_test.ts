@@ -36,10 +36,7 @@ Deno.test("without the KV writes go on, until the peer dies, too", async () => {
   deepEqual(await namesInSync(tracker), ["a"]);
   await b.up();
   await healed({ tracker, a, b });
-  await load.stop();
-  life.wasGood(load);
-  await life.nothingIsLost(a);
-  await life.disksAreEqual();
+  await life.endsWell(load, a);
 });
 
 Deno.test("without KV and cable both freeze; the cable alone heals", async () => {
@@ -59,10 +56,7 @@ Deno.test("without KV and cable both freeze; the cable alone heals", async () =>
   await load.until(load.acknowledged + 100);
   await tracker.start();
   await bothInSync(tracker);
-  await load.stop();
-  life.wasGood(load);
-  await life.nothingIsLost(a);
-  await life.disksAreEqual();
+  await life.endsWell(load, a);
 });
 
 Deno.test("a tracker that hangs is no answer: writes wait for one", async () => {

@@ -51,10 +51,7 @@ Deno.test("a peer that dies is shrunk out, then writes go on", async () => {
 
   await b.up();
   await healed({ tracker, a, b });
-  await load.stop();
-  life.wasGood(load);
-  await life.nothingIsLost(a);
-  await life.disksAreEqual();
+  await life.endsWell(load, a);
 });
 
 Deno.test("a node that is not in sync may not become Primary", async () => {

@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { Pair, type TestNode } from "./volume_fixture.ts";
+import { Pair, type TestNode, writeBlock } from "./volume_fixture.ts";
 
 const SIZE = 1024 * 1024;
 
@@ -23,18 +23,11 @@ function written(): Scene {
   pair.b.core.roles.primary(true, () => {});
   pair.run();
   const stable = pair.a.data.slice();
-  write(pair.b, 5);
+  writeBlock(pair.b, 5);
   pair.run(1);
   assert.equal(pair.a.data[0], 5);
   assert.equal(pair.a.core.flusher.isStable, false);
   return { pair, stable };
-}
-
-function write(node: TestNode, value: number): boolean[] {
-  const answers: boolean[] = [];
-  const data = new Uint8Array(4096).fill(value);
-  node.core.writes.write(0, data, (ok) => answers.push(ok));
-  return answers;
 }
 
 /** Everything that a node has sent reaches the other one. */
@@ -81,7 +74,7 @@ Deno.test("a disk that comes back is copied to once the other one is stable", ()
   const { pair } = written();
   const { a, b } = pair;
   comesBack(b);
-  const answers = write(b, 6); // only a has it, and it waits for the flush
+  const answers = writeBlock(b, 6); // only a has it, and it waits for the flush
   pass(b, a);
   assert.equal(a.data[0], 5);
   pair.run();
@@ -102,7 +95,7 @@ Deno.test("nothing is written that a report does not tell the peer", () => {
   b.core.roles.primary(false, () => {});
   pair.run(2);
   b.core.disk.attach(b.disk(), () => {});
-  const answers = write(b, 6);
+  const answers = writeBlock(b, 6);
   while (b.work()); // the log first
   pair.run();
   assert.deepEqual(answers, [true]);
@@ -138,7 +131,7 @@ Deno.test("a word from before the report makes no returned disk unknown again", 
   a.core.settle();
   while (a.work());
   assert.equal(a.core.state.peerDisk, "UpToDate");
-  write(a, 6);
+  writeBlock(a, 6);
   while (a.work());
   pair.run(3);
   assert.deepEqual([a.data[0], b.data[0]], [6, 6]);
@@ -153,7 +146,7 @@ function servedByOther({ isMarked }: { readonly isMarked: boolean }): Pair {
   a.core.roles.primary(true, () => {});
   pair.run();
   const stable = b.data.slice();
-  if (isMarked) write(a, 5);
+  if (isMarked) writeBlock(a, 5);
   if (isMarked) { while (a.work()); }
   pair.cut();
   a.persistent = b.persistent;

@@ -6,12 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { Pair, type TestNode } from "./volume_fixture.ts";
-
-function write(node: TestNode, value: number): void {
-  const data = new Uint8Array(4096).fill(value);
-  node.core.writes.write(0, data, () => {});
-}
+import { Pair, writeBlock } from "./volume_fixture.ts";
 
 Deno.test("two that write after a resync whose end was not heard are split", () => {
   const pair = new Pair(1024 * 1024);
@@ -20,7 +15,7 @@ Deno.test("two that write after a resync whose end was not heard are split", () 
   a.core.roles.primary(true, () => {});
   pair.run();
   pair.cut();
-  write(a, 1);
+  writeBlock(a, 1);
   pair.run(2);
   b.core.roles.pauseSync(() => {});
   pair.mend();
@@ -35,9 +30,9 @@ Deno.test("two that write after a resync whose end was not heard are split", () 
   }
   assert.equal(a.core.state.peerDisk, "Inconsistent", "it has not heard yet");
   pair.cut();
-  write(a, 2);
+  writeBlock(a, 2);
   b.core.roles.primary(false, () => {});
-  write(b, 3);
+  writeBlock(b, 3);
   pair.run(2);
   a.core.roles.secondary(() => {});
   pair.run(2);

@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { Pair, type TestNode } from "./volume_fixture.ts";
+import { Pair, writeBlock } from "./volume_fixture.ts";
 
 const SIZE = 1024 * 1024;
 
@@ -19,13 +19,6 @@ function synced(): Pair {
   return pair;
 }
 
-function write(node: TestNode, value: number, offset = 0): boolean[] {
-  const answers: boolean[] = [];
-  const data = new Uint8Array(4096).fill(value);
-  node.core.writes.write(offset, data, (ok) => answers.push(ok));
-  return answers;
-}
-
 /** The next write of A fails, on its own disk only. */
 function failWrite(
   { a }: Pair,
@@ -33,7 +26,7 @@ function failWrite(
   { offset = 0, isLogged = false } = {},
 ): void {
   a.failsWrites = true;
-  write(a, value, offset);
+  writeBlock(a, value, offset);
   a.core.settle();
   if (!isLogged) a.work(); // the activity log
   a.failsWrites = false;
@@ -84,7 +77,7 @@ for (const verifier of ["a", "b"] as const) {
 function behind(): Pair {
   const pair = synced();
   pair.cut();
-  write(pair.a, 1);
+  writeBlock(pair.a, 1);
   pair.run(2);
   pair.isCut = false;
   return pair;
@@ -114,12 +107,12 @@ Deno.test("what fails at a target behind the copy is not taken for copied", () =
   const { a, b } = pair;
   a.core.disk.detach(false, () => {});
   pair.run(2);
-  write(a, 1);
+  writeBlock(a, 1);
   pair.run(2);
   a.core.disk.attach(a.disk(), () => {});
   // The copy is written, and not yet stable.
   until(pair, () => a.core.state.connection === "SyncTarget");
-  write(a, 3, 8192);
+  writeBlock(a, 3, 8192);
   a.core.settle();
   a.work(); // the activity log
   for (let left = 50; a.data[0] !== 1; left--) {
@@ -142,7 +135,7 @@ Deno.test("beside a disk with an error a copy that lost writes is not good", () 
   const { a, b } = pair;
   failWrite(pair, 1, { offset: 8192 });
   pair.run(1);
-  write(a, 2);
+  writeBlock(a, 2);
   pair.run(1);
   b.failsFlushes = true;
   a.core.writes.flush(() => {});

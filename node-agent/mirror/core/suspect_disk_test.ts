@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { Pair, type TestNode } from "./volume_fixture.ts";
+import { Pair, type TestNode, writeBlock } from "./volume_fixture.ts";
 
 const SIZE = 1024 * 1024;
 
@@ -19,11 +19,15 @@ function synced(primary: "a" | "b" = "a"): Pair {
   return pair;
 }
 
-function write(node: TestNode, value: number): boolean[] {
-  const answers: boolean[] = [];
-  const data = new Uint8Array(4096).fill(value);
-  node.core.writes.write(0, data, (ok) => answers.push(ok));
-  return answers;
+/** B is Primary, has let its disk go, and has written 5 through a. */
+function bareWriter(): Pair {
+  const pair = synced("b");
+  const { b } = pair;
+  b.core.disk.detach(false, () => {});
+  pair.run(2);
+  writeBlock(b, 5);
+  pair.run(1);
+  return pair;
 }
 
 function read(pair: Pair, node: TestNode): number | undefined {
@@ -51,7 +55,7 @@ function failFlush(pair: Pair, node: TestNode): void {
 
 Deno.test("a copy that lost writes is not good by itself, also after a restart", () => {
   const pair = synced();
-  write(pair.a, 7);
+  writeBlock(pair.a, 7);
   pair.run(1);
   failFlush(pair, pair.b);
   pair.cut();
@@ -67,7 +71,7 @@ Deno.test("a copy that lost writes is not good by itself, also after a restart",
 Deno.test("a Primary does not get a disk back that lost what it showed", () => {
   const pair = synced();
   const { a, b } = pair;
-  write(a, 7);
+  writeBlock(a, 7);
   pair.run(1);
   pair.cut();
   b.core.roles.primary(false, () => {});
@@ -83,13 +87,13 @@ Deno.test("a Primary does not get a disk back that lost what it showed", () => {
 Deno.test("the only copy comes back beside a Primary without a disk", () => {
   const pair = synced("b");
   const { a, b } = pair;
-  write(b, 5);
+  writeBlock(b, 5);
   pair.run(100);
   b.core.disk.detach(false, () => {});
   pair.run(2);
   a.core.disk.detach(true, () => {});
   pair.run(2);
-  assert.deepEqual([read(pair, b), ...write(b, 6)], [undefined, false]);
+  assert.deepEqual([read(pair, b), ...writeBlock(b, 6)], [undefined, false]);
   assert.equal(attach(a), 1);
   pair.run(2);
   assert.equal(a.core.state.disk, "UpToDate");
@@ -101,7 +105,7 @@ Deno.test("a copy that lost writes is refused by a Primary without a disk", () =
   const { a, b } = pair;
   b.core.disk.detach(false, () => {});
   pair.run(2);
-  const answers = write(b, 5);
+  const answers = writeBlock(b, 5);
   pair.run(1);
   assert.deepEqual(answers, [true]);
   a.failsFlushes = true;
@@ -115,12 +119,8 @@ Deno.test("a copy that lost writes is refused by a Primary without a disk", () =
 });
 
 Deno.test("a peer that was restarted may lack what a bare Primary was told", () => {
-  const pair = synced("b");
+  const pair = bareWriter();
   const { a, b } = pair;
-  b.core.disk.detach(false, () => {});
-  pair.run(2);
-  write(b, 5);
-  pair.run(1);
   pair.cut();
   a.restart();
   assert.equal(attach(a), 1);
@@ -133,7 +133,7 @@ Deno.test("so may one that was away when the Primary's disk went", () => {
   for (const isRestarted of [true, false]) {
     const pair = synced("b");
     const { a, b } = pair;
-    write(b, 5);
+    writeBlock(b, 5);
     pair.run(1); // it is only in the cache of a's disk
     pair.isCut = true;
     pair.run(1);
@@ -154,12 +154,8 @@ Deno.test("so may one that was away when the Primary's disk went", () => {
 });
 
 Deno.test("a peer that only was away goes on with a bare Primary", () => {
-  const pair = synced("b");
+  const pair = bareWriter();
   const { a, b } = pair;
-  b.core.disk.detach(false, () => {});
-  pair.run(2);
-  write(b, 5);
-  pair.run(1);
   pair.cut();
   pair.mend();
   assert.equal(a.core.state.connection, "Connected");
@@ -167,12 +163,8 @@ Deno.test("a peer that only was away goes on with a bare Primary", () => {
 });
 
 Deno.test("a Primary without good data does not go on with another's", () => {
-  const pair = synced("b");
+  const pair = bareWriter();
   const { a, b } = pair;
-  b.core.disk.detach(false, () => {});
-  pair.run(2);
-  write(b, 5);
-  pair.run(1);
   b.core.disk.attach(b.disk(), () => {});
   b.core.roles.pauseSync(() => {});
   pair.run(2);
@@ -180,7 +172,7 @@ Deno.test("a Primary without good data does not go on with another's", () => {
   pair.cut();
   a.core.roles.primary(false, () => {});
   pair.run(1);
-  write(a, 9);
+  writeBlock(a, 9);
   pair.run(1);
   a.core.roles.secondary(() => {});
   pair.run(1);
@@ -190,12 +182,8 @@ Deno.test("a Primary without good data does not go on with another's", () => {
 });
 
 Deno.test("a disk that was being negotiated has shown nothing", () => {
-  const pair = synced("b");
+  const pair = bareWriter();
   const { a, b } = pair;
-  b.core.disk.detach(false, () => {});
-  pair.run(2);
-  write(b, 5);
-  pair.run(1);
   const old = b.disk();
   pair.isCut = true; // b does not know it yet
   b.core.disk.attach(old, () => {});
@@ -209,12 +197,8 @@ Deno.test("a disk that was being negotiated has shown nothing", () => {
 });
 
 Deno.test("a disk that could not be attached has shown nothing", () => {
-  const pair = synced("b");
+  const pair = bareWriter();
   const { a, b } = pair;
-  b.core.disk.detach(false, () => {});
-  pair.run(2);
-  write(b, 5);
-  pair.run(1);
   b.failsLog = true;
   assert.equal(attach(b), 118);
   b.failsLog = false;
@@ -232,7 +216,7 @@ Deno.test("who reads of a disk that fails is answered", () => {
   b.core.disk.detach(false, () => {});
   pair.run(2);
   const answers: boolean[] = [];
-  write(b, 5);
+  writeBlock(b, 5);
   b.core.writes.flush(() => {});
   b.core.reads.read(8192, new Uint8Array(4096), (ok) => answers.push(ok));
   for (const frame of b.sent.splice(0)) a.core.frame(frame);
@@ -247,7 +231,7 @@ Deno.test("a bare Primary is not served by a copy that never got its writes", ()
   const pair = synced("b");
   const { a, b } = pair;
   pair.cut();
-  write(b, 5);
+  writeBlock(b, 5);
   pair.run(2);
   b.core.disk.detach(true, () => {});
   pair.run(2);
@@ -282,22 +266,18 @@ Deno.test("with pass_on the only good copy stays good, and the write fails", () 
   pair.run();
   pair.cut();
   a.failsWrites = true;
-  const answers = write(a, 1);
+  const answers = writeBlock(a, 1);
   pair.run(2);
   a.failsWrites = false;
-  assert.deepEqual([...answers, ...write(a, 2)], [false, true]);
+  assert.deepEqual([...answers, ...writeBlock(a, 2)], [false, true]);
   pair.run(2);
   assert.equal(a.core.state.disk, "UpToDate");
   assert.equal(read(pair, a), 2);
 });
 
 Deno.test("an old disk is let go when the peer's goes while it is negotiated", () => {
-  const pair = synced("b");
+  const pair = bareWriter();
   const { a, b } = pair;
-  b.core.disk.detach(false, () => {});
-  pair.run(2);
-  write(b, 5);
-  pair.run(1);
   b.core.disk.attach(b.disk(), () => {});
   a.core.disk.detach(true, () => {}); // before it hears of it
   pair.run(5);
@@ -312,7 +292,7 @@ Deno.test("a disk that fails the moment it is good again was seen all the same",
   pair.run();
   a.core.disk.detach(false, () => {});
   pair.run(2);
-  const answers = write(b, 5);
+  const answers = writeBlock(b, 5);
   pair.run(100);
   assert.deepEqual(answers, [true]);
   b.failsReads = true;
@@ -329,7 +309,7 @@ Deno.test("a disk that fails the moment it is good again was seen all the same",
 Deno.test("nothing is reported to the peer before what was answered is stable", () => {
   const pair = synced();
   const { a } = pair;
-  write(a, 7);
+  writeBlock(a, 7);
   pair.run(1);
   pair.isCut = true;
   pair.run(1);
@@ -346,7 +326,7 @@ Deno.test("a Primary's disk that failed is behind the copy that served on", () =
     const pair = synced();
     const { a, b } = pair;
     a.failsWrites = true;
-    const answers = write(a, 5);
+    const answers = writeBlock(a, 5);
     pair.run(1);
     a.failsWrites = false;
     assert.deepEqual(answers, [true]);

@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
 import { sameGeneration } from "../decisions/generations_core.ts";
-import { Pair, type TestNode } from "./volume_fixture.ts";
+import { Pair, type TestNode, writeBlock } from "./volume_fixture.ts";
 
 const SIZE = 1024 * 1024;
-
-function block(value: number): Uint8Array {
-  return new Uint8Array(4096).fill(value);
-}
 
 function words(node: TestNode): string {
   const { connection, role, peerRole, disk, peerDisk } = node.core.state;
@@ -18,12 +14,6 @@ function force(pair: Pair, node: TestNode): void {
   node.core.roles.primary(true, (result) => code = result.code);
   pair.run(1);
   assert.equal(code, 1);
-}
-
-function write(node: TestNode, offset: number, value: number): boolean[] {
-  const answers: boolean[] = [];
-  node.core.writes.write(offset, block(value), (ok) => answers.push(ok));
-  return answers;
 }
 
 /** A pair in sync, `a` Primary. */
@@ -58,7 +48,7 @@ Deno.test("a forced Primary becomes the source of a full resync", () => {
 
 Deno.test("a write at protocol C is answered when both have it", () => {
   const pair = synced();
-  const answers = write(pair.a, 8192, 7);
+  const answers = writeBlock(pair.a, 7, 8192);
   assert.deepEqual(answers, []);
   pair.run(1);
   assert.deepEqual(answers, [true]);
@@ -68,7 +58,7 @@ Deno.test("a write at protocol C is answered when both have it", () => {
 Deno.test("writes during an outage are copied when the peer is back", () => {
   const pair = synced();
   pair.cut();
-  const answers = write(pair.a, 4096, 9);
+  const answers = writeBlock(pair.a, 9, 4096);
   pair.run(2);
   assert.deepEqual(answers, [true]);
   assert.equal(pair.a.core.bitmap?.count, 1);
@@ -81,8 +71,8 @@ Deno.test("a split brain is detected, and ended by discarding one side", () => {
   const pair = synced();
   pair.cut();
   force(pair, pair.b);
-  write(pair.a, 0, 1);
-  write(pair.b, 4096, 2);
+  writeBlock(pair.a, 1, 0);
+  writeBlock(pair.b, 2, 4096);
   pair.run(2);
   pair.mend();
   assert.equal(pair.a.core.state.connection, "StandAlone");
@@ -113,7 +103,7 @@ Deno.test("what a node writes after a promised discard is not discarded", () => 
   pair.a.core.roles.disconnect(false, () => {});
   pair.connect(pair.a, true);
   pair.a.core.roles.primary(false, () => {});
-  write(pair.a, 4096, 2);
+  writeBlock(pair.a, 2, 4096);
   pair.run(2);
   pair.connectNow();
   pair.frames(2); // a report each, before either sees the connection end
@@ -131,7 +121,7 @@ Deno.test("what a node writes after a promised discard is not discarded", () => 
 Deno.test("a failing disk of the Primary is not seen by the application", () => {
   const pair = synced();
   pair.a.failsWrites = true;
-  const answers = write(pair.a, 0, 3);
+  const answers = writeBlock(pair.a, 3, 0);
   pair.run(2);
   assert.deepEqual(answers, [true]);
   assert.equal(pair.a.core.state.disk, "Diskless");
@@ -147,9 +137,9 @@ Deno.test("a failing disk of the Primary is not seen by the application", () => 
 Deno.test("a write refused by a disk that is gone says nothing of the next", () => {
   const pair = synced();
   const { a, b } = pair;
-  write(a, 0, 4); // the extent is in the activity log now
+  writeBlock(a, 4, 0); // the extent is in the activity log now
   pair.run(1);
-  const answers = write(a, 4096, 5);
+  const answers = writeBlock(a, 5, 4096);
   const late = a.sent.splice(0);
   assert.equal(late.length, 1);
   b.core.disk.detach(true, () => {});

@@ -314,6 +314,18 @@ export class Pair {
   }
 }
 
+/** Write a block of 4 KiB at a Primary. Returns the answers, as they come. */
+export function writeBlock(
+  node: TestNode,
+  value: number,
+  offset = 0,
+): boolean[] {
+  const answers: boolean[] = [];
+  const data = new Uint8Array(4096).fill(value);
+  node.core.writes.write(offset, data, (ok) => answers.push(ok));
+  return answers;
+}
+
 /** A pair of 1 MiB whose disks are equal; `a` is Primary. */
 export function primaryPair(config: Partial<VolumeConfig> = {}): Pair {
   const pair = new Pair(1024 * 1024, config);
