@@ -99,3 +99,55 @@ Deno.test("frames come out whole whatever each read brings", () => {
     assert.equal(seen, frames.length);
   }
 });
+
+/** A socket that takes a batch only when it is told to. */
+class SlowSocket {
+  readonly out = new OutBuffer((bytes) => {
+    this.batch = bytes;
+    this.#taken = Promise.withResolvers<void>();
+    return this.#taken.promise;
+  });
+  batch: Uint8Array = new Uint8Array(0);
+  #taken = Promise.withResolvers<void>();
+
+  /** Queue a block and send what is queued, as far as the socket allows. */
+  put(block: Uint8Array): void {
+    this.out.put(resyncFrame(block), 7);
+    this.out.flush();
+  }
+
+  /** The batch under way is gone. @returns Its bytes as they left. */
+  async take(): Promise<Uint8Array> {
+    const left = this.batch.slice();
+    this.#taken.resolve();
+    await this.#taken.promise;
+    return left;
+  }
+}
+
+Deno.test("a batch under way stays as it is while the next one is gathered", async () => {
+  const [first, second, third] = blocks(3);
+  assert.ok(first && second && third);
+  const socket = new SlowSocket();
+  socket.put(first);
+  socket.put(second);
+  socket.put(third);
+  const alone = (...all: Uint8Array[]) =>
+    sent((out) => all.forEach((block) => out.put(resyncFrame(block), 7)));
+  assert.deepEqual(await socket.take(), alone(first));
+  assert.deepEqual(await socket.take(), alone(second, third));
+  assert.equal(socket.out.queuedBytes, 0);
+});
+
+Deno.test("with nothing queued behind it, a sent buffer is the next one", async () => {
+  const [block] = blocks(1);
+  assert.ok(block);
+  const socket = new SlowSocket();
+  const used = new Set<ArrayBufferLike>();
+  for (let count = 0; count < 3; count++) {
+    socket.put(block);
+    used.add(socket.batch.buffer);
+    await socket.take();
+  }
+  assert.equal(used.size, 1);
+});

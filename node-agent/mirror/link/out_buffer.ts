@@ -23,7 +23,7 @@ const KEPT_BYTES_MAX = 8 * 1024 * 1024;
 
 /** See the module comment. */
 export class OutBuffer {
-  #bytes = new Uint8Array(INITIAL_BYTES);
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(INITIAL_BYTES);
   #view = new DataView(this.#bytes.buffer);
   #used = 0;
   #spare: Uint8Array<ArrayBuffer> | undefined;
@@ -80,7 +80,7 @@ export class OutBuffer {
     this.#sending = used;
     this.write(full.subarray(0, used)).then(() => {
       this.#sending = 0;
-      if (full.length <= KEPT_BYTES_MAX) this.#spare = full;
+      this.#keep(full);
       this.flush();
       this.onDrain?.();
     }, () => {/* the reader of this socket sees its end, too */});
@@ -88,6 +88,20 @@ export class OutBuffer {
 
   /** Called when a batch was taken. */
   onDrain: (() => void) | undefined;
+
+  /**
+   * Use a buffer again that was sent: at once where the other one is empty, since
+   * this one is in the processor's cache.
+   */
+  #keep(sent: Uint8Array<ArrayBuffer>): void {
+    if (sent.length > KEPT_BYTES_MAX) return;
+    if (this.#used > 0) {
+      this.#spare = sent;
+      return;
+    }
+    this.#spare = this.#bytes;
+    this.#adopt(sent);
+  }
 
   #place() {
     return { used: this.#used, bytes: this.#bytes, view: this.#view };
