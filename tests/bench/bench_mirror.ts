@@ -15,8 +15,8 @@ import {
   diskDir,
   fileSystemOf,
   type MachineLimits,
-  measureLimits,
   memoryDir,
+  Yardsticks,
 } from "./mirror_limits.ts";
 import { startPair } from "./mirror_pair.ts";
 import { startQemuPair } from "./mirror_peers.ts";
@@ -54,7 +54,7 @@ const FULL: Plan = {
   durationMs: 300,
   imageBytes: 256 * MIB,
   resyncBytes: 1024 * MIB,
-  resyncRounds: 5,
+  resyncRounds: 9,
 };
 const QUICK: Plan = {
   rounds: 1,
@@ -84,11 +84,13 @@ async function measurePlace(
   dir: string,
   plan: Plan,
 ): Promise<PlaceFound> {
-  const limits = await measureLimits(dir, plan.resyncBytes);
+  await using scope = new Scope();
+  const yardsticks = await Yardsticks.open(scope, dir, plan.resyncBytes);
+  const limits = await yardsticks.measure();
   const { rows, absent } = await measurePairs(place, dir, plan);
   const disk = { dir, imageBytes: plan.resyncBytes };
   const resync = {
-    ...await measureResyncs(disk, plan.resyncRounds),
+    ...await measureResyncs(disk, plan.resyncRounds, yardsticks),
     loaded: await measureLoadedResync(disk),
   };
   const targets = [

@@ -5,109 +5,154 @@
  * @module
  */
 
-import { run } from "../helpers/child.ts";
-import { Scope } from "../helpers/scope.ts";
+import { Child, run } from "../helpers/child.ts";
+import type { Scope } from "../helpers/scope.ts";
+import { ROOT } from "../helpers/stack.ts";
 import { writtenFile } from "./images.ts";
+import {
+  ANSWER_BYTES,
+  BLOCK_BYTES,
+  FRAME_BYTES,
+  PeerTask,
+} from "./mirror_limits_peer.ts";
 
-const MIB = 1024 * 1024;
+/** A resync sends four blocks at a time. */
+const BATCH_BYTES = 4 * BLOCK_BYTES;
+const ROUND_TRIPS = 5_000;
 
-/** Limits of the machine. */
+/** Limits of the machine. Speeds are in bytes per second. */
 export interface MachineLimits {
-  /** One TCP stream over loopback, both ends Deno, in bytes per second. */
+  /** One TCP stream over loopback, both ends Deno. */
   readonly tcpBytesPerS: number;
-  /** 128 KiB writes over a file, then fdatasync, in bytes per second. */
+  /** 128 KiB writes over a file, then fdatasync. */
   readonly diskBytesPerS: number;
+  /** The same while another process reads another image once: the slower one. */
+  readonly sharedDiskBytesPerS: number;
+  /** Read, TCP, write and flush, and nothing else: what a resync cannot beat. */
+  readonly bareCopyBytesPerS: number;
   /** A frame of 4 KiB there, a small one back, in microseconds, p50. */
   readonly roundTripUs: number;
 }
 
-/** Measure them. */
-export async function measureLimits(
-  dir: string,
-  sizeBytes: number,
-): Promise<MachineLimits> {
-  await using scope = new Scope();
-  const path = await writtenFile(scope, dir, sizeBytes);
-  return {
-    diskBytesPerS: await writeSpeed(path, sizeBytes),
-    ...await tcpFigures(sizeBytes),
-  };
-}
+/** Measures them, with the same two images and the same peer each time. */
+export class Yardsticks {
+  private constructor(
+    readonly image: string,
+    readonly port: number,
+    readonly sizeBytes: number,
+  ) {}
 
-async function writeSpeed(path: string, sizeBytes: number): Promise<number> {
-  const beganMs = performance.now();
-  using file = await Deno.open(path, { write: true });
-  const block = crypto.getRandomValues(new Uint8Array(65_536));
-  const piece = new Uint8Array(131_072);
-  piece.set(block);
-  piece.set(block, block.length);
-  for (let left = sizeBytes; left > 0;) left -= file.writeSync(piece);
-  file.syncDataSync();
-  return sizeBytes / ((performance.now() - beganMs) / 1000);
-}
-
-/** The other end is a process of its own, as the peer of a mirror is. */
-const SINK = `
-const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-console.log(listener.addr.port);
-const buffer = new Uint8Array(1 << 20);
-for (let round = 0; round < 2; round++) {
-  const conn = await listener.accept();
-  conn.setNoDelay(true);
-  let count = 0;
-  for (;;) {
-    const got = await conn.read(buffer);
-    if (got === null) break;
-    count += got;
-    while (round === 0 && count >= 4128) {
-      count -= 4128;
-      await conn.write(buffer.subarray(0, 56));
-    }
+  /** Make the images and start the peer; they go with the scope. */
+  static async open(
+    scope: Scope,
+    dir: string,
+    sizeBytes: number,
+  ): Promise<Yardsticks> {
+    const image = await writtenFile(scope, dir, sizeBytes);
+    const other = await writtenFile(scope, dir, sizeBytes);
+    const peer = `${ROOT}tests/bench/mirror_limits_peer.ts`;
+    const child = Child.start(scope, {
+      command: [Deno.execPath(), "run", "-A", "--quiet", peer, other],
+    });
+    const { port } = JSON.parse(await child.line(/"port"/)) as { port: number };
+    const made = new Yardsticks(image, port, sizeBytes);
+    await made.measure(); // the programs are compiled
+    return made;
   }
-  if (round === 1) conn.close();
-}
-`;
 
-async function tcpFigures(
-  sizeBytes: number,
-): Promise<{ tcpBytesPerS: number; roundTripUs: number }> {
-  const sink = new Deno.Command(Deno.execPath(), {
-    args: ["eval", SINK],
-    stdout: "piped",
-  }).spawn();
-  const reader = sink.stdout.getReader();
-  const { value } = await reader.read();
-  const port = Number(new TextDecoder().decode(value));
-  const roundTripUs = await pingPong(port);
-  const tcpBytesPerS = await stream(port, sizeBytes);
-  await reader.cancel();
-  await sink.status;
-  return { tcpBytesPerS, roundTripUs };
-}
+  /** Measure all of them, one after the other. */
+  async measure(): Promise<MachineLimits> {
+    return {
+      tcpBytesPerS: await this.#speed(() => this.#stream()),
+      diskBytesPerS: await this.#speed(() => this.#write()),
+      sharedDiskBytesPerS: await this.#speed(() => this.#share()),
+      bareCopyBytesPerS: await this.#speed(() => this.#copy()),
+      roundTripUs: await this.#pingPong(),
+    };
+  }
 
-async function pingPong(port: number): Promise<number> {
-  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
-  conn.setNoDelay(true);
-  const frame = new Uint8Array(4128);
-  const times: number[] = [];
-  for (let count = 0; count < 5_000; count++) {
+  async #speed(act: () => Promise<void>): Promise<number> {
     const beganMs = performance.now();
-    await conn.write(frame);
-    for (let got = 0; got < 56;) got += await conn.read(frame) ?? 56;
-    times.push(performance.now() - beganMs);
+    await act();
+    return this.sizeBytes / ((performance.now() - beganMs) / 1000);
   }
-  times.sort((a, b) => a - b);
-  return (times[times.length >> 1] ?? NaN) * 1000;
+
+  async #connect(task: number): Promise<Deno.TcpConn> {
+    const { port } = this;
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    conn.setNoDelay(true);
+    await conn.write(Uint8Array.of(task));
+    return conn;
+  }
+
+  async #stream(): Promise<void> {
+    using conn = await this.#connect(PeerTask.drop);
+    const batch = noise(BATCH_BYTES);
+    for (let left = this.sizeBytes; left > 0;) {
+      left -= await conn.write(batch);
+    }
+    await ended(conn);
+  }
+
+  async #write(): Promise<void> {
+    using file = await Deno.open(this.image, { write: true });
+    const block = noise(BLOCK_BYTES);
+    for (let left = this.sizeBytes; left > 0;) {
+      left -= file.writeSync(block.subarray(0, left));
+    }
+    file.syncDataSync();
+  }
+
+  async #share(): Promise<void> {
+    using conn = await this.#connect(PeerTask.read);
+    await this.#write();
+    await ended(conn);
+  }
+
+  async #copy(): Promise<void> {
+    using conn = await this.#connect(PeerTask.write);
+    using file = await Deno.open(this.image);
+    const batch = new Uint8Array(BATCH_BYTES);
+    for (let left = this.sizeBytes; left > 0;) {
+      let have = 0;
+      for (; have < batch.length; have += BLOCK_BYTES) {
+        file.readSync(batch.subarray(have, have + BLOCK_BYTES));
+      }
+      for (let at = 0; at < have;) at += await conn.write(batch.subarray(at));
+      left -= have;
+    }
+    await ended(conn);
+  }
+
+  async #pingPong(): Promise<number> {
+    using conn = await this.#connect(PeerTask.answer);
+    const frame = new Uint8Array(FRAME_BYTES);
+    const times: number[] = [];
+    for (let count = 0; count < ROUND_TRIPS; count++) {
+      const beganMs = performance.now();
+      await conn.write(frame);
+      for (let got = 0; got < ANSWER_BYTES;) {
+        got += await conn.read(frame) ?? ANSWER_BYTES;
+      }
+      times.push(performance.now() - beganMs);
+    }
+    times.sort((a, b) => a - b);
+    return (times[times.length >> 1] ?? NaN) * 1000;
+  }
 }
 
-async function stream(port: number, sizeBytes: number): Promise<number> {
-  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
-  const piece = new Uint8Array(1 * MIB);
-  const beganMs = performance.now();
-  for (let left = sizeBytes; left > 0;) left -= await conn.write(piece);
+/** Nothing more is sent; the peer closes when it is done with what it got. */
+async function ended(conn: Deno.TcpConn): Promise<void> {
   await conn.closeWrite();
-  await conn.read(piece);
-  return sizeBytes / ((performance.now() - beganMs) / 1000);
+  await conn.read(new Uint8Array(1));
+}
+
+function noise(lengthBytes: number): Uint8Array {
+  const bytes = new Uint8Array(lengthBytes);
+  for (let at = 0; at < lengthBytes; at += 65_536) {
+    crypto.getRandomValues(bytes.subarray(at, at + 65_536));
+  }
+  return bytes;
 }
 
 /** A folder in memory, if the machine has one. */

@@ -87,6 +87,14 @@ function placeLines(found: PlaceFound): string[] {
         "128 KiB writes and fdatasync",
         mb(of(({ limits }) => limits.diskBytesPerS)),
       ],
+      [
+        "the same while another image is read, the slower of both",
+        mb(of(({ limits }) => limits.sharedDiskBytesPerS)),
+      ],
+      [
+        "a bare copy: read, TCP, write and fdatasync, no more",
+        mb(of(({ limits }) => limits.bareCopyBytesPerS)),
+      ],
       ["TCP round trip of 4 KiB", `${round(limits.roundTripUs)} µs`],
     ]),
   ];

@@ -8,7 +8,7 @@ import { run } from "../helpers/child.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { cpuUsOf } from "../helpers/proc.ts";
 import { Scope } from "../helpers/scope.ts";
-import { type MachineLimits, measureLimits } from "./mirror_limits.ts";
+import type { MachineLimits, Yardsticks } from "./mirror_limits.ts";
 import { connect, type MirrorPair, startPair } from "./mirror_pair.ts";
 import { StateWatch } from "./mirror_watch.ts";
 
@@ -19,7 +19,7 @@ export interface ResyncFigures {
   readonly cpuUsPerMib: number;
 }
 
-/** A resync, and what the machine could do right before it. */
+/** A resync, and what the machine could do right before and right after it. */
 export interface ResyncRound extends ResyncFigures {
   readonly limits: MachineLimits;
 }
@@ -38,6 +38,7 @@ interface ResyncPlace {
 export async function measureResyncs(
   place: ResyncPlace,
   rounds: number,
+  yardsticks: Yardsticks,
 ): Promise<{ first: ResyncFigures; rounds: ResyncRound[] }> {
   await using scope = new Scope();
   const pair = await startPair(scope, {
@@ -47,13 +48,15 @@ export async function measureResyncs(
   });
   const first = await measureOne(pair, () => connect(pair.a, pair.b));
   const found: ResyncRound[] = [];
+  let before = await yardsticks.measure();
   while (found.length < rounds) {
-    const limits = await measureLimits(place.dir, place.imageBytes);
     const figures = await measureOne(
       pair,
       () => pair.b.must({ kind: "invalidate" }),
     );
-    found.push({ ...figures, limits });
+    const after = await yardsticks.measure();
+    found.push({ ...figures, limits: between(before, after) });
+    before = after;
   }
   return { first, rounds: found };
 }
@@ -79,6 +82,17 @@ export async function measureLoadedResync(
   );
   const figures = await measureOne(pair, () => connect(pair.a, pair.b));
   return { ...figures, latestReplyMs: await load };
+}
+
+function between(a: MachineLimits, b: MachineLimits): MachineLimits {
+  const of = (name: keyof MachineLimits) => (a[name] + b[name]) / 2;
+  return {
+    tcpBytesPerS: of("tcpBytesPerS"),
+    diskBytesPerS: of("diskBytesPerS"),
+    sharedDiskBytesPerS: of("sharedDiskBytesPerS"),
+    bareCopyBytesPerS: of("bareCopyBytesPerS"),
+    roundTripUs: of("roundTripUs"),
+  };
 }
 
 async function measureOne(

@@ -46,6 +46,14 @@ export function resyncTargets(
 ): Target[] {
   const shares = found.rounds.map((each) => each.bytesPerS / slower(each));
   const share = median(shares);
+  const ofAll = (limit: (limits: MachineLimits) => number) =>
+    round(median(
+      found.rounds.map(({ bytesPerS, limits }) => bytesPerS / limit(limits)),
+    ));
+  const alone = ofAll((each) =>
+    Math.min(each.diskBytesPerS, each.tcpBytesPerS)
+  );
+  const bare = ofAll((each) => each.bareCopyBytesPerS);
   const speed = median(found.rounds.map(({ bytesPerS }) => bytesPerS));
   const limit = median(found.rounds.map(slower));
   const { latestReplyMs } = found.loaded;
@@ -55,7 +63,9 @@ export function resyncTargets(
       wanted: "≥ 0.7 ×",
       measured: `${round(share)} × (${round(Math.min(...shares))} to ${
         round(Math.max(...shares))
-      }; ${round(speed / 1e6)} of ${round(limit / 1e6)} MB/s)`,
+      }; ${round(speed / 1e6)} of ${
+        round(limit / 1e6)
+      } MB/s; with a disk that is only written ${alone} ×; of a bare copy ${bare} ×)`,
       isMet: share >= 0.7,
     },
     {
@@ -67,8 +77,9 @@ export function resyncTargets(
   ];
 }
 
+/** Both images are on one disk here: it is read and written at once. */
 function slower({ limits }: ResyncRound): number {
-  return Math.min(limits.diskBytesPerS, limits.tcpBytesPerS);
+  return Math.min(limits.sharedDiskBytesPerS, limits.tcpBytesPerS);
 }
 
 type Wanted = Pick<NbdLoad, "rw" | "depth" | "flushEvery">;
