@@ -293,7 +293,7 @@ Deno.test("fastdfs: a gateway that closes ends who waits and answers who works",
   using idle = await made.storage();
   assert.equal((await idle.call(111)).status, 0);
   using busy = await made.storage();
-  const body = uploadBody(Buffer.alloc(100_000, "in time"));
+  const body = uploadBody(Buffer.alloc(300_000, "in time"));
   await busy.send(head(body.length, 11));
   await busy.send(body.subarray(0, -3));
   await eventually(() => made.door.files.staging.size === 1, {
