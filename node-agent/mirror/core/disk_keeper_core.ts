@@ -145,6 +145,7 @@ export class DiskKeeper {
       this.#shown.isOurs();
       this.atAttach = this.outdates = undefined;
     }
+    if (after.role !== "Primary") this.#shown.demoted();
     const isServed = isConnected(after.connection) &&
       after.peerDisk === "UpToDate";
     if (isServed || after.role !== "Primary") this.mustBeKept = false;
@@ -331,8 +332,7 @@ export class DiskKeeper {
       if (this.#isPeerBehind) this.outdates = generations.set.bitmap;
       // The peer's copy has the same name, and may have lost what it had.
       const { flushes, hasUnstableThere } = volume.writes;
-      const isLast = !isConnected(volume.state.connection);
-      this.mustBeKept ||= isLast &&
+      this.mustBeKept ||= !isConnected(volume.state.connection) &&
         (flushes.mayBeLostThere || hasUnstableThere);
     }
     volume.persistent = undefined;

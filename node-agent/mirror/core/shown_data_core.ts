@@ -23,7 +23,9 @@ export class ShownData {
   #isPeers = false;
   /** Our disk may hold something else under the same name. */
   #mayDiffer = false;
+  /** It failed under the Primary that this node still is. */
   #isFailed = false;
+  #isServedOn = false;
 
   /**
    * Our disk, which is let go, showed it.
@@ -38,18 +40,29 @@ export class ShownData {
     this.#isPeers = false;
     this.#mayDiffer = !isWhole;
     this.#isFailed = !isWhole && isServing;
+    this.#isServedOn = false;
   }
 
-  /** The peer shows it. @param isMarked It has marked blocks of its copy. */
+  /**
+   * The peer shows it.
+   *
+   * @param isMarked The peer has marked blocks of its copy.
+   */
   isPeers(generation: Generation, isMarked = false): void {
     this.generation = generation;
     this.#isPeers = true;
     this.#mayDiffer ||= isMarked;
+    this.#isServedOn ||= this.#isFailed;
   }
 
-  /** A Primary's disk failed with writes on it, and the peer served on. */
+  /** Whom the peer serves later has seen other data, perhaps. */
+  demoted(): void {
+    this.#isFailed = false;
+  }
+
+  /** A Primary's disk failed with writes on it, and the peer served it on. */
   get isBeyondOurs(): boolean {
-    return this.#isPeers && this.#isFailed;
+    return this.#isServedOn;
   }
 
   /** Our disk shows what it has. */

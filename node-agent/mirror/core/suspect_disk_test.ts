@@ -344,3 +344,22 @@ Deno.test("a Primary's disk that failed is behind the copy that served on", () =
     assert.deepEqual([a.data[0], b.data[0]], [5, 5]);
   }
 });
+
+Deno.test("a Primary's disk that failed alone is not behind an older copy", () => {
+  const pair = synced();
+  const { a, b } = pair;
+  pair.cut();
+  write(a, 5);
+  pair.run(1);
+  a.core.saveBitmap();
+  a.failsWrites = true;
+  write(a, 6);
+  pair.run(1);
+  a.failsWrites = false;
+  a.core.roles.secondary(() => {});
+  pair.mend();
+  assert.equal(a.core.state.peerDisk, "UpToDate");
+  assert.equal(attach(a), 1);
+  pair.run();
+  assert.deepEqual([a.data[0], b.data[0]], [5, 5]);
+});
