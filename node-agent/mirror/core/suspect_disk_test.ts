@@ -349,11 +349,11 @@ Deno.test("a Primary's disk that failed alone is not behind an older copy", () =
   const pair = synced();
   const { a, b } = pair;
   pair.cut();
-  write(a, 5);
+  writeBlock(a, 5);
   pair.run(1);
   a.core.saveBitmap();
   a.failsWrites = true;
-  write(a, 6);
+  writeBlock(a, 6);
   pair.run(1);
   a.failsWrites = false;
   a.core.roles.secondary(() => {});
