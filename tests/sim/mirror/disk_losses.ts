@@ -73,7 +73,8 @@ export function giveUpDisk(node: SimNode): void {
   replaceDisk(node, 10);
 }
 
-function replaceDisk(node: SimNode, ms: number): void {
+/** Somebody puts a new disk, or new metadata, in its place. */
+export function replaceDisk(node: SimNode, ms: number): void {
   const { world } = node;
   node.die(false);
   node.diskNumber++;
@@ -89,7 +90,8 @@ function replaceDisk(node: SimNode, ms: number): void {
   world.scheduler.after(ms, () => node.start());
 }
 
-function isTheGoodCopy(world: World, node: SimNode): boolean {
+/** Whether a person would throw the other copy away. */
+export function isTheGoodCopy(world: World, node: SimNode): boolean {
   const { lineage, register, plan } = world;
   const isUp = node.core?.state.disk === "UpToDate" && !node.isPaused &&
     node.disk.bad.size === 0 && !world.taints.isAny;

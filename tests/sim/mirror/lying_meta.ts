@@ -23,7 +23,9 @@
  * @module
  */
 
+import type { MirrorState } from "../../../node-agent/mirror/decisions/mirror_state.ts";
 import { Prng } from "../prng.ts";
+import { marksAreMissed } from "./meta_rot.ts";
 import type { SimDisk } from "./sim_disk.ts";
 import type { SimNode } from "./sim_node.ts";
 import { other, type World } from "./world.ts";
@@ -129,27 +131,52 @@ export class LyingMeta {
  * answered alone is promised by nobody: the marks for it are gone.
  */
 export function doubtMetadata(node: SimNode): void {
-  const { world, world: { lineage, taints }, disk } = node;
+  const { world: { taints }, disk } = node;
   node.trace("its metadata are old ones");
-  const peer = world.nodes[other(node.id)];
-  disk.cache.forEach((content, piece) => {
-    const theirs = peer.disk.cache[piece] ?? 0;
-    if (content === theirs) return;
-    const before = taints.before(node, piece) ?? content;
-    const own = lineage.valueOf(piece, before);
-    const good = lineage.valueOf(piece, taints.before(peer, piece) ?? theirs);
-    if (own !== undefined && good !== undefined) {
-      lineage.excuse(piece, lineage.lostBy(piece, own, good, true));
-    }
+  for (let piece = 0; piece < disk.cache.length; piece++) {
     // Of what was damaged before nobody knows what came from what.
-    if (!taints.has(piece)) disk.lyingMeta?.doubt(piece);
-    taints.add(node, piece, before);
-  });
+    const isKnown = taints.has(piece);
+    if (doubtPiece(node, piece) && !isKnown) disk.lyingMeta?.doubt(piece);
+  }
   taints.isAny = true;
 }
 
+/** No mark says that a piece differs. Returns whether it does. */
+export function doubtPiece(node: SimNode, piece: number): boolean {
+  const { world: { lineage, nodes, taints }, disk } = node;
+  const peer = nodes[other(node.id)];
+  const content = disk.cache[piece] ?? 0;
+  const theirs = peer.disk.cache[piece] ?? 0;
+  if (content === theirs) return false;
+  const before = taints.before(node, piece) ?? content;
+  const own = lineage.valueOf(piece, before);
+  const good = lineage.valueOf(piece, taints.before(peer, piece) ?? theirs);
+  if (own !== undefined && good !== undefined) {
+    const alone = lineage.lostBy(piece, own, good, true);
+    lineage.excuse(piece, alone);
+    // A verify may give it up for the other copy, at any time from now on.
+    const { promotions } = node.world.history;
+    if (alone.length > 0) {
+      for (const each of nodes) promotions.beginAnew(each);
+    }
+  }
+  taints.add(node, piece, before);
+  taints.unmarked.add(piece);
+  return true;
+}
+
 /** The nodes decide on what they have: what was on its way is there now. */
-export function metAgain(world: World): void {
+export function meet(
+  world: World,
+  before: MirrorState,
+  after: MirrorState,
+): void {
+  const isAgreed = before.connection === "WFReportParams" ||
+    after.connection === "WFBitMapS" || after.connection === "WFBitMapT";
+  const isNew = before.connection !== after.connection;
+  const isTaken = before.disk === "Negotiating" && after.disk !== before.disk;
+  if (!isTaken && !(isNew && isAgreed)) return;
+  marksAreMissed(world);
   for (const node of world.nodes) {
     const { lyingMeta } = node.disk;
     if (lyingMeta?.isOld !== true) continue;

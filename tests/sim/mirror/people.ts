@@ -10,6 +10,7 @@ import type { VolumeCore } from "../../../node-agent/mirror/core/volume_core.ts"
 import type { SimNode } from "./sim_node.ts";
 import { ALL_OF_IT, resize } from "./growth.ts";
 import { giveUpDisk } from "./disk_losses.ts";
+import { createAnew } from "./meta_rot.ts";
 import { needsScrub } from "./scrub.ts";
 import { other, type World } from "./world.ts";
 
@@ -150,6 +151,7 @@ function repair(world: World, node: SimNode): void {
       node.mustDemote = false;
       say(node, "secondary", (c, done) => c.roles.secondary(done));
     }
+    if (node.disk.isSuperblockRotten) return createAnew(node);
     return node.attach();
   }
   if (isHealing) {

@@ -10,6 +10,7 @@ import { drawGrowth, type Growth } from "./growth.ts";
 import { drawHangs, type Hangs } from "./hangs.ts";
 import { drawStuck, type Stuck } from "./stuck.ts";
 import { drawMetaLiar } from "./lying_meta.ts";
+import { drawMetaRots, type MetaRot } from "./meta_rot.ts";
 import { drawExtras, type PlanExtras } from "./plan_extras.ts";
 
 /** Kinds of faults, with what their fields mean. */
@@ -108,6 +109,7 @@ export interface MirrorPlan extends PlanExtras {
   readonly hangs?: Hangs | undefined;
   /** This node's disk lies about its metadata, too; -1: none does. */
   readonly metaLiar: number;
+  readonly metaRots: readonly MetaRot[];
   /** A flush does not end, and nobody gives its disk up; missing: all end. */
   readonly stuck?: Stuck | undefined;
 }
@@ -151,7 +153,8 @@ export function drawPlan(seed: number): MirrorPlan {
   const extras = drawExtras(seed, { workMs, isFenced, protocol });
   // Who lies about one disk is survived by C, and sizes are for another day.
   const isHeld = protocol === "C" && growth === undefined;
-  return {
+  const metaLiar = isHeld ? drawMetaLiar(seed, extras.liar) : -1;
+  const plan: Omit<MirrorPlan, "metaRots"> = {
     protocol,
     isFenced,
     blocks,
@@ -183,10 +186,12 @@ export function drawPlan(seed: number): MirrorPlan {
     faults: drawFaults(rng, { workMs, isFenced }),
     ...extras,
     growth,
-    metaLiar: isHeld ? drawMetaLiar(seed, extras.liar) : -1,
+    metaLiar,
     hangs,
     stuck: hangs === undefined ? drawStuck(seed, workMs) : undefined,
   };
+  const metaRots = growth === undefined ? drawMetaRots(seed, plan) : [];
+  return { ...plan, metaRots };
 }
 
 /** Drawn apart, so that the rest of a run does not depend on it. */

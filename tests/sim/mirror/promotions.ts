@@ -306,7 +306,8 @@ export function imageOf(node: SimNode, contents = node.disk.cache): Image {
   return {
     seen: (piece) =>
       lineage.valueOf(piece, before(piece) ?? contents[piece] ?? 0),
-    isDamaged: (piece) => isAny && taints.has(piece),
+    isDamaged: (piece) =>
+      isAny && (taints.has(piece) || taints.unmarked.has(piece)),
     descends: (piece, value, old) => lineage.descends(piece, value, old),
   };
 }

@@ -8,6 +8,7 @@
 import { Prng } from "../prng.ts";
 import { Scheduler } from "../scheduler.ts";
 import { startDiskLosses } from "./disk_losses.ts";
+import { startMetaRots } from "./meta_rot.ts";
 import { healEverything, startFaults } from "./faults.ts";
 import { startGrowth } from "./growth.ts";
 import { startHangs } from "./hangs.ts";
@@ -93,6 +94,7 @@ function play(world: World): void {
   startGrowth(world);
   startHangs(world);
   world.stuck.start();
+  startMetaRots(world);
   startVolumeClients(world, plan.workMs);
   for (let step = 1; scheduler.nowMs < plan.workMs; step++) {
     scheduler.runUntil(Math.min(plan.workMs, scheduler.nowMs + 5));

@@ -83,6 +83,7 @@ function simplifications(drawn: MirrorPlan): readonly SomeChange[] {
       ? []
       : [{ stuck: { ...drawn.stuck, atMs: 1e9 } }]),
     { metaLiar: -1 },
+    { metaRots: [] },
     ...rates.map((name) => ({ operator: { [name]: 0 } })),
     extras,
     { clocks: [1, 1] },

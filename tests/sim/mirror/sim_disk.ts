@@ -41,6 +41,10 @@ export class SimDisk {
   readonly poisoned = new Set<number>();
   /** Pieces that cannot be read until they are written. */
   readonly bad = new Set<number>();
+  /** The superblock does not fit its checksum. */
+  isSuperblockRotten = false;
+  /** Blocks whose mark has rotted away; in memory it may still be. */
+  readonly rotten = new Set<number>();
   /** The bitmap cannot be read. */
   isBitmapLost = false;
   /** It says that a flush is done, and does nothing. */
@@ -123,7 +127,8 @@ export class SimDisk {
     this.#wronged.clear();
     this.#flushing = undefined;
     this.bitmap.fill(0xff);
-    this.isBitmapLost = false;
+    this.isBitmapLost = this.isSuperblockRotten = false;
+    this.rotten.clear();
     this.log = undefined;
     this.state = state;
     this.lyingMeta?.writtenBack();
@@ -173,16 +178,29 @@ export class SimDisk {
   saveBitmap(bytes: Uint8Array, keep: (byte: number) => boolean): void {
     let isWhole = true;
     for (let byte = 0; byte < this.bitmap.length; byte++) {
-      if (keep(byte)) this.bitmap[byte] = bytes[byte] ?? 0;
-      else isWhole = false;
+      if (!keep(byte)) {
+        isWhole = false;
+        continue;
+      }
+      this.bitmap[byte] = bytes[byte] ?? 0;
+      for (let bit = 0; bit < 8; bit++) this.rotten.delete(byte * 8 + bit);
     }
     if (isWhole) this.isBitmapLost = false;
     this.metaWritten();
   }
 
+  /** A bit of the bitmap flips. */
+  rotBitmap(block: number): void {
+    const byte = (this.bitmap[block >> 3] ?? 0) ^ 1 << (block & 7);
+    this.bitmap[block >> 3] = byte;
+    if ((byte >> (block & 7) & 1) === 0) this.rotten.add(block);
+    else this.rotten.delete(block);
+  }
+
   /** Whether the disk says that a block may differ from the peer's. */
   covers(block: number): boolean {
     if (((this.bitmap[block >> 3] ?? 0) >> (block & 7) & 1) === 1) return true;
+    if (this.rotten.has(block)) return true; // it did
     const extent = Math.floor(block / this.extentBlocks);
     for (const each of this.log?.values() ?? []) {
       if (each === extent) return true;

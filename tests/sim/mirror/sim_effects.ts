@@ -168,6 +168,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
         mustBeAttached("log");
         if (fails("meta")) return false;
         disk.log = new Map();
+        disk.isSuperblockRotten = false;
         disk.metaWritten();
         isCommitting = 0;
         return wasInTime(node, "meta");
@@ -189,6 +190,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
           JSON.stringify(state.flags),
         );
         if (!isLost) disk.state = state;
+        disk.isSuperblockRotten = false;
         disk.metaWritten();
         return wasInTime(node, "meta");
       }),
@@ -226,6 +228,7 @@ export function effectsOf(node: SimNode): VolumeEffects {
         node.attachment++;
         if (isClean) disk.log = undefined;
         else doubtUnflushed(node);
+        disk.isSuperblockRotten &&= !isClean;
         disk.metaWritten();
         disk.processDied();
         world.mark("detached");

@@ -20,7 +20,7 @@ import { type ArmedHangs, type BegunFlush, leaveLateDisk } from "./hangs.ts";
 import { ForcedRole } from "./forced_role.ts";
 import { effectsOf } from "./sim_effects.ts";
 import type { SimDisk } from "./sim_disk.ts";
-import { doubtMetadata, metAgain, verifies } from "./lying_meta.ts";
+import { doubtMetadata, meet, verifies } from "./lying_meta.ts";
 import { tookLosses } from "./lost_writes.ts";
 import { Violation, type World } from "./world.ts";
 
@@ -140,6 +140,10 @@ export class SimNode {
     this.run((core) => {
       // A flush that was given up still holds the device.
       if (this.isAttached || this.flushing !== undefined) return;
+      if (this.disk.isSuperblockRotten) {
+        this.world.mark("a rotten superblock was refused");
+        return this.trace("attach: 119");
+      }
       this.isAttached = true;
       this.attachment++;
       const found = this.disk.recover(this.rng, (losses) => {
@@ -321,7 +325,7 @@ export class SimNode {
       after.peerDisk === "UpToDate";
     if (isWhole || isJoined) this.given = [];
     const isNew = before.connection !== after.connection;
-    if (isNew && before.connection === "WFReportParams") metAgain(this.world);
+    meet(this.world, before, after);
     if (after.connection === "VerifyS") verifies(this.world);
     if (isNew && after.connection === "WFReportParams") this.isDivided = false;
     const loses = this.isDivided && after.connection === "WFBitMapT" &&

@@ -30,6 +30,11 @@ interface Taint {
 /** See the module comment. */
 export class Taints {
   readonly #of = new Map<number, Taint>();
+  /**
+   * Pieces that differed without a mark: which of both copies a verify keeps is
+   * up to chance, so they are part of no prefix.
+   */
+  readonly unmarked = new Set<number>();
   /** Whether there ever was one: an operator will verify. */
   isAny = false;
 
