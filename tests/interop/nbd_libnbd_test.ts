@@ -1,6 +1,7 @@
 /** libnbd's programs, and fio's nbd engine, against our server as a process. */
 
 import assert from "node:assert/strict";
+import { attachWords } from "../../node-agent/mirror/host/device_node_kernel.ts";
 import { isInstalled, run } from "../helpers/child.ts";
 import { startNbdProcess } from "../helpers/nbd_process.ts";
 import { Random } from "../helpers/random.ts";
@@ -83,6 +84,27 @@ Deno.test({
     const port = String(server.port);
     const listed = await out("nbd-client", "-l", "127.0.0.1", "-p", port);
     assert.match(listed, /disk[\s\S]*second/);
+  },
+});
+
+Deno.test({
+  name: "nbd-client takes the mirror's words and negotiates its export",
+  ignore: missing.has("nbd-client"),
+  async fn() {
+    await using scope = new Scope();
+    const server = await startNbdProcess(scope, { sizeBytes: 3 * MIB });
+    const socket = new URL(server.unixUri()).searchParams.get("socket") ?? "";
+    // Such a device is nowhere: the driver is not needed to be refused there.
+    const attach = (exportName: string) =>
+      run([
+        ...["timeout", "20", "/usr/sbin/nbd-client"] as const,
+        ...attachWords({ socket, exportName }, "/dev/nbd-nowhere"),
+      ]);
+    const { stdout, stderr } = await attach("disk");
+    assert.match(stdout + stderr, /Negotiation: \.\.size = 3MB/);
+    const other = await attach("nosuch");
+    assert.notEqual(other.code, 0);
+    assert.match(other.stdout + other.stderr, /no export "nosuch"/i);
   },
 });
 

@@ -39,12 +39,20 @@ export async function attachKernel(
   let complaint = "nbd: all devices are in use";
   for (const block of freeDevices()) {
     // Another process may take it between the look and this.
-    const options = ["-unix", socket, block, "-N", exportName];
-    const made = await runProgram("nbd-client", ...options);
+    const words = attachWords({ socket, exportName }, block);
+    const made = await runProgram("nbd-client", ...words);
     if (made.ok) return { block };
     complaint = made.complaint;
   }
   throw new Error(complaint);
+}
+
+/** What `nbd-client` is told: the export, and the device that it becomes. */
+export function attachWords(
+  { socket, exportName }: KernelSource,
+  block: string,
+): string[] {
+  return ["-unix", socket, block, "-N", exportName];
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { mountIn } from "./device_node_holders.ts";
-import { findProgram, programPath } from "./device_node_tools.ts";
+import { findProgram, lastWords, programPath } from "./device_node_tools.ts";
 
 const MOUNTS = `
 22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
@@ -26,4 +26,11 @@ Deno.test("a missing program is named with its package", () => {
     /not installed: install the package no-such-program/,
   );
   assert.match(programPath("sh"), /\/sh$/);
+});
+
+Deno.test("what a program complained about is not its farewell", () => {
+  const said = "Error: Couldn't resolve the nbd netlink family\n\nExiting.\n";
+  assert.match(lastWords(said), /netlink family$/);
+  assert.equal(lastWords("one\ntwo"), "two");
+  assert.equal(lastWords(""), "");
 });

@@ -69,13 +69,20 @@ export async function runProgram(
     },
   ).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
-  const said = text(stderr).split("\n").at(-1) ?? "";
+  const said = lastWords(text(stderr));
   const late = signal === null ? "" : ` (no end after ${RUN_MS} ms)`;
   return {
     ok: success,
     stdout: text(stdout),
     complaint: `${name}: ${said.replace(`${name}: `, "")}${late}`,
   };
+}
+
+/** The last line that says something: nbd-client ends with "Exiting.". */
+export function lastWords(text: string): string {
+  return text.split("\n").findLast((line) =>
+    line.trim() !== "" && line.trim() !== "Exiting."
+  ) ?? "";
 }
 
 /**
