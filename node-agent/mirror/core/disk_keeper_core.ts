@@ -103,6 +103,7 @@ export class DiskKeeper {
     this.#wasInSync &&= this.#shown.isNamed(current);
     volume.generations.shared();
     if (!this.#recover(persistent.flags)) return done({ code: 118 });
+    volume.roles.promotion.attached(persistent.flags);
     this.#settleState(persistent.flags);
     done({ code: volume.hasLocalDisk || this.#isNegotiating() ? 1 : 118 });
   }
@@ -281,10 +282,8 @@ export class DiskKeeper {
       lacksWrites: this.#isSuspect && this.#shown.isBeyondOurs,
     });
     if (this.#isSuspect) {
-      volume.effects.log(
-        "warn",
-        "This disk failed before its writes were stable: it may lack some",
-      );
+      const why = "failed before its writes were stable: it may lack some";
+      volume.effects.log("warn", `This disk ${why}`);
     }
     // Also when the peer has our report, which says that we have no disk.
     const { negotiation } = volume.link;

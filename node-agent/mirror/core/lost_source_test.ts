@@ -71,6 +71,29 @@ Deno.test("a Primary that is copied to is fenced before its source takes over", 
   assert.deepEqual(codes, [-7, 1]);
 });
 
+Deno.test("a source that was started anew fences its target, too", () => {
+  const pair = new Pair(SIZE, FENCED);
+  const { a, b } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  a.core.roles.invalidate(() => {});
+  until(pair, () => b.core.state.connection === "SyncSource");
+  pair.isCut = true; // A does not know yet
+  b.restart();
+  b.core.disk.attach(b.disk(), () => {});
+  assert.equal(b.core.state.disk, "UpToDate");
+  const codes: number[] = [];
+  const done = ({ code }: { readonly code: number }) => codes.push(code);
+  b.core.roles.primary(false, done);
+  while (codes.length === 0) b.core.helperDone(2, 6);
+  assert.deepEqual(codes, [-7]);
+  assert.equal(b.core.state.disk, "UpToDate", "nobody else has the data");
+  b.core.roles.primary(false, done);
+  b.core.helperDone(2, 7);
+  assert.deepEqual(codes, [-7, 1]);
+});
+
 Deno.test("a peer that was switched off makes old data no better", () => {
   const pair = new Pair(SIZE, FENCED);
   const { a, b } = pair;

@@ -12,7 +12,7 @@ import {
   type MirrorState,
 } from "../decisions/mirror_state.ts";
 import type { VolumeCore } from "./volume_core.ts";
-import type { CommandDone } from "./volume_types.ts";
+import type { CommandDone, PersistentFlags } from "./volume_types.ts";
 
 /** How long a peer that is Primary is waited for (DRBD: one ping-timeout). */
 const DEMOTION_MS_MAX = 600;
@@ -42,6 +42,15 @@ export class Promotion {
     else if (isConnected(before.connection)) {
       this.#mayServe = before.peerRole === "Primary";
     }
+  }
+
+  /**
+   * A disk was attached whose node ended while the peer was its target: as a
+   * Primary that one answers reads until it knows that the connection is gone.
+   */
+  attached({ connected, peerOutdated }: PersistentFlags): void {
+    const isLinked = isConnected(this.volume.state.connection);
+    if (connected && peerOutdated && !isLinked) this.#mayServe = true;
   }
 
   /** The peer serves nobody: its fence handler says so, or a person. */
