@@ -32,6 +32,8 @@ export interface LoadOptions {
   readonly piecesMax?: number;
   /** A flush, alone, after so many writes; 0: never. */
   readonly flushEvery?: number;
+  /** Flushes come over a connection of their own (NBD's multi-conn). */
+  readonly flushesApart?: boolean;
   /** Called after every answer. */
   readonly onAnswer?: () => void;
   /** Share of reads, 0 to 1. */
@@ -65,7 +67,12 @@ export class MirrorLoad {
   #isFlushing = false;
   #wake: PromiseWithResolvers<void> = Promise.withResolvers();
 
-  private constructor(readonly client: RawNbd, readonly options: LoadOptions) {
+  private constructor(
+    readonly client: RawNbd,
+    readonly options: LoadOptions,
+    /** Where flushes go, if not over `client`. */
+    readonly flusher: RawNbd | undefined,
+  ) {
     this.ended = this.#run();
   }
 
@@ -75,7 +82,10 @@ export class MirrorLoad {
     name: string,
     options: LoadOptions,
   ): Promise<MirrorLoad> {
-    return new MirrorLoad(await openExport(socket, name), options);
+    const client = await openExport(socket, name);
+    const { flushesApart = false } = options;
+    const flusher = flushesApart ? await openExport(socket, name) : undefined;
+    return new MirrorLoad(client, options, flusher);
   }
 
   /** Wait until so many writes were acknowledged. */
@@ -109,6 +119,7 @@ export class MirrorLoad {
     const why = await Promise.race([this.#sendAll(), this.#takeAll()]);
     this.#isStopping = true;
     this.client[Symbol.dispose]();
+    this.flusher?.[Symbol.dispose]();
     return why;
   }
 
@@ -152,15 +163,19 @@ export class MirrorLoad {
     }
   }
 
-  #flush(): Promise<void> {
+  async #flush(): Promise<void> {
     const { model } = this.options;
     this.#isFlushing = true;
     this.#sinceFlush = 0;
-    return this.#send({ type: FLUSH }, (error) => {
+    const flushed = (error: number) => {
       this.#isFlushing = false;
       if (error === 0) model.epoch++;
       else this.errors.push(error);
-    });
+    };
+    if (this.flusher === undefined) return this.#send({ type: FLUSH }, flushed);
+    await this.flusher.request({ type: FLUSH, cookie: ++this.#lastCookie });
+    flushed((await this.flusher.simple()).error);
+    this.options.onAnswer?.();
   }
 
   #readOrWrite(): Promise<void> {

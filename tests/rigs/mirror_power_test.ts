@@ -71,6 +71,8 @@ async function record(
     model,
     random,
     flushEvery: 12,
+    // A flush covers what other connections were told is written.
+    flushesApart: protocol !== "B",
     onAnswer: note,
   });
   await load.untilFlushes(FLUSHES);
