@@ -6,7 +6,12 @@ import type {
 } from "@kedge/schema/mirror/control-api";
 import { NoDaemonError } from "../mirror_client.ts";
 import { thingsOf } from "./event_things.ts";
-import { appearLine, eventLines, type EventStyle } from "./events_text.ts";
+import {
+  appearLine,
+  eventLines,
+  type EventStyle,
+  helperLine,
+} from "./events_text.ts";
 import { knownConfigs, wantedNames } from "./known_names.ts";
 import { type NodeIds, nodeIdsOf } from "./node_ids.ts";
 import type { Session } from "./session.ts";
@@ -93,13 +98,13 @@ class EventPrinter {
     if (helper === undefined || !this.#isWanted(resource)) return;
     const peer = this.#last.resources.find((each) => each.resource === resource)
       ?.peerNode;
-    const { name, status } = helper;
-    this.#say(
-      `${status === undefined ? "call" : "response"} helper name:${resource} ` +
-        `peer-node-id:${this.#ids(resource).peer} conn-name:${peer ?? ""} ` +
-        `volume:${volume} helper:${name}` +
-        (status === undefined ? "" : ` status:${status}`),
-    );
+    const keys = {
+      "name": resource,
+      "peer-node-id": String(this.#ids(resource).peer),
+      "conn-name": peer ?? "",
+      "volume": String(volume),
+    };
+    this.#say(helperLine(keys, helper));
   }
 
   /** Tell how far a resync is, without a change of state. */

@@ -112,7 +112,7 @@ export function appearLine(
   style: EventStyle,
 ): string {
   const { type, fields } = thing;
-  const hasArrows = style.diff && verb === "create";
+  const hasArrows = style.diff;
   const parts = GROUPS[type].flatMap((group) => {
     if (group.isCounter && !style.statistics && !style.full) return [];
     return group.names.flatMap((name) => {
@@ -161,9 +161,30 @@ export function changeLine(
   return line("change", after, parts);
 }
 
+/** A handler that was called; with its exit code: that has ended. */
+export function helperLine(
+  keys: Fields,
+  { name, status }: {
+    readonly name: string;
+    readonly status?: number | undefined;
+  },
+): string {
+  const isOver = status !== undefined;
+  const all = {
+    ...keys,
+    helper: name,
+    ...(isOver ? { status: String(status) } : {}),
+  };
+  return [isOver ? "response helper" : "call helper", ...wordsOf(all)]
+    .join(" ");
+}
+
 function line(verb: string, { type, keys }: Thing, parts: string[]): string {
-  const names = Object.entries(keys).map(([name, value]) => `${name}:${value}`);
-  return [verb, type, ...names, ...parts].join(" ");
+  return [verb, type, ...wordsOf(keys), ...parts].join(" ");
+}
+
+function wordsOf(fields: Fields): string[] {
+  return Object.entries(fields).map(([name, value]) => `${name}:${value}`);
 }
 
 /** Which thing it is, among all. */

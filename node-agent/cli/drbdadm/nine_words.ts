@@ -87,7 +87,14 @@ export function sharedState(
 
 /** Whether it may be promoted without force, and how good a choice it is. */
 export function promotionOf(
-  resource: ResourceStatus,
+  resource: {
+    readonly volumes: readonly {
+      readonly state: Pick<
+        MirrorStateView,
+        "role" | "peerRole" | "disk" | "peerDisk"
+      >;
+    }[];
+  },
 ): { readonly mayPromote: boolean; readonly score: number } {
   const { volumes } = resource;
   const copies = volumes.map(({ state }) =>
