@@ -43,6 +43,7 @@ import {
   type MetaSuperblock,
 } from "@kedge/schema/disk/superblock";
 import { z } from "zod";
+import { showGiText } from "../../node-agent/cli/drbdadm/show_gi_text.ts";
 import { say } from "../helpers/say.ts";
 import { sound } from "../helpers/sound.ts";
 import { oracleFolder } from "./vectors.ts";
@@ -60,6 +61,16 @@ const UUIDS = [
 const FLAGS = { clean: 145, crashed: 19 };
 const MODES = ["clean", "crashed"] as const;
 type Mode = typeof MODES[number];
+
+/** What drbdmeta was asked about v08, and why we do not compare the answer. */
+const V08_TEXTS: Readonly<Record<string, string>> = {
+  "dump-md": "",
+  "dump-md-after-apply-al": "",
+  "get-gi": "",
+  "show-gi": "",
+  "dstate": "",
+  "apply-al": "beside a live drbdmeta, in interop/drbdmeta_test.ts",
+};
 
 const Layout = z.object({
   superOff: z.number(),
@@ -171,14 +182,36 @@ for (
 }
 
 for (const mode of MODES) {
-  Deno.test({ name: `get-gi and dstate of v08 ${mode}`, ignore }, () => {
-    const superblock = superblockV08(mode);
-    const read = (what: string) =>
-      Deno.readTextFileSync(`${FOLDER}/expected-v08-${mode}.${what}.txt`);
-    equal(`${generationText(superblock)}\n`, read("get-gi"));
-    equal(`${dataState(superblock)}\n`, read("dstate"));
-  });
+  Deno.test(
+    { name: `get-gi, show-gi and dstate of v08 ${mode}`, ignore },
+    () => {
+      const superblock = superblockV08(mode);
+      const read = (what: string) =>
+        Deno.readTextFileSync(`${FOLDER}/expected-v08-${mode}.${what}.txt`);
+      equal(`${generationText(superblock)}\n`, read("get-gi"));
+      equal(`${dataState(superblock)}\n`, read("dstate"));
+      equal(showGiText(superblock), read("show-gi"));
+    },
+  );
 }
+
+Deno.test({ name: "every image and every text is looked at", ignore }, () => {
+  const names = [...Deno.readDirSync(FOLDER)].map(({ name }) => name);
+  const images = names.filter((name) => name.startsWith("image-"));
+  const built = ["v08", "v09"].flatMap((format) =>
+    MODES.map((mode) => `image-${format}-${mode}.sha256`)
+  );
+  equal(images.toSorted().join(), built.join(), "an image without a recipe");
+  const isText = /^expected-v0(\d)-(?:clean|crashed)\.([\w-]+)\.[\w.]+$/;
+  for (const name of names.filter((each) => each.startsWith("expected-"))) {
+    const [, format, command = ""] = isText.exec(name) ?? [];
+    ok(format === "9" || command in V08_TEXTS, `nobody looks at ${name}`);
+  }
+  for (const [command, why] of Object.entries(V08_TEXTS)) {
+    if (why !== "") say(`SKIPPED: ${command} of v08: ${why}`);
+  }
+  say("SKIPPED: texts about v09: its metadata is only recognised, never used");
+});
 
 function superblockV08(mode: Mode): MetaSuperblock {
   const { effective, mdSizeSect } = layoutFile("v08", mode);
