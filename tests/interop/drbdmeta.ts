@@ -25,6 +25,8 @@ export const MIB = 1024 * 1024;
 export const INTERNAL: MetaPlacement = { kind: "internal" };
 /** Metadata on a disk of its own. */
 export const FLEXIBLE: MetaPlacement = { kind: "flexible" };
+/** The second of several metadata on one disk. */
+export const INDEXED: MetaPlacement = { kind: "indexed", index: 1 };
 
 /** What one program said and left. */
 export interface Said {
@@ -37,11 +39,17 @@ export interface Said {
 export function withMeta(
   device: string,
   use: (meta: MetaDevice) => void,
-  options: { readonly create?: boolean } = {},
+  options: {
+    readonly create?: boolean;
+    readonly placement?: MetaPlacement;
+    /** Of the data whose metadata is external. */
+    readonly dataBytes?: number;
+  } = {},
 ): void {
   const raw = openFileDevice(device);
+  const { placement = INTERNAL, dataBytes } = options;
   try {
-    const source = sourceOf(raw, INTERNAL);
+    const source = sourceOf(raw, placement, dataBytes);
     if (options.create === true) {
       const { kind } = createMetadata(source, { isConfirmed: true });
       equal(kind, "created");
@@ -52,14 +60,15 @@ export function withMeta(
   }
 }
 
-/** Where metadata is; external metadata is for 32 MiB. */
+/** Where metadata is; external metadata is for 32 MiB, or as said. */
 export function sourceOf(
   device: MetaSource["device"],
   placement: MetaPlacement,
+  dataBytes: number = 32 * MIB,
 ): MetaSource {
   const dataDeviceBytes = placement.kind === "internal"
     ? device.sizeBytes
-    : 32 * MIB;
+    : dataBytes;
   return { device, dataDeviceBytes, placement };
 }
 
