@@ -78,6 +78,8 @@ export class BodyJournals {
   readonly #dirty = new Set<JournalFile>();
   /** Actions of earlier runs, by journal: these are only read. */
   readonly #old = new Map<string, number>();
+  /** Bytes written so far. */
+  writtenBytes = 0;
 
   /**
    * No journal is open.
@@ -118,6 +120,7 @@ export class BodyJournals {
       to.file.seekSync(offset, Deno.SeekMode.Start);
       writeAllSync(to.file, bytes);
       to.end = offset + bytes.length;
+      this.writtenBytes += bytes.length;
       this.#dirty.add(to);
       if (to.end >= this.#fileBytes) this.#leave(path);
       const { number } = to;

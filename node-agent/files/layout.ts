@@ -5,6 +5,7 @@
  * ```text
  * DATA/kedge.db  DATA/agent.lock  DATA/.reserve
  * PATH/data/.kedge-path  PATH/data/.tmp/TOKEN  PATH/data/HH/LL/NAME
+ * PATH/data/.tmp/bodies-N     bodies whose files are not flushed yet
  * PATH/data/.segments/NNNNNN.seg   many small files
  * PATH/data/Mxx/HH/LL/NAME     a file of a store path that this node lacks
  * ```

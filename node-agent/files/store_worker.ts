@@ -78,7 +78,11 @@ export class StoreWorker {
     this.#reserve = new Reserve(this.#layout.reserve, options.reserveFileBytes);
     this.#database = openForWriting(this.#layout.database);
     this.#statements = new WriteStatements(this.#database);
-    this.#wal = new WriteAheadLog(this.#database, options.checkpointBytes);
+    const { checkpointBytes } = options;
+    this.#wal = new WriteAheadLog(this.#database, checkpointBytes, () => {
+      if (this.#bodies.isDirty) this.#flush();
+      return this.#failed === undefined;
+    });
     const { store, incarnation, digests, run } = beginRun(
       this.#statements,
       options,
@@ -180,6 +184,7 @@ export class StoreWorker {
     if (this.#failed !== undefined) {
       return say({ kind: "failed", request, why: this.#failed });
     }
+    const { writtenBytes } = this.#bodies;
     try {
       for (const op of ops) this.#beforeFence(op);
       const results = this.#commit(message);
@@ -193,7 +198,9 @@ export class StoreWorker {
     if (durable) this.#flushTimer.stop();
     else this.#flushTimer.start();
     if (this.#bodies.hasMany) void this.#settleEarly();
-    const fault = this.#wal.grow(bodyBytes + ops.length * CHANGE_BYTES);
+    const elsewhere = this.#bodies.writtenBytes - writtenBytes;
+    const changes = ops.length * CHANGE_BYTES;
+    const fault = this.#wal.grow(bodyBytes - elsewhere + changes);
     if (fault !== undefined) this.#fail(fault);
   }
 
@@ -370,6 +377,7 @@ export class StoreWorker {
         : [{ kind: "state", key: "digests", value: digests }] as const;
       this.#committer.commit([...ops, ...saved], new Uint8Array(0), true);
     }
+    this.#bodies.sync(); // closing flushes the records
     this.#database.close();
     this.#bodies.close();
     this.#answer(request);

@@ -12,12 +12,23 @@ import { describeError, isDatabaseFull } from "./disk.ts";
 export class WriteAheadLog {
   readonly #database: DatabaseSync;
   readonly #bytesMax: number;
+  readonly #isReady: () => boolean;
   #bytes = 0;
 
-  /** Move it when it has this many bytes, roughly. */
-  constructor(database: DatabaseSync, bytesMax: number) {
+  /**
+   * Move it when it has this many bytes, roughly.
+   *
+   * @param isReady Flushes what must be stable before the records in it, since
+   * to move it makes them so; whether that worked.
+   */
+  constructor(
+    database: DatabaseSync,
+    bytesMax: number,
+    isReady: () => boolean,
+  ) {
     this.#database = database;
     this.#bytesMax = bytesMax;
+    this.#isReady = isReady;
   }
 
   /**
@@ -30,6 +41,7 @@ export class WriteAheadLog {
     this.#bytes += bytes;
     if (this.#bytes <= this.#bytesMax) return undefined;
     this.#bytes = 0;
+    if (!this.#isReady()) return undefined;
     try {
       this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)");
     } catch (error) {
