@@ -112,6 +112,21 @@ Deno.test("a disk that is given up keeps nobody from its peer", () => {
   assert.equal(a.core.state.peerDisk, "Diskless");
 });
 
+Deno.test("who was told to leave its peer alone stays so when the flush ends", () => {
+  const { pair, pair: { b }, end } = hangingPair();
+  pair.run(150);
+  const codes: number[] = [];
+  b.core.roles.disconnect(false, ({ code }) => codes.push(code));
+  assert.equal(b.core.state.connection, "StandAlone");
+  pair.connect(b);
+  assert.equal(b.core.state.connection, "Unconnected", "its flush still runs");
+  b.core.roles.disconnect(false, ({ code }) => codes.push(code));
+  end();
+  pair.run(10);
+  assert.equal(b.core.state.connection, "StandAlone");
+  assert.deepEqual(codes, [1, 1]);
+});
+
 Deno.test("a flush that runs all the time keeps nobody from its peer", () => {
   const { pair, pair: { b }, end } = hangingPair();
   pair.run(150);
