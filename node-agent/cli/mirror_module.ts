@@ -50,6 +50,13 @@ export async function loadHandlers(): Promise<
   return await import("../mirror/host/helpers.ts");
 }
 
+/** Load what knows which digests there are. */
+export async function loadIsKnownDigest(): Promise<
+  typeof import("../mirror/link/digest.ts").isKnownDigest
+> {
+  return (await import("../mirror/link/digest.ts")).isKnownDigest;
+}
+
 /** Load what reads undo files. */
 export async function loadUndoTools(): Promise<
   typeof import("../mirror/volume/undo_reader.ts")

@@ -1,6 +1,7 @@
 /** `drbdadm adjust`: bring what runs to the configuration. */
 
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
+import { hasConnection } from "@kedge/schema/mirror/pending-options";
 import { adjustLines, adjustTo, type RunStep } from "./adjust_core.ts";
 import { notRunning, report, runFor, volumesOf } from "./daemon_commands.ts";
 import { LineError } from "./line.ts";
@@ -85,12 +86,18 @@ async function adjustOne(session: Session, target: Target): Promise<number> {
 async function takePending(session: Session, target: Target): Promise<number> {
   const { name } = target.config;
   const now = await session.running(name);
-  if (now === undefined || now.pending.length === 0) return 0;
-  if (session.asks("reconnect")) {
+  if (now === undefined) return 0;
+  const stands = now.volumes.some(({ state }) =>
+    hasConnection(state.connection)
+  );
+  // Also where nothing is pending: it may be on the other host, which cannot
+  // hold the writes.
+  if (session.asks("reconnect") && stands) {
     const reply = await session.client.reconnect(name);
     const setup = `adjust --reconnect ${name}`;
     return report(session, target, { reply, command: "connect", setup });
   }
+  if (now.pending.length === 0) return 0;
   for (const each of now.pending) {
     session.warn(`${name}: ${each} counts from the next connection on`);
   }

@@ -18,6 +18,7 @@ import {
 import { differences } from "../drbdadm/adjust_core.ts";
 import type { Output } from "../context.ts";
 import { identityOf, loadConf } from "../drbdadm/config.ts";
+import { loadIsKnownDigest } from "../mirror_module.ts";
 import { shellWord } from "../drbdadm/setup_lines.ts";
 import { CliError } from "../errors.ts";
 import { EXIT } from "../exit_codes.ts";
@@ -29,7 +30,7 @@ import {
   type SaidSetting,
   saidSettings,
 } from "./said_settings.ts";
-import { refuseUnknownAfter } from "./set_words.ts";
+import { refuseUnknownAfter, refuseUnknownDigests } from "./set_words.ts";
 
 /** What came of it, for `--json`. */
 export interface SetReport {
@@ -61,6 +62,7 @@ export async function setOptions(
   const before = resourceIn(path, name, call);
   const { file } = before.config.definedAt;
   refuseUnknownAfter(before.conf, name, changes);
+  refuseUnknownDigests(changes, await loadIsKnownDigest());
   let after = before;
   const edited = await editFile(file, (old) => {
     const text = editOptions(old, { file, resource: name }, changes);

@@ -76,6 +76,7 @@ Deno.test("kedge volume set refuses what cannot be, and changes nothing", () =>
         ["protocol", /Say protocol=VALUE/],
         ["shared-secret=x", /not for a command line/],
         ["timeout=1\n}", /one line only/],
+        ["verify-alg=crc33", /no digest "crc33" here; use sha256/],
       ] as const
     ) {
       const { code, err } = await set("db", word);

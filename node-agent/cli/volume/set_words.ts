@@ -42,6 +42,25 @@ export function changeOf(word: string): OptionChange {
 }
 
 /**
+ * A digest that nobody could compute would be refused only when it is used.
+ *
+ * @throws {UsageError}
+ */
+export function refuseUnknownDigests(
+  changes: readonly OptionChange[],
+  isKnown: (algorithm: string) => boolean,
+): void {
+  for (const { section, name, value } of changes) {
+    const isDigest = section === "net" && name.endsWith("-alg");
+    if (!isDigest || value === undefined || isKnown(value)) continue;
+    throw new UsageError(
+      `${name}: there is no digest "${value}" here; use sha256, sha1, md5 or ` +
+        "crc32c",
+    );
+  }
+}
+
+/**
  * A resync waits for a volume that there is; the parser only warns.
  *
  * @throws {CliError} With those that there are.
