@@ -324,5 +324,6 @@ function statusOf(resource: string, running: Running): VolumeStatus {
     progress: speed.progressOf(core),
     openCount,
     written: running.parted.span,
+    discarded: volume.discards.found,
   };
 }

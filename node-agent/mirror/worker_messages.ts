@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { DiscardedWrites } from "./volume/discarded_writes.ts";
 import type { WrittenSpan } from "./volume/parted_writes.ts";
 import type { MirrorCommand } from "@kedge/schema/mirror/control-api";
 import type { PulseSession } from "@kedge/schema/wire/mirror";
@@ -100,6 +101,8 @@ export interface VolumeStatus {
   readonly openCount: number;
   /** When the application wrote while the nodes were parted, in ms since 1970. */
   readonly written: WrittenSpan | undefined;
+  /** What a former Primary of protocol A has lost. */
+  readonly discarded: DiscardedWrites | undefined;
 }
 
 /** To the Worker. */

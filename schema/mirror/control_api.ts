@@ -145,6 +145,16 @@ export const VolumeStatus = z.object({
    * clock, in ms since 1970; missing: it did not, or nobody knows.
    */
   written: z.object({ fromMs: z.int(), untilMs: z.int() }).optional(),
+  /**
+   * What this former Primary of protocol A had, not confirmed by its peer, and
+   * has lost to the peer's data: blocks of 4 KiB, and the undo file with them.
+   */
+  discarded: z.object({
+    blocks: z.int(),
+    keptIn: z.string().optional(),
+    /** False: the resync goes on. */
+    isWhole: z.boolean(),
+  }).optional(),
 });
 /** One volume, with everything that people are shown. */
 export type VolumeStatus = z.infer<typeof VolumeStatus>;

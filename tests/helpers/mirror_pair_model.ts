@@ -112,11 +112,14 @@ export class BlockModel {
    * Whether `bytes`, the whole device, are a prefix in the order of the
    * flushes: everything up to some flush, nothing behind the next one.
    *
-   * @returns What contradicts it, or undefined; and what was lost of the
-   *   acknowledged writes, in pieces.
+   * @returns What contradicts it, or undefined; and which pieces have lost an
+   *   acknowledged write.
    */
-  prefixOf(bytes: Uint8Array): { problem: string | undefined; lost: number } {
-    let [low, high, lost] = [-1, Infinity, 0];
+  prefixOf(
+    bytes: Uint8Array,
+  ): { problem: string | undefined; lost: readonly number[] } {
+    let [low, high] = [-1, Infinity];
+    const lost: number[] = [];
     let problem: string | undefined;
     this.#each(bytes, 0, (piece, found) => {
       const history = this.#history[piece] ?? [];
@@ -131,7 +134,7 @@ export class BlockModel {
         isAcknowledged
       );
       if (next === undefined) return;
-      lost++;
+      lost.push(piece);
       high = Math.min(high, next.epoch);
     });
     if (low > high) {

@@ -8,6 +8,7 @@
  */
 
 import { deepEqual, equal } from "node:assert/strict";
+import { lossesAreReported } from "../helpers/mirror_pair_losses.ts";
 import { MirrorLife } from "../helpers/mirror_pair_life.ts";
 import type { MirrorSide } from "../helpers/mirror_pair_side.ts";
 import { say } from "../helpers/say.ts";
@@ -34,7 +35,7 @@ async function failOver(
   equal(problem, undefined);
   if (protocol !== "A") deepEqual(model.wrongIn(taken), []);
   const writes = load.acknowledged;
-  say(`protocol ${protocol}: ${writes} writes, ${lost} pieces lost`);
+  say(`protocol ${protocol}: ${writes} writes, ${lost.length} pieces lost`);
   model.settle(taken);
 
   const next = await life.load(to, { region: life.extent() });
@@ -43,6 +44,7 @@ async function failOver(
   await next.until(150);
   await Promise.all([from.untilEqual(), to.untilEqual()]);
   await next.stop();
+  if (protocol === "A") await lossesAreReported(from, lost);
   life.wasGood(next);
   await life.nothingIsLost(to);
   await life.disksAreEqual();

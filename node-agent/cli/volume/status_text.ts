@@ -91,6 +91,7 @@ function volumeLines(resource: ResourceStatus, volume: VolumeStatus): string[] {
         ? "nothing that is known"
         : sizeText(volume.outOfSyncBytes),
     ],
+    ...discardFacts(volume),
     ...progressFacts(volume),
     ...nextFacts(resource, volume),
   ];
@@ -105,6 +106,19 @@ function nextFacts(
   return next === undefined
     ? []
     : [["next", next.replaceAll("NAME", resource)]];
+}
+
+/** What a former Primary of protocol A lost to the peer's data (B5). */
+function discardFacts({ discarded }: VolumeStatus): [string, string][] {
+  if (discarded === undefined) return [];
+  const { blocks, keptIn, isWhole } = discarded;
+  const many = `${sizeText(blocks * 4096)} that the peer had not confirmed`;
+  return [[
+    "lost",
+    (blocks === 0 ? "nothing of what the peer had not confirmed" : many) +
+    (keptIn === undefined ? "" : `, kept in ${keptIn}`) +
+    (isWhole ? "" : "; so far, the resync goes on"),
+  ]];
 }
 
 /** The exports are in the order of the volumes, as many for each. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { VolumeStatus } from "@kedge/schema/mirror/control-api";
 import { parseDrbdText, resolveResource } from "@kedge/schema/drbd-conf";
 import {
   resourceFixture,
@@ -82,6 +83,25 @@ Deno.test("the way out of a split brain is as the hosts are: mounted, waiting", 
   assert.match(
     text,
     /on ha-node2: .* && drbdadm disconnect mysql && drbdadm connect --disc/,
+  );
+});
+
+Deno.test("kedge volume status tells what a former Primary has lost", () => {
+  const of = (discarded: VolumeStatus["discarded"]) => {
+    const volume = { ...volumeFixture(), discarded };
+    return statusLines(resourceFixture(volume)).find((line) =>
+      line.startsWith("  lost ")
+    );
+  };
+  assert.equal(of(undefined), undefined);
+  assert.equal(
+    of({ blocks: 0, isWhole: true }),
+    "  lost     nothing of what the peer had not confirmed",
+  );
+  assert.equal(
+    of({ blocks: 3, keptIn: "/u/x.undo", isWhole: false }),
+    "  lost     12 KB that the peer had not confirmed, kept in /u/x.undo; " +
+      "so far, the resync goes on",
   );
 });
 

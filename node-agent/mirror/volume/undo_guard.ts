@@ -10,7 +10,7 @@
  */
 
 import type { VolumeCore } from "../core/volume_core.ts";
-import { UndoKeeper } from "./undo_keeper.ts";
+import { LOST_MARK, UndoKeeper } from "./undo_keeper.ts";
 import { UNDO_SUFFIX, UndoReader } from "./undo_reader.ts";
 
 /** Whose data, and where it is kept. */
@@ -150,7 +150,9 @@ function unfinished(place: UndoPlace, sizeBytes: number): bigint | undefined {
 function namesOf(dir: string): string[] {
   try {
     return [...Deno.readDirSync(dir)].map(({ name }) => name)
-      .filter((name) => name.endsWith(UNDO_SUFFIX));
+      .filter((name) =>
+        name.endsWith(UNDO_SUFFIX) && !name.endsWith(LOST_MARK + UNDO_SUFFIX)
+      );
   } catch {
     return [];
   }

@@ -24,6 +24,9 @@ const BLOCK_BYTES = 4096;
 /** How far behind a write blocks are kept with it, in bytes. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
+/** In the name of a file that has discarded writes only, see B5. */
+export const LOST_MARK = "-lost";
+
 /** What is kept, and where. */
 export interface UndoOptions {
   /** Folder of the undo files. */
@@ -32,6 +35,8 @@ export interface UndoOptions {
   readonly volume: number;
   /** The generation that is thrown away. */
   readonly generation: bigint;
+  /** Behind it in the name of the file. */
+  readonly mark?: string;
   readonly sizeBytes: number;
   /** Read the disk. False: it failed. */
   readonly read: (offset: number, into: Uint8Array) => boolean;
@@ -56,11 +61,13 @@ export class UndoKeeper {
    * @throws {Error} When it cannot be written.
    */
   constructor(options: UndoOptions) {
-    const { dir, resource, volume, generation, sizeBytes } = options;
+    const { dir, resource, volume, generation, sizeBytes, mark = "" } = options;
     const name = formatGeneration(generation);
     this.#options = options;
     this.#sizeBytes = sizeBytes;
-    this.path = `${dir}/${plain(resource)}-${volume}-${name}${UNDO_SUFFIX}`;
+    this.path = `${dir}/${
+      plain(resource)
+    }-${volume}-${name}${mark}${UNDO_SUFFIX}`;
     this.#kept = new Uint8Array(Math.ceil(sizeBytes / BLOCK_BYTES / 8));
     Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
     const isThere = this.#goOn();

@@ -19,10 +19,11 @@ import type { PingTimes } from "../link/liveness_core.ts";
 import type { PeerConnection } from "../link/peer_connection.ts";
 import { AttachError, BackingDisk, type BackingPaths } from "./backing_disk.ts";
 import { Counters } from "./counters.ts";
+import { DiscardGuard } from "./discarded_writes.ts";
 import { DiskWatch } from "./disk_watch.ts";
 import { RegisterSide } from "./register_side.ts";
 import type { VolumeSurroundings } from "./surroundings.ts";
-import { UndoGuard } from "./undo_guard.ts";
+import { UndoGuard, type UndoGuardParts } from "./undo_guard.ts";
 
 /** How often the core is told the time, in ms. */
 const TICK_MS = 100;
@@ -42,6 +43,7 @@ export class Volume {
   #flushBeganMs: number | undefined;
   readonly #register: RegisterSide;
   readonly #undo: UndoGuard;
+  readonly discards: DiscardGuard;
   readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(
@@ -50,12 +52,14 @@ export class Volume {
     /** How long the disk may take. */
     readonly watch: DiskWatch = new DiskWatch(undefined),
   ) {
-    this.#undo = new UndoGuard({
+    const parts: UndoGuardParts = {
       place: around.undo,
       core: () => this.core,
       read: (offset, into) => this.#disk?.read(offset, into) ?? false,
       log: (level, text) => around.log(level, text),
-    });
+    };
+    this.#undo = new UndoGuard(parts);
+    this.discards = new DiscardGuard(parts);
     this.core = new VolumeCore(config, this.#effects());
     this.core.tick(performance.now());
     this.#register = new RegisterSide(
@@ -162,6 +166,7 @@ export class Volume {
     this.#connection = undefined; // its end concerns nobody any more
     connection?.close("the volume is taken down");
     this.#undo.close();
+    this.discards.close();
     const isClean = this.#isClean();
     this.#disk?.close(isClean);
     this.#disk = undefined;
@@ -277,12 +282,14 @@ export class Volume {
       writeData: (offset, data) => {
         counters.writtenBytes += data.length;
         this.#undo.before(offset, data.length);
+        this.discards.before(offset, data.length, data);
         this.#sendFirst();
         return disk()?.write(offset, data) ?? false;
       },
       zeroData: (offset, lengthBytes, mayPunch) => {
         counters.writtenBytes += lengthBytes;
         this.#undo.before(offset, lengthBytes);
+        this.discards.before(offset, lengthBytes);
         return disk()?.zero(offset, lengthBytes, mayPunch) ?? false;
       },
       readData: (offset, into) => {
@@ -309,6 +316,7 @@ export class Volume {
       },
       detachDisk: (isClean) => {
         this.#undo.close();
+        this.discards.close();
         disk()?.close(isClean);
         this.#disk = undefined;
       },
@@ -332,6 +340,7 @@ export class Volume {
         around.changeRegister(change, id, this.#register.parties()),
       stateChanged: (before, after) => {
         if (before.connection !== after.connection) this.#watchResync(after);
+        this.discards.stateChanged(before, after);
         around.stateChanged(before, after);
       },
       keepUndo: (keep) => this.#undo.keep(keep),

@@ -1,0 +1,208 @@
+/**
+ * What a former Primary of protocol A loses is counted and kept; nothing else
+ * is taken for a loss.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import type { VolumeCore } from "../core/volume_core.ts";
+import { OutOfSyncBitmap } from "../core/bitmap_core.ts";
+import type { MirrorState } from "../decisions/mirror_state.ts";
+import { DiscardGuard } from "./discarded_writes.ts";
+import { listUndoFiles, UndoReader } from "./undo_reader.ts";
+
+const BLOCK = 4096;
+const SIZE = 64 * BLOCK;
+
+const GOOD: MirrorState = {
+  role: "Secondary",
+  peerRole: "Primary",
+  connection: "WFConnection",
+  disk: "UpToDate",
+  peerDisk: "UpToDate",
+} as MirrorState;
+
+/** A node whose disk holds ones; these blocks are marked. */
+function rig(
+  dir: string,
+  marked: readonly number[],
+  { protocol = "A", crashedPrimary = true, isDiscarding = false } = {},
+) {
+  const disk = new Uint8Array(SIZE).fill(1);
+  const bitmap = new OutOfSyncBitmap(SIZE);
+  for (const block of marked) bitmap.set(block * BLOCK, BLOCK);
+  let state = GOOD;
+  const core = {
+    get state() {
+      return state;
+    },
+    bitmap,
+    sizeBytes: SIZE,
+    config: { protocol },
+    persistent: { flags: { crashedPrimary } },
+    generations: { set: { current: 0x77n } },
+    link: { negotiation: { isDiscarding } },
+  } as unknown as VolumeCore;
+  const log: string[] = [];
+  const guard = new DiscardGuard({
+    place: { dir, resource: "r", volume: 0 },
+    core: () => core,
+    read(offset, into) {
+      into.set(disk.subarray(offset, offset + into.length));
+      return true;
+    },
+    log: (_level, text) => log.push(text),
+  });
+  const go = (part: Partial<MirrorState>) => {
+    const before = state;
+    state = { ...state, ...part };
+    guard.stateChanged(before, state);
+  };
+  return {
+    guard,
+    bitmap,
+    log,
+    go,
+    begin() {
+      if (state.connection === "WFConnection") {
+        go({ connection: "WFReportParams" });
+      }
+      go({ connection: "WFBitMapT", disk: "Outdated" });
+      go({ connection: "SyncTarget", disk: "Inconsistent" });
+    },
+    end: () => go({ connection: "Connected", disk: "UpToDate" }),
+    write(offset: number, data: Uint8Array) {
+      guard.before(offset, data.length, data);
+      disk.set(data, offset);
+    },
+    zero(offset: number, lengthBytes: number) {
+      guard.before(offset, lengthBytes);
+      disk.fill(0, offset, offset + lengthBytes);
+    },
+  };
+}
+
+const bytes = (blocks: number, value: number) =>
+  new Uint8Array(blocks * BLOCK).fill(value);
+
+async function inFolder(work: (dir: string) => void): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-discards-" });
+  try {
+    work(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+Deno.test("marked blocks that change are counted, once, and kept", () =>
+  inFolder((dir) => {
+    const node = rig(dir, [3, 4, 5, 9, 20]);
+    node.begin();
+    const changed = bytes(3, 1); // 3 stays, 4 and 5 change
+    changed.fill(2, BLOCK);
+    node.write(3 * BLOCK, changed);
+    node.write(4 * BLOCK, bytes(1, 3)); // again: the peer's own data by now
+    node.write(30 * BLOCK, bytes(2, 2)); // not marked
+    node.zero(9 * BLOCK + 512, 512); // a part is a loss of its block
+    assert.equal(node.guard.found?.isWhole, false);
+    node.end();
+    const [file] = listUndoFiles(dir);
+    assert.ok(file?.isWhole);
+    assert.deepEqual(node.guard.found, {
+      blocks: 3,
+      isWhole: true,
+      keptIn: file.path,
+    });
+    using reader = new UndoReader(file.path);
+    const kept = Array.from(
+      reader.pieces(),
+      (
+        { offset, content },
+      ) => [
+        offset / BLOCK,
+        content.length / BLOCK,
+        content.every((b) => b === 1),
+      ],
+    );
+    assert.deepEqual(kept, [[4, 2, true], [9, 1, true]]);
+    assert.match(node.log.join("\n"), /3 blocks \(12288 bytes\) .*discarded/);
+  }));
+
+Deno.test("where nothing differs, nothing is lost or kept", () =>
+  inFolder((dir) => {
+    const node = rig(dir, [3, 4]);
+    node.begin();
+    node.write(3 * BLOCK, bytes(2, 1));
+    node.end();
+    assert.deepEqual(node.guard.found, { blocks: 0, isWhole: true });
+    assert.deepEqual(listUndoFiles(dir), []);
+    assert.match(node.log.join("\n"), /Nothing was discarded/);
+  }));
+
+Deno.test("a log that covers the whole volume is no full copy", () =>
+  inFolder((dir) => {
+    const node = rig(dir, Array.from({ length: 64 }, (_, block) => block));
+    node.begin();
+    node.write(0, bytes(64, 1).fill(2, 0, BLOCK));
+    node.end();
+    assert.equal(node.guard.found?.blocks, 1);
+  }));
+
+Deno.test("a resync that was cut goes on counting", () =>
+  inFolder((dir) => {
+    const node = rig(dir, [3, 4]);
+    node.begin();
+    node.write(3 * BLOCK, bytes(1, 2));
+    node.go({ connection: "WFConnection" });
+    node.go({ connection: "WFBitMapT" });
+    node.go({ connection: "SyncTarget" });
+    node.write(4 * BLOCK, bytes(1, 2));
+    node.end();
+    assert.equal(node.guard.found?.blocks, 2);
+  }));
+
+Deno.test("who was Primary and gave it up counts as well as who crashed", () =>
+  inFolder((dir) => {
+    const node = rig(dir, [3], { crashedPrimary: false });
+    node.go({ role: "Primary", peerRole: "Unknown" });
+    node.go({ role: "Secondary" });
+    node.begin();
+    node.write(3 * BLOCK, bytes(1, 2));
+    assert.equal(node.guard.found?.blocks, 1);
+  }));
+
+Deno.test("no loss: another protocol, a Secondary, a full copy, another state", () =>
+  inFolder((dir) => {
+    const full = rig(dir, []); // the handshake wants a full copy
+    full.go({ connection: "WFReportParams" });
+    full.bitmap.set(0, SIZE);
+    const nodes = [
+      rig(dir, [3], { protocol: "C" }),
+      rig(dir, [3], { crashedPrimary: false }),
+      rig(dir, []),
+      full,
+    ];
+    for (const node of nodes) {
+      node.begin();
+      node.write(3 * BLOCK, bytes(1, 2));
+      node.end();
+      assert.equal(node.guard.found, undefined);
+    }
+    const promoted = rig(dir, [3]);
+    promoted.begin();
+    promoted.go({ connection: "WFConnection", role: "Primary" });
+    promoted.write(3 * BLOCK, bytes(1, 2));
+    assert.equal(promoted.guard.found?.blocks, 0);
+    assert.deepEqual(listUndoFiles(dir), []);
+  }));
+
+Deno.test("a discard by command has a file of its own: only counted here", () =>
+  inFolder((dir) => {
+    const node = rig(dir, [3], { isDiscarding: true });
+    node.begin();
+    node.write(3 * BLOCK, bytes(1, 2));
+    node.end();
+    assert.deepEqual(node.guard.found, { blocks: 1, isWhole: true });
+    assert.deepEqual(listUndoFiles(dir), []);
+  }));
