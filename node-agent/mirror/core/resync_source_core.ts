@@ -21,10 +21,10 @@ import { BLOCK_BYTES } from "./bitmap_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 
 /**
- * Answers wait while more than this is queued to the peer, in bytes: two such
- * batches fit into the cache of a processor.
+ * Answers wait while more than this is queued to the peer, in bytes: such a batch
+ * fits into the cache of a processor, and wakes the target once.
  */
-export const RESYNC_QUEUE_BYTES_MAX = 512 * 1024;
+export const RESYNC_QUEUE_BYTES_MAX = 768 * 1024;
 
 /** Requests that may wait; the target asks for less (max-buffers). */
 const REQUESTS_MAX = 65_536;
