@@ -148,12 +148,15 @@ export class FileDevice implements BlockDevice {
 
   #store(offset: number, data: Uint8Array): BlockErrno {
     if (this.#isFenced) return BlockErrno.EIO;
-    const errno = this.#attempt(() => {
+    let errno: BlockErrno = BlockErrno.OK;
+    try {
       for (let at = 0; at < data.length;) {
         const left = data.length - at;
         at += fs.writeSync(this.#fd, data, at, left, offset + at);
       }
-    });
+    } catch (error) {
+      errno = errnoOf(error);
+    }
     // A full disk lost nothing that was acknowledged.
     if (errno === BlockErrno.EIO) this.#isFenced = true;
     return errno;
@@ -164,9 +167,13 @@ export class FileDevice implements BlockDevice {
       act();
       return BlockErrno.OK;
     } catch (error) {
-      return codeOf(error) === "ENOSPC" ? BlockErrno.ENOSPC : BlockErrno.EIO;
+      return errnoOf(error);
     }
   }
+}
+
+function errnoOf(error: unknown): BlockErrno {
+  return codeOf(error) === "ENOSPC" ? BlockErrno.ENOSPC : BlockErrno.EIO;
 }
 
 function codeOf(error: unknown): unknown {

@@ -30,7 +30,7 @@ import { DeviceCalls, type Transfer } from "./device_calls.ts";
 import type { Agreed } from "./handshake_core.ts";
 import type { NbdLimits } from "./limits.ts";
 import { Output } from "./output.ts";
-import { checkRequest } from "./request_core.ts";
+import { checkRequest, type RequestRules } from "./request_core.ts";
 import { Signal } from "./signal.ts";
 
 /** Size of the input buffer, in bytes; holds a whole piece and more. */
@@ -71,7 +71,7 @@ type TurnEnd = "need-data" | "wait" | "end" | NbdRequest;
 export class Session {
   readonly #conn: SessionConn;
   readonly #device: BlockDevice;
-  readonly #agreed: Agreed;
+  readonly #rules: RequestRules;
   readonly #limits: NbdLimits;
   readonly #output: Output;
   readonly #calls: DeviceCalls;
@@ -93,8 +93,8 @@ export class Session {
   constructor(options: SessionOptions) {
     const { conn, agreed, limits, early, release } = options;
     this.#conn = conn;
-    this.#agreed = agreed;
     this.#device = agreed.export.device;
+    this.#rules = rulesOf(agreed);
     this.#limits = limits;
     this.#release = release;
     const changed = this.#changed;
@@ -213,11 +213,16 @@ export class Session {
     const { type, offset, lengthBytes } = request;
     const errno = this.#isClosing ? BlockErrno.ESHUTDOWN : this.#check(request);
     if (type === NbdCommand.WRITE) {
-      const leftBytes = lengthBytes;
       const mustFlush = lengthBytes > MAX_PIECE_BYTES &&
         (request.flags & CommandFlag.FUA) !== 0;
-      const state = { pending: 1, errno, mustFlush };
-      this.#transfer = { request, offset, leftBytes, ...state };
+      this.#transfer = {
+        request,
+        offset,
+        leftBytes: lengthBytes,
+        pending: 1,
+        errno,
+        mustFlush,
+      };
     } else if (errno !== BlockErrno.OK) {
       this.#calls.answer(request, errno);
     } else if (type === NbdCommand.READ && lengthBytes > MAX_PIECE_BYTES) {
@@ -229,14 +234,7 @@ export class Session {
   }
 
   #check(request: NbdRequest): BlockErrno {
-    const { export: found, structured, contextId } = this.#agreed;
-    return checkRequest(request, {
-      sizeBytes: this.#device.sizeBytes,
-      readOnly: found.readOnly,
-      minimumBlockBytes: found.minimumBlockBytes,
-      structured,
-      hasContext: contextId !== undefined,
-    });
+    return checkRequest(request, this.#rules);
   }
 
   /** Take some of a WRITE's data; false: not enough of it has come. */
@@ -322,6 +320,22 @@ export class Session {
       // It was closed already.
     }
   }
+}
+
+/** One object for all requests; a device may grow. */
+function rulesOf(
+  { export: found, structured, contextId }: Agreed,
+): RequestRules {
+  const { device, readOnly, minimumBlockBytes } = found;
+  return {
+    get sizeBytes() {
+      return device.sizeBytes;
+    },
+    readOnly,
+    minimumBlockBytes,
+    structured,
+    hasContext: contextId !== undefined,
+  };
 }
 
 /** Length of the next piece; more than `haveBytes` when it has to wait. */
