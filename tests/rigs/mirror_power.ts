@@ -85,6 +85,15 @@ export class RecordedPair {
     }
   }
 
+  /** What a disk holds at a moment when its power does not go. */
+  async at(side: "a" | "b", moment: Moment): Promise<Uint8Array<ArrayBuffer>> {
+    const image = new Uint8Array(this.sizeBytes);
+    for (const { end, bytes, offset } of await readRecord(this.#log(side))) {
+      if (end <= moment[side]) image.set(bytes, offset);
+    }
+    return image;
+  }
+
   #log(side: "a" | "b"): string {
     return `${this.dir}/recorded-${side}/log`;
   }
