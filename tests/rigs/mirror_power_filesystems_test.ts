@@ -7,11 +7,13 @@
  */
 
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 import { Child, isInstalled } from "../helpers/child.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { hasPluginDisks } from "../helpers/mirror_pair_disk.ts";
-import { memoryDir, startPair } from "../helpers/mirror_pair.ts";
+import { makePair, memoryDir, startPair } from "../helpers/mirror_pair.ts";
+import { dataOf, differingBlocks } from "../helpers/mirror_pair_images.ts";
 import { Random, seedOfRun } from "../helpers/random.ts";
 import { say } from "../helpers/say.ts";
 import { Scope } from "../helpers/scope.ts";
@@ -21,6 +23,7 @@ import { sh, withImage } from "./power_loss.ts";
 const TEST = "tests/rigs/mirror_power_filesystems";
 const MIB = 1024 * 1024;
 const FILES = 40;
+const ZEROES = Buffer.alloc(MIB);
 
 /** What is known of a kind of file system. */
 interface Kind {
@@ -146,6 +149,7 @@ for (const kind of KINDS) {
       for (const side of ["a", "b"] as const) {
         await checkCuts(kind, { disks, random, life, side });
       }
+      await bothReturn(kind, { disks, random, life });
       say(`${kind.name}: ${FILES} files, ${kind.cuts} cuts of each disk`);
     },
   });
@@ -209,7 +213,7 @@ async function checkCuts(
   let cut = 0;
   for await (const bytes of disks.after(side, moments, random)) {
     const at = moments[cut++]?.[side] ?? 0;
-    await Deno.writeFile(image, bytes.subarray(0, sizeBytes));
+    await writeSparse(image, bytes.subarray(0, sizeBytes));
     const must = files.filter(({ moment }) => moment[side] <= at);
     await withImage(image, mount, async () => {
       deepEqual(await damaged(mount, must), [], `disk ${side} at ${at}`);
@@ -218,4 +222,62 @@ async function checkCuts(
     await sh(check, ...words, image);
   }
   equal(cut, kind.cuts);
+}
+
+/**
+ * Both hosts lose power at one moment, and both return: when they have agreed
+ * their disks are equal, and the file system is whole.
+ */
+async function bothReturn(
+  kind: Kind,
+  { disks, random, life }: {
+    readonly disks: RecordedPair;
+    readonly random: Random;
+    readonly life: Life;
+  },
+): Promise<void> {
+  await using scope = new Scope();
+  const { sizeBytes } = life;
+  const files = life.files.slice(0, random.between(1, life.files.length));
+  const moment = files.at(-1)?.moment ?? disks.moment();
+  const lost = { a: `${disks.dir}/lost-a`, b: `${disks.dir}/lost-b` };
+  for (const side of ["a", "b"] as const) {
+    for await (const bytes of disks.after(side, [moment], random)) {
+      await writeSparse(lost[side], bytes);
+    }
+  }
+  const { a, b } = await makePair(scope, {
+    protocol: "C",
+    disks: lost,
+    metadata: "kept",
+  });
+  await Promise.all([a.up(), b.up()]);
+  await Promise.all([a.untilEqual(), b.untilEqual()]);
+  await Promise.all([a.kill(), b.kill()]);
+  const [left, right] = await Promise.all([
+    dataOf(lost.a, sizeBytes),
+    dataOf(lost.b, sizeBytes),
+  ]);
+  deepEqual(differingBlocks(left, right).slice(0, 5), []);
+  const [image, mount] = [`${disks.dir}/cut`, `${disks.dir}/mount`];
+  await writeSparse(image, left);
+  await withImage(image, mount, async () => {
+    deepEqual(await damaged(mount, files), [], "after both returned");
+  });
+  const [check, ...words] = kind.check;
+  await sh(check, ...words, image);
+}
+
+/** Write a file, with holes where it holds zeroes. */
+async function writeSparse(path: string, bytes: Uint8Array): Promise<void> {
+  using file = await Deno.create(path);
+  await file.truncate(bytes.length);
+  for (let at = 0; at < bytes.length; at += MIB) {
+    const piece = bytes.subarray(at, at + MIB);
+    if (ZEROES.equals(piece)) continue;
+    await file.seek(at, Deno.SeekMode.Start);
+    for (let done = 0; done < piece.length;) {
+      done += await file.write(piece.subarray(done));
+    }
+  }
 }
