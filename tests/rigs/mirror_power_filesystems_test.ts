@@ -23,6 +23,7 @@ import { sh, withImage } from "./power_loss.ts";
 const TEST = "tests/rigs/mirror_power_filesystems";
 const MIB = 1024 * 1024;
 const FILES = 40;
+const SAMPLE_MS = 2;
 const ZEROES = Buffer.alloc(MIB);
 
 /** What is known of a kind of file system. */
@@ -160,6 +161,8 @@ interface Life {
   readonly files: readonly Durable[];
   /** Size of the volume in bytes; behind it is the mirror's metadata. */
   readonly sizeBytes: number;
+  /** Moments while files were written. */
+  readonly moments: readonly Moment[];
 }
 
 /** The life of the file system. */
@@ -184,8 +187,11 @@ async function live(
   await sh("mount", loop, mount);
   scope.defer(() => until("umount", mount));
   const { sizeBytes } = await pair.a.volume();
+  const moments: Moment[] = [];
+  const sampler = setInterval(() => moments.push(disks.moment()), SAMPLE_MS);
   const files = await writeFiles(mount, random, () => disks.moment());
-  return { files, sizeBytes };
+  clearInterval(sampler);
+  return { files, sizeBytes, moments };
 }
 
 /** Cut the power at random moments of one disk. */
@@ -238,8 +244,10 @@ async function bothReturn(
 ): Promise<void> {
   await using scope = new Scope();
   const { sizeBytes } = life;
-  const files = life.files.slice(0, random.between(1, life.files.length));
-  const moment = files.at(-1)?.moment ?? disks.moment();
+  const moment = random.pick(life.moments);
+  const files = life.files.filter(({ moment: { a, b } }) =>
+    a <= moment.a && b <= moment.b
+  );
   const lost = { a: `${disks.dir}/lost-a`, b: `${disks.dir}/lost-b` };
   for (const side of ["a", "b"] as const) {
     for await (const bytes of disks.after(side, [moment], random)) {
