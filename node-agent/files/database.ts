@@ -12,6 +12,10 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { Param, Placeholder } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/sqlite-proxy";
 import { MIGRATIONS } from "@kedge/schema/db";
+import { INCREMENTAL, pragma } from "./shrinker.ts";
+
+/** Pages of a database that is written anew: 64 MiB, in memory meanwhile. */
+const REWRITTEN_PAGES_MAX = 16_384;
 
 /** A value that SQLite stores. */
 export type SqlValue = SQLInputValue;
@@ -95,6 +99,7 @@ export function openForWriting(path: string): DatabaseSync {
   database.exec(`
     PRAGMA busy_timeout = 5000;
     PRAGMA page_size = 4096;
+    PRAGMA auto_vacuum = INCREMENTAL;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = 0;
@@ -102,7 +107,26 @@ export function openForWriting(path: string): DatabaseSync {
     PRAGMA temp_store = MEMORY;
   `);
   migrate(database);
+  makeShrinkable(database);
   return database;
+}
+
+/**
+ * A database of an earlier version cannot give pages back before it was written
+ * anew. That is done while it is small; a failure changes nothing.
+ */
+function makeShrinkable(database: DatabaseSync): void {
+  if (pragma(database, "auto_vacuum") === INCREMENTAL) return;
+  if (pragma(database, "page_count") > REWRITTEN_PAGES_MAX) return;
+  try {
+    database.exec(`
+      PRAGMA auto_vacuum = INCREMENTAL;
+      VACUUM;
+      PRAGMA wal_checkpoint(TRUNCATE);
+    `);
+  } catch {
+    // No room, say: it stays as it is.
+  }
 }
 
 /** Open the database for reading beside a writer. */

@@ -76,6 +76,8 @@ export interface StoreOptions {
   readonly smallFileMax?: number;
   /** For tests: length from which the next segment is begun, in bytes. */
   readonly segmentBytes?: number;
+  /** For tests: free pages of the database that are left alone. */
+  readonly freePagesMin?: number;
   /** Flush a large body each time this many bytes of it were written. */
   readonly fsyncAfterBytes?: number;
   /** Space kept free on every store path. */
@@ -197,6 +199,7 @@ async function openLocked(
     isShared: options.isShared ?? false,
     smallFileMax: options.smallFileMax ?? 0,
     segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
+    freePagesMin: options.freePagesMin,
   });
   const database = openForReading(layout.database);
   const index = new LocalIndex(

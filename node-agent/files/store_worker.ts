@@ -23,6 +23,7 @@ import { PutOff } from "./packer.ts";
 import { openStorePaths } from "./path_gate.ts";
 import { pause } from "./turns.ts";
 import { Reserve } from "./reserve.ts";
+import { Shrinker } from "./shrinker.ts";
 import { beginRun, markDamaged, sweepStaging } from "./run_start.ts";
 import { SmallFiles } from "./small_files.ts";
 import { WriteStatements } from "./statements.ts";
@@ -70,6 +71,7 @@ export class StoreWorker {
   #isIdling = false;
   #isClosed = false;
   readonly #wal: WriteAheadLog;
+  readonly #shrinker: Shrinker;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -117,6 +119,17 @@ export class StoreWorker {
       isOver: () => this.#isOver(),
       warn,
     };
+    this.#shrinker = new Shrinker({
+      ...parts,
+      transact: (act) => {
+        this.#guard(() => this.#committer.transact(act, false));
+        this.#flushTimer.start();
+      },
+      grown: (bytes) => {
+        const fault = this.#wal.grow(bytes);
+        if (fault !== undefined) this.#fail(fault);
+      },
+    }, options.freePagesMin);
     const leave = (to: Packing) => this.#finisher.packing = to;
     this.#small = new SmallFiles(parts, options, leave);
     this.#keys = new KeySweep(this.#statements, options.keyLifeMs);
@@ -256,6 +269,7 @@ export class StoreWorker {
       this.#small.retry();
       while (await this.#settle(this.#options.settleDelayMs));
       await this.#compact();
+      await this.#shrinker.run();
     });
   }
 
@@ -343,6 +357,7 @@ export class StoreWorker {
       this.#finisher.retryStuck();
       while (await this.#settle(minAgeMs));
       await this.#compact();
+      await this.#shrinker.run();
     });
     this.#answer(request);
   }

@@ -43,6 +43,8 @@ export interface WorkerOptions {
   readonly smallFileMax: number;
   /** Length from which the next segment is begun, in bytes. */
   readonly segmentBytes: number;
+  /** For tests; see `shrinker.ts`. */
+  readonly freePagesMin: number | undefined;
   /** Whether another program looks at the files; see `FileActions`. */
   readonly isShared: boolean;
 }
