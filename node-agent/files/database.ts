@@ -95,11 +95,14 @@ function toSqlValue(value: unknown): SqlValue {
  */
 export function openForWriting(path: string): DatabaseSync {
   const database = new DatabaseSync(path);
+  // Where it is so already, SQLite would write that once more, and checkpoint.
+  if (pragma(database, "page_count") === 0) {
+    database.exec("PRAGMA auto_vacuum = INCREMENTAL");
+  }
   // Checkpoints are ours (Committer), so that they do not hit a commit.
   database.exec(`
     PRAGMA busy_timeout = 5000;
     PRAGMA page_size = 4096;
-    PRAGMA auto_vacuum = INCREMENTAL;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = 0;

@@ -91,7 +91,8 @@ export class Pump {
 
   /** How long the worker has been busy with one batch, in ms. */
   get busyMs(): number {
-    return Math.max(0, performance.now() - this.#sentMs);
+    if (this.#sentMs === Infinity) return 0;
+    return performance.now() - this.#sentMs;
   }
 
   /**
