@@ -373,8 +373,7 @@ export class StoreWorker {
     results: readonly OpResult[] = [],
     bytes = new Uint8Array(0),
   ): void {
-    const { present } = this.#digests;
-    const { tombstones } = this.#committer;
+    const [{ present }, { tombstones }] = [this.#digests, this.#committer];
     const answer = { kind: "answer", request, results } as const;
     say({ ...answer, present, tombstones, bytes }, [bytes.buffer]);
   }
