@@ -23,6 +23,7 @@ export class Cable {
   #isCut = false;
   #isDeaf = new Set<"a" | "b">();
   #bytesLeft = Infinity;
+  #corrupts: "a" | "b" | undefined;
   #bytesPerS = Infinity;
   /** Connections that were forwarded. */
   connections = 0;
@@ -68,6 +69,16 @@ export class Cable {
   /** Let so many bytes per second through, in each direction. */
   pace(bytesPerS: number): void {
     this.#bytesPerS = bytesPerS;
+  }
+
+  /** Flip a bit of the next long piece to this host, as a bad switch does. */
+  corrupt(host: "a" | "b"): void {
+    this.#corrupts = host;
+  }
+
+  /** Whether the piece of {@link corrupt} is still to come. */
+  get willCorrupt(): boolean {
+    return this.#corrupts !== undefined;
   }
 
   /** Whether the cut of {@link cutAfter} is still to come. */
@@ -141,6 +152,11 @@ export class Cable {
         const count = await from.read(piece);
         if (count === null) return;
         if (this.#isDeaf.has(to)) continue;
+        if (this.#corrupts === to && count >= LONG_BYTES) {
+          const middle = Math.floor(count / 2);
+          piece[middle] = (piece[middle] ?? 0) ^ 1;
+          this.#corrupts = undefined;
+        }
         const passed = Math.min(count, this.#bytesLeft);
         this.#bytesLeft -= passed;
         await this.#carry(passed);
@@ -168,6 +184,8 @@ export class Cable {
   }
 }
 
+/** A piece so long holds data of a write, in bytes. */
+const LONG_BYTES = 16 * 1024;
 /** How long a piece of a slow line takes at most, in ms. */
 const CARRY_MS_MAX = 50;
 

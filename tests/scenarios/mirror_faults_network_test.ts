@@ -51,6 +51,27 @@ Deno.test({
   },
 });
 
+// 1 s
+Deno.test("a bit that flips on the line reaches no disk", async () => {
+  await using scope = new Scope();
+  const cable = Cable.lay(scope);
+  const { hosts, dials } = cable;
+  const options = { protocol: "C", hosts, dials } as const;
+  const life = await MirrorLife.start(scope, "flip", options);
+  const { a, b } = life.pair;
+  const load = await life.load(a, { depth: 4, piecesMax: 128, reads: 0 });
+  await load.until(50);
+  cable.corrupt("b");
+  await b.child.line(/Connection ended: damaged body/);
+  equal(cable.willCorrupt, false);
+  await load.until(load.acknowledged + 50);
+  await load.stop();
+  life.wasGood(load);
+  await Promise.all([a.untilEqual(), b.untilEqual()]);
+  await life.nothingIsLost(a);
+  await life.disksAreEqual();
+});
+
 Deno.test({
   name: "S53 protocol A: what was not sent yet is lost, in order",
   async fn() {
