@@ -47,6 +47,7 @@ function verdictOf(given: {
       taints,
       plan: { onNoData },
       history: { wasOnItsWay: () => false },
+      nodes: [{}, { disk: {} }],
       mark: () => {},
       fail: (promise: string) => {
         broken = promise;
