@@ -290,7 +290,7 @@ function act(
     case "suspend-io":
       return roles.suspendIo(done);
     case "resume-io":
-      return roles.resumeIo(done);
+      return command.onlyByUser ? roles.thaw(done) : roles.resumeIo(done);
     case "verify":
       return verify.start(command, done);
     case "new-current-uuid":

@@ -39,7 +39,11 @@ export const MirrorCommand = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("pause-sync") }),
   z.object({ kind: z.literal("resume-sync") }),
   z.object({ kind: z.literal("suspend-io") }),
-  z.object({ kind: z.literal("resume-io") }),
+  z.object({
+    kind: z.literal("resume-io"),
+    /** End a `suspend-io` only: what is frozen for another reason stays so. */
+    onlyByUser: z.boolean().optional(),
+  }),
   z.object({
     kind: z.literal("verify"),
     fromByte: z.int().min(0).optional(),

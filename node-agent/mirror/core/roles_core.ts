@@ -207,6 +207,14 @@ export class Roles {
     done({ code: 1 });
   }
 
+  /** End a `suspend-io`; what is frozen for another reason stays so. */
+  thaw(done: CommandDone): void {
+    const { volume } = this;
+    volume.change({ suspendedByUser: false });
+    volume.writes.retry();
+    done({ code: 1 });
+  }
+
   /** A new generation; with `clearBitmap` on both of a just-created pair. */
   newCurrentUuid(clearBitmap: boolean, done: CommandDone): void {
     const { volume } = this;

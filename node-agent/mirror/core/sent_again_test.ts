@@ -40,3 +40,23 @@ Deno.test("what nobody had is sent again in its order, newer writes behind it", 
     assert.deepEqual([0, 1536, 2048, 3072].map((at) => data[at]), [2, 3, 4, 2]);
   }
 });
+
+Deno.test("the end of a freeze by command is not the end of another one", () => {
+  const pair = primaryPair({ onNoData: "suspend-io" });
+  const { a, b } = pair;
+  a.core.disk.detach(false, () => {});
+  pair.run();
+  a.core.roles.suspendIo(() => {});
+  pair.cut();
+  let answered = 0;
+  a.core.writes.write(0, new Uint8Array(4096).fill(7), () => answered++);
+  a.core.roles.thaw(() => {});
+  pair.run();
+  const { suspendedByUser, suspendedNoData } = a.core.state;
+  assert.deepEqual([suspendedByUser, suspendedNoData], [false, true]);
+  assert.equal(answered, 0);
+  pair.mend();
+  pair.run();
+  assert.equal(answered, 1);
+  assert.equal(b.data[0], 7);
+});

@@ -44,10 +44,11 @@ export async function reconnect(
   const held = volumes.filter(({ state }) =>
     state.role === "Primary" && !state.suspendedByUser
   );
-  for (const { volume } of held) {
-    await side.command({ kind: "suspend-io" }, volume);
-  }
   try {
+    for (const { volume } of held) {
+      const frozen = await side.command({ kind: "suspend-io" }, volume);
+      if (frozen.code !== 1) return frozen;
+    }
     if (held.length > 0 && !await isConfirmed(side)) {
       return { code: 20, why: "the peer does not confirm its writes" };
     }
@@ -63,7 +64,10 @@ export async function reconnect(
     }, undefined);
     return sought.code === 1 ? await untilMet(side) : sought;
   } finally {
-    for (const { volume } of held) await resume(side, volume);
+    // What froze meanwhile for another reason thaws by itself.
+    for (const { volume } of held) {
+      await side.command({ kind: "resume-io", onlyByUser: true }, volume);
+    }
   }
 }
 
@@ -102,13 +106,6 @@ function isConfirmed(side: ReconnectSide): Promise<boolean> {
   return isSoon(async () =>
     (await side.status()).every(({ peerPending }) => peerPending === 0)
   );
-}
-
-/** Thaw it, unless something else has frozen it meanwhile. */
-async function resume(side: ReconnectSide, volume: number): Promise<void> {
-  const now = (await side.status()).find((each) => each.volume === volume);
-  if (now?.state.suspendedNoData || now?.state.suspendedFencing) return;
-  await side.command({ kind: "resume-io" }, volume);
 }
 
 /** Wait for the handshake, and for the resync of what was under way. */

@@ -34,13 +34,16 @@ function worker(
       const peerPending = Math.max(0, this.unconfirmed--);
       return Promise.resolve([{ volume: 0, state: this.now, peerPending }]);
     },
-    command({ kind }, volume) {
+    command(command, volume) {
+      const { kind } = command;
       const late = kind === "disconnect" && this.unconfirmed > 0;
       asked.push(`${kind} ${volume ?? "all"}${late ? ": too early" : ""}`);
       if (kind === refuses) return Promise.resolve({ code: -10 });
       const changes: Partial<Record<MirrorCommand["kind"], object>> = {
         "suspend-io": { suspendedByUser: true },
-        "resume-io": { suspendedByUser: false },
+        "resume-io": "onlyByUser" in command && command.onlyByUser
+          ? { suspendedByUser: false }
+          : { suspendedByUser: false, suspendedNoData: false },
         "disconnect": { connection: "StandAlone" },
         "connect": { connection: met },
       };
@@ -97,7 +100,7 @@ Deno.test("a connection is not made anew where that would cost something", async
   }
 });
 
-Deno.test("what froze meanwhile for want of data stays frozen", async () => {
+Deno.test("what froze meanwhile for want of data is left with that freeze only", async () => {
   const side = worker(WELL);
   const { command } = side;
   const reply = await reconnect({
@@ -111,5 +114,12 @@ Deno.test("what froze meanwhile for want of data stays frozen", async () => {
     },
   }, "dont-care");
   equal(reply.code, 1);
-  deepEqual(side.asked.includes("resume-io 0"), false);
+  equal(side.now.suspendedNoData, true);
+  equal(side.now.suspendedByUser, false);
+});
+
+Deno.test("a Primary that cannot be held keeps its connection, and is thawed", async () => {
+  const side = worker(WELL, "Connected", "suspend-io");
+  equal((await reconnect(side, "dont-care")).code, -10);
+  deepEqual(side.asked, ["suspend-io 0", "resume-io 0"]);
 });
