@@ -224,7 +224,8 @@ export function decodeSuperblock(
   const problem = magicProblem(magic);
   if (problem !== undefined) return { problem };
   const isOurs = view.getUint32(AT_OURS) === OURS;
-  const checksum = isOurs ? view.getUint32(AT_CHECKSUM) : 0;
+  // Also where our signature is what rotted: the epoch is gone with it.
+  const checksum = view.getUint32(AT_CHECKSUM);
   if (checksum !== 0 && checksum !== checksumOf(block)) {
     return { problem: { kind: "bad-field", detail: "its checksum is wrong" } };
   }
