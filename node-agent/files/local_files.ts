@@ -11,7 +11,7 @@ import {
   type StorePathReport,
 } from "@kedge/schema";
 import { compareEntries, type FileEntry } from "@kedge/schema/change";
-import { entryOf, type FileRow, type UnsettledRow } from "@kedge/schema/db";
+import { entryOf, type FileRow } from "@kedge/schema/db";
 import {
   encodeFileId,
   encodeFileName,
@@ -31,6 +31,7 @@ import type {
 import { keptBytes } from "./body_journal.ts";
 import type { Editor } from "./editor.ts";
 import { describeError, exists, sizeOf } from "./disk.ts";
+import { isKept, keptOf } from "./kept_content.ts";
 import { type Layout, mustParse } from "./layout.ts";
 import type { ListQuery, LocalIndex } from "./local_index.ts";
 import { NewNames } from "./new_names.ts";
@@ -264,7 +265,7 @@ export class StoredFiles implements LocalFiles {
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (!isSame) throw changed(id);
-      const kept = this.#unsettled(row);
+      const kept = keptOf(index.statements, row);
       const bytes = kept && keptBytes(layout, kept);
       if (bytes !== undefined) return bytes.subarray(from, from + lengthBytes);
       if (kept?.kind !== "rename") throw error;
@@ -293,25 +294,14 @@ export class StoredFiles implements LocalFiles {
     return new Problem("damaged", why, { id });
   }
 
-  /** How the present content is brought to the disk, if it is not there yet. */
-  #unsettled(row: FileRow): UnsettledRow | undefined {
-    const found = this.#parts.index.statements.unsettledOf.all({ id: row.id });
-    const last = found.findLast(({ kind }) => kind !== "unlink");
-    if (last?.version !== row.version || last.epoch !== row.epoch) {
-      return undefined;
-    }
-    return last.kind === "write" || last.kind === "rename" ? last : undefined;
-  }
-
   #report(isSame: boolean, row: FileRow, why: string): void {
-    if (!isSame || this.#unsettled(row)?.kind === "write") return;
-    const { paths, layout } = this.#parts;
+    const { paths, layout, pump, index } = this.#parts;
+    if (!isSame || isKept(layout, row, keptOf(index.statements, row))) return;
     if (!exists(layout.marker(row.pathIndex))) {
       const reason = "its marker file is gone: is the disk mounted?";
       return paths.set(row.pathIndex, { state: "missing", reason });
     }
     const { id, epoch, version } = row;
-    const { pump, index } = this.#parts;
     if (this.#damage.size < DAMAGE_TOLD_MAX) this.#damage.set(id, why);
     index.rows.forget(id);
     pump.store(

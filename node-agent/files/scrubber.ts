@@ -9,6 +9,7 @@ import type { Clock, Log } from "../ports.ts";
 import type { FileRow } from "@kedge/schema/db";
 import { BlockChecksums } from "./crc32.ts";
 import { isContentFault, readFull } from "./disk.ts";
+import { isKept, keptOf } from "./kept_content.ts";
 import type { Layout } from "./layout.ts";
 import { type LocalIndex, pause } from "./local_index.ts";
 import type { PackedReader } from "./packed_reader.ts";
@@ -176,6 +177,10 @@ export class Scrubber {
     const isSame = now !== undefined && now.tombstone === 0 &&
       now.epoch === row.epoch && now.version === row.version;
     if (!isSame) return;
+    // A mark would end what is still to be done with its bytes.
+    const { layout, index } = this.#parts;
+    const kept = isGood ? undefined : keptOf(index.statements, row);
+    if (row.damaged === 0 && isKept(layout, row, kept)) return;
     // A mark over bytes that are right was a mistake, or a disk came back.
     const isRepaired = isGood
       ? await this.#mark(row, false)

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import type { FileEntry } from "@kedge/schema/change";
-import { diskPath, someBytes, TestStore } from "./store_fixture.ts";
+import {
+  diskPath,
+  newEntry,
+  someBytes,
+  TestStore,
+  withDir,
+} from "./store_fixture.ts";
 
 Deno.test("a scrub finds every bad copy, repairs what it can, deletes nothing", async () => {
   const dir = await Deno.makeTempDir({ prefix: "kedge-store-" });
@@ -120,3 +126,46 @@ Deno.test("a scrub takes back a mark over bytes that are right", async () => {
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+Deno.test("what a disk has not taken yet is not damaged: its bytes are kept", () =>
+  withDir(async (dir) => {
+    const store = await TestStore.open(dir, { settleDelayMs: 1e9 });
+    const { files, log } = store.store;
+    const sizes = [5000, 150_000, 300_000];
+    const staged = await Promise.all(
+      sizes.map((size) => store.stage(someBytes(size, size), true, true)),
+    );
+    const entries = staged.map((one) => {
+      const how = { staged: one, extension: "", appender: false };
+      return newEntry(files.newId(how), one);
+    });
+    const marker = `${dir}/p0/data/.kedge-path`;
+    await Deno.rename(marker, `${dir}/marker`);
+    for (const [at, entry] of entries.entries()) {
+      const one = staged[at];
+      assert(one !== undefined);
+      const change = { entry, body: { kind: "whole" } } as const;
+      await store.log(change, { kind: "staged", staged: one });
+    }
+    await Deno.rename(`${dir}/marker`, marker);
+    assert.equal(files.storePaths()[0]?.state, "fenced");
+    const readAll = async () => {
+      for (const entry of entries) {
+        const bytes = await store.read(entry);
+        assert.deepEqual(bytes, someBytes(entry.sizeBytes, entry.sizeBytes));
+      }
+      await log.flush();
+      assert.deepEqual(await log.damaged(10), []);
+    };
+    await readAll();
+    const repair = () => Promise.resolve(false);
+    const scrubber = store.store.scrubber({ bytesPerS: 0, repair });
+    const found = await scrubber.run(new AbortController().signal);
+    assert.equal(found?.damaged, 0);
+    await readAll();
+    await store.store.openPath(0);
+    await store.store.settle(0);
+    for (const entry of entries) await Deno.stat(diskPath(dir, entry.id));
+    await readAll();
+    await store.close();
+  }));
