@@ -21,6 +21,7 @@ import {
   parseJournalToken,
 } from "./body_journal_core.ts";
 import {
+  exists,
   flushSync,
   isFull,
   readFullSync,
@@ -56,6 +57,12 @@ interface JournalFile {
   readonly file: Deno.FsFile;
   /** Where the next body goes. */
   end: number;
+  /** Bytes before this were flushed. */
+  stableEnd: number;
+  /** A flush failed: what was not flushed before never will be. */
+  isBroken: boolean;
+  /** Its disk failed or changed since: it is not written again. */
+  isLast: boolean;
   /** Actions that need it. */
   needed: number;
   /** Whether its name was flushed. */
@@ -135,7 +142,10 @@ export class BodyJournals {
 
   /** Write the next body of this path elsewhere: its disk failed or changed. */
   leave(pathIndex: number): void {
-    this.#leave(this.#path(pathIndex));
+    const path = this.#path(pathIndex);
+    this.#leave(path);
+    for (const journal of path.full.values()) journal.isLast = true;
+    for (const journal of path.spare.splice(0)) this.#remove(journal);
   }
 
   #path(pathIndex: number): PathJournals {
@@ -154,16 +164,23 @@ export class BodyJournals {
   #begin(path: PathJournals, pathIndex: number): JournalFile | undefined {
     const spare = path.spare.pop();
     if (spare !== undefined) {
-      spare.end = 0;
+      spare.end = spare.stableEnd = 0;
       return path.current = spare;
     }
     if (path.full.size >= FILES_MAX) return undefined;
+    const nameOf = (number: number) =>
+      this.#layout.staged(pathIndex, journalName(number));
+    // Those of earlier runs are there still when the path was closed at the
+    // start.
+    while (exists(nameOf(path.next))) path.next++;
     const number = path.next++;
-    const name = this.#layout.staged(pathIndex, journalName(number));
+    const name = nameOf(number);
     const how = { read: true, write: true, createNew: true, mode: 0o640 };
     const file = Deno.openSync(name, how);
-    const fresh = { end: 0, needed: 0, isNamed: false };
-    return path.current = { number, pathIndex, file, ...fresh };
+    return path.current = {
+      ...{ number, pathIndex, file, end: 0, stableEnd: 0, needed: 0 },
+      ...{ isNamed: false, isBroken: false, isLast: false },
+    };
   }
 
   /** The present journal takes no more. */
@@ -189,14 +206,22 @@ export class BodyJournals {
           flushSync(this.#layout.staging(journal.pathIndex));
         }
         journal.isNamed = true;
+        journal.stableEnd = journal.end;
       } catch (error) {
         failed.set(journal.pathIndex, error);
         this.#leave(this.#path(journal.pathIndex));
-        // Never a spare one.
-        journal.needed = Infinity;
+        journal.isBroken = true;
       }
     }
     return failed;
+  }
+
+  /** Whether bytes lie behind a flush that failed. */
+  hasLost({ pathIndex, token, offset }: Placed): boolean {
+    const parsed = parseJournalToken(token);
+    if (parsed === undefined) return false;
+    const journal = this.#find(pathIndex, parsed.file);
+    return journal?.isBroken === true && offset >= journal.stableEnd;
   }
 
   /** An action with a place here was stored. */
@@ -213,11 +238,20 @@ export class BodyJournals {
     if (parsed === undefined) return;
     if (this.#releaseOld(pathIndex, parsed.name)) return;
     const journal = this.#find(pathIndex, parsed.file);
-    if (journal === undefined || --journal.needed > 0) return;
+    if (journal === undefined) return;
+    journal.needed--;
     const path = this.#path(pathIndex);
-    if (!path.full.delete(journal.number)) return;
+    for (const one of path.full.values()) {
+      if (one.needed <= 0) this.#retire(path, one);
+    }
+  }
+
+  /** Nothing in it is needed any more. */
+  #retire(path: PathJournals, journal: JournalFile): void {
+    path.full.delete(journal.number);
     this.#dirty.delete(journal);
-    if (path.spare.length < SPARE_FILES) path.spare.push(journal);
+    const mayServe = !journal.isBroken && !journal.isLast;
+    if (mayServe && path.spare.length < SPARE_FILES) path.spare.push(journal);
     else this.#remove(journal);
   }
 

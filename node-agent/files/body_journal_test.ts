@@ -119,3 +119,25 @@ Deno.test("many full journals ask for an early flush, then refuse", () =>
     for (let count = 16; count < 32; count++) put(journals, bytes);
     assert.equal(journals.put(0, bytes), undefined);
   }));
+
+Deno.test("a journal that an earlier run left behind is in nobody's way", () =>
+  withJournals((journals, layout, dir) => {
+    Deno.writeTextFileSync(`${dir}/bodies-1`, "left behind");
+    const kept = put(journals, someBytes(9000, 1));
+    assert.deepEqual(names(dir), ["bodies-1", "bodies-2"]);
+    assert.deepEqual(keptBytes(layout, kept), someBytes(9000, 1));
+  }));
+
+Deno.test("no journal of a disk that failed or changed is written again", () =>
+  withJournals((journals, _layout, dir) => {
+    const bytes = someBytes(64 * KIB, 1);
+    const [spare, full] = [put(journals, bytes), put(journals, bytes)];
+    journals.release(spare);
+    const current = put(journals, someBytes(10, 1)); // takes the spare one
+    journals.release(current);
+    journals.leave(0);
+    journals.release(full);
+    assert.deepEqual(names(dir), [], "nobody needs one, and none is kept");
+    put(journals, bytes);
+    assert.deepEqual(names(dir), ["bodies-3"]);
+  }));

@@ -9,9 +9,15 @@
  */
 
 import { KIB } from "@kedge/schema";
-import type { BodyJournals, JournalPlace } from "./body_journal.ts";
+import {
+  type BodyJournals,
+  type JournalPlace,
+  keptBytes,
+} from "./body_journal.ts";
 import { describeError } from "./disk.ts";
 import type { Pending } from "./file_actions.ts";
+import type { Finisher } from "./finisher.ts";
+import type { Layout } from "./layout.ts";
 import type { NewAction } from "./merge_core.ts";
 import type { WriteStatements } from "./statements.ts";
 
@@ -27,7 +33,13 @@ export interface Due {
 /** What places are given with. */
 export interface BodyPlacesParts {
   readonly bodies: BodyJournals;
-  readonly statements: Pick<WriteStatements, "putUnsettled" | "dropUnsettled">;
+  readonly statements: Pick<
+    WriteStatements,
+    "putUnsettled" | "dropUnsettled"
+  >;
+  /** Knows the actions of earlier transactions. */
+  readonly finisher: Pick<Finisher, "unsettled">;
+  readonly layout: Layout;
   /** Whether a store path takes bytes. */
   readonly mayWrite: (pathIndex: number) => boolean;
   /** A store path takes no more bytes. */
@@ -38,6 +50,8 @@ export interface BodyPlacesParts {
 export class BodyPlaces {
   readonly #parts: BodyPlacesParts;
   readonly #failed = new Map<number, string>();
+  /** Actions whose bytes this transaction takes into the database. */
+  #moved: Pending[] = [];
 
   /** Give places in these journals. */
   constructor(parts: BodyPlacesParts) {
@@ -88,25 +102,45 @@ export class BodyPlaces {
    * @param due Actions of this transaction.
    */
   sync(due: readonly Due[]): void {
-    const { bodies, statements } = this.#parts;
-    if (!bodies.isDirty) return;
-    for (const [pathIndex, error] of bodies.sync()) {
-      const reason = `flush of a journal: ${describeError(error)}`;
-      this.#failed.set(pathIndex, reason);
-      for (const { action, payload } of due) {
-        if (action.pathIndex !== pathIndex || action.token === "") continue;
-        if (action.kind !== "write") continue;
-        const { number } = action;
-        statements.dropUnsettled.run({ from: number, to: number });
-        action.token = "";
-        action.offset = 0;
-        this.store({ action, payload });
+    const { bodies, finisher } = this.#parts;
+    if (bodies.isDirty) {
+      for (const [pathIndex, error] of bodies.sync()) {
+        const reason = `flush of a journal: ${describeError(error)}`;
+        this.#failed.set(pathIndex, reason);
       }
     }
+    this.#moved = [];
+    if (this.#failed.size === 0) return;
+    for (const one of due) {
+      if (bodies.hasLost(one.action)) this.#move(one);
+    }
+    // Records that were stored without a flush become stable with this one.
+    for (const action of finisher.unsettled()) {
+      if (bodies.hasLost(action)) this.#move({ action, payload: null });
+    }
+  }
+
+  /** Into the database. What a journal still gives has its checksum. */
+  #move({ action, payload }: Due): void {
+    const { layout, statements } = this.#parts;
+    const bytes = payload ?? keptBytes(layout, { ...action, payload: null });
+    if (bytes === undefined) {
+      throw new Error(`the bytes of ${action.id} are lost with their journal`);
+    }
+    const { number } = action;
+    statements.dropUnsettled.run({ from: number, to: number });
+    const moved = { ...action, token: "", offset: 0 };
+    this.store({ action: moved, payload: bytes });
+    this.#moved.push(action);
   }
 
   /** After the transaction: paths whose journal failed take no more bytes. */
   fence(): void {
+    for (const action of this.#moved) {
+      action.token = "";
+      action.offset = 0;
+    }
+    this.#moved = [];
     for (const [pathIndex, reason] of this.#failed) {
       this.#parts.fence(pathIndex, reason);
     }

@@ -38,7 +38,7 @@ export const CUT_KEY = "logCut";
 
 /** What a committer works with. */
 export interface CommitterParts
-  extends Pick<BodyPlacesParts, "bodies" | "fence"> {
+  extends Pick<BodyPlacesParts, "bodies" | "fence" | "layout"> {
   readonly database: DatabaseSync;
   readonly statements: WriteStatements;
   readonly finisher: Finisher;

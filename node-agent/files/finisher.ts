@@ -82,6 +82,12 @@ export class Finisher {
     return this.#pending.length + this.#stuck.length;
   }
 
+  /** Actions that are not forgotten yet. */
+  *unsettled(): Iterable<Pending> {
+    yield* this.#stuck;
+    yield* this.#pending;
+  }
+
   /** See `FileActions.share`. */
   get share(): FileActions["share"] {
     return this.#actions.share;

@@ -147,16 +147,12 @@ export class StoreWorker {
     if (digests !== undefined) this.#digests.restore(digests);
     const head = this.#statements.lastSequence.get({ incarnation })?.last ?? 0;
     this.#committer = new Committer({
-      database: this.#database,
-      statements: this.#statements,
-      finisher: this.#finisher,
+      ...parts,
       small: this.#small,
       digests: this.#digests,
       incarnation,
       head,
-      mayWrite,
       bodies: this.#bodies,
-      fence: parts.fence,
     }, this.#finisher.lastNumber);
     this.#duplicates = openDuplicates(options.checkDuplicates, parts);
     markDamaged(this.#statements, damaged);

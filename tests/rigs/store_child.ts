@@ -261,6 +261,16 @@ async function journals(store: TestStore): Promise<void> {
   await tell(store);
 }
 
+/** Uploads that are flushed together, after they were stored. */
+async function journalsLater(store: TestStore): Promise<void> {
+  const how = { inRecord: true, durable: false };
+  for (const seed of [1, 2]) {
+    await tryUpload(store, someBytes(150_000, seed), how);
+  }
+  await store.store.log.flush();
+  await tell(store);
+}
+
 /** Small files; faults begin when they are to be packed. */
 async function segments(store: TestStore): Promise<void> {
   await store.upload(someBytes(4000, 1));
@@ -275,7 +285,7 @@ async function segments(store: TestStore): Promise<void> {
 async function tryUpload(
   store: TestStore,
   bytes: Uint8Array<ArrayBuffer>,
-  how: { readonly inRecord?: boolean } = {},
+  how: { readonly inRecord?: boolean; readonly durable?: boolean } = {},
 ): Promise<void> {
   try {
     await store.upload(bytes, how);
@@ -328,6 +338,7 @@ if (import.meta.main) {
     else if (scenario === "power") await power(store);
     else if (scenario === "stubborn") await stubborn(store);
     else if (scenario === "journals") await journals(store);
+    else if (scenario === "journals-later") await journalsLater(store);
     else if (scenario === "segments") await segments(store);
     else await applied(store);
     await store.store.settle(0);

@@ -179,6 +179,41 @@ for (const call of ["write", "sync"] as const) {
 }
 
 Deno.test({
+  name: "S39 EIO once on sync of a journal: earlier bodies are kept as well",
+  ignore,
+  fn: () =>
+    withFault("journals-later", {
+      mode: "error",
+      errno: "EIO",
+      at: 1,
+      calls: ["sync"],
+      path: "/.tmp/bodies-",
+    }, async (outcome, dir) => {
+      assert.deepEqual(words(outcome, "state"), ["fenced"]);
+      const acked = outcome.lines.filter(({ what }) => what === "did");
+      assert.equal(acked.length, 2);
+      // What the failed flush may have thrown away, and what nobody flushed.
+      const data = `${dir}/store/p0/data`;
+      await Deno.truncate(`${data}/.tmp/bodies-1`, 0);
+      const store = await TestStore.open(`${dir}/store`);
+      try {
+        for (const [at, { entry }] of acked.entries()) {
+          assert(entry !== undefined);
+          const path = `${data}/${entry.id.split("/").slice(2).join("/")}`;
+          await Deno.truncate(path, 0);
+          const bytes = someBytes(150_000, at + 1);
+          assert.deepEqual(await store.read(entry), bytes);
+        }
+        await store.store.openPath(0);
+        await store.store.settle(0);
+      } finally {
+        await store.close();
+      }
+      await check(dir, outcome.lines);
+    }),
+});
+
+Deno.test({
   name: "S39 EIO when a file is settled fences the path and keeps the copy",
   ignore,
   fn: () =>
