@@ -50,10 +50,14 @@ export interface SourceFolder {
 }
 
 const FOLDER = /^[0-9A-F]{2}$/;
-/** What it keeps beside the folders, where `base_path` is a store path. */
-const FASTDFS_OWN: ReadonlySet<string> = new Set([
+/**
+ * What it keeps beside the folders, where `base_path` is a store path, and what
+ * a node keeps there that took the path over.
+ */
+const KEPT_BESIDE: ReadonlySet<string> = new Set([
   ...["sync", "trunk", "fdfs_storaged.pid", "storage_stat.dat"],
   ...[".data_init_flag", ".fastdfs_vars", "storaged.pid"],
+  ...[".kedge-path", ".tmp", ".segments"],
 ]);
 const LINK_TARGET =
   /^(\/.*)\/data\/([0-9A-F]{2})\/([0-9A-F]{2})\/([A-Za-z0-9._-]{1,127})$/;
@@ -241,7 +245,7 @@ function subfolders(path: string) {
       if (FOLDER.test(name)) {
         if (isDirectory) names.push(name);
         else odd("not-a-folder", "not taken: mount what lies behind it there");
-      } else if (!FASTDFS_OWN.has(name)) {
+      } else if (!KEPT_BESIDE.has(name)) {
         odd("not-of-fastdfs", "FastDFS puts no files under such a name");
       }
     }
