@@ -87,18 +87,21 @@ export function createAnew(node: SimNode): void {
 
 /** The nodes decide by their marks, and some of them are gone. */
 export function marksAreMissed({ nodes }: World): void {
-  for (const node of nodes) {
-    const { disk, core } = node;
-    for (const block of disk.rotten) {
-      const byte = core?.bitmap?.bytes[block >> 3] ?? 0;
-      if ((byte >> (block & 7) & 1) === 1) continue; // it is in memory
-      disk.rotten.delete(block);
-      const first = block * PIECES_PER_BLOCK;
-      for (let at = 0; at < PIECES_PER_BLOCK; at++) {
-        doubtPiece(node, first + at);
-      }
-      node.world.taints.isAny = true;
-      node.world.mark("a mark was missed");
+  for (const node of nodes) missMarks(node, node.core?.bitmap?.bytes);
+}
+
+/** A node goes by these marks: some of them are gone. */
+export function missMarks(node: SimNode, bitmap: Uint8Array | undefined): void {
+  const { disk, world } = node;
+  for (const block of disk.rotten) {
+    const byte = bitmap?.[block >> 3] ?? 0;
+    if ((byte >> (block & 7) & 1) === 1) continue; // it is in memory
+    disk.rotten.delete(block);
+    const first = block * PIECES_PER_BLOCK;
+    for (let at = 0; at < PIECES_PER_BLOCK; at++) {
+      doubtPiece(node, first + at);
     }
+    world.taints.isAny = true;
+    world.mark("a mark was missed");
   }
 }

@@ -21,6 +21,7 @@ import { ForcedRole } from "./forced_role.ts";
 import { effectsOf } from "./sim_effects.ts";
 import type { SimDisk } from "./sim_disk.ts";
 import { doubtMetadata, meet, verifies } from "./lying_meta.ts";
+import { missMarks } from "./meta_rot.ts";
 import { tookLosses } from "./lost_writes.ts";
 import { Violation, type World } from "./world.ts";
 
@@ -150,6 +151,8 @@ export class SimNode {
         tookLosses(this, losses);
       });
       if (found.bitmapLost) this.world.mark("the bitmap was lost");
+      // It may save what it reads now before it meets anybody.
+      else if (!found.persistent.flags.fullSync) missMarks(this, found.bitmap);
       core.disk.attach(found, ({ code }) => {
         this.trace(`attach: ${code}`);
         this.mustDemote = code === OTHER_DATA;
