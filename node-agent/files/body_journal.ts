@@ -17,6 +17,7 @@ import { crc32 } from "node:zlib";
 import type { UnsettledRow } from "@kedge/schema/db";
 import {
   journalName,
+  type JournalToken,
   journalToken,
   parseJournalToken,
 } from "./body_journal_core.ts";
@@ -24,6 +25,7 @@ import {
   exists,
   flushSync,
   isFull,
+  readFull,
   readFullSync,
   removeSync,
   writeAllSync,
@@ -331,13 +333,44 @@ export function keptBytes(
     try {
       const bytes = new Uint8Array(parsed.lengthBytes);
       file.seekSync(kept.offset, Deno.SeekMode.Start);
-      const count = readFullSync(file, bytes);
-      const isRight = count === bytes.length && crc32(bytes) === parsed.crc32;
-      return isRight ? bytes : undefined;
+      return ifRight(bytes, readFullSync(file, bytes), parsed);
     } finally {
       file.close();
     }
   } catch {
     return undefined;
   }
+}
+
+/** As {@linkcode keptBytes}, beside the event loop. */
+export async function keptBytesAside(
+  layout: Layout,
+  kept: Kept,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const parsed = parseJournalToken(kept.token);
+  if (kept.payload !== null || parsed === undefined) {
+    return keptBytes(layout, kept);
+  }
+  try {
+    const path = layout.staged(kept.pathIndex, parsed.name);
+    const file = await Deno.open(path);
+    try {
+      const bytes = new Uint8Array(parsed.lengthBytes);
+      await file.seek(kept.offset, Deno.SeekMode.Start);
+      return ifRight(bytes, await readFull(file, bytes), parsed);
+    } finally {
+      file.close();
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+function ifRight(
+  bytes: Uint8Array<ArrayBuffer>,
+  countBytes: number,
+  wanted: JournalToken,
+): Uint8Array<ArrayBuffer> | undefined {
+  const isWhole = countBytes === bytes.length;
+  return isWhole && crc32(bytes) === wanted.crc32 ? bytes : undefined;
 }

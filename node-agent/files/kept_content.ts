@@ -8,7 +8,7 @@
 
 import { crc32 } from "node:zlib";
 import type { FileRow, UnsettledRow } from "@kedge/schema/db";
-import { keptBytes } from "./body_journal.ts";
+import { keptBytesAside } from "./body_journal.ts";
 import { sizeOf } from "./disk.ts";
 import type { Layout } from "./layout.ts";
 import type { ReadStatements } from "./statements.ts";
@@ -26,16 +26,24 @@ export function keptOf(
   return last.kind === "write" || last.kind === "rename" ? last : undefined;
 }
 
-/** Whether the content is there, though not in its place. */
-export function isKept(
+/** Whether the content may be there, though not in its place. */
+export function mayBeKept(
   layout: Layout,
   row: FileRow,
   kept: UnsettledRow | undefined,
-): boolean {
-  if (kept === undefined) return false;
-  if (kept.kind === "rename") {
-    return sizeOf(layout.staged(kept.pathIndex, kept.token)) === row.sizeBytes;
-  }
-  const bytes = keptBytes(layout, kept);
+): kept is UnsettledRow {
+  if (kept?.kind !== "rename") return kept !== undefined;
+  return sizeOf(layout.staged(kept.pathIndex, kept.token)) === row.sizeBytes;
+}
+
+/** Whether it is; bytes that lie in a journal are read beside the event loop. */
+export async function isKept(
+  layout: Layout,
+  row: FileRow,
+  kept: UnsettledRow | undefined,
+): Promise<boolean> {
+  if (!mayBeKept(layout, row, kept)) return false;
+  if (kept.kind === "rename") return true;
+  const bytes = await keptBytesAside(layout, kept);
   return bytes?.length === row.sizeBytes && crc32(bytes) === row.crc32;
 }

@@ -28,10 +28,9 @@ import type {
   Staged,
   StageRequest,
 } from "../ports.ts";
-import { keptBytes } from "./body_journal.ts";
 import type { Editor } from "./editor.ts";
 import { describeError, exists, sizeOf } from "./disk.ts";
-import { isKept, keptOf } from "./kept_content.ts";
+import { keptOf, mayBeKept } from "./kept_content.ts";
 import { type Layout, mustParse } from "./layout.ts";
 import type { ListQuery, LocalIndex } from "./local_index.ts";
 import { NewNames } from "./new_names.ts";
@@ -266,7 +265,7 @@ export class StoredFiles implements LocalFiles {
       if (!(error instanceof Problem)) throw error;
       if (!isSame) throw changed(id);
       const kept = keptOf(index.statements, row);
-      const bytes = kept && keptBytes(layout, kept);
+      const bytes = kept && await reader.kept(layout, kept);
       if (bytes !== undefined) return bytes.subarray(from, from + lengthBytes);
       if (kept?.kind !== "rename") throw error;
       // Stored, but a disk that fails or is full has not taken the name yet.
@@ -296,7 +295,8 @@ export class StoredFiles implements LocalFiles {
 
   #report(isSame: boolean, row: FileRow, why: string): void {
     const { paths, layout, pump, index } = this.#parts;
-    if (!isSame || isKept(layout, row, keptOf(index.statements, row))) return;
+    if (!isSame) return;
+    if (mayBeKept(layout, row, keptOf(index.statements, row))) return;
     if (!exists(layout.marker(row.pathIndex))) {
       const reason = "its marker file is gone: is the disk mounted?";
       return paths.set(row.pathIndex, { state: "missing", reason });

@@ -21,8 +21,9 @@ import {
   KIB,
   Problem,
 } from "@kedge/schema";
-import type { FileRow } from "@kedge/schema/db";
+import type { FileRow, UnsettledRow } from "@kedge/schema/db";
 import type { ByteSpan, ReadRoom } from "../ports.ts";
+import { keptBytesAside } from "./body_journal.ts";
 import { unpackBlocks } from "./crc32.ts";
 import {
   describeError,
@@ -31,6 +32,7 @@ import {
   readFullSync,
 } from "./disk.ts";
 import { Lately } from "./lately.ts";
+import type { Layout } from "./layout.ts";
 import { SlowDisks } from "./slow_disks.ts";
 
 /** Content on its way out. */
@@ -122,6 +124,20 @@ export class Reader {
       : await this.#readWhole(file);
     this.#warm.set(id, this.#nowMs());
     return bytes;
+  }
+
+  /**
+   * The bytes of an action that is not settled, wherever they lie.
+   *
+   * @throws {Problem} `unavailable` when the disk hangs.
+   */
+  async kept(
+    layout: Layout,
+    kept: UnsettledRow,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const work = () => keptBytesAside(layout, kept);
+    if (kept.payload !== null) return await work(); // needs no disk of files
+    return await this.#disks.read(kept.pathIndex, work);
   }
 
   #readHere(file: Readable, room?: ReadRoom): Uint8Array<ArrayBuffer> {

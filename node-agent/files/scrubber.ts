@@ -180,7 +180,7 @@ export class Scrubber {
     // A mark would end what is still to be done with its bytes.
     const { layout, index } = this.#parts;
     const kept = isGood ? undefined : keptOf(index.statements, row);
-    if (row.damaged === 0 && isKept(layout, row, kept)) return;
+    if (row.damaged === 0 && await isKept(layout, row, kept)) return;
     // A mark over bytes that are right was a mistake, or a disk came back.
     const isRepaired = isGood
       ? await this.#mark(row, false)
