@@ -183,13 +183,15 @@ export class Negotiation {
   }
 
   /**
-   * Our disk beside a peer without one is what it would be alone. Outdated is
-   * kept back: on a connection the state table makes UpToDate of it.
+   * Our disk beside a peer without one is what it would be alone. What is not
+   * good alone is kept back: on a connection the state table makes UpToDate of it.
    */
   #diskAlone(report: MirrorReport): Partial<MirrorState> {
     const { state, disk } = this.volume;
-    if (state.disk === "Outdated" || this.#isOutdatedBy(report)) {
-      disk.atAttach = { disk: "Outdated", peerDisk: state.peerDisk };
+    const isOutdated = state.disk === "Outdated" || this.#isOutdatedBy(report);
+    if (isOutdated || this.#mayLackPeers(report)) {
+      const worth = isOutdated ? "Outdated" : "Consistent";
+      disk.atAttach = { disk: worth, peerDisk: state.peerDisk };
       return { disk: "Negotiating" };
     }
     if (state.disk !== "Negotiating" || disk.atAttach === undefined) return {};
@@ -207,6 +209,13 @@ export class Negotiation {
     if (outdates === undefined || set === undefined) return false;
     return (disk.atAttach?.disk ?? state.disk) === "Consistent" &&
       sameGeneration(BigInt(`0x${outdates}`), set.current);
+  }
+
+  /** The peer's missing disk may hold what was answered after we lost it. */
+  #mayLackPeers({ state: { role } }: MirrorReport): boolean {
+    const { state, disk, roles: { promotion } } = this.volume;
+    const isUnsure = (disk.atAttach?.disk ?? state.disk) === "Consistent";
+    return isUnsure && promotion.mayLackPeers(roleOf(role));
   }
 
   /** The same, seen from the node without a disk. */

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { EMPTY_GENERATION } from "../decisions/generations_core.ts";
 import {
   compareDisk,
   isConnected,
@@ -34,10 +35,18 @@ export class Promotion {
   /** The peer was Primary when its connection ended, and may not know of that. */
   #mayServe = false;
 
+  /**
+   * With fencing, a Primary here ended after it had lost its peer and before it
+   * could save that the peer is fenced: whether the peer has gone on without
+   * this disk is written nowhere.
+   */
+  #endedUnfenced = false;
+
   constructor(readonly volume: VolumeCore) {}
 
   /** Remember what the peer was when we last saw it. */
   stateChanged(before: MirrorState, after: MirrorState): void {
+    if (after.disk === "UpToDate") this.#endedUnfenced = false;
     if (isConnected(after.connection)) this.#mayServe = false;
     else if (isConnected(before.connection)) {
       this.#mayServe = before.peerRole === "Primary";
@@ -47,10 +56,29 @@ export class Promotion {
   /**
    * A disk was attached whose node ended while the peer was its target: as a
    * Primary that one answers reads until it knows that the connection is gone.
+   * Or while it was Primary, and nobody knows what became of the peer.
    */
-  attached({ connected, peerOutdated }: PersistentFlags): void {
-    const isLinked = isConnected(this.volume.state.connection);
+  attached({ connected, peerOutdated, primary }: PersistentFlags): void {
+    const { config, generations, state } = this.volume;
+    const isLinked = isConnected(state.connection);
     if (connected && peerOutdated && !isLinked) this.#mayServe = true;
+    // Own data that are newer than the peer's have a name for that.
+    this.#endedUnfenced ||= config.fencing !== "dont-care" && primary &&
+      state.role !== "Primary" && !connected && !peerOutdated &&
+      generations.set?.bitmap === EMPTY_GENERATION;
+  }
+
+  /**
+   * Whether a peer without its disk may have one with newer data than ours,
+   * which are whole. One that is switched off would not make them good either;
+   * a Primary knows what it has shown.
+   */
+  mayLackPeers(peerRole: MirrorState["peerRole"]): boolean {
+    if (!this.#endedUnfenced || peerRole === "Primary") return false;
+    const why = "The peer's missing disk may have newer data: attach it, or " +
+      '"drbdadm disconnect" and "drbdadm primary --force" here';
+    this.volume.effects.log("warn", why);
+    return true;
   }
 
   /** The peer serves nobody: its fence handler says so, or a person. */
