@@ -156,6 +156,8 @@ export const VolumeStatus = z.object({
   discarded: z.object({
     blocks: z.int(),
     keptIn: z.string().optional(),
+    /** How many of the blocks are in it. */
+    keptBlocks: z.int().optional(),
     /** False: the resync goes on. */
     isWhole: z.boolean(),
   }).optional(),

@@ -111,12 +111,16 @@ function nextFacts(
 /** What a former Primary of protocol A lost to the peer's data (B5). */
 function discardFacts({ discarded }: VolumeStatus): [string, string][] {
   if (discarded === undefined) return [];
-  const { blocks, keptIn, isWhole } = discarded;
+  const { blocks, keptIn, keptBlocks = blocks, isWhole } = discarded;
   const many = `${sizeText(blocks * 4096)} that the peer had not confirmed`;
   return [[
     "lost",
     (blocks === 0 ? "nothing of what the peer had not confirmed" : many) +
-    (keptIn === undefined ? "" : `, kept in ${keptIn}`) +
+    (keptIn === undefined
+      ? ""
+      : keptBlocks === blocks
+      ? `, kept in ${keptIn}`
+      : `, only ${sizeText(keptBlocks * 4096)} kept in ${keptIn}`) +
     (isWhole ? "" : "; so far, the resync goes on"),
   ]];
 }

@@ -103,6 +103,11 @@ Deno.test("kedge volume status tells what a former Primary has lost", () => {
     "  lost     12 KB that the peer had not confirmed, kept in /u/x.undo; " +
       "so far, the resync goes on",
   );
+  assert.equal(
+    of({ blocks: 3, keptIn: "/u/x.undo", keptBlocks: 1, isWhole: true }),
+    "  lost     12 KB that the peer had not confirmed, only 4 KB kept in " +
+      "/u/x.undo",
+  );
 });
 
 Deno.test("kedge volume status and list as text", () => {

@@ -31,6 +31,8 @@ export interface DiscardedWrites {
   readonly blocks: number;
   /** Undo file with what they held; missing: none could be written. */
   readonly keptIn?: string;
+  /** How many of the blocks are in it; the rest is lost. */
+  readonly keptBlocks?: number;
   /** False: the resync goes on. */
   readonly isWhole: boolean;
 }
@@ -49,7 +51,9 @@ export class DiscardGuard {
   #generation = 0n;
   #keeper: UndoKeeper | undefined;
   #keptIn: string | undefined;
-  #keptBytes = 0;
+  #keptBlocks = 0;
+  /** No more is kept: there is too much, or it failed. */
+  #isFull = false;
   #scratch = new Uint8Array(0);
 
   constructor(parts: UndoGuardParts) {
@@ -59,8 +63,10 @@ export class DiscardGuard {
   /** What the last such resync discarded; undefined: there was none. */
   get found(): DiscardedWrites | undefined {
     if (this.#marked === undefined && !this.#isWhole) return undefined;
-    const keptIn = this.#keptIn === undefined ? {} : { keptIn: this.#keptIn };
-    return { blocks: this.#blocks, isWhole: this.#isWhole, ...keptIn };
+    const kept = this.#keptIn === undefined
+      ? {}
+      : { keptIn: this.#keptIn, keptBlocks: this.#keptBlocks };
+    return { blocks: this.#blocks, isWhole: this.#isWhole, ...kept };
   }
 
   /** The state of the volume changed. */
@@ -137,7 +143,12 @@ export class DiscardGuard {
     this.#marked = undefined;
     this.#isWhole = true;
     const bytes = this.#blocks * BLOCK_BYTES;
-    const where = this.#keptIn === undefined ? "" : `, kept in ${this.#keptIn}`;
+    const isAll = this.#keptBlocks === this.#blocks;
+    const where = this.#keptIn === undefined
+      ? ""
+      : `, ${
+        isAll ? "" : `${this.#keptBlocks} of them `
+      }kept in ${this.#keptIn}`;
     this.#try(() => this.#keeper?.finish());
     this.#keeper = undefined;
     this.#parts.log(
@@ -159,8 +170,8 @@ export class DiscardGuard {
   #forget(): void {
     this.close();
     this.#marked = this.#keptIn = undefined;
-    this.#blocks = this.#keptBytes = 0;
-    this.#isWhole = false;
+    this.#blocks = this.#keptBlocks = 0;
+    this.#isWhole = this.#isFull = false;
   }
 
   #differs(offset: number, lengthBytes: number, next?: Uint8Array): boolean {
@@ -177,8 +188,9 @@ export class DiscardGuard {
     // A discard by command keeps everything in a file of its own.
     if (place === undefined || core().link.negotiation.isDiscarding) return;
     const lengthBytes = (behind - first) * BLOCK_BYTES;
-    this.#keptBytes += lengthBytes;
-    if (this.#keptBytes > KEPT_BYTES_MAX) return;
+    this.#isFull ||=
+      this.#keptBlocks * BLOCK_BYTES + lengthBytes > KEPT_BYTES_MAX;
+    if (this.#isFull) return;
     this.#try(() => {
       this.#keeper ??= new UndoKeeper({
         ...place,
@@ -191,6 +203,7 @@ export class DiscardGuard {
       });
       this.#keptIn = this.#keeper.path;
       this.#keeper.before(first * BLOCK_BYTES, lengthBytes);
+      this.#keptBlocks += behind - first;
     });
   }
 
@@ -199,7 +212,7 @@ export class DiscardGuard {
       act();
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      this.#keptBytes = Infinity;
+      this.#isFull = true;
       this.#parts.log(
         "error",
         `What is discarded is not kept any more, the resync goes on: ${why}`,

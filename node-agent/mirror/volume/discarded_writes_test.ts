@@ -45,10 +45,12 @@ function rig(
     link: { negotiation: { isDiscarding } },
   } as unknown as VolumeCore;
   const log: string[] = [];
+  const unreadable = new Set<number>();
   const guard = new DiscardGuard({
     place: { dir, resource: "r", volume: 0 },
     core: () => core,
     read(offset, into) {
+      if (unreadable.has(offset / BLOCK)) return false;
       into.set(disk.subarray(offset, offset + into.length));
       return true;
     },
@@ -63,6 +65,7 @@ function rig(
     guard,
     bitmap,
     log,
+    unreadable,
     go,
     begin() {
       if (state.connection === "WFConnection") {
@@ -113,6 +116,7 @@ Deno.test("marked blocks that change are counted, once, and kept", () =>
       blocks: 3,
       isWhole: true,
       keptIn: file.path,
+      keptBlocks: 3,
     });
     using reader = new UndoReader(file.path);
     const kept = Array.from(
@@ -205,4 +209,18 @@ Deno.test("a discard by command has a file of its own: only counted here", () =>
     node.end();
     assert.deepEqual(node.guard.found, { blocks: 1, isWhole: true });
     assert.deepEqual(listUndoFiles(dir), []);
+  }));
+
+Deno.test("what is not kept is not said to be", () =>
+  inFolder((dir) => {
+    const node = rig(dir, [3, 9, 20]);
+    node.begin();
+    node.write(3 * BLOCK, bytes(1, 2));
+    node.unreadable.add(9);
+    node.write(9 * BLOCK, bytes(1, 2));
+    node.write(20 * BLOCK, bytes(1, 2));
+    node.end();
+    assert.equal(node.guard.found?.blocks, 3);
+    assert.equal(node.guard.found?.keptBlocks, 1);
+    assert.match(node.log.at(-1) ?? "", /discarded, 1 of them kept in /);
   }));

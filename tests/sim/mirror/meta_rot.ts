@@ -90,7 +90,7 @@ export function marksAreMissed({ nodes }: World): void {
   for (const node of nodes) missMarks(node, node.core?.bitmap?.bytes);
 }
 
-/** A node goes by these marks: some of them are gone. */
+/** A node goes by these marks, and may save them: some of them are gone. */
 export function missMarks(node: SimNode, bitmap: Uint8Array | undefined): void {
   const { disk, world } = node;
   for (const block of disk.rotten) {

@@ -151,7 +151,6 @@ export class SimNode {
         tookLosses(this, losses);
       });
       if (found.bitmapLost) this.world.mark("the bitmap was lost");
-      // It may save what it reads now before it meets anybody.
       else if (!found.persistent.flags.fullSync) missMarks(this, found.bitmap);
       core.disk.attach(found, ({ code }) => {
         this.trace(`attach: ${code}`);
