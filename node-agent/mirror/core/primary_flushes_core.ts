@@ -18,6 +18,12 @@ const EPOCH_BYTES_MAX = 64 * 1024 * 1024;
 const EPOCH_MS_MAX = 5_000;
 
 /**
+ * An epoch that is full is closed anew only after so many more writes: until the
+ * peer has answered, the flush before counts for the rest.
+ */
+const EPOCH_WRITES_MIN = 64;
+
+/**
  * So many flushes in a row with one write before each, and the next one is
  * expected behind the next write.
  */
@@ -37,6 +43,8 @@ export class PrimaryFlushes {
   #regular = 0;
   /** The number of our last write when the last flush was asked for. */
   #requestedAt = 0;
+  /** The number of our last write when the last flush began. */
+  #begunAt = 0;
   /** The frame of a flush that was sent behind a write; 0: none. */
   #aheadSequence = 0;
 
@@ -87,9 +95,14 @@ export class PrimaryFlushes {
     this.#begin([]);
   }
 
-  /** Close an epoch that has grown too large. */
+  /**
+   * Close an epoch that has grown too large. With A nobody waits for the peer:
+   * what is not stable there stays in the log, however often we flush.
+   */
   closeFullEpoch(): void {
-    const { transfers, volume } = this.writes;
+    const { transfers, volume, lastOrdinal } = this.writes;
+    const few = Math.min(EPOCH_WRITES_MIN, volume.config.maxEpochWrites);
+    if (lastOrdinal - this.#begunAt < few) return;
     const isFull = transfers.unstableWrites >= volume.config.maxEpochWrites ||
       transfers.unstableBytes >= EPOCH_BYTES_MAX;
     if (isFull) this.stabilise();
@@ -132,6 +145,7 @@ export class PrimaryFlushes {
 
   /** The peer is gone: it is not waited for. */
   forgetPeer(): void {
+    this.#begunAt = 0;
     this.forgetAhead();
     this.#running?.forgetPeer();
   }
@@ -147,6 +161,7 @@ export class PrimaryFlushes {
   #begin(waiters: readonly WriteDone[]): void {
     const { volume, sent, lastOrdinal } = this.writes;
     const { protocol } = volume.config;
+    this.#begunAt = lastOrdinal;
     const replicate = volume.replicates();
     const isAhead = replicate && protocol === "C" &&
       this.#aheadSequence > 0 && sent.last === this.#aheadSequence;
@@ -173,6 +188,7 @@ export class PrimaryFlushes {
   #flushedHere(flush: RunningFlush, stable: boolean): void {
     flush.local = stable ? "stable" : "failed";
     if (stable) this.localStable = Math.max(this.localStable, flush.ordinal);
+    else this.#begunAt = 0;
     this.end();
     this.writes.releaseStable();
   }

@@ -80,6 +80,7 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
       generations.beforeUnseenWrite = () => true;
       generations.peerMissesWrites = () => {};
     }),
+    plan: { protocol: "B", maxEpochWrites: 2_048 },
   },
   {
     name: "a new generation begins when writes on their way are lost",
