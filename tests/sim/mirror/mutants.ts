@@ -80,13 +80,13 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
       generations.beforeUnseenWrite = () => true;
       generations.peerMissesWrites = () => {};
     }),
-    plan: { protocol: "B", maxEpochWrites: 2_048 },
   },
   {
     name: "a new generation begins when writes on their way are lost",
     sabotage: core(({ generations }) => {
       generations.peerMissesWrites = () => {};
     }),
+    plan: { protocol: "B", maxEpochWrites: 2_048 },
   },
   {
     name: "an extent is in the log before its first write",
