@@ -42,6 +42,10 @@ export interface ScrubProgress {
 
 /** What a scrubber works with. */
 export interface ScrubParts {
+  /** How the store paths are. */
+  readonly paths: {
+    report(): readonly { readonly index: number; readonly state: string }[];
+  };
   readonly layout: Layout;
   readonly index: LocalIndex;
   readonly packed: PackedReader;
@@ -179,7 +183,10 @@ export class Scrubber {
     if (!isSame) return;
     // A mark would end what is still to be done with its bytes.
     const { layout, index } = this.#parts;
-    const kept = isGood ? undefined : keptOf(index.statements, row);
+    // Where a disk takes bytes they are there at once: what is gone was lost.
+    const kept = isGood || this.#takesBytes(row.pathIndex)
+      ? undefined
+      : keptOf(index.statements, row);
     if (row.damaged === 0 && await isKept(layout, row, kept)) return;
     // A mark over bytes that are right was a mistake, or a disk came back.
     const isRepaired = isGood
@@ -189,6 +196,11 @@ export class Scrubber {
     this.#place = isRepaired
       ? { ...this.#place, repaired: repaired + 1 }
       : { ...this.#place, damaged: damaged + 1 };
+  }
+
+  #takesBytes(pathIndex: number): boolean {
+    return this.#parts.paths.report()
+      .some(({ index, state }) => index === pathIndex && state === "writable");
   }
 
   async #mark(row: FileRow, damaged: boolean): Promise<boolean> {
