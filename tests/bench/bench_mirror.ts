@@ -36,6 +36,7 @@ import {
   type NbdSubject,
 } from "./nbd_load.ts";
 import { benchNbdLocal, nbdTable } from "./nbd_local.ts";
+import { writePage } from "./page.ts";
 import type { Target } from "./report.ts";
 
 const MIB = 1024 * 1024;
@@ -156,7 +157,6 @@ if (import.meta.main) {
     }
   }
   if (!isQuick) {
-    const page = new URL("./MIRROR.md", import.meta.url);
-    await Deno.writeTextFile(page, await mirrorPage(local, places));
+    await writePage("MIRROR.md", await mirrorPage(local, places));
   }
 }

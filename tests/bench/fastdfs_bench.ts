@@ -16,7 +16,6 @@
 import { say } from "../helpers/say.ts";
 import { Scope } from "../helpers/scope.ts";
 import { startFastdfs } from "../helpers/fastdfs_stack.ts";
-import { ROOT } from "../helpers/stack.ts";
 import { startFastdfsPeer } from "./fastdfs.ts";
 import {
   fastdfsDownloader,
@@ -27,6 +26,7 @@ import {
 import { type KillFigures, killUnderLoad } from "./fastdfs_kill.ts";
 import { fastdfsPage } from "./fastdfs_report.ts";
 import { runLoad } from "./load.ts";
+import { writePage } from "./page.ts";
 import type { Row } from "./report.ts";
 
 /** A system that FastDFS's clients can talk to. */
@@ -159,6 +159,6 @@ for (const [i, subject] of subjects.entries()) {
 }
 const page = await fastdfsPage(found, mode);
 if (!isQuick) {
-  await Deno.writeTextFile(`${ROOT}tests/bench/FASTDFS.md`, page);
+  await writePage("FASTDFS.md", page);
 }
 say(page);

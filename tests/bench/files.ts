@@ -16,7 +16,7 @@ import type { Level } from "@kedge/schema";
 import { usageOf } from "../helpers/proc.ts";
 import { say } from "../helpers/say.ts";
 import { Scope } from "../helpers/scope.ts";
-import { ROOT, startStack } from "../helpers/stack.ts";
+import { startStack } from "../helpers/stack.ts";
 import {
   type Lag,
   type ManyConnections,
@@ -33,6 +33,7 @@ import {
   startBare,
   startNginx,
 } from "./peers.ts";
+import { writePage } from "./page.ts";
 import { markdown, round, type Row } from "./report.ts";
 import { benchSmallFiles } from "./small_files.ts";
 import { content, Subject } from "./subject.ts";
@@ -327,9 +328,6 @@ if (import.meta.main && asksForSmallFiles) {
   const page = await measure(isQuick ? QUICK : FULL);
   await Deno.stdout.write(new TextEncoder().encode(page));
   if (!isQuick || Deno.args.includes("--save")) {
-    const path = `${ROOT}tests/bench/README.md`;
-    await Deno.writeTextFile(path, page);
-    await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", path] })
-      .output();
+    await writePage("README.md", page);
   }
 }

@@ -14,8 +14,8 @@
  */
 
 import { ROOT } from "../helpers/stack.ts";
-import { run } from "../helpers/child.ts";
 import { say } from "../helpers/say.ts";
+import { writePage } from "./page.ts";
 import { machine, round, table } from "./report.ts";
 import { type HttpFigures, measureHttp } from "./small_files_http.ts";
 import { AT_ONCE, FILE_BYTES, type StoreFigures } from "./small_files_store.ts";
@@ -159,8 +159,7 @@ async function writeSection(
   const own = [title, "", about, "", ...facts, "", body, ""].join("\n");
   const all = [own, ...others].sort().map((text) => `## ${text.trim()}\n\n`);
   const reasons = await Deno.readTextFile(REASONS);
-  await Deno.writeTextFile(PAGE, `${HEAD}\n${reasons}\n${all.join("")}`);
-  await run([Deno.execPath(), "fmt", "-q", PAGE]);
+  await writePage("SMALL_FILES.md", `${HEAD}\n${reasons}\n${all.join("")}`);
 }
 
 const HEAD = `# Bench of packed small files
