@@ -15,9 +15,6 @@ import { MIRROR_PAYLOAD_BYTES_MAX } from "@kedge/schema/wire/mirror";
 import type { ConnectionState } from "../decisions/mirror_state.ts";
 import type { VolumeCore } from "./volume_core.ts";
 
-/** Helper ids of this part. */
-const BEFORE_TARGET = 1;
-const BEFORE_SOURCE = 3;
 /** What `before-resync-source` says where the userland is an old one. */
 const OLD_USERLAND = 3;
 
@@ -48,11 +45,14 @@ export class BitmapExchange {
   /** The handler of the source is asked; writes only mark blocks meanwhile. */
   isHeld = false;
   #generation: bigint | undefined;
+  /** Counts handshakes and handlers: the answer of an earlier one is void. */
+  #run = 0;
 
   constructor(readonly volume: VolumeCore) {}
 
   /** A handshake was decided: what belongs to an earlier one is void. */
   begin(): void {
+    this.#run++;
     this.isAnswered = this.isHeld = false;
     this.#generation = undefined;
   }
@@ -104,7 +104,11 @@ export class BitmapExchange {
       return this.#tellTarget();
     }
     this.isHeld = true;
-    volume.effects.runHelper("before-resync-source", BEFORE_SOURCE);
+    const run = ++this.#run;
+    volume.handlers.run(
+      "before-resync-source",
+      (exitCode) => this.#sourceMay(run, exitCode),
+    );
   }
 
   #tellTarget(): void {
@@ -123,26 +127,31 @@ export class BitmapExchange {
     if (!AWAITING.has(volume.state.connection)) return;
     if (volume.link.negotiation.reports.isOpen) return;
     this.#generation = generation;
-    if (volume.config.handlers.has("before-resync-target")) {
-      volume.effects.runHelper("before-resync-target", BEFORE_TARGET);
-    } else {
-      this.#becomeTarget();
+    if (!volume.config.handlers.has("before-resync-target")) {
+      return this.#becomeTarget();
     }
+    const run = ++this.#run;
+    volume.handlers.run(
+      "before-resync-target",
+      (exitCode) => this.#targetMay(run, exitCode),
+    );
   }
 
-  /** A handler that this part waits for has ended. */
-  helperDone(id: number, exitCode: number): void {
-    if (id === BEFORE_SOURCE && this.isHeld) {
-      this.isHeld = false;
-      if (!BEGINNING.has(this.volume.state.connection)) return;
-      const isAllowed = exitCode === 0 || exitCode === OLD_USERLAND;
-      return isAllowed
-        ? this.#tellTarget()
-        : this.#refuse("before-resync-source", exitCode);
-    }
-    if (id !== BEFORE_TARGET || this.#generation === undefined) return;
-    if (exitCode === 0) return this.#becomeTarget();
-    this.#refuse("before-resync-target", exitCode);
+  /** `before-resync-source` has ended. */
+  #sourceMay(run: number, exitCode: number): void {
+    if (run !== this.#run) return;
+    this.isHeld = false;
+    if (!BEGINNING.has(this.volume.state.connection)) return;
+    const isAllowed = exitCode === 0 || exitCode === OLD_USERLAND;
+    if (isAllowed) this.#tellTarget();
+    else this.#refuse("before-resync-source", exitCode);
+  }
+
+  /** `before-resync-target` has ended. */
+  #targetMay(run: number, exitCode: number): void {
+    if (run !== this.#run) return;
+    if (exitCode === 0) this.#becomeTarget();
+    else this.#refuse("before-resync-target", exitCode);
   }
 
   #refuse(handler: string, exitCode: number): void {

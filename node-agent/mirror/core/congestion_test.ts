@@ -125,7 +125,7 @@ Deno.test("writes between the bitmap and the resync are not forgotten", () => {
   assert.equal(pair.b.core.state.connection, "Behind");
   write(pair, 9, 3);
   write(pair, 8, 4);
-  pair.b.core.helperDone(1, 0);
+  pair.b.endHelper("before-resync-target", 0);
   write(pair, 10, 5);
   pair.run(20);
   assert.equal(pair.b.core.state.connection, "Connected");
@@ -246,7 +246,7 @@ Deno.test("a word of a Primary that has not heard of its target is an old one", 
   write(pair, 8, 2);
   a.queuedBytes = 0;
   pair.run(20);
-  b.core.helperDone(1, 0);
+  b.endHelper("before-resync-target", 0);
   assert.equal(b.core.state.connection, "SyncTarget");
   a.core.link.tellState(); // it still says Ahead
   for (const frame of a.sent.splice(0)) b.core.frame(frame);

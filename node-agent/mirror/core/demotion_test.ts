@@ -97,7 +97,7 @@ Deno.test("a Primary that freezes while it is demoted is demoted all the same", 
   pair.cut(); // the peer's flush is not answered, nor the fence handler
   assert.deepEqual(results, [{ code: 1 }]);
   assert.equal(a.core.state.role, "Secondary");
-  a.core.helperDone(2, 5);
+  a.endHelper("fence-peer", 5);
   pair.mend();
   assert.equal(a.core.state.connection, "Connected");
   a.core.roles.primary(false, () => {});

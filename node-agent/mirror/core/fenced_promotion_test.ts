@@ -11,7 +11,6 @@ import { Pair, primaryPair, type TestNode } from "./volume_fixture.ts";
 import type { CommandResult } from "./volume_types.ts";
 
 /** The id that the core gives this handler. */
-const FENCE_PEER = 2;
 
 const FENCING = {
   fencing: "resource-only",
@@ -29,14 +28,15 @@ function secondaries(): Pair {
 /** `primary`, with this answer of the handler each time that it is asked. */
 function promote({ core }: TestNode, exitCode: number): CommandResult[] {
   const results: CommandResult[] = [];
-  let isAsked = false;
-  core.effects.runHelper = () => {
-    isAsked = true;
+  let asked = 0;
+  core.effects.runHelper = (_name, id) => {
+    asked = id;
   };
   core.roles.primary(false, (result) => results.push(result));
-  for (; isAsked && results.length === 0;) {
-    isAsked = false;
-    core.helperDone(FENCE_PEER, exitCode);
+  for (; asked > 0 && results.length === 0;) {
+    const id = asked;
+    asked = 0;
+    core.helperDone(id, exitCode);
   }
   return results;
 }
@@ -96,11 +96,10 @@ Deno.test("exit code 4 makes no data good that are known to be old", () => {
 Deno.test("a node that has what its peer lacks is not outdated, also after a restart", () => {
   const pair = primaryPair(FENCING);
   const { a, b } = pair;
-  a.core.effects.runHelper = () => {}; // it does not end
   pair.cut();
   a.core.writes.write(0, new Uint8Array(4096).fill(9), () => {});
   pair.run(1);
-  a.core.helperDone(FENCE_PEER, 1); // b was not reached: a goes on all the same
+  a.endHelper("fence-peer", 1); // b was not reached: a goes on all the same
   pair.restart(a);
   assert.equal(a.core.state.disk, "Consistent");
 

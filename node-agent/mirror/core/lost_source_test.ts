@@ -63,11 +63,11 @@ Deno.test("a Primary that is copied to is fenced before its source takes over", 
   assert.equal(codes.length, 0);
   assert.ok(b.lines.includes("helper fence-peer"));
   // Each try is answered that the other one is Primary.
-  while (codes.length === 0) b.core.helperDone(2, 6);
+  while (codes.length === 0) b.endHelper("fence-peer", 6);
   assert.deepEqual(codes, [-7]);
   assert.equal(b.core.state.disk, "UpToDate", "nobody else has the data");
   b.core.roles.primary(false, ({ code }) => codes.push(code));
-  b.core.helperDone(2, 7); // it was switched off
+  b.endHelper("fence-peer", 7); // it was switched off
   assert.deepEqual(codes, [-7, 1]);
 });
 
@@ -86,11 +86,11 @@ Deno.test("a source that was started anew fences its target, too", () => {
   const codes: number[] = [];
   const done = ({ code }: { readonly code: number }) => codes.push(code);
   b.core.roles.primary(false, done);
-  while (codes.length === 0) b.core.helperDone(2, 6);
+  while (codes.length === 0) b.endHelper("fence-peer", 6);
   assert.deepEqual(codes, [-7]);
   assert.equal(b.core.state.disk, "UpToDate", "nobody else has the data");
   b.core.roles.primary(false, done);
-  b.core.helperDone(2, 7);
+  b.endHelper("fence-peer", 7);
   assert.deepEqual(codes, [-7, 1]);
 });
 
@@ -105,7 +105,7 @@ Deno.test("a peer that was switched off makes old data no better", () => {
   assert.equal(b.core.state.disk, "Consistent", "A may have gone on");
   const codes: number[] = [];
   b.core.roles.primary(false, ({ code }) => codes.push(code));
-  while (codes.length === 0) b.core.helperDone(2, 7);
+  while (codes.length === 0) b.endHelper("fence-peer", 7);
   assert.deepEqual(codes, [-2]);
   pair.restart(b);
   assert.equal(b.core.state.disk, "Consistent");

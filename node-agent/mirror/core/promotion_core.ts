@@ -108,7 +108,9 @@ export class Promotion {
       refused === -2 && volume.state.disk === "Consistent") &&
       volume.config.handlers.has("fence-peer") && tries > 0;
     if (fence) {
-      return volume.roles.fencePeer(() => this.promote(force, tries - 1, done));
+      return volume.roles.fencing.ask(() =>
+        this.promote(force, tries - 1, done)
+      );
     }
     if (refused === NOT_FENCED && force) {
       this.fenced();

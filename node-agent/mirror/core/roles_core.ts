@@ -20,6 +20,7 @@ import {
 import { skipInitialSync } from "../decisions/uuid_core.ts";
 import { Demotion } from "./demotion_core.ts";
 import { hasSource } from "./disk_worth_core.ts";
+import { FencePeer } from "./fence_peer_core.ts";
 import { netProblem } from "./option_problems_core.ts";
 import { Parting } from "./parting_core.ts";
 import { transferRefusal } from "./peer_agreement_core.ts";
@@ -28,8 +29,6 @@ import { tellHandlers } from "./told_handlers_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { CommandDone } from "./volume_types.ts";
 
-/** Helper ids of this part. */
-const FENCE_PEER = 2;
 /** How often `primary` is tried while the state is in transition. */
 const PROMOTE_TRIES = 4;
 /** See the module comment. */
@@ -37,16 +36,17 @@ export class Roles {
   /** Somebody holds the device open. */
   isOpen = false;
   #whenDrained: (() => void)[] = [];
-  #afterFence: ((peerIsFenced: boolean) => void)[] = [];
 
   readonly promotion: Promotion;
   readonly demotion: Demotion;
   readonly parting: Parting;
+  readonly fencing: FencePeer;
 
   constructor(readonly volume: VolumeCore) {
     this.promotion = new Promotion(volume);
     this.demotion = new Demotion(volume);
     this.parting = new Parting(volume);
+    this.fencing = new FencePeer(volume);
   }
 
   /** Become Primary. */
@@ -237,16 +237,6 @@ export class Roles {
     for (const next of waiting) next();
   }
 
-  /** A handler of this part ended. */
-  helperDone(id: number, exitCode: number): void {
-    if (id !== FENCE_PEER) return;
-    const waiting = this.#afterFence;
-    this.#afterFence = [];
-    const isFenced = this.#fenced(exitCode);
-    if (isFenced) this.promotion.fenced();
-    for (const next of waiting) next(isFenced);
-  }
-
   /** What follows from a change of state for people and handlers. */
   stateChanged(before: MirrorState, after: MirrorState): void {
     const { volume } = this;
@@ -261,6 +251,7 @@ export class Roles {
     if (isBack && volume.state.suspendedFencing) {
       volume.change({ suspendedFencing: false });
     }
+    this.fencing.stateChanged(after);
     this.promotion.stateChanged(before, after);
     const hasMoved = before.peerRole !== after.peerRole ||
       before.connection !== after.connection;
@@ -269,7 +260,7 @@ export class Roles {
       isConnected(before.connection) && !isConnected(after.connection) &&
       compareDisk(after.peerDisk, "Outdated") > 0;
     if (lostPeer && fencing !== "dont-care" && handlers.has("fence-peer")) {
-      this.fencePeer(() => {});
+      this.fencing.ask(() => {});
     }
     tellHandlers(volume, before, after);
   }
@@ -323,65 +314,6 @@ export class Roles {
     if (!volume.generations.repair(skipInitialSync(generation))) return false;
     volume.change({ disk: "UpToDate", peerDisk: "UpToDate" });
     return true;
-  }
-
-  /** Ask the fence handler to outdate the peer; once for all who wait. */
-  fencePeer(next: (isFenced: boolean) => void): void {
-    this.#afterFence.push(next);
-    if (this.#afterFence.length > 1) return;
-    this.volume.effects.runHelper("fence-peer", FENCE_PEER);
-  }
-
-  /** Not those of a node that was down, and has not seen its peer yet. */
-  #knowsItsData(): boolean {
-    const { role, disk } = this.volume.state;
-    return role === "Primary" || disk === "UpToDate";
-  }
-
-  /** Data that are whole, and may have been old, are the best there are. */
-  #peerIsWorse(peerDisk: "Inconsistent" | "Outdated"): void {
-    const isBest = this.volume.state.disk === "Consistent";
-    this.volume.change({
-      peerDisk,
-      suspendedFencing: false,
-      ...(isBest ? { disk: "UpToDate" } : {}),
-    });
-  }
-
-  /** Reference §2.9: what the exit code of fence-peer means. */
-  #fenced(exitCode: number): boolean {
-    const { volume } = this;
-    if (isConnected(volume.state.connection)) {
-      volume.change({ suspendedFencing: false });
-      return true;
-    }
-    switch (exitCode) {
-      case 3:
-        this.#peerIsWorse("Inconsistent");
-        return true;
-      case 5:
-        if (volume.state.disk !== "UpToDate") return false;
-        volume.change({ peerDisk: "Outdated", suspendedFencing: false });
-        return true;
-      case 7:
-        // Switched off, whatever it had: data of ours that may be old are not
-        // made good by that, also not at the next attach.
-        if (!this.#knowsItsData()) return false;
-        volume.change({ peerDisk: "Outdated", suspendedFencing: false });
-        return true;
-      case 4:
-        this.#peerIsWorse("Outdated");
-        return true;
-      case 6:
-        this.#outdated();
-        return false;
-      default:
-        volume.effects.log(
-          "error",
-          `fence-peer helper broken, returned ${exitCode}`,
-        );
-        return false;
-    }
   }
 }
 

@@ -156,7 +156,7 @@ Deno.test("a peer that is back thaws what its fence handler could not", () => {
   pair.run();
   pair.cut();
   assert.ok(a.core.state.suspendedFencing);
-  a.core.helperDone(2, 1); // it failed
+  a.endHelper("fence-peer", 1); // it failed
   assert.ok(a.core.state.suspendedFencing);
   pair.mend();
   assert.ok(!a.core.state.suspendedFencing);

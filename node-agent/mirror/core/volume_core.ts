@@ -36,6 +36,7 @@ import { Congestion } from "./congestion_core.ts";
 import { DiskKeeper } from "./disk_keeper_core.ts";
 import { Flusher } from "./flusher_core.ts";
 import { GenerationKeeper } from "./generation_keeper_core.ts";
+import { HandlerCalls } from "./handler_calls_core.ts";
 import { OptionChanges } from "./option_changes_core.ts";
 import { PeerLink } from "./peer_link_core.ts";
 import { PrimaryWrites } from "./primary_writes_core.ts";
@@ -79,6 +80,7 @@ export class VolumeCore {
   nowMs = 0;
   readonly log: ActivityLog;
   readonly flusher: Flusher;
+  readonly handlers: HandlerCalls;
   readonly generations: GenerationKeeper = new GenerationKeeper(this);
   readonly disk: DiskKeeper = new DiskKeeper(this);
   readonly writes: PrimaryWrites = new PrimaryWrites(this);
@@ -97,6 +99,7 @@ export class VolumeCore {
   constructor(public config: VolumeConfig, readonly effects: VolumeEffects) {
     this.log = new ActivityLog(config.alExtents, config.extentBytes);
     this.flusher = new Flusher(() => effects.flushData());
+    this.handlers = new HandlerCalls(effects);
   }
 
   /** Whether there is a disk to write to. */
@@ -132,8 +135,7 @@ export class VolumeCore {
 
   /** A handler has ended. */
   helperDone(id: number, exitCode: number): void {
-    this.link.bitmaps.helperDone(id, exitCode);
-    this.roles.helperDone(id, exitCode);
+    this.handlers.ended(id, exitCode);
   }
 
   /** Time passes: about every 100 ms. */
