@@ -2,7 +2,8 @@
  * The volume register in the KV as the authority for who may be Primary.
  *
  * - *Shrink before ack*: a Primary that lost its peer answers nothing until the
- *   register says that the peer is out of the in-sync set (R2).
+ *   register says that the peer is out of the in-sync set (R2), unless that is
+ *   copied over and has every write.
  * - *Leave before ack*: one that lost its own disk answers nothing until the
  *   register says that only the peer's copy is good (B12).
  * - *Ack before grow*: an equal peer that already takes every write is put in
@@ -23,6 +24,7 @@ import {
   isConnected,
   type MirrorState,
 } from "../decisions/mirror_state.ts";
+import { isCopiedOver, isPeerCopiedOver } from "./copied_over_core.ts";
 import { ReadLease } from "./read_lease_core.ts";
 import { type Answered, RegisterQuestions } from "./register_questions_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
@@ -73,12 +75,14 @@ export class RegisterFence {
 
   /** Whether new writes may start. */
   mayWrite(): boolean {
-    return !this.#shrinking && !this.#leaving;
+    const { state } = this.volume;
+    return (!this.#shrinking || isPeerCopiedOver(state)) &&
+      (!this.#leaving || isCopiedOver(state));
   }
 
   /** Whether answers may go out. */
   mayAnswer(): boolean {
-    return !this.#shrinking && !this.#leaving;
+    return this.mayWrite();
   }
 
   /** Whether reads may be answered. */

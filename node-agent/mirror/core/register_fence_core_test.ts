@@ -1,4 +1,4 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, match } from "node:assert/strict";
 import { Pair } from "./volume_fixture.ts";
 import type { VolumeConfig } from "./volume_types.ts";
 
@@ -350,5 +350,41 @@ Deno.test("a peer that is about to be copied to leaves before anything is answer
   pair.run();
   equal(a.core.state.peerDisk, "UpToDate");
   deepEqual(a.wishes.map(({ kind }) => kind), ["grow"]);
+  equal(b.data[0], 7);
+});
+
+Deno.test("without the register a resync holds writes until it has begun only", () => {
+  const pair = fencedPair();
+  const { a, b } = pair;
+  a.core.roles.invalidateRemote(() => {});
+  for (const frame of a.sent.splice(0)) b.core.frame(frame);
+  for (const frame of b.sent.splice(0)) a.core.frame(frame);
+  equal(a.core.state.connection, "WFBitMapS");
+  const write = writeUnconfirmed(pair);
+  equal(write.answer, undefined, "the peer would not have it");
+  b.core.roles.pauseSync(() => {}); // it does not end by itself
+  pair.run(5);
+  match(a.core.state.connection, /^(Paused)?SyncS/);
+  equal(a.wishes[0]?.kind, "shrink");
+  equal(write.answer, true);
+  equal(b.data[0], 7);
+  // Lost now, it is a peer that was lost: nothing is answered without it.
+  pair.cut();
+  const alone = writeUnconfirmed(pair);
+  pair.run(5);
+  equal(alone.answer, undefined);
+});
+
+Deno.test("without the register a Primary that is copied to goes on with its peer", () => {
+  const pair = fencedPair();
+  const { a, b } = pair;
+  b.core.roles.pauseSync(() => {});
+  a.core.roles.invalidate(() => {});
+  pair.run(5);
+  match(a.core.state.connection, /^(Paused)?SyncT/);
+  deepEqual(a.wishes.map(({ kind }) => kind), ["leave"]);
+  const write = writeUnconfirmed(pair);
+  pair.run(5);
+  equal(write.answer, true);
   equal(b.data[0], 7);
 });
