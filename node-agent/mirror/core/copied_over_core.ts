@@ -2,13 +2,14 @@
  * A copy that is being replaced on a connection that stands, and what follows
  * for the volume register.
  *
- * Who is copied to is durably Inconsistent and takes every write: it lacks
- * nothing that is answered, and nothing makes a Primary of it before it is whole,
- * also where the register still has it in the in-sync set. Between the first word
- * of such a resync and that state writes are only marked: there an answer needs
- * the smaller set.
+ * Who is copied to is durably Inconsistent and takes every write from then on:
+ * a write that is on both disks is on every member of the in-sync set, and
+ * nothing makes a Primary of the target before it is whole. So such a write is
+ * answered although the register has not made the set smaller. Between the first
+ * word of the resync and that state writes are only marked: there an answer, and
+ * so every new write, needs the smaller set.
  *
- * Source: promises.md R2 (shrink before an answer *without* the peer), B10.
+ * Source: promises.md R2 (shrink before an answer *without* the peer), I3, B10.
  *
  * @module
  */

@@ -49,8 +49,6 @@ const NEGOTIATION_MS_MAX = 30_000;
 const TARGET_MS_MAX = 310_000;
 /** How long a flush may keep us from meeting the peer before we say so. */
 const UNMET_MS_MAX = 5_000;
-/** How long the peer may take to grow: its metadata may be large. */
-const RESIZE_MS_MAX = 600_000;
 
 const FLUSH_HANGS =
   "A flush of this disk does not end: the peer is not met before it does. " +
@@ -288,9 +286,6 @@ export class PeerLink {
     if (this.agreement.waitsMs > NEGOTIATION_MS_MAX) {
       return this.#timeout("a change of state is not answered");
     }
-    if (this.volume.resize.waitsMs > RESIZE_MS_MAX) {
-      return this.#timeout("a resize is not answered");
-    }
     this.#watchAnswers(nowMs);
   }
 
@@ -303,13 +298,14 @@ export class PeerLink {
   }
 
   #watchAnswers(nowMs: number): void {
-    const { writes, reads, config } = this.volume;
+    const { writes, reads, resize, config } = this.volume;
     const limitMs = config.peerTimeoutMs || Infinity;
     const late = this.#answers.look(nowMs, limitMs, [
       writes.sent.owedWrite,
       writes.sent.owedFlush,
       reads.owed,
       this.agreement.owed,
+      resize.owed,
     ]);
     if (late !== undefined) {
       this.#timeout(`${late} is not answered for ${limitMs} ms`);

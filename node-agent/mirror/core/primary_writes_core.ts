@@ -193,7 +193,10 @@ export class PrimaryWrites {
   answerWhatIsDue(): void {
     if (!this.volume.mayAnswer()) return;
     if (!this.volume.generations.beforeAnswer()) return;
-    const ready = (write: LoggedWrite) => this.#isAnswerable(write);
+    const { mustBeOnBoth } = this.volume.fence;
+    const ready = (write: LoggedWrite) =>
+      this.#isAnswerable(write) &&
+      (!mustBeOnBoth || write.isLocal && this.#hasPeerCopy(write));
     for (const write of this.transfers.takeAnswerable(ready)) {
       this.busy.remove(write.offset, write.lengthBytes);
       const { done } = write;

@@ -2,8 +2,7 @@
  * The volume register in the KV as the authority for who may be Primary.
  *
  * - *Shrink before ack*: a Primary that lost its peer answers nothing until the
- *   register says that the peer is out of the in-sync set (R2), unless that is
- *   copied over and has every write.
+ *   register says that the peer is out of the in-sync set (R2).
  * - *Leave before ack*: one that lost its own disk answers nothing until the
  *   register says that only the peer's copy is good (B12).
  * - *Ack before grow*: an equal peer that already takes every write is put in
@@ -83,6 +82,11 @@ export class RegisterFence {
   /** Whether answers may go out. */
   mayAnswer(): boolean {
     return this.mayWrite();
+  }
+
+  /** Only what is on both disks is answered: both are members (I3). */
+  get mustBeOnBoth(): boolean {
+    return this.#shrinking || this.#leaving;
   }
 
   /** Whether reads may be answered. */
@@ -176,8 +180,7 @@ export class RegisterFence {
     this.#questions.ask({ kind: "grow" }, (answer) => {
       this.#isGrowing = false;
       // The peer was lost meanwhile, and taken out after this perhaps.
-      const isVoid = loss !== this.#loss;
-      if (answer.outcome === "unknown" || isVoid) {
+      if (answer.outcome === "unknown" || loss !== this.#loss) {
         this.#mustGrow = true;
         this.#retryAtMs = this.volume.nowMs + RETRY_MS;
       }
@@ -253,11 +256,6 @@ export class RegisterFence {
   registerChanged(id: number, answer: RegisterAnswer): void {
     this.#questions.answered(id, answer);
     this.volume.link.drained();
-  }
-
-  /** A change of state may make the peer equal. */
-  stateChanged(_before: MirrorState, _after: MirrorState): void {
-    this.peerEqual();
   }
 
   /** Ask again what nobody could answer. */

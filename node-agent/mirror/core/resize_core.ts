@@ -25,6 +25,7 @@ import {
   type SizeWish,
 } from "@kedge/schema/wire/mirror";
 import { compareDisk, isConnected } from "../decisions/mirror_state.ts";
+import type { Owed } from "./answer_watch_core.ts";
 import { growthOf } from "../decisions/size_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
 import type { CommandDone, CommandResult } from "./volume_types.ts";
@@ -44,7 +45,6 @@ type Answered = (answer: SizeAnswer) => void;
 interface Question {
   readonly id: number;
   readonly done: Answered;
-  readonly askedMs: number;
 }
 
 /** Pause before a resync that was refused is asked for again, in ms. */
@@ -71,10 +71,10 @@ export class Resize {
 
   constructor(readonly volume: VolumeCore) {}
 
-  /** How long the peer has not answered yet, in ms. */
-  get waitsMs(): number {
-    const { nowMs } = this.volume;
-    return nowMs - (this.#asked?.askedMs ?? nowMs);
+  /** What the peer is to do for it. */
+  get owed(): Owed {
+    const isOpen = this.#asked !== undefined;
+    return { what: "a resize", isOpen, answered: this.#lastId };
   }
 
   /** `resize`. */
@@ -264,7 +264,7 @@ export class Resize {
   #ask(step: SizeWish["step"], wish: ResizeWish, done: Answered): void {
     const { volume } = this;
     const id = ++this.#lastId;
-    this.#asked = { id, done, askedMs: volume.nowMs };
+    this.#asked = { id, done };
     const { sizeBytes, assumeClean } = wish;
     const backingBytes = volume.disk.look();
     volume.effects.send({

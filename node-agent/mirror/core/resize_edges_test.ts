@@ -87,15 +87,6 @@ Deno.test("a peer that never agrees to the copy holds no write for ever", () => 
   assert.deepEqual(answers, [true]);
 });
 
-Deno.test("a peer that never answers a resize does not block the next one", () => {
-  const pair = synced();
-  const { a, b } = pair;
-  b.core.resize.requested = () => {};
-  const answer = resize(a);
-  pair.run(6_100);
-  assert.equal(answer.code, -21);
-});
-
 Deno.test("a Primary's disk that lacks something is no source", () => {
   const pair = synced({ onIoError: "pass_on" });
   const { a, b } = pair;
@@ -159,4 +150,21 @@ Deno.test("a Primary without a disk serves no smaller peer", () => {
   assert.equal(words(a), "StandAlone Primary/Unknown Diskless/DUnknown");
   assert.match(a.lines.join("\n"), /peer's volume is too small/);
   assert.equal(b.core.sizeBytes, OLD);
+});
+
+Deno.test("a peer that does not grow is parted from, and writes go on", () => {
+  const pair = synced();
+  const { a, b } = pair;
+  for (const node of [a, b]) node.enlarge(2 * OLD, 0);
+  b.core.resize.requested = () => {};
+  const answer = resize(a);
+  pair.run(300);
+  assert.deepEqual([answer.code, a.core.state.connection], [-999, "Connected"]);
+  pair.run(200); // 50 s: ko-count × timeout is 42 s
+  assert.equal(answer.code, -21);
+  assert.match(answer.why ?? "", /lost in the middle/);
+  assert.ok(a.lines.some((line) => line.includes("a resize is not answered")));
+  const answers = write(a, 0, 7);
+  pair.run(1);
+  assert.deepEqual(answers, [true]);
 });

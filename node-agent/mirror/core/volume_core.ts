@@ -283,7 +283,7 @@ export class VolumeCore {
     this.congestion.stateChanged(before, after);
     this.options.stateChanged(after);
     this.roles.stateChanged(before, after);
-    this.fence.stateChanged(before, after);
+    this.fence.peerEqual();
     this.writes.retry();
     this.reads.retry();
   }
