@@ -151,7 +151,9 @@ export const VolumeStatus = z.object({
   written: z.object({ fromMs: z.int(), untilMs: z.int() }).optional(),
   /**
    * What this former Primary of protocol A had, not confirmed by its peer, and
-   * has lost to the peer's data: blocks of 4 KiB, and the undo file with them.
+   * has lost to the peer's data: at most so many blocks of 4 KiB (what the peer
+   * wrote there since counts, too), and the undo file with them. It is told until
+   * that file is removed.
    */
   discarded: z.object({
     blocks: z.int(),
@@ -160,6 +162,8 @@ export const VolumeStatus = z.object({
     keptBlocks: z.int().optional(),
     /** False: the resync goes on. */
     isWhole: z.boolean(),
+    /** When it began, in ms since 1970, for people. */
+    atMs: z.int().optional(),
   }).optional(),
 });
 /** One volume, with everything that people are shown. */

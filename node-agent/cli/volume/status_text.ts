@@ -111,17 +111,22 @@ function nextFacts(
 /** What a former Primary of protocol A lost to the peer's data (B5). */
 function discardFacts({ discarded }: VolumeStatus): [string, string][] {
   if (discarded === undefined) return [];
-  const { blocks, keptIn, keptBlocks = blocks, isWhole } = discarded;
-  const many = `${sizeText(blocks * 4096)} that the peer had not confirmed`;
+  const { blocks, keptIn, keptBlocks = blocks, isWhole, atMs } = discarded;
+  const when = atMs === undefined
+    ? ""
+    : `, ${new Date(atMs).toISOString().replace(/\.\d+Z$/, "Z")}`;
+  const many = `at most ${sizeText(blocks * 4096)} that the peer had not ` +
+    `confirmed${when}`;
+  const part = keptBlocks === blocks
+    ? ""
+    : `only ${sizeText(keptBlocks * 4096)} `;
   return [[
     "lost",
     (blocks === 0 ? "nothing of what the peer had not confirmed" : many) +
-    (keptIn === undefined
-      ? ""
-      : keptBlocks === blocks
-      ? `, kept in ${keptIn}`
-      : `, only ${sizeText(keptBlocks * 4096)} kept in ${keptIn}`) +
-    (isWhole ? "" : "; so far, the resync goes on"),
+    (keptIn === undefined ? "" : `; ${part}kept in ${keptIn}`) +
+    (isWhole
+      ? keptIn === undefined ? "" : " (said until that file is removed)"
+      : "; so far, the resync goes on"),
   ]];
 }
 

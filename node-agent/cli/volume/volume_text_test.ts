@@ -100,13 +100,20 @@ Deno.test("kedge volume status tells what a former Primary has lost", () => {
   );
   assert.equal(
     of({ blocks: 3, keptIn: "/u/x.undo", isWhole: false }),
-    "  lost     12 KB that the peer had not confirmed, kept in /u/x.undo; " +
-      "so far, the resync goes on",
+    "  lost     at most 12 KB that the peer had not confirmed; kept in " +
+      "/u/x.undo; so far, the resync goes on",
   );
   assert.equal(
-    of({ blocks: 3, keptIn: "/u/x.undo", keptBlocks: 1, isWhole: true }),
-    "  lost     12 KB that the peer had not confirmed, only 4 KB kept in " +
-      "/u/x.undo",
+    of({
+      blocks: 3,
+      keptIn: "/u/x.undo",
+      keptBlocks: 1,
+      isWhole: true,
+      atMs: 1_000,
+    }),
+    "  lost     at most 12 KB that the peer had not confirmed, " +
+      "1970-01-01T00:00:01Z; only 4 KB kept in /u/x.undo (said until that " +
+      "file is removed)",
   );
 });
 

@@ -1,15 +1,16 @@
 /**
  * What a former Primary of protocol A loses when the data of its successor
- * replaces its own: counted, and kept in an undo file.
+ * replaces its own: counted, kept in an undo file, and remembered.
  *
  * With protocol A an answered write may never have reached the peer. Its block
  * is marked here, by the bitmap or, after a crash, by the activity log. Such a
  * block that the resync changes is discarded; one that it leaves as it is was
  * with the peer after all. What the successor wrote into a marked block since
- * then counts, too: that it is nothing lost cannot be told from here.
+ * then counts, too: that it is nothing lost cannot be told from here. So the
+ * count is the most that can be lost.
  *
- * A resync that was cut goes on counting in the same process; a new process
- * counts nothing of what is left of it.
+ * A resync that was cut goes on counting, also in a new process: which blocks
+ * it is about lies beside the report ({@link LossMemory}).
  *
  * Source: promises.md B5.
  *
@@ -18,55 +19,62 @@
 
 import { BLOCK_BYTES } from "../core/bitmap_core.ts";
 import { TARGET_CONNECTIONS } from "../core/volume_core.ts";
+import { formatGeneration } from "../decisions/generations_core.ts";
 import type { MirrorState } from "../decisions/mirror_state.ts";
+import { LossMemory, type LossReport } from "./loss_report.ts";
 import { LOST_MARK, UndoKeeper } from "./undo_keeper.ts";
 import type { UndoGuardParts } from "./undo_guard.ts";
 
 /** What is kept at most, in bytes: the queue that can be lost has 4 MiB. */
 const KEPT_BYTES_MAX = 256 * 1024 * 1024;
 
-/** What was discarded, for people. */
-export interface DiscardedWrites {
-  /** Blocks of 4 KiB that differed. */
-  readonly blocks: number;
-  /** Undo file with what they held; missing: none could be written. */
-  readonly keptIn?: string;
-  /** How many of the blocks are in it; the rest is lost. */
-  readonly keptBlocks?: number;
-  /** False: the resync goes on. */
-  readonly isWhole: boolean;
-}
+/** A run of blocks: the first one, and the one behind the last. */
+type Run = readonly [first: number, behind: number];
+
+/** What was discarded, for people: at most so much. */
+export type DiscardedWrites = Pick<
+  LossReport,
+  "blocks" | "keptIn" | "keptBlocks" | "isWhole" | "atMs"
+>;
 
 /** See the module comment. */
 export class DiscardGuard {
   readonly #parts: UndoGuardParts;
+  /** Undefined: there is no folder for it. */
+  readonly #memory: LossMemory | undefined;
   /** Blocks that the peer has not confirmed; the bits as in the bitmap. */
   #marked: Uint8Array | undefined;
   /** The same as the handshake found it. */
   #early: Uint8Array | undefined;
   /** Since both disks were last known to be equal. */
   #wasPrimary = false;
-  #blocks = 0;
-  #isWhole = false;
-  #generation = 0n;
+  #report: LossReport | undefined;
+  /** What the report was before a resync that may lose nothing. */
+  #older: LossReport | undefined;
   #keeper: UndoKeeper | undefined;
-  #keptIn: string | undefined;
-  #keptBlocks = 0;
+  /** A command gave the data up: all of it has a file of its own. */
+  #isByCommand = false;
   /** No more is kept: there is too much, or it failed. */
   #isFull = false;
   #scratch = new Uint8Array(0);
 
   constructor(parts: UndoGuardParts) {
     this.#parts = parts;
+    this.#memory = parts.place && new LossMemory(parts.place);
+    this.#report = this.#memory?.load();
   }
 
   /** What the last such resync discarded; undefined: there was none. */
   get found(): DiscardedWrites | undefined {
-    if (this.#marked === undefined && !this.#isWhole) return undefined;
-    const kept = this.#keptIn === undefined
-      ? {}
-      : { keptIn: this.#keptIn, keptBlocks: this.#keptBlocks };
-    return { blocks: this.#blocks, isWhole: this.#isWhole, ...kept };
+    const report = this.#report;
+    if (report === undefined) return undefined;
+    if (report.keptIn !== undefined && !this.#memory?.isWanted(report)) {
+      this.#memory?.forget();
+      this.#report = undefined;
+      return undefined;
+    }
+    const { generation: _, ...found } = report;
+    return found;
   }
 
   /** The state of the volume changed. */
@@ -95,20 +103,45 @@ export class DiscardGuard {
 
   /** A resync towards us begins; the peer's bitmap has not come yet. */
   #prepare(): void {
-    const { state, bitmap, generations } = this.#parts.core();
+    const { state, bitmap, generations, link } = this.#parts.core();
     // Inconsistent: it goes on with one of before.
-    if (state.disk === "Inconsistent") return;
-    this.#forget();
+    if (state.disk === "Inconsistent") return this.#goOn();
+    this.close();
+    this.#leaveUnfinished();
     // A handshake that wants a full copy has marked everything by now.
     const isAll = bitmap?.count === bitmap?.blocks;
     this.#marked = this.#early ?? (isAll ? undefined : this.#unconfirmed());
     if (this.#marked === undefined) return;
-    this.#generation = generations.set?.current ?? 0n;
+    this.#isByCommand = link.negotiation.isDiscarding;
+    this.#isFull = false;
+    this.#older = this.#report;
+    const generation = formatGeneration(generations.set?.current ?? 0n);
+    this.#report = { blocks: 0, isWhole: false, atMs: Date.now(), generation };
+    const marks = this.#marked;
+    this.#remember((memory) => memory.saveMarks(marks));
     this.#parts.log(
       "warn",
       "The peer has not confirmed all writes of this former Primary " +
         "(protocol A): blocks that differ are discarded",
     );
+  }
+
+  /** What is left of a resync that another process began. */
+  #goOn(): void {
+    if (this.#marked !== undefined || this.#report?.isWhole !== false) return;
+    const { bitmap } = this.#parts.core();
+    const marks = this.#memory?.loadMarks();
+    if (marks === undefined || bitmap === undefined) return;
+    // What was replaced already is marked there, and no longer here.
+    this.#marked = marks.map((bits, at) => bits & (bitmap.bytes[at] ?? 0));
+  }
+
+  /** A resync of before has not come to its end, and never will. */
+  #leaveUnfinished(): void {
+    this.#marked = undefined;
+    if (this.#report?.isWhole !== false) return;
+    this.#report = { ...this.#report, isWhole: true };
+    this.#remember((memory) => memory.forgetMarks());
   }
 
   /** A range is about to be overwritten. @param data Undefined: with zeroes. */
@@ -118,7 +151,8 @@ export class DiscardGuard {
     if (!TARGET_CONNECTIONS.has(connection)) return;
     const end = offset + lengthBytes;
     const behind = Math.ceil(end / BLOCK_BYTES);
-    let run: number | undefined;
+    const runs: Run[] = [];
+    let begun: number | undefined;
     for (
       let block = Math.floor(offset / BLOCK_BYTES);
       block < behind;
@@ -129,49 +163,50 @@ export class DiscardGuard {
       const next = data?.subarray(from - offset, to - offset);
       const isLost = this.#has(block) && this.#differs(from, to - from, next);
       if (isLost || to - from === BLOCK_BYTES) this.#clear(block);
-      if (isLost) run ??= block;
-      else if (run !== undefined) {
-        this.#discard(run, block);
-        run = undefined;
+      if (isLost) begun ??= block;
+      else if (begun !== undefined) {
+        runs.push([begun, block]);
+        begun = undefined;
       }
     }
-    if (run !== undefined) this.#discard(run, behind);
+    if (begun !== undefined) runs.push([begun, behind]);
+    if (runs.length > 0) this.#discard(runs);
   }
 
   #finish(): void {
-    if (this.#marked === undefined) return;
+    if (this.#marked === undefined || this.#report === undefined) return;
     this.#marked = undefined;
-    this.#isWhole = true;
-    const bytes = this.#blocks * BLOCK_BYTES;
-    const isAll = this.#keptBlocks === this.#blocks;
-    const where = this.#keptIn === undefined
-      ? ""
-      : `, ${
-        isAll ? "" : `${this.#keptBlocks} of them `
-      }kept in ${this.#keptIn}`;
     this.#try(() => this.#keeper?.finish());
     this.#keeper = undefined;
-    this.#parts.log(
-      this.#blocks === 0 ? "info" : "warn",
-      this.#blocks === 0
-        ? "Nothing was discarded: the peer had every write of this former " +
-          "Primary"
-        : `${this.#blocks} blocks (${bytes} bytes) of this former Primary ` +
-          `were discarded${where}`,
-    );
+    const report = { ...this.#report, isWhole: true };
+    const isLoss = report.blocks > 0;
+    this.#report = isLoss ? report : this.#older ?? report;
+    this.#older = undefined;
+    this.#remember((memory) => memory.forgetMarks());
+    this.#parts.log(isLoss ? "warn" : "info", lossText(report));
   }
 
   /** The disk goes away, or the volume does: the file waits for its end. */
   close(): void {
     this.#keeper?.close();
     this.#keeper = undefined;
+    if (this.#marked !== undefined) this.#remember(() => {});
   }
 
-  #forget(): void {
-    this.close();
-    this.#marked = this.#keptIn = undefined;
-    this.#blocks = this.#keptBlocks = 0;
-    this.#isWhole = this.#isFull = false;
+  /** Save the report. What a command gave up is nothing that people must hear of. */
+  #remember(and: (memory: LossMemory) => void): void {
+    const [memory, report] = [this.#memory, this.#report];
+    if (memory === undefined || report === undefined) return;
+    if (this.#isByCommand) return;
+    try {
+      if (report.blocks > 0 || !report.isWhole) memory.save(report);
+      else memory.forget();
+      and(memory);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      const text = "What is discarded will be forgotten at a restart";
+      this.#parts.log("warn", `${text}: ${why}`);
+    }
   }
 
   #differs(offset: number, lengthBytes: number, next?: Uint8Array): boolean {
@@ -182,29 +217,47 @@ export class DiscardGuard {
   }
 
   /** These are about to be overwritten with something else. */
-  #discard(first: number, behind: number): void {
-    this.#blocks += behind - first;
-    const { place, core } = this.#parts;
-    // A discard by command keeps everything in a file of its own.
-    if (place === undefined || core().link.negotiation.isDiscarding) return;
-    const lengthBytes = (behind - first) * BLOCK_BYTES;
-    this.#isFull ||=
-      this.#keptBlocks * BLOCK_BYTES + lengthBytes > KEPT_BYTES_MAX;
-    if (this.#isFull) return;
+  #discard(runs: readonly Run[]): void {
+    const report = this.#report;
+    if (report === undefined) return;
+    const count = runs.reduce(
+      (sum, [first, behind]) => sum + behind - first,
+      0,
+    );
+    const keptBlocks = this.#keep(runs, count, report);
+    this.#report = { ...report, blocks: report.blocks + count, ...keptBlocks };
+    if (report.blocks === 0) this.#remember(() => {});
+  }
+
+  /** One sync for all of them, before the first is overwritten. */
+  #keep(
+    runs: readonly Run[],
+    count: number,
+    { keptBlocks = 0, generation, atMs }: LossReport,
+  ): Pick<LossReport, "keptIn" | "keptBlocks"> {
+    const { place, core, read } = this.#parts;
+    if (place === undefined || this.#isByCommand) return {};
+    this.#isFull ||= (keptBlocks + count) * BLOCK_BYTES > KEPT_BYTES_MAX;
+    if (this.#isFull) return {};
+    let kept: Pick<LossReport, "keptIn" | "keptBlocks"> = {};
     this.#try(() => {
-      this.#keeper ??= new UndoKeeper({
+      const keeper = this.#keeper ??= new UndoKeeper({
         ...place,
         // A generation may be given up twice, where nobody wrote in between.
-        mark: `-${Date.now()}${LOST_MARK}`,
-        generation: this.#generation,
+        mark: `-${atMs}${LOST_MARK}`,
+        generation: BigInt(`0x${generation}`),
         sizeBytes: core().sizeBytes,
-        read: this.#parts.read,
+        read,
         willChange: () => false,
       });
-      this.#keptIn = this.#keeper.path;
-      this.#keeper.before(first * BLOCK_BYTES, lengthBytes);
-      this.#keptBlocks += behind - first;
+      kept = { keptIn: keeper.path, keptBlocks };
+      keeper.beforeAll(runs.map(([first, behind]) => ({
+        offset: first * BLOCK_BYTES,
+        lengthBytes: (behind - first) * BLOCK_BYTES,
+      })));
+      kept = { keptIn: keeper.path, keptBlocks: keptBlocks + count };
     });
+    return kept;
   }
 
   #try(act: () => void): void {
@@ -230,4 +283,15 @@ export class DiscardGuard {
     const bits = this.#marked[block >> 3] ?? 0;
     this.#marked[block >> 3] = bits & ~(1 << (block & 7));
   }
+}
+
+function lossText({ blocks, keptIn, keptBlocks = 0 }: LossReport): string {
+  if (blocks === 0) {
+    return "Nothing was discarded: the peer had every write of this former " +
+      "Primary";
+  }
+  const part = keptBlocks === blocks ? "" : `${keptBlocks} of them `;
+  const where = keptIn === undefined ? "" : `, ${part}kept in ${keptIn}`;
+  return `At most ${blocks} blocks (${blocks * BLOCK_BYTES} bytes) of this ` +
+    `former Primary were discarded${where}`;
 }

@@ -89,6 +89,14 @@ function rig(
 const bytes = (blocks: number, value: number) =>
   new Uint8Array(blocks * BLOCK).fill(value);
 
+/** What it tells, but when. */
+function foundBy({ found }: DiscardGuard) {
+  if (found === undefined) return undefined;
+  const { atMs, ...rest } = found;
+  assert.ok(atMs > 0);
+  return rest;
+}
+
 async function inFolder(work: (dir: string) => void): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "kedge-discards-" });
   try {
@@ -112,7 +120,7 @@ Deno.test("marked blocks that change are counted, once, and kept", () =>
     node.end();
     const [file] = listUndoFiles(dir);
     assert.ok(file?.isWhole);
-    assert.deepEqual(node.guard.found, {
+    assert.deepEqual(foundBy(node.guard), {
       blocks: 3,
       isWhole: true,
       keptIn: file.path,
@@ -139,7 +147,7 @@ Deno.test("where nothing differs, nothing is lost or kept", () =>
     node.begin();
     node.write(3 * BLOCK, bytes(2, 1));
     node.end();
-    assert.deepEqual(node.guard.found, { blocks: 0, isWhole: true });
+    assert.deepEqual(foundBy(node.guard), { blocks: 0, isWhole: true });
     assert.deepEqual(listUndoFiles(dir), []);
     assert.match(node.log.join("\n"), /Nothing was discarded/);
   }));
@@ -207,7 +215,7 @@ Deno.test("a discard by command has a file of its own: only counted here", () =>
     node.begin();
     node.write(3 * BLOCK, bytes(1, 2));
     node.end();
-    assert.deepEqual(node.guard.found, { blocks: 1, isWhole: true });
+    assert.deepEqual(foundBy(node.guard), { blocks: 1, isWhole: true });
     assert.deepEqual(listUndoFiles(dir), []);
   }));
 
@@ -223,4 +231,82 @@ Deno.test("what is not kept is not said to be", () =>
     assert.equal(node.guard.found?.blocks, 3);
     assert.equal(node.guard.found?.keptBlocks, 1);
     assert.match(node.log.at(-1) ?? "", /discarded, 1 of them kept in /);
+  }));
+
+Deno.test("the report outlives the process, until its undo file is removed", () =>
+  inFolder((dir) => {
+    const node = rig(dir, [3]);
+    node.begin();
+    node.write(3 * BLOCK, bytes(1, 2));
+    node.end();
+    const { found } = node.guard;
+    assert.equal(found?.blocks, 1);
+    assert.match(node.log.at(-1) ?? "", /^At most 1 blocks/);
+    const next = rig(dir, []);
+    assert.deepEqual(next.guard.found, found);
+    next.begin(); // a resync that loses nothing changes nothing of it
+    next.end();
+    assert.deepEqual(next.guard.found, found);
+    Deno.removeSync(found.keptIn ?? "");
+    assert.equal(next.guard.found, undefined);
+    assert.deepEqual([...Deno.readDirSync(dir)], []);
+  }));
+
+Deno.test("a process that ends in the middle: the next one goes on counting", () =>
+  inFolder((dir) => {
+    const node = rig(dir, [3, 4, 5]);
+    node.begin();
+    node.write(3 * BLOCK, bytes(1, 2));
+    node.write(4 * BLOCK, bytes(1, 2));
+    // Killed: it closes nothing. The bits of 3 and 4 are cleared on its disk.
+    const next = rig(dir, [5, 6], { crashedPrimary: false });
+    assert.equal(next.guard.found?.blocks, 2);
+    assert.equal(next.guard.found?.isWhole, false);
+    next.go({ connection: "WFReportParams", disk: "Inconsistent" });
+    next.go({ connection: "WFBitMapT" });
+    next.go({ connection: "SyncTarget" });
+    next.write(4 * BLOCK, bytes(3, 7)); // 4 is the peer's own by now, 6 as well
+    next.end();
+    const [file, ...others] = listUndoFiles(dir);
+    assert.deepEqual(others, []);
+    assert.ok(file?.isWhole);
+    assert.deepEqual(foundBy(next.guard), {
+      blocks: 3,
+      isWhole: true,
+      keptIn: file.path,
+      keptBlocks: 3,
+    });
+    assert.deepEqual(
+      Array.from(Deno.readDirSync(dir), ({ name }) => name).sort(),
+      [file.path.slice(dir.length + 1), "r-0-lost.json"].sort(),
+    );
+  }));
+
+Deno.test("what is kept of one write is made durable once", () =>
+  inFolder((dir) => {
+    const node = rig(dir, [1, 3, 5, 7]);
+    node.begin();
+    node.write(BLOCK, bytes(1, 2)); // begins the file
+    const { syncDataSync } = Deno.FsFile.prototype;
+    let syncs = 0;
+    Deno.FsFile.prototype.syncDataSync = function () {
+      syncs++;
+      syncDataSync.call(this);
+    };
+    try {
+      node.write(2 * BLOCK, bytes(8, 2));
+    } finally {
+      Deno.FsFile.prototype.syncDataSync = syncDataSync;
+    }
+    assert.equal(node.guard.found?.keptBlocks, 4);
+    assert.equal(syncs, 1);
+  }));
+
+Deno.test("what a command gave up is not told of at the next start", () =>
+  inFolder((dir) => {
+    const node = rig(dir, [3], { isDiscarding: true });
+    node.begin();
+    node.write(3 * BLOCK, bytes(1, 2));
+    node.end();
+    assert.equal(rig(dir, []).guard.found, undefined);
   }));

@@ -10,6 +10,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { plainName, replaceFile } from "./durable_file.ts";
 
 /** Longest name of a file; longer paths are named by their digest. */
 const NAME_MAX = 200;
@@ -34,37 +35,16 @@ export function rememberSize(
   sizeBytes: number,
 ): void {
   if (lastSizeOf(folder, disk) === sizeBytes) return;
-  const path = fileOf(folder, disk);
-  const draft = `${path}.${crypto.randomUUID()}`;
+  const bytes = new TextEncoder().encode(`${sizeBytes}\n`);
   try {
-    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    using file = Deno.openSync(draft, { write: true, createNew: true });
-    const bytes = new TextEncoder().encode(`${sizeBytes}\n`);
-    for (let at = 0; at < bytes.length;) {
-      at += file.writeSync(bytes.subarray(at));
-    }
-    file.syncSync();
-    Deno.renameSync(draft, path);
-    using parent = Deno.openSync(folder);
-    parent.syncSync();
+    replaceFile(fileOf(folder, disk), bytes);
   } catch {
-    removed(draft);
-  }
-}
-
-function removed(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch {
-    // It was never there.
+    // Then a disk that grows while it is down is not found by its old size.
   }
 }
 
 function fileOf(folder: string, disk: string): string {
-  const coded = disk.replaceAll(
-    /[^A-Za-z0-9_-]/g,
-    (character) => `%${character.codePointAt(0)?.toString(16)}`,
-  );
+  const coded = plainName(disk);
   const name = coded.length <= NAME_MAX
     ? coded
     : createHash("sha256").update(disk).digest("hex");

@@ -18,6 +18,7 @@ import {
   UNDO_CONTENT_BYTES_MAX,
   UNDO_RECORD_BYTES,
 } from "./undo_layout.ts";
+import { plainName, syncFolder } from "./durable_file.ts";
 import { UNDO_SUFFIX, UndoReader } from "./undo_reader.ts";
 
 const BLOCK_BYTES = 4096;
@@ -66,7 +67,7 @@ export class UndoKeeper {
     this.#options = options;
     this.#sizeBytes = sizeBytes;
     this.path = `${dir}/${
-      plain(resource)
+      plainName(resource)
     }-${volume}-${name}${mark}${UNDO_SUFFIX}`;
     this.#kept = new Uint8Array(Math.ceil(sizeBytes / BLOCK_BYTES / 8));
     Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -94,13 +95,32 @@ export class UndoKeeper {
    * @throws {Error} When that was not possible: do not overwrite it.
    */
   before(offset: number, lengthBytes: number): void {
+    this.beforeAll([{ offset, lengthBytes }]);
+  }
+
+  /** {@linkcode before} for ranges that are overwritten together. */
+  beforeAll(
+    ranges: readonly {
+      readonly offset: number;
+      readonly lengthBytes: number;
+    }[],
+  ): void {
+    let isNew = false;
+    for (const { offset, lengthBytes } of ranges) {
+      isNew = this.#keep(offset, lengthBytes) || isNew;
+    }
+    if (isNew) this.#file.syncDataSync();
+  }
+
+  /** @returns Whether something was appended. */
+  #keep(offset: number, lengthBytes: number): boolean {
     const last = Math.ceil(this.#sizeBytes / BLOCK_BYTES);
     const first = Math.floor(offset / BLOCK_BYTES);
     const behind = Math.min(
       last,
       Math.ceil((offset + lengthBytes) / BLOCK_BYTES),
     );
-    if (this.#isKept(first, behind)) return;
+    if (this.#isKept(first, behind)) return false;
     const end = Math.min(last, first + WINDOW_BYTES / BLOCK_BYTES);
     for (let block = first; block < Math.max(end, behind);) {
       const isDue = block < behind || this.#options.willChange(block);
@@ -108,7 +128,7 @@ export class UndoKeeper {
         ? this.#keepRun(block, Math.max(end, behind), behind)
         : block + 1;
     }
-    this.#file.syncDataSync();
+    return true;
   }
 
   /** Everything was replaced: the file gets its end. */
@@ -192,17 +212,4 @@ export class UndoKeeper {
     const at = Math.floor(block / 8);
     this.#kept[at] = (this.#kept[at] ?? 0) | (1 << (block & 7));
   }
-}
-
-/** A name as a part of a file name: other characters than these are coded. */
-function plain(name: string): string {
-  return name.replaceAll(
-    /[^A-Za-z0-9_-]/g,
-    (character) => `%${character.charCodeAt(0).toString(16)}`,
-  );
-}
-
-function syncFolder(dir: string): void {
-  using folder = Deno.openSync(dir);
-  folder.syncSync();
 }
