@@ -12,6 +12,7 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { Param, Placeholder } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/sqlite-proxy";
 import { MIGRATIONS } from "@kedge/schema/db";
+import { describeError, isDatabaseFull } from "./disk.ts";
 import { INCREMENTAL, pragma } from "./shrinker.ts";
 
 /** Pages of a database that is written anew: 64 MiB, in memory meanwhile. */
@@ -87,13 +88,21 @@ function toSqlValue(value: unknown): SqlValue {
   throw new TypeError(`Cannot store a ${typeof value}`);
 }
 
+/** Tells operators something. */
+export type Warn = (message: string, facts: Record<string, unknown>) => void;
+
 /**
  * Open the database for writing, and bring it to the present version.
  *
  * @param path Its file; made when missing.
- * @throws {Error} When it is not a database, or from a newer version.
+ * @param warn Is told what was left out for want of space.
+ * @throws {Error} When it is not a database, from a newer version, or its disk
+ * fails.
  */
-export function openForWriting(path: string): DatabaseSync {
+export function openForWriting(
+  path: string,
+  warn: Warn = () => {},
+): DatabaseSync {
   const database = new DatabaseSync(path);
   // Where it is so already, SQLite would write that once more, and checkpoint.
   if (pragma(database, "page_count") === 0) {
@@ -110,15 +119,17 @@ export function openForWriting(path: string): DatabaseSync {
     PRAGMA temp_store = MEMORY;
   `);
   migrate(database);
-  makeShrinkable(database);
+  makeShrinkable(database, warn);
   return database;
 }
 
 /**
  * A database of an earlier version cannot give pages back before it was written
- * anew. That is done while it is small; a failure changes nothing.
+ * anew. That is done while it is small; without room it stays as it is.
+ *
+ * @throws {Error} When its disk fails: nothing may be written to it then.
  */
-function makeShrinkable(database: DatabaseSync): void {
+export function makeShrinkable(database: DatabaseSync, warn: Warn): void {
   if (pragma(database, "auto_vacuum") === INCREMENTAL) return;
   if (pragma(database, "page_count") > REWRITTEN_PAGES_MAX) return;
   try {
@@ -127,8 +138,12 @@ function makeShrinkable(database: DatabaseSync): void {
       VACUUM;
       PRAGMA wal_checkpoint(TRUNCATE);
     `);
-  } catch {
-    // No room, say: it stays as it is.
+  } catch (error) {
+    if (!isDatabaseFull(error)) throw error;
+    warn(
+      "the disk is too full to write the database anew: it will not shrink",
+      { why: describeError(error), next: "make room and start again" },
+    );
   }
 }
 

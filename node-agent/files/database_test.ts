@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { MIGRATIONS } from "@kedge/schema/db";
-import { openForReading, openForWriting } from "./database.ts";
+import { makeShrinkable, openForReading, openForWriting } from "./database.ts";
 import { ReadStatements, WriteStatements } from "./statements.ts";
 
 const ID = "group1/M00/00/00/AQAAAGsC2ISAcpy_AAAQAAAAAAA123.bin";
@@ -89,5 +89,25 @@ Deno.test("openForWriting() leaves a database of a newer version alone", () =>
     database.exec(`PRAGMA user_version = ${newer}`);
     assert.throws(() => openForWriting(path), /this program knows/);
     assert.equal(versionOf(database), newer);
+    database.close();
+  }));
+
+Deno.test("makeShrinkable() goes on without room, and never after a failed write", () =>
+  inFolder((path) => {
+    makeFirstDatabase(path);
+    const database = new DatabaseSync(path);
+    let error = "database or disk is full";
+    const exec = database.exec.bind(database);
+    database.exec = (sql) => {
+      if (sql.includes("VACUUM")) throw new Error(error);
+      exec(sql);
+    };
+    const told: string[] = [];
+    const warn = (message: string) => void told.push(message);
+    makeShrinkable(database, warn);
+    assert.match(told.join(), /too full.*will not shrink/);
+    error = "disk I/O error";
+    assert.throws(() => makeShrinkable(database, warn), /disk I\/O error/);
+    assert.equal(told.length, 1);
     database.close();
   }));

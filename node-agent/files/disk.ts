@@ -6,6 +6,9 @@
 
 import { Problem } from "@kedge/schema";
 
+/** Why nothing can be done on a store path that has no marker any more. */
+export const UNMOUNTED = "its marker file is gone: is the disk mounted?";
+
 /** The `errno` name of a failure, such as `ENOSPC`, or "". */
 export function errorCode(error: unknown): string {
   if (typeof error !== "object" || error === null) return "";
@@ -25,8 +28,15 @@ export function isDatabaseFull(error: unknown): boolean {
 
 /** Whether the file or folder does not exist. */
 export function isMissing(error: unknown): boolean {
-  if (error instanceof Deno.errors.NotFound) return true;
-  return errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR";
+  return error instanceof Deno.errors.NotFound || errorCode(error) === "ENOENT";
+}
+
+/**
+ * Whether there is nothing by this name, nor can be: a folder on the way to it is
+ * a file. Whoever wanted to write there met a disk that is not as it should be.
+ */
+export function cannotExist(error: unknown): boolean {
+  return isMissing(error) || errorCode(error) === "ENOTDIR";
 }
 
 /**
@@ -35,7 +45,7 @@ export function isMissing(error: unknown): boolean {
  * read that was called off) says nothing.
  */
 export function isContentFault(error: unknown): boolean {
-  return isMissing(error) ||
+  return cannotExist(error) ||
     ["EIO", "EBADMSG", "EUCLEAN"].includes(errorCode(error));
 }
 
@@ -161,7 +171,7 @@ export function removeSync(path: string): void {
   try {
     Deno.removeSync(path);
   } catch (error) {
-    if (!isMissing(error)) throw error;
+    if (!cannotExist(error)) throw error;
   }
 }
 
@@ -186,7 +196,7 @@ export function exists(path: string): boolean {
     Deno.statSync(path);
     return true;
   } catch (error) {
-    if (isMissing(error)) return false;
+    if (cannotExist(error)) return false;
     throw error;
   }
 }

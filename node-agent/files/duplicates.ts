@@ -26,6 +26,7 @@ import { and, asc, eq, ne, sql } from "drizzle-orm";
 import { type FileRow, files } from "@kedge/schema/db";
 import { Prepared, write } from "./database.ts";
 import {
+  cannotExist,
   describeError,
   errorCode,
   isFull,
@@ -256,7 +257,7 @@ export class Duplicates {
       const isWhole = info.isFile && info.size === row.sizeBytes;
       return isWhole ? { row, path, info } : undefined;
     } catch (error) {
-      if (isMissing(error)) return undefined;
+      if (cannotExist(error)) return undefined;
       throw error;
     }
   }

@@ -10,6 +10,7 @@ import {
   flushSync,
   isMissing,
   removeSync,
+  UNMOUNTED,
   writeAllSync,
 } from "./disk.ts";
 import { folderOf, type Layout, mustParse } from "./layout.ts";
@@ -143,7 +144,7 @@ export class FileActions {
     } catch (error) {
       if (!isMissing(error)) throw error;
       if (!this.isMounted(pathIndex)) {
-        throw new Error("its marker file is gone: is the disk mounted?");
+        throw new Error(UNMOUNTED);
       }
       const folder = folderOf(path);
       Deno.mkdirSync(folder, { recursive: true });

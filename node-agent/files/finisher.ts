@@ -9,29 +9,37 @@
  * @module
  */
 
-import type { FileRow, UnsettledKind } from "@kedge/schema/db";
+import type { FileRow } from "@kedge/schema/db";
 import type { WriteStatements } from "./statements.ts";
+import { ActionQueue, pendingOf } from "./action_queue.ts";
 import { type BodyJournals, keptBytes } from "./body_journal.ts";
 import { parseJournalToken } from "./body_journal_core.ts";
 import { isGood } from "./content_check.ts";
-import { describeError, exists, flushSync, isFull, isMissing } from "./disk.ts";
+import {
+  describeError,
+  exists,
+  flushSync,
+  isFull,
+  isMissing,
+  sizeOf,
+} from "./disk.ts";
 import { FileActions, type Pending } from "./file_actions.ts";
 import { Flusher } from "./flusher.ts";
 import { folderOf, type Layout } from "./layout.ts";
 import { type Packer, segmentOf } from "./packer.ts";
 
-/** What the finisher tells about disks. */
+/** What the finisher tells. */
 export interface FinisherEvents {
   /** A write or flush failed: the path takes no more bytes. */
   fence(pathIndex: number, reason: string): void;
   /** Whether a path takes bytes. */
   mayWrite(pathIndex: number): boolean;
   /** The file that an action needs is not there: its content is lost here. */
-  lost(action: Pending): void;
+  lost(action: Pick<Pending, "id" | "epoch" | "version">): void;
+  /** The content of a file that was marked is right after all. */
+  mended(row: FileRow): void;
 }
 
-/** Actions settled together. */
-const SETTLE_COUNT = 256;
 /** Packs small files; see `packer.ts`. */
 export type Packing = Pick<Packer, "wants" | "pack" | "bury">;
 
@@ -43,14 +51,13 @@ export class Finisher {
   readonly #actions: FileActions;
   readonly #flusher: Flusher;
   readonly #bodies: BodyJournals;
-  /** In the order of their numbers. */
-  #pending: Pending[] = [];
-  /** Cannot be done now: the path is full or fenced. */
-  #stuck: Pending[] = [];
+  readonly #queue = new ActionQueue();
   /** Files with an action that is not done: the later ones must wait for it. */
   #blocked = new Set<string>();
   /** Files of which a flush may have been lost. */
   readonly #rewrites = new Set<string>();
+  /** How often a path was renewed. */
+  readonly #renewals: number[] = [];
   #packing: Packing | undefined;
   /** Bytes that wait to be packed, by store path. */
   readonly waitingBytes: number[] = [];
@@ -78,14 +85,8 @@ export class Finisher {
   }
 
   /** Actions that are not forgotten yet. */
-  get pendingCount(): number {
-    return this.#pending.length + this.#stuck.length;
-  }
-
-  /** Actions that are not forgotten yet. */
-  *unsettled(): Iterable<Pending> {
-    yield* this.#stuck;
-    yield* this.#pending;
+  unsettled(): Iterable<Pending> {
+    return this.#queue;
   }
 
   /** See `FileActions.share`. */
@@ -120,7 +121,7 @@ export class Finisher {
 
   /** Files with actions that are not flushed. */
   waiting(): Set<string> {
-    return new Set([...this.#pending, ...this.#stuck].map(({ id }) => id));
+    return new Set([...this.#queue].map(({ id }) => id));
   }
 
   /**
@@ -129,7 +130,7 @@ export class Finisher {
    * @param payload Its bytes, when they are at hand.
    */
   finish(action: Pending, payload: Uint8Array | null): void {
-    this.#pending.push(action);
+    this.#queue.add(action);
     this.#bodies.hold(action);
     this.#attempt(action, payload);
   }
@@ -165,10 +166,8 @@ export class Finisher {
    * @returns The actions that may be forgotten; none when nothing is left.
    */
   async settle(beforeMs: number): Promise<Pending[]> {
-    // A million may wait: only so many are looked at.
-    const next = this.#pending.slice(0, SETTLE_COUNT);
-    const young = next.findIndex(({ sinceMs }) => sinceMs > beforeMs);
-    const batch = young < 0 ? next : next.slice(0, young);
+    const renewals = [...this.#renewals];
+    const batch = this.#queue.begin(beforeMs);
     const ready = batch.filter(({ done, pathIndex }) =>
       done && this.#events.mayWrite(pathIndex)
     );
@@ -176,15 +175,28 @@ export class Finisher {
       action,
       path: this.#layout.file(action.id, action.pathIndex),
     }));
-    const failed = await this.#flusher.files(placed);
-    await this.#flusher.folders(placed, failed);
-    const settled = ready.filter(({ pathIndex }) => !failed.has(pathIndex));
+    const { failed, missing } = await this.#flusher.all(placed);
+    // What was renewed meanwhile lies on another disk now, or was written anew.
+    const settled = placed.filter(({ action, path }) =>
+      !failed.has(action.pathIndex) &&
+      !(missing.has(path) && this.#isGone(action, path)) &&
+      this.#renewals[action.pathIndex] === renewals[action.pathIndex]
+    ).map(({ action }) => action);
     settled.push(...await this.#pack(batch));
-    // New actions were added at the end meanwhile.
-    this.#pending.splice(0, batch.length);
-    const gone = new Set(settled);
-    this.#stuck.push(...batch.filter((action) => !gone.has(action)));
+    this.#queue.end(batch, settled);
     return settled;
+  }
+
+  /** Whether somebody took a file away: what made it is done once more. */
+  #isGone(action: Pending, path: string): boolean {
+    const { id, pathIndex, kind } = action;
+    const row = this.#statements.file.get({ id });
+    const isWanted = kind !== "unlink" && row?.tombstone === 0 &&
+      row.damaged === 0 && row.pathIndex === pathIndex;
+    if (!isWanted || sizeOf(path) !== undefined) return false;
+    action.done = false;
+    this.#blocked.add(id);
+    return true;
   }
 
   async #pack(batch: readonly Pending[]): Promise<Pending[]> {
@@ -199,18 +211,16 @@ export class Finisher {
 
   /** Take up again what could not be done for want of space or of a path. */
   retryStuck(): void {
-    if (this.#stuck.length === 0 && this.#blocked.size === 0) return;
-    this.#pending = [...this.#stuck, ...this.#pending];
-    this.#stuck = [];
+    if (!this.#queue.hasStuck && this.#blocked.size === 0) return;
+    this.#queue.unstick();
     const blocked = [...this.#blocked];
     this.#blocked.clear();
-    const byId = Map.groupBy(this.#pending, ({ id }) => id);
+    const byId = Map.groupBy(this.#queue, ({ id }) => id);
     for (const id of blocked) {
       const actions = byId.get(id) ?? [];
-      const last = actions.at(-1);
       const row = this.#statements.file.get({ id });
-      if (row === undefined || last === undefined) continue;
-      if (!this.#replayOne(row, actions)) this.#events.lost(last);
+      if (row === undefined || actions.length === 0) continue;
+      if (!this.#replayOne(row, actions)) this.#events.lost(row);
       else if (this.#rewrites.has(id) && !this.#blocked.has(id)) {
         this.#rewrite(row);
       }
@@ -222,13 +232,30 @@ export class Finisher {
    * more, and written once more, because a failed flush may have thrown it away.
    */
   renew(pathIndex: number): void {
-    for (const action of [...this.#stuck, ...this.#pending]) {
+    this.#renewals[pathIndex] = (this.#renewals[pathIndex] ?? 0) + 1;
+    for (const action of this.#queue) {
       if (action.pathIndex !== pathIndex) continue;
       action.done = false;
       this.#blocked.add(action.id);
       this.#rewrites.add(action.id);
     }
+    this.#mendAll(pathIndex);
     this.retryStuck();
+  }
+
+  /** A file may have been marked although its bytes wait here. */
+  #mendAll(pathIndex: number): void {
+    for (const [id, actions] of Map.groupBy(this.#queue, ({ id }) => id)) {
+      const row = this.#statements.file.get({ id });
+      if (row?.damaged !== 1 || row.pathIndex !== pathIndex) continue;
+      const from = actions.findLastIndex(({ kind }) =>
+        kind === "write" || kind === "rename"
+      );
+      if (from < 0) continue;
+      for (const action of actions.slice(from)) this.#again(action);
+      const path = this.#layout.file(id, pathIndex);
+      if (isGood(path, row)) this.#events.mended(row);
+    }
   }
 
   /** Write a good file once more, with the bytes that can be read of it. */
@@ -276,20 +303,8 @@ export class Finisher {
       const row = this.#statements.firstUnsettled.get({ number: last });
       if (row === undefined) break;
       last = row.number;
-      const action: Pending = {
-        number: row.number,
-        id: row.id,
-        epoch: row.epoch,
-        version: row.version,
-        kind: row.kind as UnsettledKind,
-        pathIndex: row.pathIndex,
-        token: row.token,
-        offset: row.offset,
-        replaces: true,
-        sinceMs: nowMs,
-        done: false,
-      };
-      this.#pending.push(action);
+      const action = pendingOf(row, nowMs);
+      this.#queue.add(action);
       this.#bodies.keepOld(action);
       // It may have been made just before the crash.
       this.#actions.newFolders.add(
@@ -297,7 +312,7 @@ export class Finisher {
       );
     }
     const damaged: string[] = [];
-    for (const [id, actions] of Map.groupBy(this.#pending, ({ id }) => id)) {
+    for (const [id, actions] of Map.groupBy(this.#queue, ({ id }) => id)) {
       const row = rowOf(id);
       if (row !== undefined && !this.#replayOne(row, actions)) damaged.push(id);
     }
@@ -373,13 +388,13 @@ export class Finisher {
   /** Names of staging files that are still needed on a path. */
   tokens(pathIndex: number): Set<string> {
     return new Set(
-      this.#pending.filter((action) => action.pathIndex === pathIndex)
+      [...this.#queue].filter((action) => action.pathIndex === pathIndex)
         .map(({ token }) => parseJournalToken(token)?.name ?? token),
     );
   }
 
   /** Number of the last action that is not forgotten, or 0. */
   get lastNumber(): number {
-    return this.#pending.at(-1)?.number ?? 0;
+    return this.#queue.lastNumber;
   }
 }

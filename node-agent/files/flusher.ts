@@ -12,10 +12,12 @@
 import { parseJournalToken } from "./body_journal_core.ts";
 import {
   describeError,
+  exists,
   flush,
   flushContent,
   flushContentSync,
   isMissing,
+  UNMOUNTED,
 } from "./disk.ts";
 import type { Pending } from "./file_actions.ts";
 import type { FinisherEvents } from "./finisher.ts";
@@ -27,6 +29,14 @@ import { pause } from "./turns.ts";
 export interface Placed {
   readonly action: Pending;
   readonly path: string;
+}
+
+/** How it went. */
+export interface Flushed {
+  /** Store paths on which a flush failed. */
+  readonly failed: Set<number>;
+  /** Files that were not there. */
+  readonly missing: ReadonlySet<string>;
 }
 
 /** Flushes under way at once: the file system joins them. */
@@ -47,6 +57,7 @@ export class Flusher {
   readonly #layout: Layout;
   readonly #newFolders: Set<string>;
   readonly #events: Pick<FinisherEvents, "fence">;
+  #missing = new Set<string>();
 
   /** Flush on these store paths; `newFolders` are those made lately. */
   constructor(
@@ -59,8 +70,15 @@ export class Flusher {
     this.#events = events;
   }
 
-  /** Returns the store paths on which a flush failed. */
-  async files(placed: readonly Placed[]): Promise<Set<number>> {
+  /** Flush what these actions made, and their folders. One call at a time. */
+  async all(placed: readonly Placed[]): Promise<Flushed> {
+    const missing = this.#missing = new Set<string>();
+    const failed = await this.#files(placed);
+    await this.#folders(placed, failed);
+    return { failed, missing };
+  }
+
+  async #files(placed: readonly Placed[]): Promise<Set<number>> {
     const failed = new Set<number>();
     const paths = new Map<string, number>();
     for (const { action, path } of placed) {
@@ -110,15 +128,25 @@ export class Flusher {
     try {
       await how(path);
     } catch (error) {
-      // Deleted or moved meanwhile by a later action, which is settled later.
-      if (isMissing(error)) return;
+      // Mostly deleted or moved meanwhile by a later action.
+      const isThere = this.#isMounted(pathIndex);
+      if (isThere && isMissing(error)) return void this.#missing.add(path);
       failed.add(pathIndex);
-      this.#events.fence(pathIndex, `flush: ${describeError(error)}`);
+      const why = isThere ? describeError(error) : UNMOUNTED;
+      this.#events.fence(pathIndex, `flush: ${why}`);
+    }
+  }
+
+  #isMounted(pathIndex: number): boolean {
+    try {
+      return exists(this.#layout.marker(pathIndex));
+    } catch {
+      return false; // its disk fails
     }
   }
 
   /** Flush the folders of files, and of new folders above them. */
-  async folders(
+  async #folders(
     placed: readonly Placed[],
     failed: Set<number>,
   ): Promise<void> {

@@ -29,7 +29,7 @@ import type {
   StageRequest,
 } from "../ports.ts";
 import type { Editor } from "./editor.ts";
-import { describeError, exists, sizeOf } from "./disk.ts";
+import { describeError, exists, sizeOf, UNMOUNTED } from "./disk.ts";
 import { keptOf, mayBeKept } from "./kept_content.ts";
 import { type Layout, mustParse } from "./layout.ts";
 import type { ListQuery, LocalIndex } from "./local_index.ts";
@@ -265,11 +265,12 @@ export class StoredFiles implements LocalFiles {
       if (!(error instanceof Problem)) throw error;
       if (!isSame) throw changed(id);
       const kept = keptOf(index.statements, row);
-      const bytes = kept && await reader.kept(layout, kept);
+      const bytes = kept && await reader.kept(layout, row, kept);
       if (bytes !== undefined) return bytes.subarray(from, from + lengthBytes);
-      if (kept?.kind !== "rename") throw error;
+      const [base, ...tail] = kept ?? [];
+      if (base?.kind !== "rename" || tail.length > 0) throw error;
       // Stored, but a disk that fails or is full has not taken the name yet.
-      const staged = layout.staged(kept.pathIndex, kept.token);
+      const staged = layout.staged(base.pathIndex, base.token);
       const file = { path: staged, row: wanted, onDamage() {} };
       return await reader.read(file, { from, lengthBytes });
     }
@@ -298,8 +299,8 @@ export class StoredFiles implements LocalFiles {
     if (!isSame) return;
     if (mayBeKept(layout, row, keptOf(index.statements, row))) return;
     if (!exists(layout.marker(row.pathIndex))) {
-      const reason = "its marker file is gone: is the disk mounted?";
-      return paths.set(row.pathIndex, { state: "missing", reason });
+      const state = { state: "missing", reason: UNMOUNTED } as const;
+      return paths.set(row.pathIndex, state);
     }
     const { id, epoch, version } = row;
     if (this.#damage.size < DAMAGE_TOLD_MAX) this.#damage.set(id, why);

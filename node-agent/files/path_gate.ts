@@ -11,8 +11,8 @@
 import type { WriteStatements } from "./statements.ts";
 import type { PathState } from "./worker_messages.ts";
 import {
+  cannotExist,
   describeError,
-  isMissing,
   makeDurableDir,
   writeDurableSync,
 } from "./disk.ts";
@@ -122,7 +122,7 @@ export function readMarker(path: string): PathMarker | undefined {
     if (Deno.statSync(path).size > MARKER_BYTES_MAX) return undefined;
     text = Deno.readTextFileSync(path);
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (cannotExist(error)) return undefined;
     throw error;
   }
   try {

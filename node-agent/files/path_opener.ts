@@ -124,6 +124,7 @@ export class PathOpener {
     if (isEmpty) writeMarker(layout, index, this.#store);
     const fence = { kind: "fence", pathIndex: index, reason: null } as const;
     await pump.store(() => fence, [], true);
+    this.#parts.index.rows.clear(); // marks may be gone
     paths.set(index, { state: "writable", reason: undefined });
     paths.lookAgain();
     refills.lookAgain();

@@ -21,9 +21,8 @@ import {
   KIB,
   Problem,
 } from "@kedge/schema";
-import type { FileRow, UnsettledRow } from "@kedge/schema/db";
+import type { FileRow } from "@kedge/schema/db";
 import type { ByteSpan, ReadRoom } from "../ports.ts";
-import { keptBytesAside } from "./body_journal.ts";
 import { unpackBlocks } from "./crc32.ts";
 import {
   describeError,
@@ -31,6 +30,7 @@ import {
   readFull,
   readFullSync,
 } from "./disk.ts";
+import { type Kept, keptContentAside } from "./kept_content.ts";
 import { Lately } from "./lately.ts";
 import type { Layout } from "./layout.ts";
 import { SlowDisks } from "./slow_disks.ts";
@@ -127,17 +127,19 @@ export class Reader {
   }
 
   /**
-   * The bytes of an action that is not settled, wherever they lie.
+   * The content that no disk has taken yet, wherever it lies.
    *
+   * @returns `undefined` when it is in a staging file, or not there.
    * @throws {Problem} `unavailable` when the disk hangs.
    */
   async kept(
     layout: Layout,
-    kept: UnsettledRow,
+    row: FileRow,
+    kept: Kept,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const work = () => keptBytesAside(layout, kept);
-    if (kept.payload !== null) return await work(); // needs no disk of files
-    return await this.#disks.read(kept.pathIndex, work);
+    const work = () => keptContentAside(layout, row, kept);
+    if (kept[0].payload !== null) return await work(); // needs no disk of files
+    return await this.#disks.read(row.pathIndex, work);
   }
 
   #readHere(file: Readable, room?: ReadRoom): Uint8Array<ArrayBuffer> {

@@ -6,14 +6,16 @@
  */
 
 import type { Clock, Log } from "../ports.ts";
-import type { FileRow } from "@kedge/schema/db";
+import { RECORD_BODY_BYTES_MAX } from "@kedge/schema";
+import { entryOf, type FileRow } from "@kedge/schema/db";
 import { BlockChecksums } from "./crc32.ts";
-import { isContentFault, readFull } from "./disk.ts";
-import { isKept, keptOf } from "./kept_content.ts";
+import { isContentFault, readFull, sizeOf } from "./disk.ts";
+import { isKept, type Kept, keptContentAside, keptOf } from "./kept_content.ts";
 import type { Layout } from "./layout.ts";
 import { type LocalIndex, pause } from "./local_index.ts";
 import type { PackedReader } from "./packed_reader.ts";
 import type { Pump } from "./pump.ts";
+import type { StorePaths } from "./store_paths.ts";
 
 /** Bytes read at a time. */
 const READ_BYTES = 1 << 20;
@@ -43,9 +45,7 @@ export interface ScrubProgress {
 /** What a scrubber works with. */
 export interface ScrubParts {
   /** How the store paths are. */
-  readonly paths: {
-    report(): readonly { readonly index: number; readonly state: string }[];
-  };
+  readonly paths: Pick<StorePaths, "report">;
   readonly layout: Layout;
   readonly index: LocalIndex;
   readonly packed: PackedReader;
@@ -181,17 +181,15 @@ export class Scrubber {
     const isSame = now !== undefined && now.tombstone === 0 &&
       now.epoch === row.epoch && now.version === row.version;
     if (!isSame) return;
-    // A mark would end what is still to be done with its bytes.
     const { layout, index } = this.#parts;
-    // Where a disk takes bytes they are there at once: what is gone was lost.
-    const kept = isGood || this.#takesBytes(row.pathIndex)
-      ? undefined
-      : keptOf(index.statements, row);
-    if (row.damaged === 0 && await isKept(layout, row, kept)) return;
+    const kept = isGood ? undefined : keptOf(index.statements, row);
+    // A disk that takes no bytes gets them later; any other has lost them.
+    const isLater = row.damaged === 0 && !this.#takesBytes(row.pathIndex);
+    if (isLater && await isKept(layout, row, kept)) return;
     // A mark over bytes that are right was a mistake, or a disk came back.
     const isRepaired = isGood
       ? await this.#mark(row, false)
-      : await this.#repair(row);
+      : await this.#rewrite(row, kept) || await this.#repair(row);
     const { repaired, damaged } = this.#place;
     this.#place = isRepaired
       ? { ...this.#place, repaired: repaired + 1 }
@@ -199,7 +197,9 @@ export class Scrubber {
   }
 
   #takesBytes(pathIndex: number): boolean {
-    return this.#parts.paths.report()
+    const { paths, layout } = this.#parts;
+    if (sizeOf(layout.marker(pathIndex)) === undefined) return false;
+    return paths.report()
       .some(({ index, state }) => index === pathIndex && state === "writable");
   }
 
@@ -211,6 +211,28 @@ export class Scrubber {
       () => ({ kind: "mark", id, epoch, version, damaged }),
       [],
       false,
+    );
+    index.rows.forget(id);
+    return true;
+  }
+
+  /** Write the bytes once more that the database still has. */
+  async #rewrite(row: FileRow, kept: Kept | undefined): Promise<boolean> {
+    const { layout, pump, index } = this.#parts;
+    const { id, pathIndex, sizeBytes } = row;
+    if (kept === undefined || sizeBytes > RECORD_BODY_BYTES_MAX) return false;
+    const bytes = await keptContentAside(layout, row, kept);
+    if (bytes === undefined) return false;
+    const body = { kind: "whole" } as const;
+    const rest = { entry: entryOf(row), body, pathIndex, key: undefined };
+    const length = bytes.length;
+    await pump.store(
+      (at) => {
+        const content = { kind: "inline", at, length } as const;
+        return { kind: "adopt", steps: [{ ...rest, content }] };
+      },
+      [bytes],
+      true,
     );
     index.rows.forget(id);
     return true;

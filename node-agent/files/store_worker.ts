@@ -78,7 +78,7 @@ export class StoreWorker {
     this.#layout = new Layout(options.dataDir, options.storePaths);
     this.#bodies = new BodyJournals(this.#layout);
     this.#reserve = new Reserve(this.#layout.reserve, options.reserveFileBytes);
-    this.#database = openForWriting(this.#layout.database);
+    this.#database = openForWriting(this.#layout.database, warn);
     this.#statements = new WriteStatements(this.#database);
     const { checkpointBytes } = options;
     this.#wal = new WriteAheadLog(this.#database, checkpointBytes, () => {
@@ -104,6 +104,10 @@ export class StoreWorker {
             this.#statements.markFile.run({ id, epoch, version, damaged: 1 })
           );
         },
+        mended: ({ id, epoch, version }) =>
+          this.#guard(() =>
+            this.#statements.markFile.run({ id, epoch, version, damaged: 0 })
+          ),
       },
       this.#bodies,
       options.isShared,
