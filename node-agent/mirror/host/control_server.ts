@@ -7,15 +7,17 @@
 
 import {
   CommandRequest,
-  type MirrorEvent,
   OptionsRequest,
   ResourceRequest,
 } from "@kedge/schema/mirror/control-api";
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
+import { EventStreams } from "./event_streams.ts";
 import type { MirrorHost } from "./mirror_host.ts";
 
 /** The longest body of a request, in bytes. */
 const BODY_BYTES_MAX = 1024 * 1024;
+/** How long requests that are under way may take when it closes, in ms. */
+const CLOSE_MS = 2_000;
 
 /** A door that is open. */
 export interface ControlServer {
@@ -29,11 +31,13 @@ export interface ControlServer {
  * Open the door.
  *
  * @param path Socket; an old one that nobody listens on is replaced.
+ * @param closeMs How long requests that are under way may take when it closes.
  * @throws {Deno.errors.AddrInUse} When another daemon listens there.
  */
 export async function serveControl(
   host: MirrorHost,
   path: string,
+  closeMs: number = CLOSE_MS,
 ): Promise<ControlServer> {
   if (await isAnswering(path)) {
     throw new Deno.errors.AddrInUse(
@@ -43,27 +47,45 @@ export async function serveControl(
   }
   await Deno.remove(path).catch(() => {});
   const stop = Promise.withResolvers<void>();
+  const streams = new EventStreams(host);
+  const pending = new Set<(response: Response) => void>();
   const server = Deno.serve({
     path,
     transport: "unix",
     onListen: () => Deno.chmodSync(path, 0o600),
     onError: (error) =>
       problem(500, error instanceof Error ? error.message : String(error)),
-  }, (request) => handle(host, request, () => stop.resolve()));
+  }, (request) =>
+    new Promise((resolve, reject) => {
+      pending.add(resolve);
+      handle({ host, streams, stop: stop.resolve }, request)
+        .then(resolve, reject)
+        .finally(() => pending.delete(resolve));
+    }));
   return {
     path,
     stopAsked: stop.promise,
     close: async () => {
-      await server.shutdown();
+      streams.close();
+      const alarm = setTimeout(() => {
+        const late = "The mirror daemon ends; what was begun is not waited for";
+        for (const answer of pending) answer(problem(503, late));
+      }, closeMs);
+      // A client that takes no answer is not waited for either.
+      await Promise.race([server.shutdown(), pause(2 * closeMs)]);
+      clearTimeout(alarm);
       await Deno.remove(path).catch(() => {});
     },
   };
 }
 
 async function handle(
-  host: MirrorHost,
+  { host, streams, stop }: {
+    readonly host: MirrorHost;
+    readonly streams: EventStreams;
+    readonly stop: () => void;
+  },
   request: Request,
-  stop: () => void,
 ): Promise<Response> {
   const { pathname } = new URL(request.url);
   const [, version, area, name, verb] = pathname.split("/").map(
@@ -112,7 +134,9 @@ async function handle(
         ),
       );
     case "GET events":
-      return events(host);
+      return new Response(streams.open(), {
+        headers: { "content-type": "application/x-ndjson" },
+      });
     case "POST stop": {
       const held = await host.heldBy();
       if (held !== undefined) return problem(409, held);
@@ -124,35 +148,14 @@ async function handle(
   }
 }
 
-/** One line per event, from now on; first what exists. */
-function events(host: MirrorHost): Response {
-  let end = () => {};
-  const lines = new ReadableStream<Uint8Array>({
-    async start(controller) {
-      const encoder = new TextEncoder();
-      const say = (event: MirrorEvent | { kind: "ready" }) =>
-        controller.enqueue(encoder.encode(`${JSON.stringify(event)}\n`));
-      end = host.listen(say);
-      const { resources } = await host.status();
-      for (const { resource, volumes } of resources) {
-        for (const { volume, state } of volumes) {
-          const atMs = Date.now();
-          say({ atMs, resource, volume, kind: "exists", after: state });
-        }
-      }
-      say({ kind: "ready" });
-    },
-    cancel: () => end(),
-  });
-  return new Response(lines, {
-    headers: { "content-type": "application/x-ndjson" },
-  });
-}
-
 async function bodyOf(request: Request): Promise<unknown> {
   const length = Number(request.headers.get("content-length") ?? 0);
   if (length > BODY_BYTES_MAX) throw new Error("The request is too long");
   return await request.json();
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((done) => Deno.unrefTimer(Number(setTimeout(done, ms))));
 }
 
 async function isAnswering(path: string): Promise<boolean> {

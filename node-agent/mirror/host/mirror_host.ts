@@ -25,6 +25,7 @@ import { reconnect } from "./reconnect.ts";
 import { ResourceProcess } from "./resource_process.ts";
 import { ResyncOrder } from "./resync_order.ts";
 import { type ExportPlace, specOf } from "./spec.ts";
+import { TurnsByName } from "./turns_by_name.ts";
 
 /** What a host needs. */
 export interface MirrorHostOptions {
@@ -63,7 +64,8 @@ interface Running {
 /** See the module comment. */
 export class MirrorHost {
   readonly #running = new Map<string, Running>();
-  readonly #starting = new Map<string, Promise<CommandReply>>();
+  /** One start or end after the other, or they take the sockets from each other. */
+  readonly #turns = new TurnsByName();
   readonly #listeners = new Set<(event: MirrorEvent) => void>();
   readonly #nodes: NodeKeeper;
   readonly #order = new ResyncOrder(this);
@@ -73,25 +75,17 @@ export class MirrorHost {
   }
 
   /** Start a resource's Worker: `new-resource` and `new-minor`. */
-  async create(
+  create(
     config: ResourceConfig,
     options: CreateOptions,
   ): Promise<CommandReply> {
-    const { name } = config;
-    // Two callers at once: one Worker, or they take the sockets from each other.
-    for (;;) {
-      const earlier = this.#starting.get(name);
-      if (earlier === undefined) break;
-      await earlier;
-    }
-    if (this.#running.has(name)) return { code: 161 };
-    const starting = this.#start(config, options);
-    this.#starting.set(name, starting);
-    try {
-      return await starting;
-    } finally {
-      if (this.#starting.get(name) === starting) this.#starting.delete(name);
-    }
+    return this.#turns.take(
+      config.name,
+      () =>
+        this.#running.has(config.name)
+          ? Promise.resolve({ code: 161 })
+          : this.#start(config, options),
+    );
   }
 
   async #start(
@@ -209,7 +203,11 @@ export class MirrorHost {
   }
 
   /** End a resource: `down`. */
-  async remove(name: string): Promise<CommandReply> {
+  remove(name: string): Promise<CommandReply> {
+    return this.#turns.take(name, () => this.#remove(name));
+  }
+
+  async #remove(name: string): Promise<CommandReply> {
     const running = this.#running.get(name);
     if (running === undefined) return { code: 1 };
     const held = await this.#nodes.release(running);

@@ -39,6 +39,8 @@ export class ResourceProcess {
   readonly #hang: HangWatch;
   readonly #warn: (text: string) => void;
   #lastId = 0;
+  /** Why nobody answers any more. */
+  #end: string | undefined;
   #lastStatus: readonly VolumeStatus[] = [];
 
   constructor(public spec: ResourceSpec, spoken: Spoken, entry: URL) {
@@ -83,14 +85,14 @@ export class ResourceProcess {
       volume,
       command,
     }));
-    return answer.type === "answer" ? answer.result : { code: 20 };
+    return resultOf(answer);
   }
 
   /** Let it run on with other options. */
   async configure(spec: ResourceSpec): Promise<CommandResult> {
     const answer = await this.#ask((id) => ({ type: "configure", id, spec }));
-    if (answer.type !== "answer") return { code: 20 };
-    if (answer.result.code !== 1) return answer.result;
+    const result = resultOf(answer);
+    if (result.code !== 1) return result;
     const { hostname, port } = this.spec.local;
     const { local } = spec;
     this.spec = spec;
@@ -98,7 +100,7 @@ export class ResourceProcess {
       this.#responder.close(); // no connection uses it
       this.#responder = new PulseResponder(local, this.#warn);
     }
-    return answer.result;
+    return result;
   }
 
   /**
@@ -132,11 +134,10 @@ export class ResourceProcess {
     const stopped = this.#ask((id) => ({ type: "stop", id }));
     const timer = Promise.withResolvers<void>();
     const alarm = setTimeout(() => timer.resolve(), STOP_MS);
-    await Promise.race([stopped.catch(() => {}), timer.promise]);
+    await Promise.race([stopped, timer.promise]);
     clearTimeout(alarm);
     this.#worker.terminate();
-    this.#hang.close();
-    this.#responder.close();
+    this.#close("it was taken down meanwhile");
   }
 
   #hear(message: FromWorker, spoken: Spoken): void {
@@ -177,17 +178,26 @@ export class ResourceProcess {
   }
 
   #fail(why: string): void {
-    this.#hang.close();
-    this.#responder.close();
+    this.#close(why);
     this.#started.reject(new Error(why));
     this.#started.promise.catch(() => {});
     this.#ended.resolve(why);
+  }
+
+  /** Who waits for an answer gets none from the Worker: say so instead. */
+  #close(why: string): void {
+    this.#end ??= why;
+    this.#hang.close();
+    this.#responder.close();
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const done of waiting) done({ type: "failed", why });
   }
 
   #ask(make: (id: number) => ToWorker): Promise<FromWorker> {
+    if (this.#end !== undefined) {
+      return Promise.resolve({ type: "failed", why: this.#end });
+    }
     const id = ++this.#lastId;
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
@@ -198,6 +208,13 @@ export class ResourceProcess {
   #post(message: ToWorker): void {
     this.#worker.postMessage(message);
   }
+}
+
+function resultOf(answer: FromWorker): CommandResult {
+  if (answer.type === "answer") return answer.result;
+  return answer.type === "failed"
+    ? { code: 20, why: answer.why }
+    : { code: 20 };
 }
 
 /** The shortest time that a disk of the resource may take; 0: for ever. */

@@ -40,3 +40,15 @@ Deno.test("a Worker that is stuck does not make a question for its state wait", 
     await process.stop();
   }
 });
+
+Deno.test("nobody waits for the answer of a Worker that was ended", async () => {
+  const entry = new URL(`data:text/javascript,${encodeURIComponent(STUCK)}`);
+  const process = new ResourceProcess(SPEC, () => {}, entry);
+  await process.started;
+  const promoted = process.command({ kind: "primary", force: false }, 0);
+  await process.stop();
+  const { code, why } = await promoted;
+  assert.equal(code, 20);
+  assert.match(why ?? "", /taken down/);
+  assert.equal((await process.command({ kind: "secondary" }, 0)).code, 20);
+});
