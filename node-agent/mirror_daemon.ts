@@ -10,6 +10,7 @@ import { serveControl } from "./mirror/host/control_server.ts";
 import { HostDeviceNodes } from "./mirror/host/device_node.ts";
 import { Takeover } from "./mirror/host/takeover.ts";
 import { MirrorHost } from "./mirror/host/mirror_host.ts";
+import { takeRunFolder } from "./mirror/host/run_folder.ts";
 import { type FencingOptions, openFencing } from "./mirror_fencing.ts";
 import { VERSION } from "./version.ts";
 
@@ -46,6 +47,8 @@ export async function runMirrorDaemon(
 ): Promise<void> {
   const { runDir, log, signal } = options;
   await Deno.mkdir(runDir, { recursive: true, mode: 0o700 });
+  const socket = `${runDir}/${CONTROL_SOCKET}`;
+  using _folder = await takeRunFolder(runDir, socket);
   const fencing = options.fencing && await openFencing(options.fencing, log);
   const deviceNodes = new HostDeviceNodes({ runDir, log });
   const host = new MirrorHost({
@@ -62,8 +65,7 @@ export async function runMirrorDaemon(
     policy: options.fencing.autoPromote ?? "off",
     log,
   });
-  const control = await serveControl(host, `${runDir}/${CONTROL_SOCKET}`);
-  // Only now is it certain that no other daemon has this folder.
+  const control = await serveControl(host, socket);
   await Deno.writeTextFile(`${runDir}/${PID_FILE}`, `${Deno.pid}\n`);
   await deviceNodes.cleanUp();
   options.onReady({ socket: control.path });

@@ -9,7 +9,13 @@ import { EXIT } from "./exit_codes.ts";
 import { MirrorClient } from "./mirror_client.ts";
 import { loadRunMirrorDaemon } from "./mirror_module.ts";
 import { ensureDaemon, stopDaemon } from "./mirror/daemon_process.ts";
-import { RUN_DIR, runDirOf, sizesDirOf, undoDirOf } from "./mirror/run_dir.ts";
+import {
+  refuseOpenFolder,
+  RUN_DIR,
+  runDirOf,
+  sizesDirOf,
+  undoDirOf,
+} from "./mirror/run_dir.ts";
 import {
   FENCING_OPTIONS,
   fencingEnv,
@@ -95,6 +101,7 @@ async function runHere(
   context: CommandContext,
 ): Promise<number> {
   const { env } = context;
+  refuseOpenFolder(runDir);
   const fencing = fencingOf(values, { env, hostname: Deno.hostname() });
   const runMirrorDaemon = await loadRunMirrorDaemon();
   await runMirrorDaemon({

@@ -21,7 +21,7 @@ import {
   type PatienceContext,
   SilentDaemonError,
 } from "./mirror/patience.ts";
-import { controlSocket } from "./mirror/run_dir.ts";
+import { controlSocket, refuseOpenFolder } from "./mirror/run_dir.ts";
 
 /** No daemon listens on the socket. */
 export class NoDaemonError extends CliError {
@@ -54,9 +54,11 @@ export class MirrorClient implements Disposable {
   /**
    * @param runDir Folder of the daemon.
    * @param context Where to say that it is waited for; KEDGE_PATIENCE.
-   * @throws {CliError} When its path is too long for a socket.
+   * @throws {CliError} When its path is too long for a socket, or when others
+   * may put something into it.
    */
   constructor(runDir: string, context?: PatienceContext) {
+    refuseOpenFolder(runDir);
     this.socket = controlSocket(runDir);
     if (new TextEncoder().encode(this.socket).length > SOCKET_PATH_BYTES_MAX) {
       throw new CliError(

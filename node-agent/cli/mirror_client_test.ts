@@ -173,3 +173,12 @@ Deno.test("a command that takes its time is waited for while the daemon lives", 
   });
   assert.equal(signs >= 3, true);
 });
+
+Deno.test("a run folder that others may write is refused", async () => {
+  await withDaemon(() => Response.json(EMPTY), (runDir) => {
+    new MirrorClient(runDir)[Symbol.dispose]();
+    Deno.chmodSync(runDir, 0o777);
+    assert.throws(() => new MirrorClient(runDir), /chmod go-w|by others/);
+    return Promise.resolve();
+  });
+});

@@ -2,6 +2,8 @@
 
 import { join } from "node:path";
 import type { OptionTable } from "../args.ts";
+import { CliError } from "../errors.ts";
+import { EXIT } from "../exit_codes.ts";
 
 /** The option that names the folder. */
 export const RUN_DIR = {
@@ -26,6 +28,34 @@ export function runDirOf(
   return env.XDG_RUNTIME_DIR === undefined
     ? join(env.HOME ?? ".", ".kedge", "run")
     : join(env.XDG_RUNTIME_DIR, "kedge");
+}
+
+/**
+ * Whoever may write into the folder may put another socket, log or lock there:
+ * we would tell it the secrets of the volumes, or write where a link leads to.
+ *
+ * @throws {CliError} When that is not its owner alone, or the owner a stranger.
+ */
+export function refuseOpenFolder(runDir: string): void {
+  let found: Deno.FileInfo;
+  try {
+    found = Deno.statSync(runDir);
+  } catch {
+    return; // Not there yet, or not to be used.
+  }
+  const { uid, mode } = found;
+  const isStrange = uid !== 0 && uid !== Deno.uid();
+  const isOpen = ((mode ?? 0) & 0o022) !== 0;
+  if (!isStrange && !isOpen) return;
+  throw new CliError(
+    isStrange
+      ? `the folder ${runDir} is another user's: what is in it may be anything`
+      : `the folder ${runDir} can be written by others than its owner`,
+    isStrange
+      ? "choose another folder with --run-dir or KEDGE_RUN_DIR"
+      : `"chmod go-w ${runDir}", or choose another one with --run-dir`,
+    EXIT.misused,
+  );
 }
 
 /** The control socket in a run folder. */

@@ -13,6 +13,7 @@ import {
 import type { ResourceConfig } from "@kedge/schema/drbd-conf";
 import { EventStreams } from "./event_streams.ts";
 import type { MirrorHost } from "./mirror_host.ts";
+import { inUse, isAnswering } from "./run_folder.ts";
 
 /** The longest body of a request, in bytes. */
 const BODY_BYTES_MAX = 1024 * 1024;
@@ -39,12 +40,7 @@ export async function serveControl(
   path: string,
   closeMs: number = CLOSE_MS,
 ): Promise<ControlServer> {
-  if (await isAnswering(path)) {
-    throw new Deno.errors.AddrInUse(
-      `Another mirror daemon listens on ${path}: use it, or stop it with ` +
-        '"kedge mirror stop"',
-    );
-  }
+  if (await isAnswering(path)) throw inUse(path);
   await Deno.remove(path).catch(() => {});
   const stop = Promise.withResolvers<void>();
   const streams = new EventStreams(host);
@@ -156,16 +152,6 @@ async function bodyOf(request: Request): Promise<unknown> {
 
 function pause(ms: number): Promise<void> {
   return new Promise((done) => Deno.unrefTimer(Number(setTimeout(done, ms))));
-}
-
-async function isAnswering(path: string): Promise<boolean> {
-  try {
-    const conn = await Deno.connect({ path, transport: "unix" });
-    conn.close();
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function problem(status: number, detail: string): Response {
