@@ -35,9 +35,9 @@ const BUSY_BYTES = 32 * 1024;
 /**
  * How long records that nobody waits for gather, in milliseconds: each frame
  * costs both nodes as much as several records do. It is what level A adds to the
- * lag of a peer; FastDFS waits for 50 (`sync_wait_msec`).
+ * lag of a peer, and what FastDFS waits (`sync_wait_msec`).
  */
-const GATHER_MS = 20;
+const GATHER_MS = 50;
 
 /** What a sender works with. */
 export interface LogSenderOptions {

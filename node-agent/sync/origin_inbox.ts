@@ -3,10 +3,11 @@
  * acknowledged by position.
  *
  * Batches that come while others are being applied are applied together, in one
- * transaction. What was applied without a flush is flushed within
- * `FLUSH_DELAY_MS`. An error of the store empties the inbox: nothing after a
- * record that failed is applied, the position stays, and the peer sends again
- * over a new connection.
+ * transaction. The store flushes what was applied without a flush on its own, as
+ * it does everything; the inbox asks for that only to tell the origin, and not
+ * while more keeps coming. An error of the store empties the inbox: nothing
+ * after a record that failed is applied, the position stays, and the peer sends
+ * again over a new connection.
  *
  * @module
  */
@@ -26,6 +27,12 @@ const WAITING_BYTES_MAX = 24 * MIB;
 const RUNS_MAX = 4000;
 /** Most bytes of inline content in one transaction. */
 const APPLY_BYTES_MAX = 4 * MIB;
+
+/**
+ * Most pauses of `FLUSH_DELAY_MS` until the origin is told what is flushed. It
+ * forgets records and ends a join by that; no answer waits for it.
+ */
+const TELL_PAUSES_MAX = 10;
 
 /** The memory of shorter frames is left to the collector, in bytes. */
 const FREED_BYTES_MIN = 8 * 1024;
@@ -79,6 +86,8 @@ export class OriginInbox {
   #isApplying = false;
   #isRejecting = false;
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Whether something was applied since the timer was started. */
+  #isComing = false;
 
   /** An inbox behind what is applied already, which counts as flushed. */
   constructor(options: OriginInboxOptions) {
@@ -328,7 +337,14 @@ export class OriginInbox {
   }
 
   #flushSoon(): void {
-    this.#flushTimer ??= setTimeout(() => {
+    if (this.#flushTimer === undefined) this.#pause(TELL_PAUSES_MAX);
+    else this.#isComing = true;
+  }
+
+  #pause(pausesLeft: number): void {
+    this.#isComing = false;
+    this.#flushTimer = setTimeout(() => {
+      if (this.#isComing && pausesLeft > 1) return this.#pause(pausesLeft - 1);
       this.#flushTimer = undefined;
       void this.#flush();
     }, FLUSH_DELAY_MS);

@@ -90,6 +90,19 @@ Deno.test("OriginInbox flushes soon what nobody waits for", async () => {
   assert.equal(rig.inbox.ack().durable, 1);
 });
 
+Deno.test("OriginInbox flushes also while more keeps coming", async () => {
+  const rig = new Rig();
+  let sequence = 0;
+  const more = async () => {
+    sequence++;
+    rig.take(sequence, await body(sequence, 1));
+    return rig.flushed > 0;
+  };
+  await eventually(more, { what: "a flush", pauseMs: 10 });
+  assert(rig.inbox.ack().durable > 0);
+  rig.inbox.close();
+});
+
 Deno.test("OriginInbox leaves out what it has, and refuses gaps", async () => {
   const rig = new Rig();
   const first = await body(1, 3);
