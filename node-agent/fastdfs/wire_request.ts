@@ -20,7 +20,10 @@ const PIECE_BYTES_MIN = 16 * 1024;
 /** Room that is given freely to pieces of all connections, in bytes. */
 const ROOM_BYTES = 64 * 1024 * 1024;
 
-/** Room that pieces of long content wait in, of all connections of a door. */
+/**
+ * Room that content waits in, of all connections of a door: whole content until
+ * it was answered for, a piece until it was passed on.
+ */
 export interface PieceRoom {
   takenBytes: number;
 }
@@ -60,6 +63,7 @@ export class WireRequest {
   readonly #room: PieceRoom;
   #leftBytes: number;
   #contentBytes = 0;
+  #wholeBytes = 0;
   #reading: Promise<unknown> | undefined;
 
   /** A request whose body was not touched yet. */
@@ -129,14 +133,17 @@ export class WireRequest {
     return { body, sizeBytes };
   }
 
+  /** Held until the request is answered: it may wait for peers. */
   async #whole(): Promise<Uint8Array<ArrayBuffer>> {
-    const count = this.#leftBytes;
-    this.#room.takenBytes += count;
-    try {
-      return await this.#take(count);
-    } finally {
-      this.#room.takenBytes -= count;
-    }
+    this.#wholeBytes = this.#leftBytes;
+    this.#room.takenBytes += this.#wholeBytes;
+    return await this.#take(this.#leftBytes);
+  }
+
+  /** It was answered, or never will be: its room is for others. */
+  release(): void {
+    this.#room.takenBytes -= this.#wholeBytes;
+    this.#wholeBytes = 0;
   }
 
   #stream(): ReadableStream<Uint8Array> {

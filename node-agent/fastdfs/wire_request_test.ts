@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { COMMAND } from "@kedge/schema/wire/fastdfs";
-import { type PieceRoom, WireRequest } from "./wire_request.ts";
+import { type ByteTaker, type PieceRoom, WireRequest } from "./wire_request.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -14,15 +14,24 @@ async function pieces(sizeBytes: number, room: PieceRoom): Promise<number[]> {
       return Promise.resolve(new Uint8Array(lengthBytes));
     },
   };
-  const header = { command: COMMAND.upload, bodyBytes: sizeBytes, status: 0 };
-  const request = new WireRequest(header, connection, room);
+  const request = uploadOf(sizeBytes, connection, room);
   const { body } = await request.content();
   let heldBytes = 0;
   if (body instanceof Uint8Array) heldBytes = body.length;
   else for await (const piece of body) heldBytes += piece.length;
   assert.equal(heldBytes, sizeBytes);
   assert.equal(request.leftBytes, 0);
+  request.release();
   return asked;
+}
+
+function uploadOf(
+  bodyBytes: number,
+  connection: ByteTaker,
+  room: PieceRoom,
+): WireRequest {
+  const header = { command: COMMAND.upload, bodyBytes, status: 0 };
+  return new WireRequest(header, connection, room);
 }
 
 Deno.test("long content comes in few pieces", async () => {
@@ -42,4 +51,22 @@ Deno.test("when many wait for content, each gets little room", async () => {
   const asked = await pieces(MIB, room);
   assert(asked.every((bytes) => bytes === 16 * KIB), `${asked}`);
   assert.equal(room.takenBytes, 65 * MIB);
+});
+
+Deno.test("content that waits for its answer counts: many at once get pieces", async () => {
+  const room = { takenBytes: 0 };
+  const take = (lengthBytes: number) => new Uint8Array(lengthBytes);
+  const requests = Array.from(
+    { length: 1000 },
+    () => uploadOf(256 * KIB, { take }, room),
+  );
+  let wholeBytes = 0;
+  for (const request of requests) {
+    const { body } = await request.content(256 * KIB);
+    if (body instanceof Uint8Array) wholeBytes += body.length;
+    assert.equal(room.takenBytes, wholeBytes);
+  }
+  assert(wholeBytes <= 65 * MIB, `${wholeBytes} bytes are held`);
+  for (const request of requests) request.release();
+  assert.equal(room.takenBytes, 0, "given back once");
 });

@@ -82,6 +82,7 @@ async function serveOne(
     isSent = true;
   } finally {
     replyRoom.release();
+    request.release();
     tell(request, { reply, isSent, sinceMs }, work);
   }
   if (request.isReading) await request.settled();
