@@ -41,6 +41,8 @@ export type FileContent =
 export interface FileOperations {
   /** A file to be read: `file-not-found` is proof. */
   find(id: string): FileEntry | Promise<FileEntry>;
+  /** When its content was made or changed last, in Unix seconds. */
+  changedS(entry: FileEntry): Promise<number>;
   /** Its content, verified, from a repaired copy when ours is damaged. */
   read(
     entry: FileEntry,

@@ -35,7 +35,6 @@ import {
   UPLOAD_HEAD_BYTES,
 } from "@kedge/schema/wire/fastdfs";
 import { RECORD_BODY_BYTES_MAX } from "@kedge/schema";
-import type { FileEntry } from "@kedge/schema/change";
 import { isExtension } from "@kedge/schema/file-id";
 import type { FileOperations } from "../operation_ports.ts";
 import type { ClusterSight } from "./cluster_sight.ts";
@@ -237,7 +236,10 @@ export class StorageSide {
     if (id === undefined) return INVALID;
     const entry = await this.#deps.operations.find(id);
     const view = await this.#deps.cluster.current();
-    const info = { ...pick(entry), ip: view.ipOf(entry) };
+    const { sizeBytes, crc32 } = entry;
+    // FastDFS gives the time of the file's last change, too.
+    const createdS = await this.#deps.operations.changedS(entry);
+    const info = { sizeBytes, crc32, createdS, ip: view.ipOf(entry) };
     return { status: STATUS.ok, body: encodeFileInfo(info, view.ipBytes) };
   }
 
@@ -273,8 +275,4 @@ export class StorageSide {
   #idOf({ group, name }: NamedFile): string | undefined {
     return group === this.#deps.group ? `${group}/${name}` : undefined;
   }
-}
-
-function pick({ sizeBytes, createdS, crc32 }: FileEntry) {
-  return { sizeBytes, createdS, crc32 };
 }

@@ -44,7 +44,7 @@ export interface Pending {
  * With `isShared` another program (nginx) looks at the folders. Then a small
  * file gets its name only when it is whole, at the price of a rename (15 µs);
  * and its time is that of its creation, so that all copies have the same
- * `Last-Modified`.
+ * `Last-Modified`, until its content changes.
  */
 export class FileActions {
   readonly #layout: Layout;
@@ -83,7 +83,7 @@ export class FileActions {
         const from = this.#layout.staged(pathIndex, action.token);
         const isSecondName = action.token.startsWith(LINK_TOKEN_PREFIX);
         // The time of a file that is somebody else's as well is left alone.
-        if (this.#isShared && !isSecondName) setTime(from, action.id);
+        if (!isSecondName) this.#setTime(from, action);
         this.#inFolder(path, pathIndex, () => renameOnce(from, path));
         // Of two names of one file, a rename removes neither.
         if (isSecondName) removeSync(from);
@@ -95,6 +95,14 @@ export class FileActions {
       default:
         return action.kind satisfies never;
     }
+  }
+
+  /** Changed content has its own time, or nobody would look at it again. */
+  #setTime(path: string, { id, version }: Pending): void {
+    if (!this.#isShared) return;
+    const { kind, createdS } = mustParse(id);
+    if (kind === "appender" && version > 1) return;
+    setTime(path, createdS);
   }
 
   /** Bytes that other names have too are never changed where they lie. */
@@ -129,7 +137,7 @@ export class FileActions {
       `write-${action.number}`,
     );
     Deno.writeFileSync(temporary, payload);
-    if (this.#isShared) setTime(temporary, action.id);
+    this.#setTime(temporary, action);
     this.#inFolder(
       path,
       action.pathIndex,
@@ -195,8 +203,7 @@ function renameOnce(from: string, to: string): void {
 }
 
 /** The time of a file's creation as that of its last change. */
-function setTime(path: string, id: string): void {
-  const { createdS } = mustParse(id);
+function setTime(path: string, createdS: number): void {
   try {
     Deno.utimeSync(path, createdS, createdS);
   } catch (error) {

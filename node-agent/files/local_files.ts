@@ -329,6 +329,14 @@ export class StoredFiles implements LocalFiles {
   }
 
   /** @inheritdoc */
+  async changedS({ id }: FileEntry): Promise<number | undefined> {
+    const { index, layout, reader } = this.#parts;
+    const row = index.row(id);
+    if (row === undefined) return undefined;
+    return await reader.changedS(layout.file(id, row.pathIndex), row.pathIndex);
+  }
+
+  /** @inheritdoc */
   list(query: ListQuery): FileEntry[] {
     return this.#parts.index.list(query);
   }

@@ -142,6 +142,17 @@ export class Reader {
     return await this.#disks.read(row.pathIndex, work);
   }
 
+  /** When a file was written last, in Unix seconds, if the disk says so. */
+  async changedS(path: string, pathIndex: number): Promise<number | undefined> {
+    try {
+      const look = () => Deno.stat(path);
+      const { mtime } = await this.#disks.read(pathIndex, look);
+      return mtime === null ? undefined : Math.floor(mtime.getTime() / 1000);
+    } catch {
+      return undefined;
+    }
+  }
+
   #readHere(file: Readable, room?: ReadRoom): Uint8Array<ArrayBuffer> {
     const beganMs = this.#nowMs();
     const bytes = readNow(file, room);

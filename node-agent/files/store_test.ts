@@ -3,7 +3,13 @@ import { crc32 } from "node:zlib";
 import { MIB, Problem } from "@kedge/schema";
 import { parseFileId } from "@kedge/schema/file-id";
 import type { Change } from "@kedge/schema/change";
-import { diskPath, newEntry, someBytes, TestStore } from "./store_fixture.ts";
+import {
+  diskPath,
+  newEntry,
+  someBytes,
+  TestStore,
+  withDir,
+} from "./store_fixture.ts";
 
 async function withStore(
   act: (store: TestStore, dir: string) => Promise<void>,
@@ -340,4 +346,19 @@ Deno.test("a file of one block is compared at every read", () =>
       if (atime && mtime) await Deno.utime(path, atime, mtime);
       await assert.rejects(store.read(entry), { slug: "damaged" }, `${size}`);
     }
+  }));
+
+Deno.test("when an appender was written last is what its disk says", () =>
+  withDir(async (dir) => {
+    const store = await TestStore.open(dir);
+    const entry = await store.upload(someBytes(100), { appender: true });
+    const path = diskPath(dir, entry.id);
+    await Deno.utime(path, 1_700_000_000, 1_700_000_000.9);
+    const { files } = store.store;
+    assert.equal(await files.changedS(entry), 1_700_000_000);
+    const grown = await store.write(entry, 100, someBytes(10));
+    assert((await files.changedS(grown) ?? 0) > 1_700_000_000);
+    await Deno.remove(path);
+    assert.equal(await files.changedS(grown), undefined);
+    await store.close();
   }));

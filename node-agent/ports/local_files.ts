@@ -68,6 +68,11 @@ export interface LocalFiles {
    * not all there, or lies elsewhere.
    */
   isPlain?(entry: FileEntry): boolean;
+  /**
+   * When the content was written here last, in Unix seconds, as the disk says;
+   * `undefined` when it has not taken it yet, or cannot tell.
+   */
+  changedS?(entry: FileEntry): Promise<number | undefined>;
   /** Entries in ID order, for operators. */
   list(query: {
     readonly prefix?: string | undefined;

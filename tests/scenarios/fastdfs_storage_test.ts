@@ -217,6 +217,17 @@ storageTest("appender files: append, modify, truncate", async (desk) => {
   assert.equal((await desk.call(24, append(nobody, text("!")))).status, 2);
 });
 
+storageTest("facts of an appender have its last change", async (desk) => {
+  const { upload, call, gateway } = desk;
+  const changedS = () => Promise.resolve(1_700_000_000);
+  Object.assign(gateway.door.files, { changedS });
+  const timeOf = async (id: string) =>
+    (await call(22, named(id))).body.readBigInt64BE(8);
+  assert.equal(await timeOf(await upload(text("a"), 23)), 1_700_000_000n);
+  const fixed = await upload(text("a"));
+  assert.equal(await timeOf(fixed), BigInt(parseFileId(fixed)?.createdS ?? 0));
+});
+
 storageTest("an appender file gets a final name", async (desk) => {
   const id = await desk.upload(text("grown"), 23);
   const { status, body } = await desk.call(38, nameOf(id));

@@ -74,6 +74,12 @@ export class Operations implements FileOperations {
     });
   }
 
+  async changedS(entry: FileEntry): Promise<number> {
+    const { appender, createdS } = entry;
+    if (!appender) return createdS;
+    return await this.#deps.files.changedS?.(entry) ?? createdS;
+  }
+
   async read(
     entry: FileEntry,
     span?: ByteSpan,
