@@ -328,6 +328,7 @@ export class DiskKeeper {
     if (generations.set !== undefined && !isUnused) {
       const isServing = volume.state.role === "Primary";
       this.#shown.wasOurs(generations.set.current, { isWhole, isServing });
+      if (volume.canReachData()) this.#shown.servedOn(); // perhaps unnamed yet
       if (this.#isPeerBehind) this.outdates = generations.set.bitmap;
       // The peer's copy has the same name, and may have lost what it had.
       const { flushes, hasUnstableThere } = volume.writes;

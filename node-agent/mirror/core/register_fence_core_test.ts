@@ -1,24 +1,5 @@
 import { deepEqual, equal, match } from "node:assert/strict";
-import { Pair } from "./volume_fixture.ts";
-import type { VolumeConfig } from "./volume_types.ts";
-
-const SIZE_BYTES = 4 * 1024 * 1024;
-
-/** Two equal nodes, `a` is Primary by the register. */
-function fencedPair(config: Partial<VolumeConfig> = {}): Pair {
-  const pair = new Pair(SIZE_BYTES, { ...config, fencedByRegister: true });
-  const { a } = pair;
-  pair.up();
-  a.core.roles.primary(true, ({ code }) => equal(code, 1));
-  pair.run(1);
-  a.answer("done", 1); // promote
-  pair.run();
-  a.answer("done", 1); // grow
-  pair.run(1);
-  equal(a.core.state.peerDisk, "UpToDate");
-  deepEqual(a.wishes, []);
-  return pair;
-}
+import { fencedPair, Pair } from "./volume_fixture.ts";
 
 /** A write that reached `a`'s disk and was not confirmed by the peer. */
 function writeUnconfirmed({ a }: Pair): { answer: boolean | undefined } {
@@ -303,7 +284,7 @@ Deno.test("a Primary whose disk passed an error on leaves before it answers", ()
 });
 
 Deno.test("the role is not asked for again by a command that was second", () => {
-  const pair = new Pair(SIZE_BYTES, { fencedByRegister: true });
+  const pair = new Pair(4 * 1024 * 1024, { fencedByRegister: true });
   const { a, b } = pair;
   pair.up();
   a.core.roles.primary(true, () => {});

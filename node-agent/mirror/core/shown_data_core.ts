@@ -52,6 +52,11 @@ export class ShownData {
     this.generation = generation;
     this.#isPeers = true;
     this.#mayDiffer ||= isMarked;
+    this.servedOn();
+  }
+
+  /** The peer goes on serving the Primary that has just lost this disk. */
+  servedOn(): void {
     this.#isServedOn ||= this.#isFailed;
   }
 

@@ -336,6 +336,23 @@ export function primaryPair(config: Partial<VolumeConfig> = {}): Pair {
   throw new Error("the disks are not equal");
 }
 
+/** Two equal nodes of 4 MiB; `a` is Primary by the register, in epoch 1. */
+export function fencedPair(config: Partial<VolumeConfig> = {}): Pair {
+  const pair = new Pair(4 * 1024 * 1024, { ...config, fencedByRegister: true });
+  const { a } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run(1);
+  a.answer("done", 1); // promote
+  pair.run();
+  a.answer("done", 1); // grow
+  pair.run(1);
+  if (a.core.state.peerDisk === "UpToDate" && a.wishes.length === 0) {
+    return pair;
+  }
+  throw new Error("the register does not have both");
+}
+
 function copied(frame: MirrorFrame): MirrorFrame {
   if ("payload" in frame) return { ...frame, payload: frame.payload.slice() };
   return "digest" in frame ? { ...frame, digest: frame.digest.slice() } : frame;
