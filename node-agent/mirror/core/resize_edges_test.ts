@@ -6,7 +6,14 @@
  */
 
 import assert from "node:assert/strict";
-import { OLD, resize, synced, words, write } from "./resize_fixture.ts";
+import {
+  assertSameData,
+  OLD,
+  resize,
+  synced,
+  words,
+  write,
+} from "./resize_fixture.ts";
 import { Pair, type TestNode } from "./volume_fixture.ts";
 
 const NEW = 2 * OLD;
@@ -167,4 +174,31 @@ Deno.test("a peer that does not grow is parted from, and writes go on", () => {
   const answers = write(a, 0, 7);
   pair.run(1);
   assert.deepEqual(answers, [true]);
+});
+
+Deno.test("a new disk that grew before it met its peer is to be copied whole", () => {
+  const pair = new Pair(OLD);
+  const { a, b } = pair;
+  const nodes = [a, b];
+  for (const node of nodes) {
+    node.bitmap.fill(0xff); // as create-md does
+    node.core.disk.attach(node.disk(), () => {});
+  }
+  a.enlarge(NEW, 1);
+  b.enlarge(NEW, 2);
+  for (const node of nodes) pair.connect(node);
+  pair.run();
+  assert.deepEqual(nodes.map(({ core }) => core.bitmap?.count), [512, 512]);
+  // Both are declared good: what is copied in the end are the marked blocks.
+  pair.cut();
+  for (const { core } of nodes) core.roles.primary(true, () => {});
+  pair.run();
+  b.core.roles.secondary(() => {});
+  pair.run(1);
+  for (const { core } of nodes) core.roles.disconnect(true, () => {});
+  pair.connect(b, true);
+  pair.connect(a);
+  pair.mend();
+  assert.equal(words(b), "Connected Secondary/Primary UpToDate/UpToDate");
+  assertSameData(pair);
 });

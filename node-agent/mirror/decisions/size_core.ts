@@ -28,9 +28,9 @@ export interface SizedDisk {
 export type MeetingSize =
   | {
     readonly sizeBytes: number;
-    /** Blocks that are new here must be copied. */
+    /** Blocks that are new here, if any are, must be copied. */
     readonly isNewDirty: boolean;
-    /** So must those that are new on the peer. */
+    /** The peer, which is no new one, has such blocks. */
     readonly isPeerDirty: boolean;
   }
   | { readonly refused: string };
@@ -61,7 +61,8 @@ export function meetingSize(own: SizedDisk, peer: SizedDisk): MeetingSize {
     agreedBytes !== 0 && agreedBytes < agreed;
   return {
     sizeBytes: agreed === 0 ? first : agreed,
-    isNewDirty: grows(own),
+    // A new disk may have grown since it was attached.
+    isNewDirty: own.agreedBytes === 0 || grows(own),
     isPeerDirty: grows(peer),
   };
 }
