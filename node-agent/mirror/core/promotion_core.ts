@@ -25,11 +25,8 @@ const NOT_ANSWERED = -21;
 
 /** See the module comment. */
 export class Promotion {
-  /**
-   * The peer agreed, and our disk is not ready yet. It may hear meanwhile that
-   * we are Secondary, which is true, and ask for the role itself.
-   */
-  isTaking = false;
+  /** Promotions that the peer agreed to, or that nobody has to agree to. */
+  #underWay = 0;
   #awaitsPeer: { readonly untilMs: number; readonly run: () => void }[] = [];
 
   /** The peer was Primary when its connection ended, and may not know of that. */
@@ -43,6 +40,15 @@ export class Promotion {
   #endedUnfenced = false;
 
   constructor(readonly volume: VolumeCore) {}
+
+  /**
+   * The peer agreed, and the register is asked, or our disk is not ready yet. It
+   * may hear meanwhile that we are Secondary, which is true, and ask for the
+   * role itself.
+   */
+  get isTaking(): boolean {
+    return this.#underWay > 0;
+  }
 
   /** Remember what the peer was when we last saw it. */
   stateChanged(before: MirrorState, after: MirrorState): void {
@@ -166,8 +172,10 @@ export class Promotion {
     // Another command was first: a register that gives the role once more takes
     // the peer out of it.
     if (volume.state.role === "Primary") return done({ code: 1 });
+    this.#underWay++;
     volume.fence.promote(force, (answer) => {
       if (answer.outcome !== "done") {
+        this.#underWay--;
         this.#tellIfNot();
         return done({
           code: -10,
@@ -177,11 +185,11 @@ export class Promotion {
       const isGood = (wanted.disk ?? volume.state.disk) === "UpToDate";
       if (volume.config.fencedByRegister && !isGood) {
         // The disk failed while the register was asked.
+        this.#underWay--;
         return done({ code: -2 });
       }
-      this.isTaking = true;
       this.#take(wanted, (result) => {
-        this.isTaking = false;
+        this.#underWay--;
         // The answer came late: the peer is Primary, and does not know of it.
         if (volume.state.role !== "Primary") volume.fence.giveBack();
         this.#tellIfNot();
