@@ -40,9 +40,11 @@ export class Promotions {
     if (isDeclared) node.forced.declare();
     this.#wasForced ||= node.forced.isForced;
     // With a register there is one Primary, whatever the other one believes;
-    // but one that a person overruled goes on until it hears of that.
+    // but one that a person overruled goes on until it hears of that. So does
+    // one of protocol A, which asks nobody before it answers: what it answers
+    // since is on its way, and lost with that (B5). It is none of the new line.
     const mayBeTwo = !world.plan.isFenced || node.forced.isForced ||
-      world.register.isOverruled(peer.id);
+      world.plan.protocol === "A" || world.register.isOverruled(peer.id);
     const isContested = mayBeTwo && peer.core?.state.role === "Primary";
     const hasHandler = world.plan.fencing !== "dont-care" && !this.#wasForced;
     if (hasHandler && before !== undefined && isServing(peer)) {
