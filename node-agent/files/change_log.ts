@@ -25,6 +25,7 @@ import { LogReader } from "./log_reader.ts";
 import type { StoredFiles, StoreParts } from "./local_files.ts";
 import { heldCount, type Step } from "./merge_core.ts";
 import { mustWait, type Prepared, Preparer } from "./preparer.ts";
+import { QuickRecords } from "./quick_records.ts";
 import { collectTombstones } from "./tombstone_sweep.ts";
 import type { Op, Opened, RememberedKey } from "./worker_messages.ts";
 
@@ -50,6 +51,7 @@ export class StoredLog implements ChangeLog {
   readonly #positions = new Map<string, SyncPosition>();
   readonly #reader: LogReader;
   readonly #cut: LogCut;
+  readonly #quick: QuickRecords;
   #register: GroupRegister | undefined;
   #head: number;
   #turn: Promise<unknown> | undefined;
@@ -66,6 +68,7 @@ export class StoredLog implements ChangeLog {
     this.#register = start.register;
     this.#reader = new LogReader(parts, files);
     this.#cut = new LogCut(parts, this.incarnation);
+    this.#quick = new QuickRecords(parts, files, this.incarnation);
     for (const position of parts.index.statements.positions.all({})) {
       this.#notePosition(position);
     }
@@ -113,6 +116,10 @@ export class StoredLog implements ChangeLog {
     const { id } = change.entry;
     const { pump, index } = this.#parts;
     const { step, body } = prepared;
+    if (this.#quick.put(record, prepared, how)) {
+      this.#head = Math.max(this.#head, sequence);
+      return this.#files.release(id);
+    }
     const stored = pump.store(
       (at): Op => ({
         kind: "append",
@@ -128,6 +135,7 @@ export class StoredLog implements ChangeLog {
     this.#handOver(step);
     const { applied } = await stored;
     this.#head = Math.max(this.#head, sequence);
+    this.#quick.reach(sequence);
     this.#files.release(id);
     await this.#tidy([step], applied);
     await this.#drop(record.content);
@@ -253,12 +261,18 @@ export class StoredLog implements ChangeLog {
     await this.#parts.pump.store(() => ({ kind: "flush" }), [], true);
   }
 
+  /** Resolves when the database has every record that is stored now. */
+  settled(): Promise<void> {
+    return this.#quick.settled();
+  }
+
   /** @inheritdoc */
   async recordsAfter(
     incarnation: number,
     sequence: number,
     limit: { readonly records: number; readonly bytes: number },
   ): Promise<LogRecordWithContent[]> {
+    await this.settled();
     const found: LogRecordWithContent[] = [];
     let bytes = 0;
     let next = sequence;
@@ -327,17 +341,20 @@ export class StoredLog implements ChangeLog {
 
   /** @inheritdoc */
   async digests(): Promise<Uint32Array> {
+    await this.settled();
     return (await this.#parts.pump.digests()).digests;
   }
 
   /** @inheritdoc */
   async presentDigests(): Promise<Uint32Array> {
+    await this.settled();
     return (await this.#parts.pump.digests()).present;
   }
 
   /** @inheritdoc */
-  bucket(index: number): Promise<FileEntry[]> {
-    return this.#parts.index.bucket(index);
+  async bucket(index: number): Promise<FileEntry[]> {
+    await this.settled();
+    return await this.#parts.index.bucket(index);
   }
 
   /** @inheritdoc */

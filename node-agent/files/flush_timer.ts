@@ -16,12 +16,12 @@ export class FlushTimer {
     this.#flush = flush;
   }
 
-  /** Something waits for a flush. */
-  start(): void {
+  /** Something waits for a flush, and has waited for so long. */
+  start(waitedMs = 0): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#flush();
-    }, this.#delayMs);
+    }, Math.max(0, this.#delayMs - waitedMs));
   }
 
   /** Nothing waits any more. */

@@ -4,6 +4,7 @@
  *
  * ```text
  * DATA/kedge.db  DATA/agent.lock  DATA/.reserve
+ * DATA/quick.log               records that are not in the database yet
  * PATH/data/.kedge-path  PATH/data/.tmp/TOKEN  PATH/data/HH/LL/NAME
  * PATH/data/.tmp/bodies-N     bodies whose files are not flushed yet
  * PATH/data/.segments/NNNNNN.seg   many small files
@@ -50,6 +51,11 @@ export class Layout {
   /** Held while an agent runs. */
   get lock(): string {
     return `${this.#dataDir}/agent.lock`;
+  }
+
+  /** Records that are not in the database yet. */
+  get quickLog(): string {
+    return `${this.#dataDir}/quick.log`;
   }
 
   /** Space kept back for deletes when the disk is full. */

@@ -37,6 +37,7 @@ import { NewNames } from "./new_names.ts";
 import type { Edits } from "./edits.ts";
 import type { PackedReader } from "./packed_reader.ts";
 import type { Pump } from "./pump.ts";
+import type { QuickLog } from "./quick_log.ts";
 import type { Body, Reader } from "./reader.ts";
 import type { Stager } from "./stager.ts";
 import type { StorePaths } from "./store_paths.ts";
@@ -71,6 +72,7 @@ export interface StoreParts {
   readonly packed: PackedReader;
   readonly paths: StorePaths;
   readonly pump: Pump;
+  readonly quick: QuickLog;
   readonly stager: Stager;
   readonly reader: Reader;
   readonly editor: Editor;
@@ -194,6 +196,11 @@ export class StoredFiles implements LocalFiles {
       : hashedDirectory(name, subdirCount);
     const { pathIndex } = staged;
     return encodeFileId({ group, pathIndex, ...directory }, name);
+  }
+
+  /** Whether this is the name of a file that is just being made here. */
+  isNew(id: string): boolean {
+    return this.#names.isTaken(id);
   }
 
   /** The record of this file is stored: the index remembers it from now on. */

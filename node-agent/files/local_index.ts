@@ -66,20 +66,24 @@ export class LocalIndex {
     const untilS = query.untilS ?? Infinity;
     const to = prefix === "" ? BEYOND_IDS : `${prefix}${BEYOND_IDS}`;
     const found: FileEntry[] = [];
-    let from = after === "" || after < prefix ? prefix : `${after}\u0001`;
+    const first = after === "" || after < prefix ? prefix : `${after}\u0001`;
+    const isWanted = (row: FileRow) =>
+      row.tombstone === 0 && row.createdS >= sinceS && row.createdS <= untilS;
+    let from = first;
     while (found.length < limit) {
       const rows = this.statements.filesBetween
         .all({ from, to, limit: SLICE_ROWS });
       for (const row of rows) {
-        const isWanted = row.tombstone === 0 && row.createdS >= sinceS &&
-          row.createdS <= untilS;
-        if (isWanted && found.length < limit) found.push(entryOf(row));
+        if (isWanted(row) && found.length < limit) found.push(entryOf(row));
       }
       const last = rows.at(-1);
       if (last === undefined || rows.length < SLICE_ROWS) break;
       from = `${last.id}\u0001`;
     }
-    return found;
+    if (!this.rows.hasEarly) return found;
+    const early = [...this.rows.early]
+      .filter((row) => row.id >= first && row.id < to && isWanted(row));
+    return withEarly(found, early.map(entryOf)).slice(0, limit);
   }
 
   /** Every entry of one bucket, tombstones too. */
@@ -133,6 +137,15 @@ export class LocalIndex {
   close(): void {
     this.#database.close();
   }
+}
+
+/** Both, each entry once, in ID order. */
+function withEarly(
+  found: readonly FileEntry[],
+  early: readonly FileEntry[],
+): FileEntry[] {
+  const byId = new Map([...early, ...found].map((entry) => [entry.id, entry]));
+  return [...byId.values()].sort((a, b) => a.id < b.id ? -1 : 1);
 }
 
 /** Let everything else that waits have its turn. */

@@ -58,6 +58,11 @@ export class NewNames {
     return true;
   }
 
+  /** Whether a name was given out and is not stored yet: nobody knows it. */
+  isTaken(id: string): boolean {
+    return this.#reserved.get(id) === true;
+  }
+
   /** The index has this name from now on. */
   release(id: string): void {
     this.#reserved.delete(id);

@@ -28,12 +28,22 @@ const ROOM_BYTES_MIN = 64 << 10;
 /** Memory that is kept for the next batch, in bytes. */
 const ROOM_BYTES_MAX = 4 << 20;
 
+/**
+ * How long something waits for others when nobody waits for it, in ms: a
+ * transaction costs as much as several changes in it.
+ */
+const LATER_MS = 20;
+/** Bodies that wait so are sent when they reach this, in bytes. */
+const LATER_BYTES_MAX = 1 << 20;
+
 /** Something that waits for the next batch. */
 interface Waiting {
   /** Make the op; its bodies lie at `at` in the batch's buffer. */
   readonly make: (at: number) => Op;
   readonly bodies: readonly Uint8Array[];
   readonly durable: boolean;
+  /** By the monotonic clock, in ms. */
+  readonly sinceMs: number;
   readonly resolve: (result: OpResult & { ok: true }) => void;
   readonly reject: (problem: Problem) => void;
 }
@@ -58,6 +68,10 @@ export class Pump {
   tombstones = 0;
   #waiting: Waiting[] = [];
   #isBusy = false;
+  /** Whether somebody waits for what waits here. */
+  #isUrgent = false;
+  #laterTimer: ReturnType<typeof setTimeout> | undefined;
+  #laterBytes = 0;
   /** When the batch under way was sent, in monotonic ms. */
   #sentMs = Infinity;
   #nextRequest = 1;
@@ -117,23 +131,64 @@ export class Pump {
     bodies: readonly Uint8Array[],
     durable: boolean,
   ): Promise<OpResult & { ok: true }> {
+    const stored = this.#push(make, bodies, durable);
+    this.hurry();
+    return stored;
+  }
+
+  /**
+   * Store something with a batch that leaves soon; nobody waits for it. What is
+   * stored after it comes after it.
+   *
+   * @param make As for {@linkcode store}.
+   * @param body Inline body.
+   */
+  storeLater(
+    make: (at: number) => Op,
+    body: Uint8Array,
+  ): Promise<OpResult & { ok: true }> {
+    const stored = this.#push(make, [body], false);
+    this.#laterBytes += body.length;
+    const isMuch = this.#laterBytes > LATER_BYTES_MAX ||
+      this.#waiting.length >= BATCH_OPS_MAX;
+    if (isMuch) this.hurry();
+    else this.#laterTimer ??= setTimeout(() => this.hurry(), LATER_MS);
+    return stored;
+  }
+
+  #push(
+    make: (at: number) => Op,
+    bodies: readonly Uint8Array[],
+    durable: boolean,
+  ): Promise<OpResult & { ok: true }> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) return reject(closed(this.#failure));
-      this.#waiting.push({ make, bodies, durable, resolve, reject });
-      if (!this.#isBusy) void this.#run();
+      const sinceMs = performance.now();
+      this.#waiting.push({ make, bodies, durable, sinceMs, resolve, reject });
     });
+  }
+
+  /** Somebody waits for what waits here: send it. */
+  hurry(): void {
+    clearTimeout(this.#laterTimer);
+    this.#laterTimer = undefined;
+    this.#laterBytes = 0;
+    if (this.#waiting.length === 0) return;
+    this.#isUrgent = true;
+    if (!this.#isBusy) void this.#run();
   }
 
   async #run(): Promise<void> {
     this.#isBusy = true;
-    while (this.#waiting.length > 0) {
+    while (this.#isUrgent) {
       await new Promise(setImmediate); // let the callers of this turn join
       const batch = this.#take();
       const { bytes, ...rest } = packed(batch, this.#room);
       if (bytes === this.#room) this.#room = undefined;
       this.#sentMs = performance.now();
+      const heldMs = this.#sentMs - (batch[0]?.sinceMs ?? this.#sentMs);
       const answer = await this.#ask(
-        (request) => ({ kind: "batch", request, bytes, ...rest }),
+        (request) => ({ kind: "batch", request, bytes, heldMs, ...rest }),
         [bytes.buffer],
       );
       this.#sentMs = Infinity;
@@ -153,6 +208,11 @@ export class Pump {
     const rest = this.#waiting.splice(count);
     const batch = this.#waiting;
     this.#waiting = rest;
+    if (rest.length > 0) return batch;
+    this.#isUrgent = false;
+    clearTimeout(this.#laterTimer);
+    this.#laterTimer = undefined;
+    this.#laterBytes = 0;
     return batch;
   }
 
@@ -244,6 +304,7 @@ export class Pump {
     this.#asked.clear();
     for (const { reject } of this.#waiting) reject(closed(why));
     this.#waiting = [];
+    this.#isUrgent = false;
   }
 
   /** The digests of all buckets; of present files alone, too. */
@@ -267,6 +328,7 @@ export class Pump {
 
   /** End the run. A clean end is durable when this resolves. */
   async close(clean: boolean): Promise<void> {
+    clearTimeout(this.#laterTimer);
     await this.#ask((request) => ({ kind: "close", request, clean }));
     this.#failure ??= "the store is closed";
     this.#worker.terminate();

@@ -11,6 +11,10 @@ import { Lately } from "./lately.ts";
 export class RowCache {
   readonly #rows: Lately<FileRow>;
   readonly #busy = new Map<string, Promise<unknown>>();
+  /** Rows of new files that are not in the database yet. */
+  readonly #early = new Map<string, FileRow>();
+  /** Called when somebody waits for one of these. */
+  hurry: () => void = () => {};
 
   /** Keep at most this many rows. */
   constructor(countMax: number) {
@@ -19,7 +23,29 @@ export class RowCache {
 
   /** A row, if it is here. */
   get(id: string): FileRow | undefined {
-    return this.#rows.get(id);
+    return this.#early.get(id) ?? this.#rows.get(id);
+  }
+
+  /** Rows that are not in the database yet. */
+  get early(): Iterable<FileRow> {
+    return this.#early.values();
+  }
+
+  /** Whether there are any. */
+  get hasEarly(): boolean {
+    return this.#early.size > 0;
+  }
+
+  /**
+   * A new file has a row that is stored later.
+   *
+   * @param stored When it is; if that fails, this is the only place that knows.
+   */
+  add(row: FileRow, stored: Promise<unknown>): void {
+    const { id } = row;
+    this.#early.set(id, row);
+    this.change([id], stored);
+    stored.then(() => this.#early.delete(id), () => {});
   }
 
   /** Keep a row, unless it is just changing. */
@@ -56,6 +82,7 @@ export class RowCache {
 
   /** Settles when this file is not changing; `undefined` is now. */
   whenStill(id: string): Promise<unknown> | undefined {
+    if (this.#early.has(id)) this.hurry();
     return this.#busy.get(id);
   }
 }

@@ -174,6 +174,7 @@ export class WriteStatements extends ReadStatements {
   /** Unsettled rows with numbers from `from` to `to`, both included. */
   readonly dropUnsettled: Prepared;
   readonly firstUnsettled: Prepared<UnsettledRow>;
+  readonly lastUnsettled: Prepared<{ last: number | null }>;
   readonly putPosition: Prepared;
   /** Forget positions in runs of `origin` before `incarnation`. */
   readonly dropPositions: Prepared;
@@ -238,6 +239,9 @@ export class WriteStatements extends ReadStatements {
     this.firstUnsettled = prepare(
       write.select().from(unsettled).where(gt(unsettled.number, at("number")))
         .orderBy(asc(unsettled.number)).limit(1),
+    );
+    this.lastUnsettled = prepare(
+      write.select({ last: max(unsettled.number).as("last") }).from(unsettled),
     );
     this.putPosition = prepare(
       write.insert(positions).values(placeholders(positions))

@@ -17,10 +17,11 @@ import { Layout } from "./layout.ts";
 import { KEY_LIFE_MS, StoredFiles, type StoreParts } from "./local_files.ts";
 import { Linker } from "./linker.ts";
 import { LocalIndex } from "./local_index.ts";
-import { makeDurableDir } from "./disk.ts";
+import { describeError, makeDurableDir } from "./disk.ts";
 import { lockDataDir } from "./lock.ts";
 import { PackedReader } from "./packed_reader.ts";
 import { Pump, type WorkerNews } from "./pump.ts";
+import { QuickLog } from "./quick_log.ts";
 import { Reader } from "./reader.ts";
 import { RowCache } from "./row_cache.ts";
 import { type PathOpened, PathOpener } from "./path_opener.ts";
@@ -209,6 +210,7 @@ async function openLocked(
   );
   const disks = new SlowDisks(() => clock.monotonicMs());
   disks.workerBusyMs = () => pump.busyMs;
+  index.rows.hurry = () => pump.hurry();
   const { statements } = index;
   const segments = new SegmentReads(database);
   const packed = new PackedReader(
@@ -239,12 +241,22 @@ async function openLocked(
   stager.disks = disks;
   const editor = new Editor(layout, paths, stager, onFence);
   const edits = new Edits(editor, stager);
+  const quick = new QuickLog({
+    path: layout.quickLog,
+    head: opened.head,
+    workerBusyMs: () => pump.busyMs,
+    onFailed: (error) =>
+      log.warn("records wait for the database from now on", {
+        why: `${layout.quickLog}: ${describeError(error)}`,
+      }),
+  });
   const parts: StoreParts = {
     layout,
     index,
     packed,
     paths,
     pump,
+    quick,
     stager,
     reader: new Reader(() => clock.monotonicMs(), disks),
     editor,
@@ -284,7 +296,10 @@ async function openLocked(
   return {
     files,
     log: changes,
-    settle: (minAgeMs) => pump.settle(minAgeMs),
+    async settle(minAgeMs) {
+      await changes.settled();
+      await pump.settle(minAgeMs);
+    },
     pack: (sizeBytesMax) => {
       // Before the first file is packed.
       if (sizeBytesMax > 0) packed.isOn = true;
@@ -316,6 +331,7 @@ async function openLocked(
         await pump
           .store(() => ({ kind: "state", key: "placed", value }), [], true);
       }
+      quick.close();
       await pump.close(clean);
       index.close();
       lock.close();

@@ -22,6 +22,7 @@ import { Layout } from "./layout.ts";
 import { PutOff } from "./packer.ts";
 import { openStorePaths } from "./path_gate.ts";
 import { pause } from "./turns.ts";
+import { replayQuickLog } from "./quick_replay.ts";
 import { Reserve } from "./reserve.ts";
 import { Shrinker } from "./shrinker.ts";
 import { beginRun, markDamaged, sweepStaging } from "./run_start.ts";
@@ -85,6 +86,7 @@ export class StoreWorker {
       if (this.#bodies.isDirty) this.#flush();
       return this.#failed === undefined;
     });
+    replayQuickLog(this.#layout, this.#statements);
     const { store, incarnation, digests, run } = beginRun(
       this.#statements,
       options,
@@ -193,7 +195,7 @@ export class StoreWorker {
 
   /** Store a batch. */
   batch(message: Batch): void {
-    const { request, ops, bytes, bodyBytes, durable } = message;
+    const { request, ops, bytes, bodyBytes, durable, heldMs } = message;
     if (this.#failed !== undefined) {
       return say({ kind: "failed", request, why: this.#failed });
     }
@@ -209,7 +211,7 @@ export class StoreWorker {
     }
     this.#waiting.look();
     if (durable) this.#flushTimer.stop();
-    else this.#flushTimer.start();
+    else this.#flushTimer.start(heldMs);
     if (this.#bodies.hasMany) void this.#settleEarly();
     const elsewhere = this.#bodies.writtenBytes - writtenBytes;
     const changes = ops.length * CHANGE_BYTES;
@@ -251,7 +253,7 @@ export class StoreWorker {
 
   #flush(): void {
     if (!this.#committer.hasUnflushed) return;
-    const nothing = { bytes: new Uint8Array(0), bodyBytes: 0 };
+    const nothing = { bytes: new Uint8Array(0), bodyBytes: 0, heldMs: 0 };
     const ops = [{ kind: "flush" } as const];
     this.batch({ kind: "batch", request: -1, durable: true, ops, ...nothing });
   }

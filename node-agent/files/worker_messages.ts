@@ -146,6 +146,8 @@ export type ToWorker =
     readonly kind: "batch";
     readonly request: number;
     readonly durable: boolean;
+    /** How long the first op has waited to be sent, in ms. */
+    readonly heldMs: number;
     readonly ops: readonly PackedOp[];
     readonly bodyBytes: number;
     /** All bodies, and room that is not used; it comes back with the answer. */

@@ -1,0 +1,85 @@
+/**
+ * Entries of the quick log (`quick_log.ts`), as bytes.
+ *
+ * ```text
+ *  0   4  CRC-32 of bytes 4 up to the body
+ *  4   4  length of the record, in bytes
+ *  8   4  length of the body, in bytes
+ * 12   4  store path for the body
+ * 16   8  incarnation, as a float64
+ * 24   8  sequence, as a float64
+ * 32      the record: a change as JSON, in UTF-8; then the body
+ * ```
+ *
+ * Numbers are little endian. The body is checked by what its record says of it.
+ *
+ * @module
+ */
+
+import { crc32 } from "node:zlib";
+
+/** Length of what is in front of the record, in bytes. */
+export const QUICK_HEAD_BYTES = 32;
+const CHECKED_FROM = 4;
+
+/** What an entry says. */
+export interface QuickEntry {
+  readonly incarnation: number;
+  readonly sequence: number;
+  readonly pathIndex: number;
+  /** The change as JSON. */
+  readonly record: string;
+  readonly body: Uint8Array;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/**
+ * Write an entry at the front of `into`.
+ *
+ * @returns Its length in bytes; `undefined` when it does not fit.
+ */
+export function writeQuickEntry(
+  into: Uint8Array<ArrayBuffer>,
+  { incarnation, sequence, pathIndex, record, body }: QuickEntry,
+): number | undefined {
+  const roomBytes = into.length - QUICK_HEAD_BYTES - body.length;
+  if (roomBytes < record.length) return undefined;
+  const text = into.subarray(QUICK_HEAD_BYTES, QUICK_HEAD_BYTES + roomBytes);
+  const { read, written } = encoder.encodeInto(record, text);
+  if (read < record.length) return undefined;
+  const bodyAt = QUICK_HEAD_BYTES + written;
+  const view = new DataView(into.buffer, into.byteOffset, QUICK_HEAD_BYTES);
+  view.setUint32(4, written, true);
+  view.setUint32(8, body.length, true);
+  view.setUint32(12, pathIndex, true);
+  view.setFloat64(16, incarnation, true);
+  view.setFloat64(24, sequence, true);
+  view.setUint32(0, crc32(into.subarray(CHECKED_FROM, bodyAt)), true);
+  into.set(body, bodyAt);
+  return bodyAt + body.length;
+}
+
+/** Entries from the front of `bytes`, up to the first that is not whole. */
+export function* quickEntriesOf(
+  bytes: Uint8Array<ArrayBuffer>,
+): Iterable<QuickEntry> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let at = 0; at + QUICK_HEAD_BYTES <= bytes.length;) {
+    const recordAt = at + QUICK_HEAD_BYTES;
+    const bodyAt = recordAt + view.getUint32(at + 4, true);
+    const end = bodyAt + view.getUint32(at + 8, true);
+    if (end > bytes.length) return;
+    const checked = bytes.subarray(at + CHECKED_FROM, bodyAt);
+    if (crc32(checked) !== view.getUint32(at, true)) return;
+    yield {
+      incarnation: view.getFloat64(at + 16, true),
+      sequence: view.getFloat64(at + 24, true),
+      pathIndex: view.getUint32(at + 12, true),
+      record: decoder.decode(bytes.subarray(recordAt, bodyAt)),
+      body: bytes.subarray(bodyAt, end),
+    };
+    at = end;
+  }
+}

@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { QuickLog, type QuickLogOptions } from "./quick_log.ts";
+import {
+  quickEntriesOf,
+  type QuickEntry,
+  writeQuickEntry,
+} from "./quick_log_core.ts";
+
+const entries = fc.array(
+  fc.record({
+    incarnation: fc.maxSafeNat(),
+    sequence: fc.maxSafeNat(),
+    pathIndex: fc.integer({ min: 0, max: 255 }),
+    record: fc.string({ maxLength: 60, unit: "grapheme" }),
+    body: fc.uint8Array({ maxLength: 40 }),
+  }, { noNullPrototype: true }),
+  { minLength: 1, maxLength: 4 },
+);
+
+function joined(list: readonly QuickEntry[]) {
+  const room = new Uint8Array(10_000);
+  const ends: number[] = [];
+  let end = 0;
+  for (const entry of list) {
+    const length = writeQuickEntry(room.subarray(end), entry);
+    assert(length !== undefined);
+    ends.push(end += length);
+  }
+  return { bytes: room.slice(0, end), ends };
+}
+
+function plain(list: Iterable<QuickEntry>): QuickEntry[] {
+  return Array.from(
+    list,
+    (one) => ({ ...one, body: Uint8Array.from(one.body) }),
+  );
+}
+
+Deno.test("quickEntriesOf() gives back what was written, as far as it is whole", () => {
+  fc.assert(fc.property(entries, fc.nat(), (list, cut) => {
+    const { bytes, ends } = joined(list);
+    assert.deepEqual(plain(quickEntriesOf(bytes)), plain(list));
+    const torn = bytes.slice(0, cut % bytes.length);
+    const whole = ends.filter((end) => end <= torn.length).length;
+    assert.deepEqual(plain(quickEntriesOf(torn)), plain(list).slice(0, whole));
+  }));
+});
+
+Deno.test("quickEntriesOf() stops where anything but a body was changed", () => {
+  fc.assert(fc.property(entries, fc.nat(), (list, where) => {
+    const { bytes, ends } = joined(list);
+    const at = where % bytes.length;
+    bytes[at] = (bytes[at] ?? 0) ^ 0x40;
+    const hit = ends.findIndex((end) => at < end);
+    const isBody = at >= (ends[hit] ?? 0) - (list[hit]?.body.length ?? 0);
+    const found = plain(quickEntriesOf(bytes));
+    if (isBody) assert.equal(found.length, list.length);
+    else assert.deepEqual(found, plain(list).slice(0, hit));
+  }));
+});
+
+Deno.test("writeQuickEntry() refuses what does not fit", () => {
+  const entry = { ...entryOf(1), record: "é".repeat(50) };
+  assert.equal(writeQuickEntry(new Uint8Array(32 + 99 + 5), entry), undefined);
+  assert.equal(writeQuickEntry(new Uint8Array(32 + 100 + 5), entry), 137);
+  assert.deepEqual(plain(quickEntriesOf(new Uint8Array(500))), []);
+});
+
+function entryOf(sequence: number, bytes = 5): QuickEntry {
+  const body = new Uint8Array(bytes).fill(sequence);
+  return { incarnation: 7, sequence, pathIndex: 0, record: "{}", body };
+}
+
+async function withLog(
+  act: (log: QuickLog, path: string, failures: unknown[]) => void,
+  more: Partial<QuickLogOptions> = {},
+): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-quick-" });
+  const path = `${dir}/quick.log`;
+  const failures: unknown[] = [];
+  const onFailed = (error: unknown) => failures.push(error);
+  const workerBusyMs = () => 0;
+  const log = new QuickLog({ path, head: 3, workerBusyMs, onFailed, ...more });
+  try {
+    act(log, path, failures);
+  } finally {
+    log.close();
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+function sequencesIn(path: string): number[] {
+  const entries = quickEntriesOf(Deno.readFileSync(path));
+  return Array.from(entries, ({ sequence }) => sequence);
+}
+
+Deno.test("QuickLog takes a record only when all before it are stored", async () => {
+  await withLog((log, path) => {
+    assert.equal(log.put(entryOf(5)), false);
+    assert.equal(log.put(entryOf(4)), true);
+    assert.equal(log.put(entryOf(6)), false);
+    log.reach(5);
+    assert.equal(log.put(entryOf(6)), true);
+    assert.deepEqual(sequencesIn(path), [4, 6]);
+  });
+});
+
+Deno.test("QuickLog begins at its front once everything in it is stored", async () => {
+  await withLog((log, path) => {
+    for (const sequence of [4, 5, 6]) assert(log.put(entryOf(sequence)));
+    log.stored();
+    log.stored();
+    assert(log.put(entryOf(7)));
+    assert.deepEqual(sequencesIn(path), [4, 5, 6, 7]);
+    log.stored();
+    log.stored();
+    assert.equal(log.isWaiting, false);
+    assert(log.put(entryOf(8)));
+    // Behind it lies what was stored.
+    assert.deepEqual(sequencesIn(path), [8, 5, 6, 7]);
+  });
+});
+
+Deno.test("QuickLog takes only so much before the database has it", async () => {
+  await withLog((log, path) => {
+    let sequence = 3;
+    while (log.put(entryOf(sequence + 1, 60_000))) sequence++;
+    assert(sequence > 60 && sequence < 80, `${sequence}`);
+    assert(Deno.statSync(path).size < 5e6);
+    assert.equal(log.put(entryOf(sequence + 1, 200_000)), false);
+    for (let n = 3; n < sequence; n++) log.stored();
+    assert.equal(log.put(entryOf(sequence + 1, 200_000)), false);
+    assert.equal(log.put(entryOf(sequence + 1)), true);
+  });
+});
+
+Deno.test("QuickLog leaves disks alone while the worker waits for one", async () => {
+  let busyMs = 0;
+  await withLog((log) => {
+    busyMs = 1000;
+    assert.equal(log.put(entryOf(4)), false);
+    busyMs = 1;
+    assert.equal(log.put(entryOf(4)), true);
+  }, { workerBusyMs: () => busyMs });
+});
+
+Deno.test("QuickLog is not used any more once it failed", async () => {
+  await withLog((log, path, failures) => {
+    Deno.mkdirSync(path);
+    assert.equal(log.put(entryOf(4)), false);
+    Deno.removeSync(path);
+    assert.equal(log.put(entryOf(4)), false);
+    assert.equal(failures.length, 1);
+  });
+});
