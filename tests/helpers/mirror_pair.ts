@@ -35,6 +35,8 @@ export interface PairOptions {
   readonly net?: string;
   readonly disk?: string;
   readonly options?: string;
+  /** Lines for the section of handlers. */
+  readonly handlers?: string;
   /** Disks that exist already, instead of new files: metadata is made there. */
   readonly disks?: { readonly a?: string; readonly b?: string };
   /** What new metadata says; "kept": the disks have theirs. Default: nothing. */
@@ -172,6 +174,7 @@ function confOf(
 ): string {
   const { options, hosts, disks } = parts;
   const { protocol, net = "", disk = "", options: more = "" } = options;
+  const { handlers = "" } = options;
   const on = (name: "a" | "b") => {
     const address = name === self
       ? `${hosts[name].address}:${MIRROR_PORT}`
@@ -183,6 +186,7 @@ resource ${RESOURCE} {
   device /dev/drbd199 minor 199;
   meta-disk internal;
   options { ${more} }
+  handlers { ${handlers} }
   net { protocol ${protocol}; max-buffers 8192; ${net} }
   disk { c-plan-ahead 0; ${disk || "resync-rate 1G;"} }
   ${on("a")}

@@ -99,9 +99,12 @@ export class FaultDisk {
     return `${this.dir}/image`;
   }
 
-  /** Let something fail from now on. */
-  async set(fault: DiskFault): Promise<void> {
-    await Deno.writeTextFile(`${this.dir}/${fault}`, "");
+  /** Let something fail from now on; perhaps only in front of a byte. */
+  async set(fault: DiskFault, belowBytes?: number): Promise<void> {
+    const path = `${this.dir}/${fault}`;
+    // Never seen half written.
+    await Deno.writeTextFile(`${path}.new`, `${belowBytes ?? ""}`);
+    await Deno.rename(`${path}.new`, path);
   }
 
   /** No more faults. */

@@ -1,6 +1,6 @@
 """A disk whose reads, writes or flushes fail on command, for nbdkit's python
 plugin: each fails with EIO while the file CTL/read, CTL/write or CTL/flush is
-there.
+there. A number in the file: only in front of this byte of the disk.
 """
 
 import builtins
@@ -26,8 +26,13 @@ def thread_model():
     return nbdkit.THREAD_MODEL_SERIALIZE_ALL_REQUESTS
 
 
-def fail_if(what):
-    if os.path.exists(os.path.join(ctl, what)):
+def fail_if(what, offset=0):
+    try:
+        with builtins.open(os.path.join(ctl, what)) as file:
+            below = file.read()
+    except FileNotFoundError:
+        return
+    if below == "" or offset < int(below):
         nbdkit.set_error(errno.EIO)
         raise OSError(errno.EIO, what)
 
@@ -41,13 +46,13 @@ def get_size(handle):
 
 
 def pread(handle, buffer, offset, flags):
-    fail_if("read")
+    fail_if("read", offset)
     image.seek(offset)
     image.readinto(buffer)
 
 
 def pwrite(handle, buffer, offset, flags):
-    fail_if("write")
+    fail_if("write", offset)
     image.seek(offset)
     image.write(buffer)
 
