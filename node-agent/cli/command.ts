@@ -106,6 +106,7 @@ async function runLoaded(
     if (error instanceof ReaderGone) throw error;
     return refuse(error, command, {
       context,
+      args,
       isJson: mine.includes("--json"),
     });
   }
@@ -114,9 +115,13 @@ async function runLoaded(
 function refuse(
   error: unknown,
   command: Command,
-  { context, isJson }: { context: CommandContext; isJson: boolean },
+  { context, args, isJson }: {
+    context: CommandContext;
+    args: readonly string[];
+    isJson: boolean;
+  },
 ): number {
-  const { exit, next, message } = outcomeOf(error, command, context);
+  const { exit, next, message } = outcomeOf(error, command, { context, args });
   if (isJson) {
     context.err.line(JSON.stringify({ error: message, next, exit }));
     return exit;
@@ -129,12 +134,12 @@ function refuse(
 function outcomeOf(
   error: unknown,
   command: Command,
-  context: CommandContext,
+  { context, args }: { context: CommandContext; args: readonly string[] },
 ): { exit: number; next: string | undefined; message: string } {
   if (error instanceof UsageError) {
     return {
       exit: EXIT.misused,
-      message: `${error.message}\n  usage: kedge ${command.usage[0]}`,
+      message: `${error.message}\n  usage: kedge ${usageOf(command, args)}`,
       next: `kedge ${command.name} --help`,
     };
   }
@@ -154,6 +159,16 @@ function outcomeOf(
       ? undefined
       : "run it again with KEDGE_DEBUG=1 to see where this comes from",
   };
+}
+
+/** The line of the verb that was meant, where lines are about verbs. */
+function usageOf(
+  { usage }: Command,
+  args: readonly string[],
+): string | undefined {
+  const line = (verb: string) =>
+    usage.find((each) => each.split(" ")[1]?.split("|").includes(verb));
+  return args.map(line).find((found) => found !== undefined) ?? usage[0];
 }
 
 /** The whole help text of a command. */

@@ -48,6 +48,20 @@ for (const entry of COMMANDS) {
   });
 }
 
+Deno.test("what is misused shows the line of its verb", async () => {
+  for (
+    const [words, usage] of [
+      [["volume", "promote"], /usage: kedge volume init\|up\|.*\|promote\|/],
+      [["volume", "undo", "db", "drop"], /usage: kedge volume undo NAME/],
+      [["volume", "frob"], /usage: kedge volume list\|status/],
+    ] as const
+  ) {
+    const { code, err } = await run([...words]);
+    assert.equal(code, 2);
+    assert.match(err, usage);
+  }
+});
+
 Deno.test("a mistyped command is told the nearest one", async () => {
   const { code, err } = await run(["uplaod", "x"]);
   assert.equal(code, 2);

@@ -1,7 +1,7 @@
 /** `kedge volume`: mirrored volumes in our own words. */
 
 import { resolve } from "node:path";
-import { NotDefinedError } from "@kedge/schema/drbd-conf";
+import { NotDefinedError, ParseError } from "@kedge/schema/drbd-conf";
 import { exactly, parse } from "./args.ts";
 import type { Command } from "./command.ts";
 import { CliError, UsageError } from "./errors.ts";
@@ -213,6 +213,9 @@ async function named(act: () => Promise<number>): Promise<number> {
   try {
     return await act();
   } catch (error) {
+    if (error instanceof ParseError) {
+      throw new CliError(error.message, "correct that line, then again");
+    }
     if (!(error instanceof NotDefinedError)) throw error;
     throw new CliError(
       error.message,

@@ -321,6 +321,10 @@ function statusOf(resource: string, running: Running): VolumeStatus {
     generations: set === undefined
       ? undefined
       : [set.current, set.bitmap, ...set.history].map(formatGeneration),
+    aloneWhy: core.state.connection === "StandAlone"
+      ? core.roles.parting.why
+      : undefined,
+    waitsForRegister: core.state.role === "Primary" && !core.fence.mayWrite(),
     progress: speed.progressOf(core),
     openCount,
     written: running.parted.span,

@@ -97,6 +97,10 @@ export interface VolumeStatus {
       readonly etaSeconds: number | undefined;
     }
     | undefined;
+  /** Why it stands alone, where that was no command. */
+  readonly aloneWhy: string | undefined;
+  /** Writes wait for the volume register. */
+  readonly waitsForRegister: boolean;
   /** NBD clients that hold the export open. */
   readonly openCount: number;
   /** When the application wrote while the nodes were parted, in ms since 1970. */

@@ -139,6 +139,10 @@ export const VolumeStatus = z.object({
   unacknowledged: z.int(),
   /** Generation identifiers in hex: current, bitmap, history. */
   generations: z.array(z.string()).optional(),
+  /** Why it is StandAlone, where that was no command; a restart forgets it. */
+  aloneWhy: z.string().optional(),
+  /** Writes of this Primary wait for the volume register. */
+  waitsForRegister: z.boolean().optional(),
   progress: MirrorProgress.optional(),
   /** NBD clients that hold the export open. */
   openCount: z.int(),

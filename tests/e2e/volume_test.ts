@@ -142,6 +142,11 @@ Deno.test("kedge volume: create, split brain, resolve, undo", async () => {
     kedge(b, "undo", "db", "restore", file.path),
     /Secondary/,
   );
+  await assert.rejects(
+    kedge(b, "undo", "db", "restore", "nope"),
+    /no such undo file: .*nope[^]*next: "kedge volume undo db"/,
+  );
+  assert.match(await kedge(b, "resolve", "db"), /^The two are connected: /);
   await kedge(b, "promote", "db");
   await kedge(b, "undo", "db", "restore", file.path);
   assert.equal(await read(b, 7), 0xbb);

@@ -103,9 +103,16 @@ export function differences(
     const [old, now] = [before.get(name), after.get(name)];
     if (old === now) return [];
     // A secret is not shown, not even an old one.
-    if (/secret/i.test(name)) return [`${name}: changed`];
-    return [`${name}: ${old ?? "not set"} -> ${now ?? "not set"}`];
+    const words = sectionOf(name);
+    if (/secret/i.test(name)) return [`${words}: changed`];
+    return [`${words}: ${old ?? "not set"} -> ${now ?? "not set"}`];
   });
+}
+
+/** Where people write it: there is one peer, and mostly one volume. */
+function sectionOf(name: string): string {
+  return name.replace(/^peers\.0\.net\./, "net.")
+    .replace(/^volumes\.0\.options\./, "disk.");
 }
 
 /** A resource, or the part of it that is compared. */

@@ -25,6 +25,9 @@ const RESYNCS: Readonly<Record<string, string>> = {
   Behind: "behind the peer: the line is full",
 };
 
+const RESOLVE =
+  '"kedge volume resolve NAME" tells what each side wrote, and the way out';
+
 /** Say it. */
 export function healthOf(volume: VolumeStatus): Health {
   const { state } = volume;
@@ -33,21 +36,17 @@ export function healthOf(volume: VolumeStatus): Health {
     words,
     ...(next === undefined ? {} : { next }),
   });
-  if (state.suspendedNoData || state.suspendedFencing) {
+  const frozen = frozenFor(volume);
+  if (frozen !== undefined) return bad(...frozen);
+  const { aloneWhy = "" } = volume;
+  if (/split-brain/i.test(aloneWhy)) return bad("ALONE: split brain", RESOLVE);
+  if (aloneWhy !== "") {
     return bad(
-      "FROZEN: no good copy is in reach",
-      'bring the peer back; "drbdadm resume-io NAME" goes on without it',
+      "ALONE: the peer is not connected to",
+      `${aloneWhy.replace(/[.!]$/, "")}; then "kedge volume connect NAME"`,
     );
   }
-  if (state.suspendedByUser) {
-    return bad("frozen by suspend-io", '"drbdadm resume-io NAME"');
-  }
-  if (looksSplit(volume)) {
-    return bad(
-      "ALONE: perhaps a split brain",
-      '"kedge volume resolve NAME" tells what each side wrote, and the way out',
-    );
-  }
+  if (looksSplit(volume)) return bad("ALONE: perhaps a split brain", RESOLVE);
   if (state.connection === "StandAlone") {
     return bad("alone, by command", '"kedge volume connect NAME"');
   }
@@ -76,6 +75,40 @@ export function healthOf(volume: VolumeStatus): Health {
     'promote the host with the good data, if none is; there: "kedge volume ' +
       'disconnect NAME && kedge volume connect NAME" copies them to the other',
   );
+}
+
+/** I/O waits: for what, and what to do. */
+function frozenFor(
+  { state, aloneWhy, waitsForRegister }: VolumeStatus,
+): [words: string, next: string] | undefined {
+  if (state.suspendedFencing) {
+    return [
+      "FROZEN: the peer is gone, and not known to be fenced",
+      'bring the peer back, or see why the handler fence-peer failed; "drbdadm ' +
+      'resume-io NAME" goes on without it, if it is surely off',
+    ];
+  }
+  if (state.suspendedNoData && aloneWhy !== undefined) {
+    return [
+      "FROZEN: no good copy is in reach",
+      `${aloneWhy}. To go on with what the peer has: "drbdadm resume-io NAME" ` +
+      '(what waits fails), unmount, "kedge volume demote NAME && kedge volume ' +
+      'connect NAME"',
+    ];
+  }
+  if (state.suspendedNoData) {
+    return [
+      "FROZEN: no good copy is in reach",
+      'bring the peer back; "drbdadm resume-io NAME" fails what waits',
+    ];
+  }
+  if (state.suspendedByUser) {
+    return ["frozen by suspend-io", '"drbdadm resume-io NAME"'];
+  }
+  return waitsForRegister !== true ? undefined : [
+    "FROZEN: writes wait for the volume register",
+    "bring a tracker or the peer back; the log says why it is not reached",
+  ];
 }
 
 /** Neither copy was ever named as the good one. */

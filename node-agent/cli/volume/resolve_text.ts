@@ -94,6 +94,9 @@ export function resolveLines(
 ): string[] {
   const { resource } = here;
   const verdict = verdictOf(here, there);
+  if (verdict === "connected") {
+    return ["The two are connected: nothing to resolve."];
+  }
   const sides = [
     ...sideLines(`here, ${here.host}`, here),
     ...(there === undefined
@@ -151,8 +154,6 @@ function adviceLines(
   const ours = { host, report: here };
   const theirs = { host: peerHost, report: there };
   switch (verdict) {
-    case "connected":
-      return ["The two are connected: nothing to resolve."];
     case "same":
       return [
         "Both hold the same generation: nothing was lost. Connect them:",

@@ -250,6 +250,6 @@ Deno.test("kedge volume set --json says what was done", () =>
       out,
     );
     assert.deepEqual([resource, written, where], [null, true, file]);
-    assert.ok(changed.includes("peers.0.net.protocol: C -> B"), changed);
+    assert.ok(changed.includes("net.protocol: C -> B"), changed);
     assert.equal(options[0].value, "B");
   }));

@@ -109,7 +109,9 @@ function nextFacts(
 }
 
 /** What a former Primary of protocol A lost to the peer's data (B5). */
-function discardFacts({ discarded }: VolumeStatus): [string, string][] {
+function discardFacts(
+  { resource, discarded }: VolumeStatus,
+): [string, string][] {
   if (discarded === undefined) return [];
   const { blocks, keptIn, keptBlocks = blocks, isWhole, atMs } = discarded;
   const when = atMs === undefined
@@ -123,7 +125,11 @@ function discardFacts({ discarded }: VolumeStatus): [string, string][] {
   return [[
     "lost",
     (blocks === 0 ? "nothing of what the peer had not confirmed" : many) +
-    (keptIn === undefined ? "" : `; ${part}kept in ${keptIn}`) +
+    (keptIn === undefined
+      ? blocks === 0
+        ? ""
+        : `; "kedge volume undo ${resource}" lists what is kept`
+      : `; ${part}kept in ${keptIn}`) +
     (isWhole
       ? keptIn === undefined ? "" : " (said until that file is removed)"
       : "; so far, the resync goes on"),

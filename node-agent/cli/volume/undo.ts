@@ -3,7 +3,7 @@
 import { basename, join, resolve } from "node:path";
 import type { CommandContext } from "../context.ts";
 import { mountedUses } from "../drbdadm/mounts.ts";
-import { CliError, UsageError } from "../errors.ts";
+import { CliError, messageOf, UsageError } from "../errors.ts";
 import { EXIT } from "../exit_codes.ts";
 import { loadUndoTools } from "../mirror_module.ts";
 import { tableLines } from "../text/table.ts";
@@ -58,8 +58,8 @@ async function list(
   tableLines(head, rows, context.out.columns)
     .forEach((line) => context.out.line(line));
   context.err.line(
-    `to bring one back: "kedge volume promote ${name}", then "kedge volume ` +
-      `undo ${name} restore FILE"`,
+    `to bring one back: "kedge volume undo ${name} restore FILE" on the ` +
+      "Primary, not mounted; copy the file there, if that is the other host",
   );
   return EXIT.ok;
 }
@@ -71,7 +71,7 @@ async function restore(
 ): Promise<number> {
   const { name } = splitName(word);
   const tools = await loadUndoTools();
-  using reader = new tools.UndoReader(path);
+  using reader = opened(name, () => new tools.UndoReader(path));
   const { head } = reader;
   if (head.resource !== name) {
     throw new CliError(`${path} is of ${head.resource}, not of ${name}`);
@@ -100,6 +100,21 @@ async function restore(
   const writtenBytes = await tools.restoreUndo(path, writer);
   tell(context, values.json, { name, path, writtenBytes });
   return EXIT.ok;
+}
+
+/** An undo file, or how to find one. */
+function opened<T>(name: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    throw new CliError(
+      error instanceof Deno.errors.NotFound
+        ? `there is no such undo file: ${error.message.split("open ").at(-1)}`
+        : messageOf(error),
+      `"kedge volume undo ${name}" lists those of this host`,
+      EXIT.notFound,
+    );
+  }
 }
 
 function tell(

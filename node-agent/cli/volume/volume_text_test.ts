@@ -38,6 +38,36 @@ Deno.test("how a volume is, in words", () => {
   assert.equal(healthOf(split).words, "ALONE: perhaps a split brain");
 });
 
+Deno.test("who stands alone for a reason is told it", () => {
+  const alone = (aloneWhy: string) =>
+    healthOf(
+      volumeFixture({ aloneWhy, state: { connection: "StandAlone" } }),
+    );
+  const secret = alone("The peer does not prove the shared secret");
+  assert.equal(secret.words, "ALONE: the peer is not connected to");
+  assert.match(secret.next ?? "", /shared secret; then .*volume connect NAME/);
+  const split = alone("Split-Brain detected but unresolved, dropping");
+  assert.equal(split.words, "ALONE: split brain");
+  assert.match(split.next ?? "", /volume resolve NAME/);
+});
+
+Deno.test("frozen I/O says what it waits for, and what ends that", () => {
+  const fencing = healthOf(
+    volumeFixture({ state: { suspendedFencing: true } }),
+  );
+  assert.match(fencing.words, /^FROZEN: the peer is gone, and not known/);
+  assert.match(fencing.next ?? "", /fence-peer.*resume-io NAME/);
+  const register = healthOf(volumeFixture({ waitsForRegister: true }));
+  assert.match(register.words, /^FROZEN: .*register/);
+  assert.match(register.next ?? "", /tracker or the peer/);
+  const refused = healthOf(volumeFixture({
+    aloneWhy: "The data is not what the Primary's application had",
+    state: { suspendedNoData: true, connection: "StandAlone" },
+  }));
+  assert.match(refused.words, /^FROZEN: no good copy/);
+  assert.match(refused.next ?? "", /^The data .*resume-io NAME.*demote NAME/);
+});
+
 Deno.test("what is not well has a next step in kedge volume status", () => {
   const told = (volume: Parameters<typeof volumeFixture>[0]) =>
     statusLines(resourceFixture(volumeFixture(volume))).join("\n");
@@ -94,6 +124,11 @@ Deno.test("kedge volume status tells what a former Primary has lost", () => {
     );
   };
   assert.equal(of(undefined), undefined);
+  assert.equal(
+    of({ blocks: 1, isWhole: true }), // given up by a command
+    "  lost     at most 4 KB that the peer had not confirmed; " +
+      '"kedge volume undo mysql" lists what is kept',
+  );
   assert.equal(
     of({ blocks: 0, isWhole: true }),
     "  lost     nothing of what the peer had not confirmed",

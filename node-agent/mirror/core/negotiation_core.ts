@@ -384,6 +384,7 @@ export class Negotiation {
   #drop(why: string): void {
     const { volume } = this;
     volume.effects.log("error", `${why}: connection dropped`);
+    volume.roles.parting.why = why;
     volume.change({ connection: "Disconnecting" });
     volume.effects.seekPeer(false);
     volume.effects.closeLink(why);

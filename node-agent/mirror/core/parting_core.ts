@@ -19,8 +19,13 @@ const NEEDS_FENCING = -7;
 /** The peer went before it answered. */
 const NOT_ANSWERED = -21;
 
+const BY_COMMAND = "Disconnecting";
+
 /** See the module comment. */
 export class Parting {
+  /** Why this node is alone; undefined: by command, or nobody knows. */
+  why: string | undefined;
+
   constructor(readonly volume: VolumeCore) {}
 
   /** Leave the peer alone. */
@@ -28,7 +33,7 @@ export class Parting {
     const { connection } = this.volume.state;
     if (connection === "StandAlone") return done({ code: 162 });
     if (force || !isConnected(connection)) {
-      this.drop("Disconnecting");
+      this.drop(BY_COMMAND);
       return done({ code: 1 });
     }
     this.#agree({}, done);
@@ -37,6 +42,7 @@ export class Parting {
   /** End the connection and stay alone. */
   drop(why: string, outdated: Partial<MirrorState> = {}): void {
     const { volume } = this;
+    this.why = why === BY_COMMAND ? undefined : why;
     volume.effects.seekPeer(false);
     // Left by force while the peer was asked: what it may believe is true, too.
     if (!isConnected(volume.state.connection)) volume.change(outdated);
@@ -78,7 +84,7 @@ export class Parting {
       const isKnown = outdated.disk === undefined
         ? code === 1
         : compareDisk(volume.state.disk, "Outdated") > 0;
-      this.drop("Disconnecting", isKnown ? outdated : {});
+      this.drop(BY_COMMAND, isKnown ? outdated : {});
       done({ code: 1 });
     });
   }

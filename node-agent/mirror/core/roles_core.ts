@@ -71,6 +71,7 @@ export class Roles {
     if (options.discardMyData && volume.state.role === "Primary") {
       return done({ code: 123 });
     }
+    this.parting.why = undefined;
     volume.link.discardMyData = options.discardMyData;
     volume.link.tentative = options.tentative;
     volume.change({ connection: "Unconnected" });

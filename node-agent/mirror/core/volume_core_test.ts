@@ -166,5 +166,11 @@ Deno.test("two Primaries with the same data do not connect", () => {
   pair.mend();
   for (const { core } of [a, b]) {
     assert.equal(core.state.connection, "StandAlone");
+    assert.match(core.roles.parting.why ?? "", /Multiple primaries/);
   }
+  pair.connect(a);
+  assert.equal(a.core.roles.parting.why, undefined);
+  a.core.roles.disconnect(false, () => {});
+  assert.equal(a.core.state.connection, "StandAlone");
+  assert.equal(a.core.roles.parting.why, undefined, "by command");
 });

@@ -82,6 +82,17 @@ export class NodeKeeper {
     return undefined;
   }
 
+  /** NBD clients that are no node of ours. */
+  async openedBy(running: WithNodes): Promise<string | undefined> {
+    const open = (await running.process.status()).find((
+      { volume, openCount },
+    ) => openCount > 0 && this.pathOf(running, volume) === undefined);
+    if (open === undefined) return undefined;
+    const { resource, volume, openCount } = open;
+    const who = openCount === 1 ? "An NBD client has" : "NBD clients have";
+    return `${who} ${resource}/${volume} open: end that first`;
+  }
+
   /**
    * Remove all nodes before a demotion: what makes them holds the export open.
    *

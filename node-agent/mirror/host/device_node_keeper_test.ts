@@ -71,6 +71,7 @@ function primary(nodes: NotedNodes): WithNodes {
     const openCount = nodes.made.size > 0 || asked++ < 2 ? 1 : 0;
     return Promise.resolve(
       devices.map((_, volume) => ({
+        resource: "r",
         volume,
         state: { role: "Primary" },
         sizeBytes: 2 * 1024 * 1024,
@@ -93,6 +94,16 @@ Deno.test("every Primary volume gets a node; a demotion takes them", async () =>
   assert.deepEqual([...nodes.made], []);
   const [{ openCount } = { openCount: -1 }] = await running.process.status();
   assert.equal(openCount, 0, "waited until the export saw it");
+});
+
+Deno.test("clients of an export without a node hold it open, too", async () => {
+  const nodes = new NotedNodes();
+  const keeper = new NodeKeeper(nodes);
+  const running = primary(nodes);
+  const text = await keeper.openedBy(running);
+  assert.match(text ?? "", /^An NBD client has r\/0 open: end that first/);
+  await keeper.make(running);
+  assert.equal(await keeper.openedBy(running), undefined, "that is the node");
 });
 
 Deno.test("a node that is held refuses before anything is done", async () => {

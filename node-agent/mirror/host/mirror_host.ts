@@ -221,10 +221,11 @@ export class MirrorHost {
     return { code: 1 };
   }
 
-  /** Who has a device node open, so that the daemon should not end. */
+  /** Who has a volume open, so that the daemon should not end. */
   async heldBy(): Promise<string | undefined> {
     for (const running of this.#running.values()) {
-      const held = await this.#nodes.heldBy(running);
+      const held = await this.#nodes.heldBy(running) ??
+        await this.#nodes.openedBy(running);
       if (held !== undefined) return held;
     }
     return undefined;

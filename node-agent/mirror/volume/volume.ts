@@ -130,7 +130,7 @@ export class Volume {
   refused(why: string): void {
     if (this.core.state.connection !== "WFConnection") return;
     this.around.log("error", `${why}. StandAlone until "drbdadm connect"`);
-    this.core.roles.disconnect(true, () => {});
+    this.core.roles.dropConnection(why);
     this.settle();
   }
 
