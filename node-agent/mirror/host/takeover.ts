@@ -9,6 +9,7 @@ import type {
   MirrorEvent,
 } from "@kedge/schema/mirror/control-api";
 import type { Log } from "../../ports.ts";
+import { pause } from "../pause.ts";
 import {
   takeoverPauseMs,
   type TakeoverPolicy,
@@ -93,18 +94,4 @@ export class Takeover {
       return { code: 20, why: String(error) };
     }
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", end);
-      resolve();
-    }, ms);
-    signal.addEventListener("abort", end, { once: true });
-  });
 }

@@ -73,7 +73,8 @@ export class PeerConnection {
   #signs = "";
   #theirSigns = "";
   #isClosed = false;
-  readonly #closed = Promise.withResolvers<void>();
+  /** Ends a wait between two reads. */
+  #wake: (() => void) | undefined;
   /** Asks for a sign of life beside the connection. */
   asker: PulseAsker | undefined;
   /** Called once when it has ended. */
@@ -197,9 +198,7 @@ export class PeerConnection {
         const isAll = this.#handleAll(events);
         const wait = events.batchEnd();
         this.out.flush();
-        if (wait !== undefined) {
-          await Promise.race([wait, this.#closed.promise]);
-        }
+        if (wait !== undefined && !this.#isClosed) await this.#orClosed(wait);
         if (this.#isClosed) return;
         if (!isAll) continue;
         const count = await this.conn.read(this.#in.room());
@@ -246,9 +245,17 @@ export class PeerConnection {
     this.#isClosed = true;
     this.why = why;
     close(this.conn);
-    this.#closed.resolve();
+    this.#wake?.();
     this.asker?.close();
     this.onClose?.();
+  }
+
+  /** Not a race: one that outlives many waits would remember them all. */
+  #orClosed(wait: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#wake = resolve;
+      wait.then(resolve, reject);
+    });
   }
 
   #checked(frame: MirrorFrame): MirrorFrame {

@@ -20,6 +20,7 @@ import {
   PeerConnection,
   WrongSecretError,
 } from "./peer_connection.ts";
+import { pause } from "../pause.ts";
 import { PulseAsker } from "./pulse_sockets.ts";
 
 /** An address of TCP. */
@@ -251,17 +252,6 @@ function isAbsent(error: unknown): boolean {
 
 function addressOf({ hostname, port }: TcpAddress): string {
   return `${hostname}:${port}`;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    }, { once: true });
-  });
 }
 
 function messageOf(error: unknown): string {
