@@ -41,7 +41,8 @@ export function stderrLog(
     }
     const more = Object.entries(facts)
       .map(([name, value]) => ` ${name}=${plain(value)}`).join("");
-    write(`${time} ${level === "warn" ? "WARN " : ""}${message}${more}`);
+    const mark = level === "warn" ? "WARN " : "";
+    write(`${time} ${mark}${oneLine(message + more)}`);
   };
   return {
     info: (message, facts) => line("info", message, facts),
@@ -51,6 +52,15 @@ export function stderrLog(
 
 function plain(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value) ?? "";
+}
+
+/** Strangers' words may be in it: no line of their own, no codes for terminals. */
+function oneLine(text: string): string {
+  return text.replaceAll(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (character) =>
+      `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function toStderr(line: string): void {
