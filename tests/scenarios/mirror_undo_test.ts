@@ -72,7 +72,7 @@ Deno.test("what --discard-my-data throws away can be brought back", async () => 
   assert.deepEqual(listUndoFiles(`${dir}/undo-a`), []);
 
   await a.must({ kind: "primary", force: false });
-  const written = await restoreUndo(file.path, {
+  const { writtenBytes: written } = await restoreUndo(file.path, {
     sizeBytes: a.volume.core.sizeBytes,
     write: async (offset, content) => {
       assert.ok(await a.write(offset, content));

@@ -97,8 +97,8 @@ async function restore(
   const socket = exportSocket(resource.exports);
   const target = isOnly ? name : `${name}/${head.volume}`;
   await using writer = await NbdWriter.open(socket, target);
-  const writtenBytes = await tools.restoreUndo(path, writer);
-  tell(context, values.json, { name, path, writtenBytes });
+  const restored = await tools.restoreUndo(path, writer);
+  tell(context, values.json, { name, path, ...restored });
   return EXIT.ok;
 }
 
@@ -124,8 +124,15 @@ function tell(
     readonly name: string;
     readonly path: string;
     readonly writtenBytes: number;
+    readonly isWhole: boolean;
   },
 ): void {
+  if (!done.isWhole) {
+    context.err.line(
+      `${done.path} has no end: the resync did not end, or the file is ` +
+        "damaged; only what stands before that place was brought back",
+    );
+  }
   context.out.line(
     isJson
       ? JSON.stringify(done)

@@ -16,10 +16,11 @@ import {
   encodeUndoHead,
   putUndoRecord,
   UNDO_CONTENT_BYTES_MAX,
+  UNDO_HEAD_BYTES,
   UNDO_RECORD_BYTES,
 } from "./undo_layout.ts";
 import { plainName, syncFolder } from "./durable_file.ts";
-import { UNDO_SUFFIX, UndoReader } from "./undo_reader.ts";
+import { UNDO_SUFFIX, UndoHeadError, UndoReader } from "./undo_reader.ts";
 
 const BLOCK_BYTES = 4096;
 /** How far behind a write blocks are kept with it, in bytes. */
@@ -77,15 +78,15 @@ export class UndoKeeper {
       create: true,
       mode: 0o600,
     });
-    if (isThere === undefined) {
-      const createdMs = Date.now();
-      const head = { resource, volume, generation: name, sizeBytes, createdMs };
-      this.#append(encodeUndoHead(head));
-      this.#file.syncSync();
-      syncFolder(dir);
-    } else {
-      this.#file.truncateSync(isThere);
+    const createdMs = Date.now();
+    const head = { resource, volume, generation: name, sizeBytes, createdMs };
+    try {
+      this.#file.truncateSync(isThere ?? 0);
       this.#file.seekSync(0, Deno.SeekMode.End);
+      if (isThere === undefined) this.#begin(head);
+    } catch (error) {
+      this.close();
+      throw error;
     }
   }
 
@@ -148,6 +149,12 @@ export class UndoKeeper {
     this.#file.close();
   }
 
+  #begin(head: Parameters<typeof encodeUndoHead>[0]): void {
+    this.#append(encodeUndoHead(head));
+    this.#file.syncSync();
+    syncFolder(this.#options.dir);
+  }
+
   /** @returns The block behind what was kept. */
   #keepRun(first: number, end: number, mustBefore: number): number {
     const { read, willChange } = this.#options;
@@ -186,7 +193,9 @@ export class UndoKeeper {
       return reader.endBytes;
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
+      if (!(error instanceof UndoHeadError)) throw error;
+      setAside(this.path);
+      return undefined;
     }
   }
 
@@ -212,4 +221,10 @@ export class UndoKeeper {
     const at = Math.floor(block / 8);
     this.#kept[at] = (this.#kept[at] ?? 0) | (1 << (block & 7));
   }
+}
+
+/** Cut before its head was there it keeps nothing; damaged later it may. */
+function setAside(path: string): void {
+  if (Deno.statSync(path).size <= UNDO_HEAD_BYTES) Deno.removeSync(path);
+  else Deno.renameSync(path, `${path}.damaged`);
 }

@@ -24,6 +24,11 @@ export interface UndoPiece {
   readonly content: Uint8Array;
 }
 
+/** A file without a sound head: not an undo file, or one that was cut early. */
+export class UndoHeadError extends Error {
+  override readonly name = "UndoHeadError";
+}
+
 /** An undo file that is open for reading. */
 export class UndoReader implements Disposable {
   readonly head: UndoHead;
@@ -32,14 +37,16 @@ export class UndoReader implements Disposable {
   #isWhole = false;
   #endBytes = UNDO_HEAD_BYTES;
 
-  /** @throws {Error} When it is no undo file. */
+  /** @throws {UndoHeadError} When it is no undo file. */
   constructor(readonly path: string) {
     this.#file = Deno.openSync(path);
     const bytes = new Uint8Array(UNDO_HEAD_BYTES);
     const head = fill(this.#file, bytes) ? decodeUndoHead(bytes) : undefined;
     if (head === undefined) {
       this.#file.close();
-      throw new Error(`"${path}" is not an undo file, or its head is damaged`);
+      throw new UndoHeadError(
+        `"${path}" is not an undo file, or its head is damaged`,
+      );
     }
     this.head = head;
   }
@@ -132,14 +139,15 @@ export interface UndoTarget {
  * them to the peer as any other. Nothing else of the volume changes, so data
  * that was written after the resync stays where the file keeps nothing.
  *
- * @returns How many bytes were written.
+ * @returns How many bytes were written; not whole: the resync was cut, or the
+ * file is damaged, and what would follow is not there.
  * @throws {Error} When the file is for a larger volume, or a write fails; the
  * file stays, restoring can be done again.
  */
 export async function restoreUndo(
   path: string,
   target: UndoTarget,
-): Promise<number> {
+): Promise<{ readonly writtenBytes: number; readonly isWhole: boolean }> {
   using reader = new UndoReader(path);
   if (reader.head.sizeBytes > target.sizeBytes) {
     throw new Error(
@@ -153,7 +161,7 @@ export async function restoreUndo(
     writtenBytes += content.length;
   }
   await target.flush();
-  return writtenBytes;
+  return { writtenBytes, isWhole: reader.isWhole };
 }
 
 function fill(file: Deno.FsFile, into: Uint8Array): boolean {

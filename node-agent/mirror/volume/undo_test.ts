@@ -104,6 +104,42 @@ Deno.test("a torn record ends the file, and is written anew", async () => {
   });
 });
 
+Deno.test("a file that was cut before its head was there is begun anew", async () => {
+  await inFolder(async (dir) => {
+    const { bytes, options } = rig(dir, () => false);
+    const original = bytes.slice(0, 4096);
+    const { path } = new UndoKeeper(options);
+    for (const sizeBytes of [0, 100, 4096]) {
+      Deno.writeFileSync(path, new Uint8Array(sizeBytes));
+      const keeper = new UndoKeeper(options);
+      keeper.before(0, 4096);
+      keeper.finish();
+      bytes.fill(1, 0, 4096);
+      await restoreUndo(path, targetOf(bytes));
+      assert.ok(original.every((byte, at) => bytes[at] === byte));
+    }
+    Deno.writeFileSync(path, new Uint8Array(10_000)); // it may have kept much
+    new UndoKeeper(options).finish();
+    assert.equal(Deno.statSync(`${path}.damaged`).size, 10_000);
+  });
+});
+
+Deno.test("who restores a damaged file is told that something is missing", async () => {
+  await inFolder(async (dir) => {
+    const { bytes, options } = rig(dir, () => false);
+    const keeper = new UndoKeeper(options);
+    for (const block of [0, 2, 4]) keeper.before(block * 4096, 4096);
+    keeper.finish();
+    const whole = await restoreUndo(keeper.path, targetOf(bytes));
+    assert.deepEqual(whole, { writtenBytes: 3 * 4096, isWhole: true });
+    const file = Deno.readFileSync(keeper.path);
+    file.fill(0xee, 2 * 4096 + 2 * 24, 2 * 4096 + 2 * 24 + 10); // the second one
+    Deno.writeFileSync(keeper.path, file);
+    const cut = await restoreUndo(keeper.path, targetOf(bytes));
+    assert.deepEqual(cut, { writtenBytes: 4096, isWhole: false });
+  });
+});
+
 Deno.test("a volume that has grown goes on with its file", async () => {
   await inFolder(async (dir) => {
     const { bytes, options } = rig(dir, () => true);
