@@ -21,6 +21,7 @@ export {
   type ParseOptions,
   type ReadFiles,
 } from "./parse.ts";
+export { isResourceName } from "./parse_resource.ts";
 export { parseResyncAfter } from "./effective.ts";
 export { parseNumber, type Unit } from "./numbers.ts";
 export { HANDLER_NAMES, type HandlerName } from "./options/resource.ts";

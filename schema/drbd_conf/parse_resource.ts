@@ -139,10 +139,14 @@ export function readCommon(
   return { ...sections, ...(proxy === undefined ? {} : { proxy }) };
 }
 
+/** Whether a resource may have this name: it becomes a part of paths. */
+export function isResourceName(text: string): boolean {
+  return /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(text);
+}
+
 function readName(context: ParserContext): string {
   const token = expectName(context, "TK_STRING");
-  // Names become parts of paths, messages and addresses.
-  if (/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(token.text)) return token.text;
+  if (isResourceName(token.text)) return token.text;
   throw refusal(
     token,
     `resource name '${token.text}' must consist of letters, digits, '.', '_' and '-'`,

@@ -6,7 +6,7 @@
  */
 
 import { dirname, join, resolve } from "node:path";
-import { ParseError } from "@kedge/schema/drbd-conf";
+import { isResourceName, ParseError } from "@kedge/schema/drbd-conf";
 import {
   type HostPort,
   parseHostPort,
@@ -23,6 +23,7 @@ import { down, up } from "../drbdadm/up.ts";
 import { CliError, UsageError } from "../errors.ts";
 import { EXIT } from "../exit_codes.ts";
 import { runDirOf } from "../mirror/run_dir.ts";
+import { createFile } from "./edit_file.ts";
 import type { VolumeValues } from "./options.ts";
 import { COMMON_FILE, MAIN_FILE, resText, type Side } from "./res_file.ts";
 
@@ -38,10 +39,16 @@ export async function createVolume(
   call: ConfigCall,
 ): Promise<number> {
   const { values, context } = call;
+  if (!isResourceName(name)) {
+    throw new UsageError(
+      `"${name}" is no name of a volume: use letters, digits, ".", "_" and "-"`,
+    );
+  }
   const path = configPath(call);
   const folder = join(dirname(path), "drbd.d");
   const file = join(folder, `${name}.res`);
   const sides = sidesOf(call);
+  await newDiskBytes(sides[0].disk, values.size); // before anything is written
   await writeMain(path, folder);
   const text = resText({
     name,
@@ -227,7 +234,7 @@ async function writeNew(
   },
 ): Promise<void> {
   try {
-    await Deno.writeTextFile(path, text, { createNew: true, mode });
+    await createFile(path, text, mode);
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     if (mayExist) return;
@@ -240,20 +247,37 @@ async function writeNew(
 
 /** An empty file of this size, if there is nothing; never cut, never grown. */
 async function makeDisk(path: string, size: string | undefined): Promise<void> {
-  const exists = await Deno.stat(path).then(() => true, () => false);
-  if (exists) return;
-  const bytes = size === undefined ? undefined : parseSize(size);
-  if (bytes === undefined) {
-    throw new CliError(
-      `there is no disk "${path}"`,
-      "say --size 10G to make a file, or name a disk that exists",
-      EXIT.misused,
-    );
-  }
+  const bytes = await newDiskBytes(path, size);
+  if (bytes === undefined) return;
   using file = await Deno.open(path, {
     createNew: true,
     write: true,
     mode: 0o600,
   });
-  await file.truncate(bytes);
+  try {
+    await file.truncate(bytes);
+  } catch (error) {
+    await Deno.remove(path).catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * How large a disk has to be made; undefined: there is one.
+ *
+ * @throws {CliError} When nobody says how large.
+ */
+async function newDiskBytes(
+  path: string,
+  size: string | undefined,
+): Promise<number | undefined> {
+  const exists = await Deno.stat(path).then(() => true, () => false);
+  if (exists) return undefined;
+  const bytes = size === undefined ? undefined : parseSize(size);
+  if (bytes !== undefined) return bytes;
+  throw new CliError(
+    `there is no disk "${path}"`,
+    "say --size 10G to make a file, or name a disk that exists",
+    EXIT.misused,
+  );
 }

@@ -39,6 +39,31 @@ export async function editFile(
   return { before, after };
 }
 
+/**
+ * Make a file of the configuration, whole or not at all: half of one would be a
+ * parse error for every resource.
+ *
+ * @throws {Deno.errors.AlreadyExists} Nothing was changed.
+ */
+export async function createFile(
+  path: string,
+  text: string,
+  mode: number,
+): Promise<void> {
+  const folder = dirname(path);
+  const prefix = `.${basename(path)}.`;
+  const fresh = await Deno.makeTempFile({ dir: folder, prefix });
+  try {
+    await Deno.writeTextFile(fresh, text);
+    await Deno.chmod(fresh, mode);
+    await sync(fresh);
+    await Deno.link(fresh, path);
+  } finally {
+    await Deno.remove(fresh).catch(() => {});
+  }
+  await sync(join(folder, "."), false);
+}
+
 async function lock(folder: Deno.FsFile, path: string): Promise<void> {
   for (let waitedMs = 0; waitedMs < LOCK_MS; waitedMs += LOOK_MS) {
     if (await folder.tryLock(true)) return;
