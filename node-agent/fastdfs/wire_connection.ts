@@ -35,6 +35,8 @@ export class WireConnection {
   #from = 0;
   #to = 0;
   #waitingSinceMs: number | undefined;
+  /** Reads and writes under way: an answer may leave while a body still comes. */
+  #waits = 0;
   #waitedMs = 0;
   #windowBytes = 0;
   #isIdle = true;
@@ -118,7 +120,7 @@ export class WireConnection {
    */
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#isClosed) throw new WireEnd("the connection is closed");
-    this.#waitingSinceMs = this.#clock.monotonicMs();
+    this.#beginWaiting();
     try {
       for (let at = 0; at < bytes.length;) {
         const rest = at === 0 ? bytes : bytes.subarray(at);
@@ -199,7 +201,7 @@ export class WireConnection {
 
   async #read(into: Uint8Array): Promise<number | null> {
     if (this.#isClosed) throw new WireEnd("the connection is closed");
-    this.#waitingSinceMs = this.#clock.monotonicMs();
+    this.#beginWaiting();
     try {
       const count = await this.#conn.read(into);
       this.#windowBytes += count ?? 0;
@@ -216,7 +218,13 @@ export class WireConnection {
     return new WireEnd(error instanceof Error ? error.message : "broken");
   }
 
+  #beginWaiting(): void {
+    this.#waits++;
+    this.#waitingSinceMs ??= this.#clock.monotonicMs();
+  }
+
   #stopWaiting(): void {
+    if (--this.#waits > 0) return;
     const sinceMs = this.#waitingSinceMs;
     if (sinceMs === undefined) return;
     this.#waitedMs += this.#clock.monotonicMs() - sinceMs;

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import {
+  COMMAND,
+  HEADER_BYTES,
+  readHeader,
+  writeHeader,
+} from "@kedge/schema/wire/fastdfs";
+import { eventually } from "../../tests/helpers/eventually.ts";
+import { ReplyRooms } from "./reply_rooms.ts";
+import { WireConnection } from "./wire_connection.ts";
+import type { WireRequest } from "./wire_request.ts";
+import { serveWire } from "./wire_server.ts";
+
+const NO_LOG = { info: () => {}, warn: () => {} };
+const PATIENCE = { idleMs: 60_000, windowMs: 1000, bytesPerSecondMin: 1024 };
+
+/** Refuses while the body is being read, as when an owner answers early. */
+async function refuseEarly(request: WireRequest) {
+  const { body } = await request.content(0);
+  assert(body instanceof ReadableStream);
+  body.getReader().read().catch(() => {});
+  return { status: 30 };
+}
+
+Deno.test("a client that stops in a body that was refused is cut off", async () => {
+  let nowMs = 0;
+  const clock = { monotonicMs: () => nowMs, wallMs: () => nowMs };
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  using client = await Deno.connect({ hostname: "127.0.0.1", port });
+  const conn = await listener.accept();
+  const connection = new WireConnection(conn, clock, PATIENCE);
+  let isOver = false;
+  const served = serveWire(connection, {
+    handle: refuseEarly,
+    client: "127.0.0.1",
+    clock,
+    room: { takenBytes: 0 },
+    replyRooms: new ReplyRooms(),
+    log: NO_LOG,
+  }).then(() => void (isOver = true));
+  try {
+    const head = new Uint8Array(HEADER_BYTES + 10);
+    const command = COMMAND.append;
+    writeHeader(head, { bodyBytes: 1 << 20, command, status: 0 });
+    await client.write(head);
+    const answer = new Uint8Array(HEADER_BYTES);
+    assert.equal(await client.read(answer), HEADER_BYTES);
+    assert.equal(readHeader(answer)?.status, 30);
+    const look = () => {
+      nowMs += 2000;
+      connection.check();
+      return isOver;
+    };
+    const what = "the end of the connection";
+    await eventually(look, { what, deadlineMs: 3000 });
+  } finally {
+    connection.close();
+    await served;
+  }
+});
