@@ -23,6 +23,7 @@ import { Importer } from "./importer.ts";
 import { Pace } from "./pace.ts";
 import { Progress } from "./progress.ts";
 import { newReport } from "./reports.ts";
+import { shortText } from "./source_span.ts";
 import { SourceTree } from "./source_tree.ts";
 
 /** What the desk works with. */
@@ -39,6 +40,8 @@ export interface MigrationParts {
   readonly storePaths: readonly string[];
 }
 
+/** Longest number of a process in a file, in bytes. */
+const PID_BYTES_MAX = 64;
 /** Marks a folder that an export makes. */
 const EXPORT_MARK = ".kedge-export";
 
@@ -221,9 +224,8 @@ function realPath(path: string): string | undefined {
 async function checkStopped(base: string): Promise<void> {
   let name: string;
   try {
-    const pid = Number(
-      await Deno.readTextFile(`${base}/data/fdfs_storaged.pid`),
-    );
+    const path = `${base}/data/fdfs_storaged.pid`;
+    const pid = Number(await shortText(path, PID_BYTES_MAX));
     if (!Number.isSafeInteger(pid) || pid <= 0) return;
     name = await Deno.readTextFile(`/proc/${pid}/comm`);
   } catch {

@@ -84,3 +84,30 @@ Deno.test("what FastDFS would take for metadata is told, not exported", async ()
     assert.match(view.problems[0]?.detail ?? "", /metadata of its master/);
   }
 });
+
+Deno.test("a file whose name is another one's with .new is exported as it is", async () => {
+  await using scope = new Scope();
+  const { desk, base } = await setUpImport(scope);
+  const masters: string[] = [];
+  for (let count = 0; count < 8; count++) {
+    masters.push(await base.add(base.bytes(400_000), { extension: "jpg" }));
+  }
+  await desk.import(base.roots);
+  for (const master of masters) {
+    const body = base.bytes(20);
+    const bytes = { body, sizeBytes: body.length };
+    const name = { prefix: ".jpg", extension: "new" };
+    const id = await desk.door.app.operations.derive(master, bytes, name);
+    assert.equal(id, `${master}.new`);
+    base.files.set(id, body);
+  }
+  const to = `${desk.dir}/back`;
+  const view = await desk.run({ kind: "export", to, bytesPerS: 0 });
+  assert.deepEqual([view.state, view.problems], ["done", []]);
+  const written = new Map<string, Uint8Array>();
+  for (const id of base.files.keys()) {
+    const path = `${to}/data/${id.split("/").slice(2).join("/")}`;
+    written.set(id, await Deno.readFile(path).catch(() => new Uint8Array()));
+  }
+  assert.deepEqual(sums(written), sums(base.files));
+});

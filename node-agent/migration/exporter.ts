@@ -219,7 +219,8 @@ async function replace(
   content: FileContent | Uint8Array,
   createdS: number,
 ): Promise<void> {
-  const temporary = `${path}.new`;
+  // No ID begins with a dot, but `NAME.new` may be a file derived from NAME.
+  const temporary = path.replace(/[^/]*$/, ".new-$&");
   await Deno.writeFile(temporary, content, { mode: 0o644 });
   await Deno.utime(temporary, createdS, createdS);
   await Deno.rename(temporary, path);

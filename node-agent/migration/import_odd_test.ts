@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { encodeFileName } from "@kedge/schema/file-id";
-import { eventually } from "../../tests/helpers/eventually.ts";
+import { eventually, within } from "../../tests/helpers/eventually.ts";
 import {
   fillBase,
   setUpImport,
   sums,
 } from "../../tests/helpers/migration_desk.ts";
 import { Scope } from "../../tests/helpers/scope.ts";
+import { Pace } from "./pace.ts";
+import { unnamedSlots } from "./packed_files.ts";
 
 Deno.test("import tells damage from what is no file, and takes the rest", async () => {
   await using scope = new Scope();
@@ -246,4 +248,61 @@ Deno.test("files of another group, and of the future, are refused", async () => 
   await base.write(`group1/M00/00/00/${name}`, base.bytes(0));
   const view = await desk.import(base.roots, { group: "group1" });
   assert.deepEqual(view.reasons, { "of-the-future": 1 });
+});
+
+/** What is told of these trunk files of a folder. */
+async function slotOddities(
+  path: string,
+  trunks: readonly string[],
+  signal = new AbortController().signal,
+): Promise<string[]> {
+  const clock = { monotonicMs: () => performance.now(), wallMs: () => 0 };
+  const pace = new Pace(clock, 0, signal);
+  const folder = { path, pathIndex: 0, trunks };
+  const told: string[] = [];
+  for await (const { reason } of unnamedSlots(folder, new Set(), pace)) {
+    told.push(reason);
+  }
+  return told;
+}
+
+Deno.test("a trunk file that vanished, or cannot be read, ends no import", async () => {
+  await using scope = new Scope();
+  const { base } = await setUpImport(scope);
+  await base.addPacked(base.bytes(20));
+  const folder = `${base.base}/data/00/00`;
+  const here = await slotOddities(folder, ["000001", "000002"]);
+  assert.deepEqual(here, ["packed-without-name"]);
+  const noFolder = `${folder}/000001`;
+  assert.deepEqual(
+    await slotOddities(noFolder, ["000003"]),
+    ["unreadable-trunk-file"],
+  );
+  const stop = new AbortController();
+  stop.abort(new Error("it was stopped"));
+  await assert.rejects(
+    slotOddities(folder, ["000001"], stop.signal),
+    /stopped/,
+  );
+});
+
+Deno.test("a pipe as the file of a process holds nobody up", async () => {
+  await using scope = new Scope();
+  const { desk, base } = await setUpImport(scope);
+  const pipe = `${base.base}/data/fdfs_storaged.pid`;
+  await Deno.remove(pipe);
+  const made = await new Deno.Command("mkfifo", { args: [pipe] }).output();
+  assert(made.success);
+  // In place, it must be sure that nobody works there.
+  const asked = desk.import(base.roots, { mode: "in-place" });
+  const what = "an answer";
+  try {
+    await assert.rejects(
+      within(asked, { what, deadlineMs: 5000 }),
+      /In place, M00 of FastDFS must be/,
+    );
+  } finally {
+    // Lets go of whoever waits for the other end.
+    Deno.openSync(pipe, { read: true, write: true }).close();
+  }
 });

@@ -107,7 +107,7 @@ export class Importer {
   }
 
   async #takeAll(packed: readonly PackedFile[]): Promise<void> {
-    const { tree, progress } = this.#parts;
+    const { tree, progress, pace } = this.#parts;
     progress.phase = "files";
     const named = new Set(packed.map(slotKey));
     for await (const folder of tree.folders()) {
@@ -115,7 +115,7 @@ export class Importer {
       for (const file of folder.files) {
         await this.#lanes.run(() => this.#take(itemOf(file, this.#parts)));
       }
-      for (const oddity of await unnamedSlots(folder, named)) this.#odd(oddity);
+      for await (const odd of unnamedSlots(folder, named, pace)) this.#odd(odd);
     }
     progress.phase = "packed";
     for (const file of packed) {

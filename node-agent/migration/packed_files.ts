@@ -121,46 +121,55 @@ async function openLink(
 }
 
 /**
- * Slots with a file that no binlog names.
+ * Slots with a file that no binlog names, and trunk files that cannot be looked
+ * through. One by one: a trunk file may hold any number.
  *
  * @param named `trunkFileOf` and offset of every named file, as `FILE OFFSET`.
+ * @throws When the run was stopped.
  */
-export async function unnamedSlots(
+export async function* unnamedSlots(
   folder: Pick<SourceFolder, "path" | "pathIndex" | "trunks">,
   named: ReadonlySet<string>,
-): Promise<Oddity[]> {
-  const found: Oddity[] = [];
+  pace: Pace,
+): AsyncGenerator<Oddity> {
   const [high, low] = folder.path.split("/").slice(-2);
   for (const name of folder.trunks) {
     const path = `${folder.path}/${name}`;
     const key = `${hexByte(folder.pathIndex)}/${high}/${low}/${name}`;
-    for (const offset of await usedSlots(path)) {
-      if (named.has(`${key} ${offset}`)) continue;
-      found.push({
-        reason: "packed-without-name",
-        name: `${path} at ${offset}`,
-        detail: "no binlog says which file this is",
-      });
+    try {
+      for await (const offset of usedSlots(path, pace)) {
+        if (named.has(`${key} ${offset}`)) continue;
+        yield {
+          reason: "packed-without-name",
+          name: `${path} at ${offset}`,
+          detail: "no binlog says which file this is",
+        };
+      }
+    } catch (error) {
+      pace.check();
+      // FastDFS removes trunk files that hold nothing any more.
+      if (error instanceof Deno.errors.NotFound) continue;
+      const why = error instanceof Error ? error.message : String(error);
+      const detail = `files in it that no binlog names are not told: ${why}`;
+      yield { reason: "unreadable-trunk-file", name: path, detail };
     }
   }
-  return found;
 }
 
 /** Where the slots in use begin. */
-async function usedSlots(path: string): Promise<number[]> {
-  const offsets: number[] = [];
+async function* usedSlots(path: string, pace: Pace): AsyncGenerator<number> {
   using file = await Deno.open(path);
   const { size } = await file.stat();
   const header = new Uint8Array(TRUNK_HEADER_BYTES);
   for (let offset = 0; offset + TRUNK_HEADER_BYTES <= size;) {
+    await pace.take(TRUNK_HEADER_BYTES);
     await file.seek(offset, Deno.SeekMode.Start);
     const count = await file.read(header) ?? 0;
     if (count < header.length) break;
     const slot = readTrunkSlot(header);
     // Space that was never given out has no headers.
     if (slot === undefined || slot.allocatedBytes < TRUNK_HEADER_BYTES) break;
-    if (slot.kind !== "free") offsets.push(offset);
+    if (slot.kind !== "free") yield offset;
     offset += slot.allocatedBytes;
   }
-  return offsets;
 }

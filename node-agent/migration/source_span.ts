@@ -22,6 +22,21 @@ export class SourceFault extends Error {
   }
 }
 
+/**
+ * The text of a short regular file; no link, device or pipe is opened.
+ *
+ * @returns `undefined` when it is something else, or longer.
+ * @throws What the system says.
+ */
+export async function shortText(
+  path: string,
+  bytesMax: number,
+): Promise<string | undefined> {
+  const { isFile, size } = await Deno.lstat(path);
+  if (!isFile || size > bytesMax) return undefined;
+  return await Deno.readTextFile(path);
+}
+
 /** Open bytes. */
 export class SourceSpan implements Disposable {
   /** How many there are. */
