@@ -30,10 +30,15 @@ export class SharedFlushes {
     if (next !== undefined) return next;
     const running = this.#running.get(path);
     if (running === undefined) return this.#begin(path);
-    // The one that is under way may have begun before the name was there.
-    const queued = running.catch(() => {}).then(() => {
+    // The one that is under way may have begun before the name was there. When
+    // it fails, another one proves nothing: the system may have let go of the
+    // name (promises.md §0, finding 2).
+    const queued = running.then(() => {
       this.#next.delete(path);
       return this.#begin(path);
+    }, (error) => {
+      this.#next.delete(path);
+      throw error;
     });
     this.#next.set(path, queued);
     return queued;

@@ -37,16 +37,29 @@ Deno.test("who asks during a flush shares the next one", async () => {
   assert.equal(begun.length, 3);
 });
 
-Deno.test("folders do not wait for one another, nor for a failure", async () => {
+Deno.test("folders do not wait for one another", async () => {
   const { flushes, begun } = new Disk();
   const first = flushes.flush("/a");
   const other = flushes.flush("/b");
   assert.deepEqual(begun.map(({ path }) => path), ["/a", "/b"]);
   const second = flushes.flush("/a");
-  begun[0]?.fail(new Error("EIO"));
-  await assert.rejects(first, /EIO/);
   begun[1]?.end();
   await other;
+  begun[0]?.end();
+  await first;
   begun[2]?.end();
   await second;
+});
+
+Deno.test("a flush that failed is not made again for those who wait", async () => {
+  const { flushes, begun } = new Disk();
+  const first = flushes.flush("/a");
+  const waiting = [flushes.flush("/a"), flushes.flush("/a")];
+  begun[0]?.fail(new Error("EIO"));
+  await assert.rejects(first, /EIO/);
+  for (const one of waiting) await assert.rejects(one, /EIO/);
+  assert.equal(begun.length, 1);
+  const later = flushes.flush("/a");
+  begun[1]?.end();
+  await later;
 });
