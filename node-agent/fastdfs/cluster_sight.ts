@@ -16,6 +16,10 @@ const FRESH_MS = 500;
 const USABLE_MS = 2000;
 /** Age up to which it is used when no tracker answers, in ms. */
 const LAST_RESORT_MS = 60_000;
+/** Pause after no tracker answered, however many clients ask, in ms. */
+const PAUSE_MS = 500;
+/** Pause between two lines in the log that say so, in ms. */
+const TOLD_MS = 60_000;
 
 /** See the module comment. */
 export class ClusterSight {
@@ -25,6 +29,9 @@ export class ClusterSight {
   #sight: Sight | undefined;
   #sinceMs = -Infinity;
   #asking: Promise<Sight> | undefined;
+  /** When, and why, no tracker answered. */
+  #failure: { readonly atMs: number; readonly why: string } | undefined;
+  #toldMs = -Infinity;
 
   /** Nothing is asked before somebody wants to know. */
   constructor(
@@ -45,8 +52,12 @@ export class ClusterSight {
    * @throws {Problem} `unavailable` when no tracker answers and nothing is known.
    */
   current(): Sight | Promise<Sight> {
-    const ageMs = this.#clock.monotonicMs() - this.#sinceMs;
+    const nowMs = this.#clock.monotonicMs();
+    const ageMs = nowMs - this.#sinceMs;
     if (this.#sight !== undefined && ageMs < FRESH_MS) return this.#sight;
+    if (nowMs - (this.#failure?.atMs ?? -Infinity) < PAUSE_MS) {
+      return this.#lastResort(ageMs);
+    }
     const asking = this.#ask();
     if (this.#sight === undefined || ageMs > USABLE_MS) return asking;
     asking.catch(() => {});
@@ -64,15 +75,24 @@ export class ClusterSight {
       const sight = new Sight(await this.#cluster.fastdfsView());
       this.#sight = sight;
       this.#sinceMs = askedMs;
+      this.#failure = undefined;
+      this.#toldMs = -Infinity;
       return sight;
     } catch (error) {
-      const ageMs = askedMs - this.#sinceMs;
       const why = error instanceof Error ? error.message : String(error);
-      this.#log.warn("no tracker answers the FastDFS gateway", { why });
-      if (this.#sight !== undefined && ageMs < LAST_RESORT_MS) {
-        return this.#sight;
+      const nowMs = this.#clock.monotonicMs();
+      this.#failure = { atMs: nowMs, why };
+      if (nowMs - this.#toldMs >= TOLD_MS) {
+        this.#log.warn("no tracker answers the FastDFS gateway", { why });
+        this.#toldMs = nowMs;
       }
-      throw new Problem("unavailable", `No tracker answers: ${why}`);
+      return this.#lastResort(nowMs - this.#sinceMs);
     }
+  }
+
+  #lastResort(ageMs: number): Sight {
+    if (this.#sight !== undefined && ageMs < LAST_RESORT_MS) return this.#sight;
+    const why = this.#failure?.why ?? "";
+    throw new Problem("unavailable", `No tracker answers: ${why}`);
   }
 }

@@ -292,5 +292,6 @@ trackerTest("without any view nothing is invented", async (tracker, made) => {
   made.isTrackerAway = true;
   assert.equal((await tracker.call(101)).status, 11);
   made.isTrackerAway = false;
+  made.aheadMs = 1000; // it is asked again after a pause
   assert.equal((await tracker.call(101)).status, 0);
 });
