@@ -17,7 +17,7 @@ import {
   type WireContent,
 } from "@kedge/schema/wire/records";
 import type { ChangeLog, Commitment, ContentSource } from "../ports.ts";
-import { describe } from "./log_encoding.ts";
+import { describe, encodeNamed } from "./log_encoding.ts";
 import type { RecentRecord, RecentRecords } from "./recent_records.ts";
 import type { ReplicaEffect, ReplicaInput } from "./replica_messages.ts";
 
@@ -31,7 +31,7 @@ type Effect<K extends ReplicaEffect["kind"]> = Extract<
 const COPIED_BYTES_MAX = 16 * 1024;
 
 /** A record as peers get it. */
-type Encoded = Pick<RecentRecord, "encoded" | "inline">;
+type Encoded = Pick<RecentRecord, "encoded" | "inline" | "named">;
 
 /** A change that was submitted. */
 interface Operation {
@@ -296,7 +296,11 @@ function encodeInline(change: Change, inline: Uint8Array): Encoded {
   if (inline.length < COPIED_BYTES_MAX) {
     return { encoded: encodeRecord(change, where, inline) };
   }
-  return { encoded: encodeRecordHead(change, where, inline.length), inline };
+  return {
+    encoded: encodeRecordHead(change, where, inline.length),
+    inline,
+    named: () => encodeNamed(change),
+  };
 }
 
 function sentence(why: string): string {

@@ -4,19 +4,32 @@
  * @module
  */
 
+import type { Change } from "@kedge/schema/change";
 import { encodeRecord, type WireContent } from "@kedge/schema/wire/records";
 import type { LogRecordWithContent } from "../ports.ts";
 
-/** Encode a record that was read from the change log. */
-export function encodeFromLog(record: LogRecordWithContent): Uint8Array {
+/**
+ * Encode a record that was read from the change log.
+ *
+ * @param inlineBytesMax Most bytes that the peer takes within a record.
+ */
+export function encodeFromLog(
+  record: LogRecordWithContent,
+  inlineBytesMax: number,
+): Uint8Array {
   const { change, content, isHole } = record;
   if (isHole === true) return encodeRecord(change, { kind: "gone" });
-  if (content.kind === "inline") {
+  if (content.kind === "inline" && content.bytes.length <= inlineBytesMax) {
     return encodeRecord(change, { kind: "inline" }, content.bytes);
   }
   if (content.kind === "staged") {
     return encodeRecord(change, describe(content.staged));
   }
+  return encodeNamed(change);
+}
+
+/** Encode a record alone: a peer asks for its bytes. */
+export function encodeNamed(change: Change): Uint8Array {
   const { body, entry } = change;
   if (body.kind === "none" || body.kind === "truncate") {
     return encodeRecord(change, { kind: "none" });

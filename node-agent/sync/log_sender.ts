@@ -23,7 +23,7 @@ import {
 import { PeerHoldings } from "./peer_holdings.ts";
 import type { FrameLink } from "./frame_link.ts";
 import { encodeFromLog } from "./log_encoding.ts";
-import { lengthOf, type RecentRecords } from "./recent_records.ts";
+import type { RecentRecord, RecentRecords } from "./recent_records.ts";
 
 /** Most bytes that were sent and are not acknowledged yet. */
 export const WINDOW_BYTES_MAX: number = 8 * MIB;
@@ -48,6 +48,8 @@ export interface LogSenderOptions {
   readonly positions: readonly SyncPosition[];
   /** Where our log begins, as the peer was told over this link. */
   readonly toldCut?: LogPlace | undefined;
+  /** Most bytes that the peer takes within a record. */
+  readonly recordBytesMax: number;
   /** Epoch of the register that the peer was told last. */
   epoch(): number;
   /** Resolves when so much catching up may be sent (limits and hours). */
@@ -297,9 +299,10 @@ export class LogSender {
     while (bytes < FRAME_FULL_BYTES && last < recent.sendable) {
       const record = recent.get(last + 1);
       if (record === undefined) break;
-      encoded.push(record.encoded);
-      if (record.inline !== undefined) encoded.push(record.inline);
-      bytes += lengthOf(record);
+      for (const part of this.#partsOf(record)) {
+        encoded.push(part);
+        bytes += part.length;
+      }
       durable ||= record.durable;
       last++;
     }
@@ -309,8 +312,14 @@ export class LogSender {
     return true;
   }
 
+  #partsOf({ encoded, inline, named }: RecentRecord): Uint8Array[] {
+    if (inline === undefined) return [encoded];
+    const isTaken = inline.length <= this.#options.recordBytesMax;
+    return isTaken || named === undefined ? [encoded, inline] : [named()];
+  }
+
   async #sendFromLog(): Promise<void> {
-    const { link, log, pace } = this.#options;
+    const { link, log, pace, recordBytesMax } = this.#options;
     try {
       const next = this.#sent;
       const records = await log.recordsAfter(next.incarnation, next.sequence, {
@@ -322,7 +331,9 @@ export class LogSender {
           `the log has no record after ${next.incarnation}/${next.sequence}`,
         );
       }
-      const encoded = records.map(encodeFromLog);
+      const encoded = records.map((record) =>
+        encodeFromLog(record, recordBytesMax)
+      );
       const bytes = encoded.reduce((sum, one) => sum + one.length, 0);
       await pace(bytes, records.length);
       // A reject may have moved us while we read: then this is not next any more.

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import type { SyncPosition } from "@kedge/schema";
+import {
+  INLINE_BODY_BYTES_MAX,
+  RECORD_BODY_BYTES_MAX,
+  type SyncPosition,
+} from "@kedge/schema";
 import { decodeRecords } from "@kedge/schema/wire/records";
 import type { ByteChannel, LogPlace } from "../ports.ts";
 import { eventually } from "../../tests/helpers/eventually.ts";
@@ -8,6 +12,7 @@ import { MemoryNetwork } from "../../tests/helpers/memory_transport.ts";
 import { stageFile } from "../../tests/helpers/replica_group.ts";
 import { encodeRecord, encodeRecordHead } from "@kedge/schema/wire/records";
 import { FrameLink } from "./frame_link.ts";
+import { encodeNamed } from "./log_encoding.ts";
 import { LogSender } from "./log_sender.ts";
 import { RecentRecords } from "./recent_records.ts";
 
@@ -43,6 +48,7 @@ class Rig {
   readonly #bytes = new Uint8Array(30_000);
 
   near: FrameLink | undefined;
+  recordBytesMax = RECORD_BODY_BYTES_MAX;
 
   async sender(
     positions: SyncPosition[] = [],
@@ -57,6 +63,7 @@ class Rig {
       recent: this.recent,
       positions,
       toldCut,
+      recordBytesMax: this.recordBytesMax,
       epoch: () => this.epoch,
       pace: (bytes) => {
         this.paced += bytes;
@@ -76,6 +83,7 @@ class Rig {
       : {
         encoded: encodeRecordHead(change, where, bytes.length),
         inline: bytes,
+        named: () => encodeNamed(change),
       };
     this.recent.push(sequence, { ...record, durable: false });
     await this.store.append({ sequence, change, content }, false);
@@ -278,4 +286,23 @@ Deno.test("LogSender goes on where the peer is, run by run", async () => {
   );
   const more = await rig.sender([at(2, 3)]);
   assert.equal(more.standing.knowsMore, true);
+});
+
+Deno.test("LogSender sends an older peer no more bytes than it takes", async () => {
+  const rig = new Rig();
+  rig.recordBytesMax = INLINE_BODY_BYTES_MAX;
+  const fits = new Uint8Array(INLINE_BODY_BYTES_MAX);
+  const isTooLong = new Uint8Array(INLINE_BODY_BYTES_MAX + 1);
+  await rig.add(isTooLong, false); // it comes from the log
+  await rig.add(fits, false);
+  rig.recent = new RecentRecords(rig.recent.last);
+  const sender = await rig.sender();
+  sender.start();
+  await rig.has("1/1@1", "1/2@1");
+  await rig.add(isTooLong, false); // it comes from memory
+  await rig.add(fits, false);
+  sender.poke();
+  await rig.has("1/1@1", "1/2@1", "1/3@1", "1/4@1");
+  const kinds = ["present elsewhere", "present inline"];
+  assert.deepEqual(rig.kinds, [...kinds, ...kinds]);
 });

@@ -20,6 +20,8 @@ export interface RecentRecord {
   readonly encoded: Uint8Array;
   /** The rest of it: bytes that were not copied, and must not change. */
   readonly inline?: Uint8Array | undefined;
+  /** Encodes it without its bytes, for a peer that takes fewer. */
+  readonly named?: (() => Uint8Array) | undefined;
   /** Whether its answer waits for a flush. */
   readonly durable: boolean;
   /**
@@ -116,6 +118,6 @@ export class RecentRecords {
 }
 
 /** Length of a record as it is sent, in bytes. */
-export function lengthOf({ encoded, inline }: RecentRecord): number {
+function lengthOf({ encoded, inline }: RecentRecord): number {
   return encoded.length + (inline?.length ?? 0);
 }

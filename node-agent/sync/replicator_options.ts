@@ -98,6 +98,11 @@ export interface ReplicatorOptions {
   readonly logKeepRecords?: number | undefined;
   /** Records that are kept for a member out of sync; a million when missing. */
   readonly logLagRecordsMax?: number | undefined;
+  /**
+   * Most bytes that peers are told to send within a record, at least
+   * `INLINE_BODY_BYTES_MAX`; for tests. Missing is `RECORD_BODY_BYTES_MAX`.
+   */
+  readonly recordBytesMax?: number | undefined;
   /** Times of the core that differ from its defaults, such as `ackTimeoutMs`. */
   readonly settings?: Partial<ReplicaSettings> | undefined;
 }

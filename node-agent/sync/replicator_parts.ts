@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { NodeId } from "@kedge/schema";
+import { type NodeId, RECORD_BODY_BYTES_MAX } from "@kedge/schema";
 import { Alarms } from "./alarms.ts";
 import { Commits } from "./commits.ts";
 import { CoreLoop } from "./core_loop.ts";
@@ -228,7 +228,7 @@ export class ReplicatorParts {
   }
 
   async #stateFor(peer: NodeId) {
-    const { log } = this.options;
+    const { log, recordBytesMax = RECORD_BODY_BYTES_MAX } = this.options;
     const register = this.view.saved;
     if (register === undefined) throw new Error("no register is known yet");
     const positions = log.positions().filter(({ origin }) => origin === peer);
@@ -236,9 +236,10 @@ export class ReplicatorParts {
     // What is told must be flushed: the peer counts it as durable.
     await log.flush();
     const { incarnation } = log;
-    return cut === undefined
-      ? { register, positions, incarnation }
-      : { register, positions, incarnation, cut };
+    return {
+      ...{ register, positions, incarnation, recordBytesMax },
+      ...(cut === undefined ? {} : { cut }),
+    };
   }
 
   /** Whether reads may be served now. */

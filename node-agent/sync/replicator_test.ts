@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { type Level } from "@kedge/schema";
+import { INLINE_BODY_BYTES_MAX, type Level } from "@kedge/schema";
 import type { Change, FileEntry } from "@kedge/schema/change";
 import { eventually, pause } from "../../tests/helpers/eventually.ts";
+import { MemoryStore } from "../../tests/helpers/memory_store.ts";
 import { ReplicaGroup, stageFile } from "../../tests/helpers/replica_group.ts";
 import { TcpTransport } from "../adapters/tcp_transport.ts";
 import {
@@ -150,6 +151,33 @@ Deno.test("a large body that was not relayed is pulled", async () => {
   const done = await first.replicator.commit(change, content, "B");
   assert.deepEqual(done.holders, [1, 2]);
   assert.deepEqual(await second.store.read(change.entry), body);
+});
+
+Deno.test("an agent from before longer records asks for their bytes", async () => {
+  using group = new ReplicaGroup();
+  const first = group.add(1);
+  const store = new MemoryStore(2);
+  group.tracker.change({ kind: "add", node: 2, store: store.store });
+  const recordBytesMax = INLINE_BODY_BYTES_MAX;
+  const older = group.start(store, { recordBytesMax });
+  await group.insync(1, 2);
+  let pulled = 0;
+  older.store.faults.stage = () => {
+    pulled++;
+    return Promise.resolve();
+  };
+  const send = async (sizeBytes: number) => {
+    const bytes = new Uint8Array(sizeBytes).fill(9);
+    const { change } = await stageFile(first.store, bytes);
+    const content = { kind: "inline", bytes } as const;
+    const { holders } = await first.replicator.commit(change, content, "B");
+    assert.deepEqual(holders.toSorted(), [1, 2]);
+    assert.deepEqual(await older.store.read(change.entry), bytes);
+  };
+  await send(INLINE_BODY_BYTES_MAX);
+  assert.equal(pulled, 0);
+  await send(INLINE_BODY_BYTES_MAX + 1);
+  assert.equal(pulled, 1);
 });
 
 Deno.test("a relay that is given up leaves nothing staged", async () => {

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { NodeId } from "@kedge/schema";
+import { INLINE_BODY_BYTES_MAX, type NodeId } from "@kedge/schema";
 import { GroupRegister } from "@kedge/schema/register";
 import type { Frame, FrameKind } from "@kedge/schema/wire/frame";
 import {
@@ -76,6 +76,7 @@ export class Sessions {
       recent,
       positions: theirs.positions,
       toldCut: ours.cut,
+      recordBytesMax: theirs.recordBytesMax ?? INLINE_BODY_BYTES_MAX,
       epoch: () => session.toldEpoch,
       pace: (bytes, files) => this.#options.pace(control.peer, bytes, files),
     });

@@ -31,6 +31,7 @@ import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { FileEntry } from "../change.ts";
 import { GroupName, NodeId, StoreId } from "../group.ts";
+import { INLINE_BODY_BYTES_MAX } from "../limits.ts";
 import { GroupRegister } from "../register.ts";
 import { SyncPosition } from "../node.ts";
 import type { Decoded } from "./records.ts";
@@ -101,6 +102,11 @@ export const LinkState = z.object({
   /** Its records up to here are forgotten; missing when none are. */
   cut: z.object({ incarnation: z.int().min(1), sequence: z.int().min(1) })
     .optional(),
+  /**
+   * Most bytes that it takes within a record; missing is
+   * `INLINE_BODY_BYTES_MAX`, as agents from before this field.
+   */
+  recordBytesMax: z.int().min(INLINE_BODY_BYTES_MAX).optional(),
 });
 /** What each side of a control connection starts with. */
 export type LinkState = z.infer<typeof LinkState>;

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import { FRAME_BODY_BYTES_MAX, NODE_ID_MAX } from "../limits.ts";
+import {
+  FRAME_BODY_BYTES_MAX,
+  INLINE_BODY_BYTES_MAX,
+  NODE_ID_MAX,
+} from "../limits.ts";
 import { encodeFrame } from "./frame.ts";
 import {
   decodeText,
   encodeText,
+  LinkState,
   LogReportBody,
   REPORT_ENDS_MAX,
   REPORT_POSITIONS_MAX,
@@ -82,5 +87,24 @@ Deno.test("the longest report fits a frame, a longer one is refused", () => {
   }
   for (const wrong of [{}, { number: 0 }, { number: 1.5 }, { number: "1" }]) {
     assert.equal(decodeText(ReportRequest, encodeText(wrong)).ok, false);
+  }
+});
+
+Deno.test("states of agents before and after this one are read", () => {
+  const register = {
+    group: "group1",
+    gen: crypto.randomUUID(),
+    epoch: 1,
+    members: [],
+    insync: [],
+  };
+  const state = { register, positions: [], incarnation: 1 };
+  const read = (value: unknown) => decodeText(LinkState, encodeText(value));
+  assert.deepEqual(read(state), { ok: true, value: state });
+  const recordBytesMax = INLINE_BODY_BYTES_MAX;
+  const value = { ...state, recordBytesMax };
+  assert.deepEqual(read({ ...value, later: 1 }), { ok: true, value });
+  for (const wrong of [INLINE_BODY_BYTES_MAX - 1, 1e99, "1"]) {
+    assert.equal(read({ ...state, recordBytesMax: wrong }).ok, false);
   }
 });
