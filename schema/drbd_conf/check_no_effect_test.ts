@@ -39,6 +39,16 @@ Deno.test("an option without effect is told, with its place and the reason", () 
   }
 });
 
+Deno.test("half of an authentication is told: it keeps nobody out", () => {
+  const alone = ["shared-secret s", "cram-hmac-alg sha1"];
+  for (const line of alone) {
+    const [first = "", ...more] = warningsOf(`net { ${line}; }`);
+    assert.match(first, /proves nothing without (cram-hmac-alg|shared-secret)/);
+    assert.deepEqual(more, []);
+  }
+  assert.deepEqual(warningsOf(`net { ${alone.join("; ")}; }`), []);
+});
+
 Deno.test("the same on the level of a volume", () => {
   const text = "volume 0 { device minor 1; disk /dev/a; meta-disk internal; " +
     "disk { md-flushes no; } }";

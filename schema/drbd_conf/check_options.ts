@@ -35,6 +35,7 @@ export function checkOptions(context: CheckContext): void {
       checkVolumes(context, volumes, name);
     }
     checkTimes(context, resource);
+    checkSecret(context, resource);
     checkPromotion(context, resource);
     checkProxy(context, resource);
   }
@@ -103,6 +104,20 @@ function checkTimes(context: CheckContext, resource: ResourceSection): void {
         `lower than ${name} (${values.number(name)} s)`,
     }, { resource: resource.name });
   }
+}
+
+/** Each of the two alone keeps nobody out, which is not what it looks like. */
+function checkSecret(context: CheckContext, resource: ResourceSection): void {
+  const values = netValues(context, resource);
+  const [has, lacks] = values.has("shared-secret")
+    ? ["shared-secret", "cram-hmac-alg"]
+    : ["cram-hmac-alg", "shared-secret"];
+  if (!values.has(has) || values.has(lacks)) return;
+  warn(context, "not-available", {
+    at: resource,
+    text: `in resource ${resource.name}: ${has} proves nothing without ` +
+      `${lacks}: whoever reaches the port is taken for the peer`,
+  }, { resource: resource.name });
 }
 
 function netValues(

@@ -268,6 +268,13 @@ export class PeerConnection {
     this.out.flush();
   }
 
+  /** What was not sent yet cannot be answered: leases would last for ever. */
+  #ponged(body: Uint8Array, events: ConnectionEvents): void {
+    if (body.length !== 8) return;
+    const sentMs = new DataView(body.slice().buffer).getFloat64(0);
+    if (sentMs <= performance.now()) events.ponged(sentMs);
+  }
+
   /** A question is short and its answer long: false, if there are more of them. */
   #handleAll(events: ConnectionEvents): boolean {
     const fullBytes = this.out.queuedBytes + ANSWERS_BYTES_MAX;
@@ -281,9 +288,7 @@ export class PeerConnection {
           this.out.putRaw("pong", body.slice(0, 8));
           break;
         case "pong":
-          if (body.length === 8) {
-            events.ponged(new DataView(body.slice().buffer).getFloat64(0));
-          }
+          this.#ponged(body, events);
           break;
         case "hello":
         case "proof":

@@ -119,3 +119,23 @@ Deno.test("a connection that is closed waits for nothing any more", async () => 
   await ended;
   there.close("the test is over");
 });
+
+Deno.test("an answer to what was not asked yet counts for nothing", async () => {
+  const [here, there] = await joined();
+  const answered: number[] = [];
+  const ended = here.run({
+    ...waiting(() => Promise.resolve()),
+    ponged: (sentMs) => answered.push(sentMs),
+  });
+  const body = new Uint8Array(8);
+  for (const sentMs of [Infinity, NaN, performance.now() + 60_000, 1]) {
+    new DataView(body.buffer).setFloat64(0, sentMs);
+    there.out.putRaw("pong", body);
+  }
+  there.out.flush();
+  await turn();
+  there.close("the test is over");
+  here.close("the test is over");
+  await ended;
+  assert.deepEqual(answered, [1]);
+});
