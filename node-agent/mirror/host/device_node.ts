@@ -18,6 +18,7 @@ import {
   attachFuse,
   detachLoop,
   endFuse,
+  loopsOn,
   standsOn,
 } from "./device_node_fuse.ts";
 import { holderOf, sysOf } from "./device_node_holders.ts";
@@ -198,6 +199,8 @@ export class HostDeviceNodes implements DeviceNodes {
         await takeName(record);
         await detach(record, folder);
       }
+      // A daemon that was killed between making it and its record.
+      for (const block of loopsOn(folder)) await detachLoop(block, folder);
       await endFuse(folder);
     } catch (error) {
       this.#log.warn("a device node is left behind", {

@@ -12,6 +12,7 @@ import { sysOf } from "./device_node_holders.ts";
 import {
   becomes,
   isThere,
+  namesIn,
   programPath,
   runProgram,
   textAt,
@@ -71,6 +72,13 @@ export async function detachLoop(
   if (!standsOn(block, folder)) return true;
   await runProgram("losetup", "--detach", block);
   return await becomes(() => !standsOn(block, folder), LOOP_MS);
+}
+
+/** Loop devices that stand on the file in this folder. */
+export function loopsOn(folder: string): string[] {
+  return namesIn("/sys/block").filter((name) => name.startsWith("loop"))
+    .map((name) => `/dev/${name}`)
+    .filter((block) => standsOn(block, folder));
 }
 
 /** Whether a loop device has a file. */

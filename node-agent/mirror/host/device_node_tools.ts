@@ -54,27 +54,44 @@ export function programPath(name: string): string {
 }
 
 /** Run a program to its end; killed when it takes too long. */
-export async function runProgram(
+export function runProgram(name: string, ...args: string[]): Promise<Ended> {
+  return runProgramFor(RUN_MS, name, args);
+}
+
+/** The same; one that cannot be killed (it waits for a disk) is left alone. */
+export async function runProgramFor(
+  runMs: number,
   name: string,
-  ...args: string[]
+  args: readonly string[],
 ): Promise<Ended> {
-  const { success, signal, stdout, stderr } = await new Deno.Command(
-    programPath(name),
-    {
-      args,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-      signal: AbortSignal.timeout(RUN_MS),
-    },
-  ).output();
+  const child = new Deno.Command(programPath(name), {
+    args: [...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const late = Promise.withResolvers<undefined>();
+  const alarm = setTimeout(() => late.resolve(undefined), runMs);
+  const output = child.output();
+  const ended = await Promise.race([output, late.promise]);
+  clearTimeout(alarm);
+  if (ended === undefined) {
+    output.catch(() => {});
+    child.unref();
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended just now.
+    }
+    const complaint = `${name}: no end after ${runMs} ms`;
+    return { ok: false, stdout: "", complaint };
+  }
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
-  const said = lastWords(text(stderr));
-  const late = signal === null ? "" : ` (no end after ${RUN_MS} ms)`;
+  const said = lastWords(text(ended.stderr));
   return {
-    ok: success,
-    stdout: text(stdout),
-    complaint: `${name}: ${said.replace(`${name}: `, "")}${late}`,
+    ok: ended.success,
+    stdout: text(ended.stdout),
+    complaint: `${name}: ${said.replace(`${name}: `, "")}`,
   };
 }
 
