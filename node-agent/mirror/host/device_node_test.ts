@@ -60,7 +60,7 @@ Deno.test("a program that does not end is not waited for", async () => {
 const canLoop = Deno.uid() === 0 && isThere("/dev/loop-control") &&
   findProgram("losetup") !== undefined;
 if (!canLoop) {
-  console.warn("no loop devices here: left-over ones are not tried");
+  say("no loop devices here: left-over ones are not tried");
 }
 
 Deno.test({
