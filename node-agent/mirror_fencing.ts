@@ -84,7 +84,10 @@ async function admitted(
         "given. Make one with `kedge token create` and pass it with --token-file",
     );
   }
-  const token = (await Deno.readTextFile(tokenFile)).trim();
+  const text = await Deno.readTextFile(tokenFile).catch((error) => {
+    throw new Error(`Cannot read the token file "${tokenFile}": ${error.name}`);
+  });
+  const token = text.trim();
   const timeoutMs = JOIN_TIMEOUT_MS;
   const trackers = new Trackers(options.trackers, { timeoutMs, caCerts });
   try {

@@ -197,4 +197,10 @@ Deno.test("kedge mirror: two starts are one daemon; up without metadata says wha
       ),
     { what: "the socket to go" },
   );
+  const failed = await one.run(
+    ...["kedge", "mirror", "start", "--tracker", "https://127.0.0.1:8443"],
+    ...["--token-file", join(one.place.runDir, "nothing")],
+  );
+  assert.match(failed.stderr, /ended at once:\n {2}Cannot read the token file/);
+  assert.match(failed.stderr, /next: correct that, then again/);
 });

@@ -79,6 +79,14 @@ Deno.test("kedge volume: create, split brain, resolve, undo", async () => {
   const a = await volumeHost(scope, "a");
   const b = await volumeHost(scope, "b");
   const port = freePort();
+  for (
+    const [size, why] of [["8x", /--size must be/], ["", /no disk/]] as const
+  ) {
+    const words = ["create", "db", "--disk", a.place.disk];
+    if (size !== "") words.push("--size", size);
+    words.push("--listen", "127.0.0.1:1", "--peer", "b=127.0.0.2:1");
+    await assert.rejects(kedge(a, ...words), why);
+  }
   await kedge(
     a,
     ...["create", "db", "--disk", a.place.disk, "--size", "16M"],
@@ -147,6 +155,7 @@ Deno.test("kedge volume: create, split brain, resolve, undo", async () => {
     /no such undo file: .*nope[^]*next: "kedge volume undo db"/,
   );
   assert.match(await kedge(b, "resolve", "db"), /^The two are connected: /);
+  await kedge(b, "up", "db"); // it is
   await kedge(b, "promote", "db");
   await kedge(b, "undo", "db", "restore", file.path);
   assert.equal(await read(b, 7), 0xbb);

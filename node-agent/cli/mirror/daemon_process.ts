@@ -5,7 +5,6 @@ import { fileURLToPath } from "node:url";
 import type { CommandContext } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { MirrorClient } from "../mirror_client.ts";
-import { lastLines } from "../start/program.ts";
 import { inherited } from "../start/programs.ts";
 import { daemonLog } from "./run_dir.ts";
 
@@ -16,6 +15,8 @@ const START_MS = 30_000;
 /** How long a daemon may take to end: disks, peers, exports. */
 const STOP_MS = 30_000;
 const LOOK_MS = 50;
+/** Lines of its log that are shown when it ends at once. */
+const LINES_MAX = 5;
 
 /** Runs a program with its output appended to a file, free of our terminal. */
 const TO_LOG = 'exec "$@" >>"$KEDGE_LOG_FILE" 2>&1 </dev/null';
@@ -49,6 +50,7 @@ export async function ensureDaemon(
   });
   await lock.lock(true);
   if (await client.isRunning()) return { isNew: false, logFile };
+  const before = await Deno.stat(logFile).then(({ size }) => size, () => 0);
   const child = spawn(runDir, context.env);
   let ended: Deno.CommandStatus | undefined;
   child.status.then((status) => ended = status);
@@ -57,7 +59,7 @@ export async function ensureDaemon(
       child.unref();
       return { isNew: true, logFile };
     }
-    if (ended !== undefined) throw await endedAtOnce(logFile);
+    if (ended !== undefined) throw await endedAtOnce(logFile, before);
     await context.sleep(LOOK_MS, context.signal);
   }
   child.kill("SIGTERM");
@@ -112,10 +114,19 @@ function spawn(
   }).spawn();
 }
 
-async function endedAtOnce(logFile: string): Promise<CliError> {
-  const lines = await lastLines(logFile, 5);
+/** What it said of that, and nothing of an earlier one. */
+async function endedAtOnce(
+  logFile: string,
+  fromBytes: number,
+): Promise<CliError> {
+  const bytes = await Deno.readFile(logFile).catch(() => new Uint8Array(0));
+  const lines = new TextDecoder().decode(bytes.subarray(fromBytes))
+    .split("\n")
+    .map((line) => line.replace(/^kedge mirror: /, "").trim())
+    .filter((line) => line !== "" && !line.includes("KEDGE_DEBUG=1"))
+    .slice(-LINES_MAX);
   return new CliError(
-    `the mirror daemon ended at once:\n  ${lines.join("\n  ")}`,
-    `read ${logFile}`,
+    ["the mirror daemon ended at once:", ...lines].join("\n  "),
+    `correct that, then again; the log is ${logFile}`,
   );
 }

@@ -23,6 +23,7 @@ import { down, up } from "../drbdadm/up.ts";
 import { CliError, UsageError } from "../errors.ts";
 import { EXIT } from "../exit_codes.ts";
 import { runDirOf } from "../mirror/run_dir.ts";
+import { splitName } from "./actions.ts";
 import { createFile } from "./edit_file.ts";
 import type { VolumeValues } from "./options.ts";
 import { COMMON_FILE, MAIN_FILE, resText, type Side } from "./res_file.ts";
@@ -103,12 +104,15 @@ export async function initVolume(
   return await upVolume(name, call);
 }
 
-/** Start it, as configured. */
+/** Start it, as configured; what is missing of one that runs. */
 export async function upVolume(
   name: string,
   call: ConfigCall,
 ): Promise<number> {
   using session = sessionFor(["up", name], call);
+  const isRunning = await session.client.isRunning() &&
+    await session.running(splitName(name).name) !== undefined;
+  if (isRunning) return await adjustVolume(name, call);
   return await up(session) === 0 ? EXIT.ok : EXIT.failed;
 }
 
@@ -213,15 +217,16 @@ function minorOf(text: string | undefined, config: string): number {
 
 async function writeMain(path: string, folder: string): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
-  const common = join(folder, "global_common.conf");
-  await writeNew(common, COMMON_FILE, { mayExist: true });
   await writeNew(path, MAIN_FILE, { mayExist: true });
   const text = await Deno.readTextFile(path);
-  if (text.includes("drbd.d/*.res")) return;
-  throw new CliError(
-    `${path} does not include the folder drbd.d`,
-    `add the line: include "drbd.d/*.res";`,
-  );
+  if (!text.includes("drbd.d/*.res")) {
+    throw new CliError(
+      `${path} does not include the folder drbd.d`,
+      `add the line: include "drbd.d/*.res";`,
+    );
+  }
+  const common = join(folder, "global_common.conf");
+  await writeNew(common, COMMON_FILE, { mayExist: true });
 }
 
 /** Never overwrites. An existing file is an error unless `mayExist`. */
@@ -274,7 +279,10 @@ async function newDiskBytes(
   const exists = await Deno.stat(path).then(() => true, () => false);
   if (exists) return undefined;
   const bytes = size === undefined ? undefined : parseSize(size);
-  if (bytes !== undefined) return bytes;
+  if (bytes !== undefined && bytes > 0) return bytes;
+  if (size !== undefined) {
+    throw new UsageError(`--size must be a size such as 20G, not "${size}"`);
+  }
   throw new CliError(
     `there is no disk "${path}"`,
     "say --size 10G to make a file, or name a disk that exists",

@@ -25,6 +25,8 @@ const NEXT: Readonly<Record<number, string>> = {
   111: "give the smaller disk more room, then again",
   130: '"kedge volume watch NAME": when the resync is over, again',
   131: '"kedge volume promote NAME" on one host first',
+  134: "it is paused here already; nothing to do",
+  135: "it is not paused here; on the other host, perhaps",
   138: 'attach the disk ("drbdadm attach NAME") on the host that has none',
   104: "look at the disk's path and its rights",
   119: '"kedge volume init NAME" writes metadata on an empty disk',
