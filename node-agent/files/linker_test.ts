@@ -190,3 +190,33 @@ Deno.test("only what FastDFS left is taken over", () =>
     await assert.rejects(linker.takeOver(7), /no store path M07/);
     await store.close();
   }));
+
+Deno.test("links under our own names lead nobody out of a path that is taken over", () =>
+  withDir(async (dir) => {
+    await fastdfsPath(dir);
+    const data = `${dir}/p0/data`;
+    await Deno.mkdir(`${dir}/elsewhere`);
+    const precious = `${dir}/elsewhere/precious`;
+    await Deno.writeTextFile(precious, "mine");
+    let store = await TestStore.open(dir);
+    for (const name of [".tmp", ".segments", ".kedge-path.new"]) {
+      const path = `${data}/${name}`;
+      const isFolder = !name.endsWith(".new");
+      await Deno.symlink(isFolder ? `${dir}/elsewhere` : precious, path);
+      await assert.rejects(store.store.linker.takeOver(0), {
+        slug: "invalid-request",
+        message: /remove it/,
+      }, name);
+      await Deno.remove(path);
+    }
+    await Deno.mkdir(`${data}/.tmp`);
+    for (const name of [".trial", "write-1"]) {
+      await Deno.symlink(precious, `${data}/.tmp/${name}`);
+    }
+    await store.store.linker.takeOver(0);
+    await log(store, SMALL, await store.stage(SMALL));
+    await store.close();
+    store = await TestStore.open(dir);
+    assert.equal(await Deno.readTextFile(precious), "mine");
+    await store.close();
+  }));

@@ -22,6 +22,7 @@ import {
 } from "./disk.ts";
 import { folderOf, type Layout } from "./layout.ts";
 import type { LocalIndex } from "./local_index.ts";
+import { clearOwnNames } from "./own_names.ts";
 import { readMarker, writeMarker } from "./path_gate.ts";
 import type { Pump } from "./pump.ts";
 import { refillKey, type Refills } from "./refills.ts";
@@ -109,6 +110,7 @@ export class PathOpener {
   async #enter(index: number, isEmpty: boolean): Promise<PathOpened> {
     const { layout, paths, pump, refills } = this.#parts;
     if (!isEmpty && paths.isWritable(index)) return this.#opened(index);
+    if (isEmpty) clearOwnNames(layout, index);
     try {
       makeDurableDir(layout.staging(index));
       tryDisk(layout.staged(index, ".trial"));
