@@ -9,6 +9,7 @@
  */
 
 import type { PeerAddress } from "@kedge/schema";
+import { isCallerGone } from "../callers.ts";
 import type { ByteChannel, PeerListener, PeerTransport } from "../ports.ts";
 
 /** A transport over `Deno.connect` and `Deno.listen`. */
@@ -65,7 +66,8 @@ async function acceptAll(
         error instanceof Deno.errors.BadResource ||
         error instanceof Deno.errors.Interrupted
       ) return;
-      // Out of descriptors, or the caller was gone already: not our end.
+      if (isCallerGone(error)) continue;
+      // Out of descriptors: not our end.
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

@@ -7,6 +7,7 @@
 
 import type { AllowedHosts } from "@kedge/schema/config/allow-hosts";
 import { type HostPort, hostPortText } from "@kedge/schema/config/units";
+import { isCallerGone } from "../callers.ts";
 import type { Clock, Log } from "../ports.ts";
 import { WireConnection, type WirePatience } from "./wire_connection.ts";
 import { ReplyRooms } from "./reply_rooms.ts";
@@ -100,7 +101,8 @@ export class WireDoor {
         conn = await this.#listener.accept();
       } catch (error) {
         if (error instanceof Deno.errors.BadResource) return;
-        // Too many descriptors, or a client that left while it came.
+        if (isCallerGone(error)) continue;
+        // Too many descriptors, mostly.
         await new Promise((resolve) => setTimeout(resolve, 50));
         if (error instanceof Deno.errors.Interrupted) return;
         continue;

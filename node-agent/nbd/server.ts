@@ -5,6 +5,7 @@
  */
 
 import type { BlockExports } from "../block_ports.ts";
+import { isCallerGone } from "../callers.ts";
 import type { Log } from "../ports.ts";
 import { type Connection, runConnection } from "./connection.ts";
 import { NBD_LIMITS, type NbdLimits } from "./limits.ts";
@@ -107,6 +108,7 @@ class Server implements NbdServer {
         this.#welcome(await listener.accept());
       } catch (error) {
         if (this.#isClosed) return;
+        if (isCallerGone(error)) continue;
         this.#options.log.warn("cannot accept an NBD connection", {
           error: String(error),
         });

@@ -15,6 +15,7 @@ import type {
   PulseSession,
   SharedSecret,
 } from "@kedge/schema/wire/mirror";
+import { isCallerGone } from "../../callers.ts";
 import {
   type ConnectionTimes,
   PeerConnection,
@@ -134,6 +135,7 @@ export class Rendezvous {
         conn = await listener.accept();
       } catch (error) {
         if (this.#listener !== listener) return;
+        if (isCallerGone(error)) continue;
         this.#complain("accept", messageOf(error)); // no descriptors left?
         await new Promise((done) => setTimeout(done, ACCEPT_PAUSE_MS));
         continue;
