@@ -61,11 +61,14 @@ Deno.test("frozen I/O says what it waits for, and what ends that", () => {
   assert.match(register.words, /^FROZEN: .*register/);
   assert.match(register.next ?? "", /tracker or the peer/);
   const refused = healthOf(volumeFixture({
-    aloneWhy: "The data is not what the Primary's application had",
+    aloneWhy: "The peer's data is not known to be what was seen",
     state: { suspendedNoData: true, connection: "StandAlone" },
   }));
   assert.match(refused.words, /^FROZEN: no good copy/);
-  assert.match(refused.next ?? "", /^The data .*resume-io NAME.*demote NAME/);
+  assert.match(
+    refused.next ?? "",
+    /^The peer's data .*resume-io NAME.*demote NAME/,
+  );
 });
 
 Deno.test("what is not well has a next step in kedge volume status", () => {

@@ -164,7 +164,10 @@ export class Negotiation {
     const isWhole = this.volume.persistent !== undefined &&
       compareDisk(told.peerDisk, "Attaching") > 0;
     if (this.#isOtherData(report)) {
-      return this.#drop("The data is not what the Primary's application had");
+      return this.#drop(
+        "The peer's data is not known to be what this Primary's application " +
+          "has seen: only a Secondary takes it",
+      );
     }
     if (isWhole) return this.#compare(report, told);
     if (areTwo) return this.#drop("Multiple primaries not allowed by config");

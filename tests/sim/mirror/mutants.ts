@@ -211,8 +211,8 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
   {
     name: "nothing is answered before the register shrinks",
     sabotage: core(({ fence }) => {
-      fence.mayAnswer = () => true;
-      fence.mayWrite = () => true;
+      fence.mayAnswer = fence.mayWrite = () => true;
+      Object.defineProperty(fence, "mustBeOnBoth", { get: () => false });
     }),
     plan: { isFenced: true },
   },

@@ -71,6 +71,13 @@ export const DISK_MUTANTS: readonly MirrorMutant[] = [
     plan: { ...BAD_DISK, onIoError: "pass_on", isFenced: true, protocol: "C" },
   },
   {
+    name: "before the register shrinks, only what is on both disks is answered",
+    sabotage: core(({ fence }) => {
+      Object.defineProperty(fence, "mustBeOnBoth", { get: () => false });
+    }),
+    plan: { isFenced: true, protocol: "C", registerLoss: 0.5 },
+  },
+  {
     name: "what is new on a disk that has grown is out of sync",
     sabotage: core(({ disk }) => {
       const { resizeTo } = disk;
