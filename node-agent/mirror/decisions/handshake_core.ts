@@ -63,7 +63,7 @@ export function decideHandshake(
     return drop(judged, "unrelated-data", NOTHING_DONE);
   }
   const plain = directionByDisks(judged) ?? directionOfTie(judged) ??
-    directionByVerdict(judged);
+    directionOfMissedEnd(judged) ?? directionByVerdict(judged);
   if (plain !== undefined) return finish(judged, plain, NOTHING_DONE);
   return settleSplitBrain(judged);
 }
@@ -110,19 +110,42 @@ function directionByDisks(judged: Judged): Direction | undefined {
 
 /** Rules 40 and 41: equal generations; crashes only suggest a direction. */
 function directionOfTie(judged: Judged): Direction | undefined {
-  const { self, peer, comparison, hardenings } = judged;
+  const { comparison } = judged;
   const isTie = comparison.rule === 40 || comparison.rule === 41;
   const suggested = VERDICT_CODES[comparison.verdict];
   if (!isTie || Math.abs(suggested) !== 1) return undefined;
-  const sign = [
-    hardenings.betterDiskBreaksTies
-      ? Math.sign(compareDisk(self.disk, peer.disk))
-      : 0,
-    hardenings.survivorBreaksTies
-      ? Number(self.stayedUp ?? false) - Number(peer.stayedUp ?? false)
-      : 0,
-  ].find((each) => each !== 0);
+  const sign = [byDisk(judged), bySurvival(judged)].find((each) => each !== 0);
   return sign === undefined ? undefined : { sign, full: false };
+}
+
+/**
+ * Rules 34 and 35: a source that did not hear of the end of its resync. Its
+ * target had everything by then; the source may have lost since what was never
+ * flushed there, with its power or its disk, or has old names because its disk
+ * lied about the newer ones.
+ */
+function directionOfMissedEnd(judged: Judged): Direction | undefined {
+  const { self, peer, comparison: { rule } } = judged;
+  if (rule !== 34 && rule !== 35) return undefined;
+  const toTarget = rule === 34 ? -1 : 1;
+  const source = rule === 34 ? self : peer;
+  const isWorse = source.disk === "Outdated" && byDisk(judged) === toTarget;
+  // A Primary goes on with what its application has seen.
+  const isUnsure = source.role !== "Primary" &&
+    bySurvival(judged) === toTarget;
+  return isWorse || isUnsure ? { sign: toTarget, full: false } : undefined;
+}
+
+/** Whose disk is the better one: +1 ours, -1 the peer's. */
+function byDisk({ self, peer, hardenings }: Judged): number {
+  if (!hardenings.betterDiskBreaksTies) return 0;
+  return Math.sign(compareDisk(self.disk, peer.disk));
+}
+
+/** Who has certainly all that was answered: +1 we, -1 the peer. */
+function bySurvival({ self, peer, hardenings }: Judged): number {
+  if (!hardenings.survivorBreaksTies) return 0;
+  return Number(self.stayedUp ?? false) - Number(peer.stayedUp ?? false);
 }
 
 function directionByVerdict(judged: Judged): Direction | undefined {
@@ -144,7 +167,7 @@ function directionByVerdict(judged: Judged): Direction | undefined {
   }
 }
 
-/** Equal generations: whoever is Primary, better or marked blocks is source. */
+/** Equal generations: whoever is better, Primary, sure or marked blocks is source. */
 function directionOfBits(judged: Judged): Direction | undefined {
   const { self, peer, options } = judged;
   const nobody = { sign: 0, full: false };
@@ -152,6 +175,7 @@ function directionOfBits(judged: Judged): Direction | undefined {
   const sign = [
     Math.sign(compareDisk(self.disk, peer.disk)),
     Number(self.role === "Primary") - Number(peer.role === "Primary"),
+    bySurvival(judged),
     Number(self.outOfSyncBlocks > 0) - Number(peer.outOfSyncBlocks > 0),
     options.resolveConflicts ? -1 : 1,
   ].find((each) => each !== 0) ?? 0;

@@ -115,6 +115,15 @@ Deno.test("equal generations with marked blocks are resynced, in 8.4 not", () =>
   assert.equal(plain.next, "Connected");
 });
 
+Deno.test("equal generations with marked blocks: who stayed up is the source", () => {
+  const marked = side(set(BASE), { outOfSyncBlocks: 3 });
+  const survivor = side(set(BASE), { stayedUp: true });
+  assert.equal(decide(marked, survivor).next, "WFBitMapT");
+  assert.equal(decide(survivor, marked).next, "WFBitMapS");
+  const primary = { ...marked, role: "Primary" } as const;
+  assert.equal(decide(primary, survivor).next, "WFBitMapS");
+});
+
 Deno.test("a Primary is not made sync target, unless violently", () => {
   const self = side(set(BASE), { role: "Primary" });
   const peer = side(set(THEIRS, BASE));
@@ -149,4 +158,37 @@ Deno.test("a policy does not let an Outdated disk win", () => {
   assert.equal(decide(self, peer, { policies }).next, "WFBitMapS");
   const old = side(set(OURS, BASE), { disk: "Outdated" });
   assert.equal(decide(old, peer, { policies }).dropReason, "split-brain");
+});
+
+Deno.test("a source that missed the end of its resync is not always the better one", () => {
+  const missed = set(OURS, BASE, 64n);
+  const ended = set(OURS, 0n, BASE, 64n);
+  const next = (
+    source: Partial<HandshakeSide>,
+    target: Partial<HandshakeSide>,
+    hardenings?: Hardenings,
+  ) => {
+    const [one, other] = [side(missed, source), side(ended, target)];
+    const options = hardenings === undefined ? {} : { hardenings };
+    const [here, there] = [
+      decide(one, other, options),
+      decide(other, one, options),
+    ];
+    assert.deepEqual([here.comparison.rule, there.comparison.rule], [34, 35]);
+    assert.deepEqual(here.generations, set(OURS, 0n, BASE, 64n));
+    assert.deepEqual(there.generations, ended);
+    return [here.next, there.next];
+  };
+  const asSource = ["WFBitMapS", "WFBitMapT"];
+  const asTarget = ["WFBitMapT", "WFBitMapS"];
+  assert.deepEqual(next({}, {}), asSource);
+  assert.deepEqual(next({ stayedUp: true }, { stayedUp: true }), asSource);
+  // It was away, and may have lost what the other one certainly has.
+  assert.deepEqual(next({}, { stayedUp: true }), asTarget);
+  assert.deepEqual(next({}, { stayedUp: true }, AS_DRBD_84), asSource);
+  assert.deepEqual(next({ role: "Primary" }, { stayedUp: true }), asSource);
+  // Its disk failed, and may lack something.
+  assert.deepEqual(next({ disk: "Outdated" }, {}), asTarget);
+  assert.deepEqual(next({ disk: "Outdated" }, { disk: "Outdated" }), asSource);
+  assert.deepEqual(next({ disk: "Outdated" }, {}, AS_DRBD_84), asSource);
 });
