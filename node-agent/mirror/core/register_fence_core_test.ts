@@ -369,3 +369,25 @@ Deno.test("without the register a Primary that is copied to goes on with its pee
   equal(write.answer, true);
   equal(b.data[0], 7);
 });
+
+Deno.test("an answer that a later change of ours has overtaken costs no role", () => {
+  const pair = fencedPair();
+  const { a } = pair;
+  pair.cut();
+  a.answer("done", 2); // shrink
+  pair.mend();
+  const [grow] = a.wishes;
+  equal(grow?.kind, "grow");
+  pair.cut();
+  deepEqual(a.wishes.map(({ kind }) => kind), ["grow", "shrink"]);
+  a.wishes.reverse();
+  a.answer("done", 4);
+  a.answer("done", 3);
+  equal(a.core.state.role, "Primary");
+  equal(a.core.state.disk, "UpToDate");
+  // What somebody else did since is no change of ours.
+  pair.mend();
+  a.core.fence.heard({ kind: "flush", sequence: 1, barrier: false }, 9);
+  a.answer("done", 5);
+  equal(a.core.state.role, "Secondary");
+});

@@ -15,6 +15,8 @@ export class RegisterQuestions {
   /** Counts times as Primary: an answer of an earlier one changes nothing. */
   #reign = 0;
   #lastId = 0;
+  /** The highest epoch that a change of ours began. */
+  #ownEpoch = 0;
   readonly #asked = new Map<number, Answered>();
 
   constructor(readonly volume: VolumeCore) {}
@@ -41,11 +43,17 @@ export class RegisterQuestions {
     this.#asked.delete(id);
     const known = this.volume.persistent?.epoch ?? 0;
     if (answer.outcome === "done" && answer.epoch < known) {
+      // A later change of ours was answered first: nobody came after us.
+      const isOurs = known === this.#ownEpoch;
+      if (isOurs) return done?.({ outcome: "unknown", epoch: known });
       // It was true when it was said, and somebody else came after us (R1).
       const why = "the register has changed since";
       return done?.({ outcome: "refused", epoch: known, why });
     }
-    if (answer.outcome === "done") this.keepEpoch(answer.epoch);
+    if (answer.outcome === "done") {
+      this.#ownEpoch = answer.epoch;
+      this.keepEpoch(answer.epoch);
+    }
     done?.(answer);
   }
 
