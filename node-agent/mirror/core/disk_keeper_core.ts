@@ -3,8 +3,8 @@
  *
  * A failed flush, a failed metadata write and, by policy, a failed data read or
  * write take the disk out at once and for good (nothing is retried on it); the
- * application goes on through the peer. What the lost disk may not have, i.e.
- * every write that was not stable on it, is marked at the peer first.
+ * application goes on through the peer. What the lost disk may not have, every
+ * write that was not stable on it, is marked at the peer first.
  *
  * Source: DRBD 8.4, reference §2.7 (attach, detach); promises.md B10–B12, B15.
  *
@@ -308,32 +308,32 @@ export class DiskKeeper {
   #lose(isClean = false): void {
     const { volume } = this;
     this.#isLosing = true;
-    const isUnused = volume.state.disk === "Attaching" ||
-      this.atAttach !== undefined;
+    const { disk } = volume.state;
+    const isUnused = disk === "Attaching" || this.atAttach !== undefined;
     const isWhole = isClean || this.#isWhole();
     this.#wasInSync &&= isWhole;
     this.#tellWhatIsUnstable();
     volume.fence.diskLost();
     if (volume.state.disk !== "Diskless") volume.change({ disk: "Failed" });
+    const isServing = volume.state.role === "Primary" && !isUnused;
+    const isServedOn = isServing && !isWhole && volume.canReachData();
     const isOld = !isWhole || goesOnWithout(volume.config, volume.state);
-    if (isOld && this.#isFailing) this.#suspect(); // no flag follows any more
+    if (isOld && this.#isFailing) this.#suspect(isServedOn); // the last flags
     volume.writes.diskLost();
     volume.replica.diskLost();
     volume.flusher.abandon();
     volume.log.reset();
-    const { generations } = volume;
+    const { generations: { set } } = volume;
     // A disk that failed may lack what the application was told is there: the
     // same disk must not come back under a Primary that has no peer. One that
     // was being attached or negotiated has shown nothing to anybody.
-    if (generations.set !== undefined && !isUnused) {
-      const isServing = volume.state.role === "Primary";
-      this.#shown.wasOurs(generations.set.current, { isWhole, isServing });
-      if (volume.canReachData()) this.#shown.servedOn(); // perhaps unnamed yet
-      if (this.#isPeerBehind) this.outdates = generations.set.bitmap;
+    if (set !== undefined && !isUnused) {
+      this.#shown.wasOurs(set.current, { isWhole, isServing });
+      if (isServedOn) this.#shown.servedOn(); // perhaps without a name for it
+      if (this.#isPeerBehind) this.outdates = set.bitmap;
       // The peer's copy has the same name, and may have lost what it had.
-      const { flushes, hasUnstableThere } = volume.writes;
       this.mustBeKept ||= !isConnected(volume.state.connection) &&
-        (flushes.mayBeLostThere || hasUnstableThere);
+        volume.writes.mayBeLostThere;
     }
     volume.persistent = undefined;
     volume.bitmap = undefined;
@@ -351,20 +351,20 @@ export class DiskKeeper {
 
   /** What was written or received can be found on the disk again. */
   #isWhole(): boolean {
-    const { flusher, replica } = this.volume;
-    const isLetGo = !this.#isFailing && !flusher.isRunning;
-    return replica.isDrained && (flusher.isStable || isLetGo);
+    const { flusher: { isStable, isRunning }, replica } = this.volume;
+    return replica.isDrained && (isStable || !this.#isFailing && !isRunning);
   }
 
   /**
-   * A copy that failed is not promoted by itself when it comes back, also not
-   * after a restart if that can still be written down.
+   * A copy that failed is not promoted by itself when it comes back, and is
+   * behind the one that serves on; after a restart, too, if that can be saved.
    */
-  #suspect(): void {
+  #suspect(isServedOn: boolean): void {
     const { persistent, effects } = this.volume;
     this.#isSuspect = true;
     if (persistent === undefined) return;
-    const flags = { ...persistent.flags, wasUpToDate: false };
+    const consistent = persistent.flags.consistent && !isServedOn;
+    const flags = { ...persistent.flags, wasUpToDate: false, consistent };
     effects.saveState({ ...persistent, flags });
   }
 

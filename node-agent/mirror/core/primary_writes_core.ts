@@ -90,6 +90,11 @@ export class PrimaryWrites {
     );
   }
 
+  /** Whether a loss of its power would, or may have, taken some of them. */
+  get mayBeLostThere(): boolean {
+    return this.flushes.mayBeLostThere || this.hasUnstableThere;
+  }
+
   /** Whether nothing is under way: a demotion may go on. */
   get isIdle(): boolean {
     return this.pending === 0 && this.flushes.isIdle;
