@@ -81,3 +81,16 @@ Deno.test("a copy that was about to become a target is not promoted either", () 
   pair.run();
   assert.equal(words(b), "Connected Negotiating/Diskless");
 });
+
+Deno.test("a disk that failed, and has what the peer lacks, is not outdated for it", () => {
+  const pair = ahead();
+  const { a } = pair;
+  a.core.flusher.written();
+  a.core.disk.failed("bitmap");
+  a.core.roles.secondary(() => {});
+  a.core.disk.attach(a.disk(), () => {});
+  assert.equal(a.core.state.disk, "Outdated");
+  const codes: number[] = [];
+  a.core.roles.outdate(({ code }) => codes.push(code));
+  assert.deepEqual(codes, [-2], "a handler makes 6 of it");
+});

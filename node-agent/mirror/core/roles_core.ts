@@ -170,8 +170,10 @@ export class Roles {
     // takes this answer as that of a Primary.
     if (volume.state.disk === "UpToDate" && isBehind(volume.state)) return -2;
     // So it is where only we know of it, as nobody could be told.
-    const { disk } = volume.state;
-    if (disk === "Consistent" && volume.generations.isAhead) return -2;
+    // A disk that failed since has it all the same.
+    if (volume.state.disk !== "UpToDate" && volume.generations.isAhead) {
+      return -2;
+    }
     return volume.wish({ disk: "Outdated" }) ?? 1;
   }
 
