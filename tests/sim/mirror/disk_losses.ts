@@ -65,7 +65,9 @@ export function giveUpDisk(node: SimNode): void {
   kept.forEach((content, piece) => {
     const value = lineage.valueOf(piece, content);
     for (;;) {
-      const missing = value === undefined ? [] : lineage.missing(piece, value);
+      const missing = value === undefined
+        ? []
+        : lineage.missing(piece, value, true);
       if (missing.length === 0) return;
       lineage.excuse(piece, missing);
     }

@@ -134,10 +134,15 @@ export class Lineage {
     return [...kept, value];
   }
 
-  /** Answered values that `value` does not contain. */
-  missing(piece: number, value: number): number[] {
+  /**
+   * Answered values that `value` does not contain.
+   *
+   * @param isKnown Whether something is said of damaged pieces, too.
+   */
+  missing(piece: number, value: number, isKnown = false): number[] {
     const tips = this.#pieces[piece]?.tips ?? [];
-    return tips.filter((tip) => !this.descends(piece, value, tip));
+    if (!isKnown && this.taints.has(piece)) return [];
+    return tips.filter((tip) => !this.cameFrom(piece, value, tip));
   }
 
   /** Whether a write was answered. */

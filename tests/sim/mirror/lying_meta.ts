@@ -18,10 +18,9 @@
  * - The other disk loses nothing that was answered: it is never overwritten with
  *   what this node still has, unless this node was promoted and served first, or
  *   a verify found the difference: it cannot say which copy is right.
- *   One exception is known (seed 7009013): a node that was the source of a
- *   resync, and comes back with its names and marks from before the end of it,
- *   is the source once more. Its names alone are those of a source that crashed
- *   at the end, and of such a one the marks count.
+ *   A node that was the source of a resync and comes back with its names and
+ *   marks from before the end of it is the source once more where the other one
+ *   was restarted since, too: then nobody has certainly all that was answered.
  * - Every other piece keeps every promise, and both nodes become equal.
  *
  * @module
@@ -166,6 +165,7 @@ export function doubtPiece(node: SimNode, piece: number): boolean {
   }
   taints.add(node, piece, before);
   taints.unmarked.add(piece);
+  if (!disk.dirty.has(piece)) disk.wrongs(piece, before);
   return true;
 }
 

@@ -195,7 +195,11 @@ function repair(world: World, node: SimNode): void {
     const discard = (!world.plan.isFenced || isHealing) && bothAlone &&
       isSplit &&
       state.role === "Secondary" && rng.chance(isHealing ? 0.7 : 0.3);
-    const isForeign = isHealing && bothAlone && isSplit && world.areUnrelated;
+    // Nobody gives up good data for those of half a resync.
+    const isBetter = state.disk !== "Inconsistent" &&
+      peer.core?.state.disk === "Inconsistent";
+    const isForeign = isHealing && bothAlone && isSplit &&
+      world.areUnrelated && !isBetter;
     if (isForeign && state.role === "Secondary") return giveUpDisk(node);
     if (discard) {
       node.give();

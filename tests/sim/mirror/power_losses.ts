@@ -43,8 +43,10 @@ export class PowerLosses {
           peer.core?.disk.stayedUp !== true ||
           peer.core.state.disk === "Inconsistent";
         const isPromised = this.#isPromised(piece, value);
-        const isThere = peer.received.has(value) ||
-          theirs !== undefined && lineage.descends(piece, theirs, value);
+        // What it holds without a mark, or wrongly, is no copy to rely on.
+        const isDamaged = world.taints.before(peer, piece) !== undefined;
+        const isThere = peer.received.has(value) || !isDamaged &&
+            theirs !== undefined && lineage.descends(piece, theirs, value);
         const survives = (!isAlone || isPromised) && this.#isMember(peer) &&
           isThere;
         const name = `${piece} ${value}`;

@@ -226,9 +226,11 @@ export class Promotions {
   #excuse(node: SimNode, piece: number, value: number): void {
     const { world } = this.history;
     const { lineage } = world;
+    const isForced = node.forced.isForced && this.#isExclusive();
     for (;;) {
-      const missing = lineage.missing(piece, value);
-      const lost = node.forced.isForced && this.#isExclusive()
+      // What is forced over damage is lost, too: the damage may be written over.
+      const missing = lineage.missing(piece, value, isForced);
+      const lost = isForced
         ? missing
         : missing.filter((each) => this.history.wasOnItsWay(each));
       if (lost.length === 0) return;

@@ -158,9 +158,20 @@ export class SimDisk {
       }
       const versions = this.dirty.get(piece);
       if (versions === undefined) continue;
+      if (count > 1) this.#wronged.delete(piece);
       versions.splice(0, count - 1);
       if (versions.length <= 1) this.dirty.delete(piece);
     }
+  }
+
+  /** What is stable in a piece is wrong, until something else is stable there. */
+  wrongs(piece: number, right: number): void {
+    this.#wronged.set(piece, right);
+  }
+
+  /** Whether that is so. */
+  isWrong(piece: number): boolean {
+    return this.#wronged.has(piece);
   }
 
   /** Its metadata were written. */

@@ -172,7 +172,9 @@ export class VolumeHistory {
       for (const [piece, versions] of each.disk.dirty) {
         const value = covered[piece] ?? 0;
         if (value === 0) continue;
-        const isStable = versions.every((content) => {
+        const isStable = versions.every((content, at) => {
+          // What was wrong below what is not flushed yet, and had no mark.
+          if (at === 0 && each.disk.isWrong(piece)) return true;
           if (content >= ROT_FROM) return true;
           const held = world.lineage.valueOf(piece, content);
           return held !== undefined &&

@@ -19,7 +19,8 @@ export function contentOf(data: Uint8Array, at: number): number {
 export function overwrite(node: SimNode, piece: number, content: number): void {
   const { disk, world } = node;
   const { lineage } = world;
-  const was = world.taints.before(node, piece) ?? disk.cache[piece] ?? 0;
+  const before = world.taints.before(node, piece);
+  const was = before ?? disk.cache[piece] ?? 0;
   const old = lineage.valueOf(piece, was);
   const value = lineage.valueOf(piece, content);
   if (old === undefined || value === undefined) {
@@ -37,7 +38,8 @@ export function overwrite(node: SimNode, piece: number, content: number): void {
   if (old === value) return;
   const isGood = node.core?.state.disk === "UpToDate";
   const isNew = !lineage.isKnown(piece, value);
-  lineage.born(piece, value, predecessor(node, piece, old));
+  const isWhole = isGood && before === undefined;
+  lineage.born(piece, value, isWhole ? old : predecessor(node, piece, old));
   if (!isGood && isNew) lineage.loosen(piece, value);
   if (isGood) lineage.settle(piece, value, old);
   disk.lyingMeta?.settled(piece);
@@ -59,14 +61,16 @@ export function overwrite(node: SimNode, piece: number, content: number): void {
   );
 }
 
-/** What a Primary overwrites: on a disk that is behind it is the peer's. */
+/** What a Primary overwrites where its disk is behind, or damaged. */
 function predecessor(node: SimNode, piece: number, old: number): number {
   const { world } = node;
-  if (node.core?.state.disk === "UpToDate") return old;
   const peer = world.nodes[other(node.id)];
   const theirs = world.lineage.valueOf(piece, peer.disk.cache[piece] ?? 0);
-  if (theirs === undefined) return old;
-  return world.lineage.descends(piece, old, theirs) ? old : theirs;
+  const { lineage } = world;
+  if (theirs === undefined || lineage.descends(piece, old, theirs)) return old;
+  // What is good is what went on from here, if anything did.
+  const isGood = node.core?.state.disk === "UpToDate";
+  return !isGood || lineage.cameFrom(piece, theirs, old) ? theirs : old;
 }
 
 /**
