@@ -25,6 +25,7 @@ import type { Agreed } from "./handshake_core.ts";
 import { LongRead } from "./long_read.ts";
 import type { Output } from "./output.ts";
 import type { Signal } from "./signal.ts";
+import { Zeroes } from "./zeroes.ts";
 
 /** What the calls work with. */
 export interface DeviceCallsParts {
@@ -54,6 +55,7 @@ export interface Transfer {
 export class DeviceCalls {
   readonly #parts: DeviceCallsParts;
   readonly #device: BlockDevice;
+  readonly #zeroes: Zeroes;
   #count = 0;
   #writeBytes = 0;
   #isUnsettled = false;
@@ -62,6 +64,7 @@ export class DeviceCalls {
   constructor(parts: DeviceCallsParts) {
     this.#parts = parts;
     this.#device = parts.agreed.export.device;
+    this.#zeroes = new Zeroes(() => this.#device.settle());
   }
 
   /** Calls that the device has not answered. */
@@ -83,24 +86,54 @@ export class DeviceCalls {
 
   /** Do any request but WRITE, DISC and a long READ. */
   begin(request: NbdRequest): void {
-    const { type, offset, lengthBytes, flags } = request;
+    const { type, lengthBytes } = request;
     if (type === NbdCommand.BLOCK_STATUS) return this.#status(request);
     // A prefetch may always be left out; of nothing, nothing is to be done.
     const isNothing = type === NbdCommand.CACHE ||
       lengthBytes === 0 && type !== NbdCommand.FLUSH;
     if (isNothing) return this.answer(request, BlockErrno.OK);
     if (type === NbdCommand.READ) return this.#read(request);
-    const fua = (flags & CommandFlag.FUA) !== 0;
-    const done = this.#whenDone(request);
-    if (type === NbdCommand.FLUSH) this.#device.flush(done);
-    else if (type === NbdCommand.TRIM) {
-      this.#device.trim(offset, lengthBytes, fua, done);
-    } else {
-      const mayPunch = (flags & CommandFlag.NO_HOLE) === 0;
-      const fastOnly = (flags & CommandFlag.FAST_ZERO) !== 0;
-      const how = { fua, mayPunch, fastOnly };
-      this.#device.writeZeroes(offset, lengthBytes, how, done);
+    if (type === NbdCommand.FLUSH) {
+      return this.#device.flush(this.#whenDone(request));
     }
+    this.#zero(request);
+  }
+
+  /** The client is gone: of what is long, no more than what was begun. */
+  dropRest(): void {
+    this.#zeroes.drop();
+  }
+
+  /** TRIM and WRITE_ZEROES, in pieces. */
+  #zero(request: NbdRequest): void {
+    const { type, offset, lengthBytes, flags } = request;
+    const device = this.#device;
+    const done = this.#whenDone(request);
+    const mayPunch = (flags & CommandFlag.NO_HOLE) === 0;
+    let mustFlush = (flags & CommandFlag.FUA) !== 0;
+    this.#zeroes.add({
+      offset,
+      lengthBytes,
+      act: (piece, pieceDone) => {
+        // Several pieces have one flush behind them.
+        const fua = mustFlush && piece.lengthBytes === lengthBytes;
+        if (fua) mustFlush = false;
+        if (type === NbdCommand.TRIM) {
+          return device.trim(piece.offset, piece.lengthBytes, fua, pieceDone);
+        }
+        // What was found quick at its beginning is finished in any case.
+        const fastOnly = (flags & CommandFlag.FAST_ZERO) !== 0 &&
+          piece.offset === offset;
+        const how = { fua, mayPunch, fastOnly };
+        device.writeZeroes(piece.offset, piece.lengthBytes, how, pieceDone);
+      },
+      ended: (errno) => {
+        if (!mustFlush || errno !== BlockErrno.OK) return done(errno);
+        this.#isUnsettled = true;
+        device.flush(done);
+        this.#parts.completed();
+      },
+    });
   }
 
   /** Write the next piece of a transfer. */

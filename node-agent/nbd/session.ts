@@ -84,6 +84,8 @@ export class Session {
   #isInTurn = false;
   #isFlushPlanned = false;
   #isReceiving = true;
+  /** The client said good-bye: it wants what it asked for. */
+  #hasLeft = false;
   #isClosing = false;
   #isGraceOver = false;
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
@@ -119,6 +121,7 @@ export class Session {
     try {
       await this.#receive();
       this.#isReceiving = false;
+      if (!this.#hasLeft) this.#calls.dropRest();
       this.#releaseWhenIdle();
       while (this.#calls.count > 0 || !this.#output.isIdle) {
         await this.#changed.wait();
@@ -143,6 +146,7 @@ export class Session {
       this.#isGraceOver = true;
       this.#outputChanged();
     }, this.#limits.closeGraceMs);
+    this.#calls.dropRest();
     this.#releaseWhenIdle();
   }
 
@@ -196,7 +200,10 @@ export class Session {
       const request = decodeRequest(this.#view, this.#start);
       if (request === undefined) return "end";
       this.#start += REQUEST_BYTES;
-      if (request.type === NbdCommand.DISC) return "end";
+      if (request.type === NbdCommand.DISC) {
+        this.#hasLeft = true;
+        return "end";
+      }
       if (this.#begin(request) === "long-read") return request;
     }
   }

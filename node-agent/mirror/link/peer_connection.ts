@@ -34,6 +34,11 @@ import type { PulseAsker } from "./pulse_sockets.ts";
 
 /** Answers to what was read at once after which we look at the queue, in bytes. */
 const ANSWERS_BYTES_MAX = 4 * 1024 * 1024;
+/**
+ * How long frames are handled before timers and other sockets have their turn, in
+ * ms: some thousand requests for zeroes fit into one read.
+ */
+const TURN_MS = 100;
 
 /** Who hears what comes over a connection. */
 export interface ConnectionEvents {
@@ -195,12 +200,13 @@ export class PeerConnection {
     this.out.onDrain = () => events.drained();
     try {
       for (;;) {
-        const isAll = this.#handleAll(events);
+        const end = this.#handleAll(events);
         const wait = events.batchEnd();
         this.out.flush();
         if (wait !== undefined && !this.#isClosed) await this.#orClosed(wait);
+        if (end === "time") await new Promise((done) => setTimeout(done, 0));
         if (this.#isClosed) return;
-        if (!isAll) continue;
+        if (end !== "all") continue;
         const count = await this.conn.read(this.#in.room());
         if (count === null) return;
         this.#live.heard(performance.now());
@@ -275,12 +281,13 @@ export class PeerConnection {
     if (sentMs <= performance.now()) events.ponged(sentMs);
   }
 
-  /** A question is short and its answer long: false, if there are more of them. */
-  #handleAll(events: ConnectionEvents): boolean {
+  /** A question is short, its answer long, and what it asks for may take time. */
+  #handleAll(events: ConnectionEvents): "all" | "answers" | "time" {
+    const endMs = performance.now() + TURN_MS;
     const fullBytes = this.out.queuedBytes + ANSWERS_BYTES_MAX;
     for (;;) {
       const frame = this.#isClosed ? undefined : this.#in.next();
-      if (frame === undefined) return true;
+      if (frame === undefined) return "all";
       const { header, body } = frame;
       switch (header.kind) {
         case "ping":
@@ -299,7 +306,8 @@ export class PeerConnection {
             header.epoch,
           );
       }
-      if (this.out.queuedBytes > fullBytes) return false;
+      if (this.out.queuedBytes > fullBytes) return "answers";
+      if (performance.now() > endMs) return "time";
     }
   }
 }

@@ -139,3 +139,29 @@ Deno.test("an answer to what was not asked yet counts for nothing", async () => 
   await ended;
   assert.deepEqual(answered, [1]);
 });
+
+Deno.test("frames that take their time let others have their turn", async () => {
+  const [here, there] = await joined();
+  let turns = 0;
+  const other = setInterval(() => turns++, 0);
+  const at: number[] = [];
+  const all = Promise.withResolvers<void>();
+  const ended = here.run({
+    ...waiting(() => Promise.resolve()),
+    frame: () => {
+      const endMs = performance.now() + 60;
+      while (performance.now() < endMs);
+      if (at.push(turns) === 6) all.resolve();
+    },
+  });
+  for (let sequence = 1; sequence <= 6; sequence++) {
+    there.send({ kind: "flush", sequence, barrier: false }, 0);
+  }
+  there.out.flush();
+  await all.promise;
+  clearInterval(other);
+  there.close("the test is over");
+  here.close("the test is over");
+  await ended;
+  assert.ok(new Set(at).size >= 3, `turns ${at}`);
+});
