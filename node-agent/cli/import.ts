@@ -9,6 +9,7 @@ import {
   followMigration,
   lookAt,
   nodeFor,
+  nodeOfRun,
   showEnd,
   startMigration,
   stopMigration,
@@ -120,7 +121,9 @@ the work; Ctrl-C only stops watching ("import stop" stops the work). Exit code
     }
     const request = verb === "fastdfs" ? requestOf(values) : undefined;
     const client = await openClient(values, context);
-    const node = await nodeFor(client, values.node);
+    const node = request === undefined
+      ? await nodeOfRun(client, values.node)
+      : await nodeFor(client, values.node);
     if (verb === "stop") await stopMigration(client, node);
     if (request !== undefined) {
       await startMigration(client, node, request);

@@ -167,3 +167,44 @@ Deno.test("one line while it runs: how far, how fast, how long", () => {
   const counting = { ...at(0), phase: "counting" } as const;
   assert.equal(migrationLine(counting, later), "counting: 12 files, 100 KB");
 });
+
+Deno.test("kedge import says what comes next", async () => {
+  const { request } = VIEW;
+  const good = { ...VIEW, skipped: 0 };
+  assert(request.kind === "import");
+  const dry = { ...request, dryRun: true };
+  const exported = { kind: "export", to: "/back", bytesPerS: 0 } as const;
+  const table = [
+    [good, /^next: send clients to Kedge; .*same command again/m],
+    [{ ...good, request: dry }, /^next: the same command without --dry-run$/m],
+    [{ ...good, request: exported }, /^next: sync; .*base_path\) \/back$/m],
+    [VIEW, /^next: see what is named .*import status --node 1 --report FILE/m],
+  ] as const;
+  for (const [view, wanted] of table) {
+    const { err } = await clusterWith(view).kedge(...IMPORT);
+    assert.match(err, wanted);
+  }
+});
+
+Deno.test("kedge import status finds the run by itself", async () => {
+  const cluster = new FakeCluster();
+  const views = new Map<string, MigrationView | null>([
+    ["1", VIEW],
+    ["2", { ...VIEW, state: "running" }],
+  ]);
+  cluster.intercept = ({ path }) => {
+    const [, node] = /^\/v1\/nodes\/(\d+)\/migration/.exec(path) ?? [];
+    if (node === undefined) return undefined;
+    return Response.json(views.get(node) ?? null);
+  };
+  const env = { KEDGE_TRACKER: TRACKER };
+  const status = () =>
+    run(["import", "status", "--json"], { fetch: cluster.fetch, env });
+  assert.equal(JSON.parse((await status()).out).node, 2, "the one that runs");
+  views.set("2", VIEW);
+  const several = await status();
+  assert.equal(several.code, 2);
+  assert.match(several.err, /Several nodes have one.*--node which: 1, 2/);
+  views.set("1", null);
+  assert.equal(JSON.parse((await status()).out).node, 2, "the only one");
+});

@@ -12,6 +12,8 @@ import { EXIT } from "./exit_codes.ts";
 import { agentOfSettings, agentsOfStart } from "./nginx/agents_here.ts";
 import { nginxConf } from "./nginx/conf_text.ts";
 import { planGroups } from "./nginx/gather.ts";
+import { readNotes, thisMachine } from "./nginx/may_read.ts";
+import type { NginxPlan } from "./nginx/plan.ts";
 
 const OPTIONS = {
   agent: {
@@ -105,8 +107,10 @@ decides each time; set trusted_proxies to this machine's address.`,
       : values.serve === "direct"
       ? "direct"
       : "accel";
+    const groupsPlan = planGroups({ here, groups, mode });
     const plan = {
-      ...planGroups({ here, groups, mode }),
+      ...groupsPlan,
+      notes: [...groupsPlan.notes, ...await folderNotes(groupsPlan)],
       listen: safeWord("--listen", values.listen),
       serverName: safeWord("--server-name", values["server-name"]),
       accessLog: plainPath("--access-log", values["access-log"]),
@@ -123,6 +127,16 @@ decides each time; set trusted_proxies to this machine's address.`,
     return EXIT.ok;
   },
 };
+
+/** What keeps nginx from files that it is to send by itself. */
+async function folderNotes(
+  { groups }: Pick<NginxPlan, "groups">,
+): Promise<string[]> {
+  const folders = groups.flatMap(({ files }) =>
+    files === undefined ? [] : [files.linksDir ?? [], ...files.folders].flat()
+  );
+  return await readNotes(folders, await thisMachine());
+}
 
 /** It becomes a part of a directive. */
 function safeWord(name: string, text: string): string {

@@ -129,7 +129,8 @@ async function keepRunning(
     await cluster.start(values.level, isComplete, values["rebuild-kv"]);
     const conf = await writeClientConf(settled, values);
     tellReady(context, cluster, { settled, values });
-    if (conf !== undefined && !values.json) context.out.line(conf);
+    const more = [...nginxHint(settled, values), ...conf];
+    for (const line of values.json ? [] : more) context.out.line(line);
     await untilAborted(signal);
   } catch (error) {
     // Ctrl-C while starting is a wish, not a failure.
@@ -184,18 +185,31 @@ function tellReady(
 async function writeClientConf(
   { plan, fastdfs }: Settled,
   values: StartValues,
-): Promise<string | undefined> {
-  if (fastdfs === undefined) return undefined;
+): Promise<string[]> {
+  if (fastdfs === undefined) return [];
   const layout = layoutOf(resolve(values.data));
   const trackers = plan.agents.flatMap(({ index }) =>
     fastdfsPlace(fastdfs, index)?.tracker ?? []
   );
   const conf = clientConf(trackers, layout.data);
   await writeWhole(layout.fastdfsConf, conf, 0o644);
-  const told = conf.split("\n").map((line) => `  ${line}`.trimEnd());
-  return `FastDFS's clients find the cluster with ${layout.fastdfsConf}:\n${
-    told.join("\n")
-  }`;
+  const told = conf.trimEnd().split("\n").map((line) => `  ${line}`);
+  return [
+    `FastDFS's clients find the cluster with ${layout.fastdfsConf}:`,
+    ...told,
+    "For example:",
+    `  fdfs_upload_file ${layout.fastdfsConf} FILE`,
+  ];
+}
+
+/** How nginx gets to the files. */
+function nginxHint({ nginx }: Settled, { data }: StartValues): string[] {
+  if (!nginx) return [];
+  return [
+    "nginx may serve the files; its configuration:",
+    `  kedge nginx-config --data ${data} >/etc/nginx/conf.d/kedge.conf`,
+    "  nginx -t && systemctl reload nginx",
+  ];
 }
 
 function sayer(context: CommandContext): (line: string) => void {

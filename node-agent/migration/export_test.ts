@@ -37,6 +37,10 @@ Deno.test("export writes what import reads", async () => {
   await desk.door.app.operations.remove(packed);
   const again = await desk.run(request);
   assert.deepEqual([again.known > 0, again.state], [true, "done"]);
+  const { normal } = again.done;
+  assert.equal(normal, 0, "what is there was not written again");
+  const written = Object.values(again.done).reduce((sum, one) => sum + one, 0);
+  assert.equal(written + again.known, again.filesTotal);
   await Deno.writeTextFile(`${desk.dir}/own/x`, "");
   for (const wrong of [`${desk.dir}/own`, base.base]) {
     const asked = desk.run({ ...request, to: wrong });

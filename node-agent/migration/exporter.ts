@@ -103,8 +103,10 @@ export class Exporter {
     await pace.take(entry.sizeBytes);
     try {
       if (isMetaName(entry.id)) throw new Error(META_NAME);
-      await this.#write(entry, parsed);
-      progress.count(parsed.kind === "trunk" ? "packed" : parsed.kind);
+      const isNew = await this.#write(entry, parsed);
+      if (isNew) {
+        progress.count(parsed.kind === "trunk" ? "packed" : parsed.kind);
+      } else progress.known++;
     } catch (error) {
       if (isOfTheDisk(error)) throw error;
       const detail = error instanceof Error ? error.message : String(error);
@@ -115,8 +117,9 @@ export class Exporter {
     progress.bytesDone += entry.sizeBytes;
   }
 
-  async #write(entry: FileEntry, parsed: FileId): Promise<void> {
-    const { progress, operations } = this.#parts;
+  /** Whether it was not there yet. */
+  async #write(entry: FileEntry, parsed: FileId): Promise<boolean> {
+    const { operations } = this.#parts;
     const folder = `${this.#root(parsed.pathIndex)}/data/${
       hexByte(parsed.high)
     }/${hexByte(parsed.low)}`;
@@ -125,19 +128,23 @@ export class Exporter {
       this.#folders.add(folder);
     }
     const path = `${folder}/${parsed.name}`;
+    const isThere = await isWritten(path, entry, parsed);
     if (parsed.kind === "trunk") {
       const bytes = await wholeOf(await operations.read(entry));
       await this.#trunks.put(folder, parsed, bytes);
-    } else if (!await isWritten(path, entry, parsed)) {
+    } else if (!isThere) {
       await replace(path, await operations.read(entry), entry.createdS);
-    } else {
-      progress.known++;
     }
+    await this.#writeMeta(path, entry);
+    return !isThere;
+  }
+
+  async #writeMeta(path: string, entry: FileEntry): Promise<void> {
     if (Object.keys(entry.meta).length === 0) {
       if (this.#parts.isRepeat) await removeIfThere(`${path}-m`);
       return;
     }
-    progress.withMeta++;
+    this.#parts.progress.withMeta++;
     await replace(`${path}-m`, encodeMetadata(entry.meta), entry.createdS);
   }
 

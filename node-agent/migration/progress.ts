@@ -135,7 +135,7 @@ export class Progress {
       ...{ phase, filesTotal, bytesTotal, filesDone, bytesDone },
       ...{ replaced, withMeta, known },
       why: this.#why,
-      elapsedMs: nowMs - this.#startMs,
+      elapsedMs: Math.round(nowMs - this.#startMs),
       done: { ...this.#done },
       copied: this.#copied,
       copiedWhy: this.#copiedWhy,

@@ -9,13 +9,20 @@ import {
 import type { CommandContext } from "../context.ts";
 import { CliError, UsageError } from "../errors.ts";
 import { EXIT } from "../exit_codes.ts";
-import { migrationLine, migrationText, noted } from "../text/migration_text.ts";
+import {
+  migrationLine,
+  migrationText,
+  nextStep,
+  noted,
+} from "../text/migration_text.ts";
 import { cutTo } from "../text/table.ts";
 import type { Progress } from "../text/progress_core.ts";
 import { allNodes, nodeIn, nodeNumber } from "./cluster.ts";
 import type { TrackerClient } from "./tracker_client.ts";
 
 const LOOK_MS = 300;
+/** How often a line is written where there is no terminal, in ms. */
+const SAY_MS = 10_000;
 /** Where nobody has that many problems: only the figures are wanted. */
 const NO_PROBLEMS = Number.MAX_SAFE_INTEGER;
 
@@ -47,6 +54,32 @@ export async function nodeFor(
   );
 }
 
+/**
+ * The node whose run is meant: the one named, else the only one that runs, else
+ * the only one that ran any.
+ *
+ * @throws {UsageError} When there are several.
+ */
+export async function nodeOfRun(
+  client: TrackerClient,
+  named: string | undefined,
+): Promise<number> {
+  if (named !== undefined) return await nodeFor(client, named);
+  const alive = (await allNodes(client)).filter((node) => node.alive);
+  const views = await Promise.all(
+    alive.map(async ({ node }) => ({ node, view: await viewOf(client, node) })),
+  );
+  const ran = views.filter(({ view }) => view !== null);
+  const running = ran.filter(({ view }) => view?.state === "running");
+  const [only, ...more] = running.length > 0 ? running : ran;
+  if (only !== undefined && more.length === 0) return only.node;
+  if (only === undefined) return await nodeFor(client, undefined);
+  throw new UsageError(
+    "Several nodes have one; say with --node which: " +
+      [only, ...more].map(({ node }) => node).join(", "),
+  );
+}
+
 /** Begin; the node does the work, whether somebody looks or not. */
 export async function startMigration(
   client: TrackerClient,
@@ -63,17 +96,23 @@ export async function lookAt(
   node: number,
   after = 0,
 ): Promise<MigrationView> {
-  const view = await client.json(
-    `/v1/nodes/${node}/migration`,
-    MigrationView.nullable(),
-    { query: { after: String(after) } },
-  );
+  const view = await viewOf(client, node, after);
   if (view !== null) return view;
   throw new CliError(
     `Node ${node} has run no import or export since it was started`,
     "if it was stopped in the middle, give the same command again: it goes on",
     EXIT.notFound,
   );
+}
+
+async function viewOf(
+  client: TrackerClient,
+  node: number,
+  after = NO_PROBLEMS,
+): Promise<MigrationView | null> {
+  const query = { after: String(after) };
+  const path = `/v1/nodes/${node}/migration`;
+  return await client.json(path, MigrationView.nullable(), { query });
 }
 
 /** Stop what runs on a node. */
@@ -93,6 +132,7 @@ export async function followMigration(
 ): Promise<number> {
   const { columns } = context.err;
   let progress: Progress | undefined;
+  let saidMs = context.nowMs();
   for (;;) {
     const view = await lookAt(client, node, NO_PROBLEMS);
     if (view.state !== "running") {
@@ -101,9 +141,12 @@ export async function followMigration(
       return await showEnd(client, node, { view: whole, showing, context });
     }
     progress = noted(progress, view, context.nowMs());
+    const line = `node ${node}: ${migrationLine(view, progress)}`;
     if (columns !== undefined) {
-      const line = `node ${node}: ${migrationLine(view, progress)}`;
       context.err.write(`\r\x1b[2K${cutTo(line, columns - 1)}`);
+    } else if (context.nowMs() - saidMs >= SAY_MS) {
+      saidMs = context.nowMs();
+      context.err.line(line); // for a log
     }
     await context.sleep(LOOK_MS, context.signal);
   }
@@ -126,10 +169,8 @@ export async function showEnd(
     showing.json ? JSON.stringify({ node, ...view }) : migrationText(view),
   );
   if (view.state === "running") return EXIT.ok;
-  if (view.state !== "done") {
-    if (!showing.json) context.err.line("next: give the same command again");
-    return EXIT.failed;
-  }
+  if (!showing.json) context.err.line(`next: ${nextStep(view, node)}`);
+  if (view.state !== "done") return EXIT.failed;
   return view.damaged === 0 ? EXIT.ok : EXIT.partly;
 }
 

@@ -102,6 +102,28 @@ export function migrationText(view: MigrationView): string {
   return lines.join("\n");
 }
 
+/** What to do when it has ended. */
+export function nextStep(view: MigrationView, node: number): string {
+  const { request, state, damaged, skipped } = view;
+  if (state !== "done") {
+    return "give the same command again: it goes on where this one ended";
+  }
+  const look = damaged + skipped > 0
+    ? `see what is named in the report (kedge import status --node ${node} ` +
+      "--report FILE fetches it); then "
+    : "";
+  if (request.kind === "export") {
+    return `${look}sync; then start a storage with store_path0 (and base_path) ` +
+      plainText(request.to);
+  }
+  if (request.dryRun) return `${look}the same command without --dry-run`;
+  if (request.mode === "in-place") {
+    return `${look}nothing: the files are Kedge's, under the IDs they had`;
+  }
+  return `${look}send clients to Kedge; while FastDFS still takes uploads, the ` +
+    "same command again adds what came since";
+}
+
 function row(what: string, count: number, more: string): string {
   return `${what.padEnd(10)} ${count}${more === "" ? "" : `  (${more})`}`;
 }
