@@ -41,6 +41,11 @@ export function areShort(now: Descriptors | undefined): now is Descriptors {
   return now.open > now.max - reserveOf(now);
 }
 
+/** Whether so few are in use that the next look can wait. */
+export function arePlenty(now: Descriptors | undefined): boolean {
+  return now === undefined || now.open < now.max / 4;
+}
+
 /**
  * How many things that take `each` descriptors fit beside what is open now.
  *

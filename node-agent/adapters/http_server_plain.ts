@@ -11,7 +11,12 @@
  * @module
  */
 
-import { areShort, type Descriptors, descriptors } from "./descriptors.ts";
+import {
+  arePlenty,
+  areShort,
+  type Descriptors,
+  descriptors,
+} from "./descriptors.ts";
 
 /** The other end of a connection. */
 export interface Remote {
@@ -49,8 +54,9 @@ export interface PlainServer {
   close(): Promise<void>;
 }
 
-/** Pause between two looks at the descriptors, in ms. */
+/** Pause between two looks at the descriptors, in ms; where plenty are left. */
 const LOOK_MS = 250;
+const LOOK_LATER_MS = 1000;
 /** Pause before the address is tried again, in ms. */
 const AGAIN_MS = 50;
 /** How long requests may hold a server that listens no more, in ms. */
@@ -98,7 +104,7 @@ class RenewedServer implements PlainServer {
   readonly #fetch: FetchHandler;
   readonly #options: PlainOptions;
   readonly #look: () => Descriptors | undefined;
-  readonly #timer: ReturnType<typeof setInterval>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   /** Those that listen no more, with when their time is over. */
   readonly #parked = new Map<Listener, number>();
   /** Those that shut down. */
@@ -113,10 +119,9 @@ class RenewedServer implements PlainServer {
     this.#fetch = fetch;
     this.#options = options;
     this.#look = options.descriptors ?? descriptors;
-    this.#look(); // the limit is read once, while there are descriptors
+    const now = this.#look(); // the limit is read once, while there are some
     this.port = this.#listen(options.port);
-    this.#timer = setInterval(() => this.#check(), LOOK_MS);
-    Deno.unrefTimer(this.#timer);
+    this.#lookAfter(now);
   }
 
   close(): Promise<void> {
@@ -149,7 +154,14 @@ class RenewedServer implements PlainServer {
     return server.addr.port;
   }
 
-  #check(): void {
+  #lookAfter(now: Descriptors | undefined): void {
+    const isEasy = arePlenty(now) && this.#parked.size === 0;
+    const inMs = isEasy ? LOOK_LATER_MS : LOOK_MS;
+    this.#timer = setTimeout(() => this.#lookAfter(this.#check()), inMs);
+    Deno.unrefTimer(this.#timer);
+  }
+
+  #check(): Descriptors | undefined {
     for (const [listener, untilMs] of this.#parked) {
       if (listener.underWay > 0 && performance.now() < untilMs) continue;
       this.#parked.delete(listener);
@@ -157,12 +169,13 @@ class RenewedServer implements PlainServer {
     }
     const now = this.#look();
     const current = this.#current;
-    if (current === undefined) return;
+    if (current === undefined) return now;
     if (!areShort(now)) this.#isShort = false;
     else if (current.underWay === 0) {
       this.#renew(`${now.open} of ${now.max} file descriptors are in use`);
       this.#end(current);
     }
+    return now;
   }
 
   /** Another takes the place of the current one, when there are descriptors. */
@@ -198,7 +211,7 @@ class RenewedServer implements PlainServer {
    * such a connection ends with the process.
    */
   async #close(): Promise<void> {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     clearTimeout(this.#again);
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, this.#options.graceMs);

@@ -12,7 +12,7 @@
  * @module
  */
 
-const LOOK_MS = 250;
+const LOOK_MS = 1000;
 const STOP_TIMEOUT_MS = 10_000;
 
 const supervisor = Number(Deno.env.get("KEDGE_SUPERVISOR_PID"));
