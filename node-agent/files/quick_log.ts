@@ -10,7 +10,7 @@
  * The file is never flushed: what is durable is in the database, which is flushed
  * as before. It is written from its front again once everything in it was stored,
  * so it stays short, and its blocks are there. What lies behind the newest entry
- * has older numbers, which a start passes over.
+ * is of an earlier lap, which a start passes over.
  *
  * An entry counts at a start only if it follows the last record. So none is
  * written while a record before it is neither here nor in the database.
@@ -18,6 +18,7 @@
  * @module
  */
 
+import { randomBytes } from "node:crypto";
 import { KIB, MIB } from "@kedge/schema";
 import { writeAllSync } from "./disk.ts";
 import {
@@ -53,6 +54,7 @@ export class QuickLog {
   #isBroken = false;
   /** Where the next entry goes. */
   #end = 0;
+  #lap = newLap();
   /** Entries that are not in the database yet. */
   #waiting = 0;
   /** All records up to this one are here or in the database. */
@@ -80,7 +82,7 @@ export class QuickLog {
     if (entry.body.length > ENTRY_BYTES_MAX - QUICK_HEAD_BYTES) return false;
     if (this.#end > FILE_BYTES_MAX) return false;
     if (this.#options.workerBusyMs() > WORKER_BUSY_MS_MAX) return false;
-    const lengthBytes = writeQuickEntry(this.#room, entry);
+    const lengthBytes = writeQuickEntry(this.#room, entry, this.#lap);
     if (lengthBytes === undefined) return false;
     try {
       this.#write(this.#room.subarray(0, lengthBytes));
@@ -107,6 +109,7 @@ export class QuickLog {
     this.#waiting--;
     if (this.#waiting > 0 || this.#end === 0) return;
     this.#end = 0;
+    this.#lap = newLap();
     try {
       this.#file?.seekSync(0, Deno.SeekMode.Start);
     } catch (error) {
@@ -126,4 +129,8 @@ export class QuickLog {
     this.#file?.close();
     this.#file = undefined;
   }
+}
+
+function newLap(): bigint {
+  return randomBytes(8).readBigUInt64LE();
 }

@@ -8,10 +8,14 @@
  * 12   4  store path for the body
  * 16   8  incarnation, as a float64
  * 24   8  sequence, as a float64
- * 32      the record: a change as JSON, in UTF-8; then the body
+ * 32   8  lap: random, chosen anew each time that the file begins at its front
+ * 40      the record: a change as JSON, in UTF-8; then the body
  * ```
  *
  * Numbers are little endian. The body is checked by what its record says of it.
+ *
+ * Behind the newest entry lies what was there before: entries of earlier laps, or
+ * a part of one of their bodies, which a client chose. Nobody can guess the lap.
  *
  * @module
  */
@@ -19,7 +23,7 @@
 import { crc32 } from "node:zlib";
 
 /** Length of what is in front of the record, in bytes. */
-export const QUICK_HEAD_BYTES = 32;
+export const QUICK_HEAD_BYTES = 40;
 const CHECKED_FROM = 4;
 
 /** What an entry says. */
@@ -38,11 +42,13 @@ const decoder = new TextDecoder();
 /**
  * Write an entry at the front of `into`.
  *
+ * @param lap The same for all entries since the front of the file.
  * @returns Its length in bytes; `undefined` when it does not fit.
  */
 export function writeQuickEntry(
   into: Uint8Array<ArrayBuffer>,
   { incarnation, sequence, pathIndex, record, body }: QuickEntry,
+  lap: bigint,
 ): number | undefined {
   const roomBytes = into.length - QUICK_HEAD_BYTES - body.length;
   if (roomBytes < record.length) return undefined;
@@ -56,16 +62,21 @@ export function writeQuickEntry(
   view.setUint32(12, pathIndex, true);
   view.setFloat64(16, incarnation, true);
   view.setFloat64(24, sequence, true);
+  view.setBigUint64(32, lap, true);
   view.setUint32(0, crc32(into.subarray(CHECKED_FROM, bodyAt)), true);
   into.set(body, bodyAt);
   return bodyAt + body.length;
 }
 
-/** Entries from the front of `bytes`, up to the first that is not whole. */
+/**
+ * Entries from the front of `bytes`, up to the first that is not whole, or not of
+ * the lap of those before it.
+ */
 export function* quickEntriesOf(
   bytes: Uint8Array<ArrayBuffer>,
 ): Iterable<QuickEntry> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let lap: bigint | undefined;
   for (let at = 0; at + QUICK_HEAD_BYTES <= bytes.length;) {
     const recordAt = at + QUICK_HEAD_BYTES;
     const bodyAt = recordAt + view.getUint32(at + 4, true);
@@ -73,6 +84,8 @@ export function* quickEntriesOf(
     if (end > bytes.length) return;
     const checked = bytes.subarray(at + CHECKED_FROM, bodyAt);
     if (crc32(checked) !== view.getUint32(at, true)) return;
+    lap ??= view.getBigUint64(at + 32, true);
+    if (view.getBigUint64(at + 32, true) !== lap) return;
     yield {
       incarnation: view.getFloat64(at + 16, true),
       sequence: view.getFloat64(at + 24, true),

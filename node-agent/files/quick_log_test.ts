@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { QuickLog, type QuickLogOptions } from "./quick_log.ts";
 import {
+  QUICK_HEAD_BYTES,
   quickEntriesOf,
   type QuickEntry,
   writeQuickEntry,
@@ -23,7 +24,7 @@ function joined(list: readonly QuickEntry[]) {
   const ends: number[] = [];
   let end = 0;
   for (const entry of list) {
-    const length = writeQuickEntry(room.subarray(end), entry);
+    const length = writeQuickEntry(room.subarray(end), entry, 5n);
     assert(length !== undefined);
     ends.push(end += length);
   }
@@ -62,8 +63,10 @@ Deno.test("quickEntriesOf() stops where anything but a body was changed", () => 
 
 Deno.test("writeQuickEntry() refuses what does not fit", () => {
   const entry = { ...entryOf(1), record: "é".repeat(50) };
-  assert.equal(writeQuickEntry(new Uint8Array(32 + 99 + 5), entry), undefined);
-  assert.equal(writeQuickEntry(new Uint8Array(32 + 100 + 5), entry), 137);
+  const lengthIn = (roomBytes: number) =>
+    writeQuickEntry(new Uint8Array(roomBytes), entry, 5n);
+  assert.equal(lengthIn(QUICK_HEAD_BYTES + 99 + 5), undefined);
+  assert.equal(lengthIn(QUICK_HEAD_BYTES + 100 + 5), QUICK_HEAD_BYTES + 105);
   assert.deepEqual(plain(quickEntriesOf(new Uint8Array(500))), []);
 });
 
@@ -118,7 +121,23 @@ Deno.test("QuickLog begins at its front once everything in it is stored", async 
     assert.equal(log.isWaiting, false);
     assert(log.put(entryOf(8)));
     // Behind it lies what was stored.
-    assert.deepEqual(sequencesIn(path), [8, 5, 6, 7]);
+    assert.deepEqual(sequencesIn(path), [8]);
+  });
+});
+
+Deno.test("QuickLog keeps bytes of a body from being taken for an entry", async () => {
+  await withLog((log, path) => {
+    const forged = new Uint8Array(1000);
+    assert(writeQuickEntry(forged, entryOf(6), 0n));
+    const body = new Uint8Array(2000);
+    body.set(forged, 500);
+    assert(log.put({ ...entryOf(4), body }));
+    log.stored();
+    // It ends where the forged one begins.
+    assert(log.put(entryOf(5, 500)));
+    const left = Deno.readFileSync(path).subarray(QUICK_HEAD_BYTES + 2 + 500);
+    assert.deepEqual(plain(quickEntriesOf(left)), [entryOf(6)], "no forgery");
+    assert.deepEqual(sequencesIn(path), [5]);
   });
 });
 
