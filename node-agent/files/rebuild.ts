@@ -33,6 +33,8 @@ const BATCH_FILES = 1000;
 const FOLDER = /^[0-9A-F]{2}$/;
 const SEGMENT = /^([0-9]{6,15})\.seg$/;
 const FOREIGN_HOME = /^M[0-9A-F]{2}$/;
+/** What FastDFS leaves in the `data` folders of a storage taken over in place. */
+const FASTDFS_SIGNS = [".data_init_flag", ".fastdfs_vars"];
 
 /** Whose index to make. */
 export interface RebuildOptions {
@@ -142,6 +144,8 @@ class Rebuilder {
   #files = 0;
   #damaged = 0;
   #strange = 0;
+  /** Whether files of FastDFS may lie there that were never taken in. */
+  readonly #isFastdfs: boolean;
 
   constructor(
     layout: Layout,
@@ -152,6 +156,10 @@ class Rebuilder {
     this.#layout = layout;
     this.#statements = statements;
     this.#context = context;
+    const paths = Array.from({ length: layout.pathCount }, (_, path) => path);
+    this.#isFastdfs = paths.some((path) =>
+      FASTDFS_SIGNS.some((name) => exists(`${layout.data(path)}/${name}`))
+    );
   }
 
   run(): RebuildReport {
@@ -197,11 +205,17 @@ class Rebuilder {
         for (const { name, isFile } of Deno.readDirSync(place)) {
           const id = `${this.#context.group}/${home}/${high}/${low}/${name}`;
           const parsed = isFile ? parseFileId(id) : undefined;
-          if (parsed === undefined) this.#strange++;
+          if (parsed === undefined || this.#isMetadata(id)) this.#strange++;
           else this.#add(`${place}/${name}`, id, { parsed, pathIndex });
         }
       }
     }
+  }
+
+  /** After an import in place, metadata of FastDFS lies beside its files. */
+  #isMetadata(id: string): boolean {
+    return this.#isFastdfs && id.endsWith("-m") &&
+      parseFileId(id.slice(0, -2)) !== undefined;
   }
 
   #add(

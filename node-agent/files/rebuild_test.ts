@@ -80,3 +80,23 @@ Deno.test("rebuildIndex() refuses a running agent and a missing disk", async () 
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+Deno.test("rebuildIndex() takes no metadata of FastDFS for a file", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-store-" });
+  try {
+    const store = await TestStore.open(dir);
+    const file = await store.upload(someBytes(100, 1));
+    await store.close();
+    await Deno.writeTextFile(`${diskPath(dir, file.id)}-m`, "a\x02b");
+    await Deno.writeTextFile(`${dir}/p0/data/.data_init_flag`, "");
+    const options = {
+      dataDir: `${dir}/data`,
+      storePaths: [`${dir}/p0`],
+      identity: IDENTITY,
+    };
+    const report = await rebuildIndex(options, () => {});
+    assert.deepEqual(report, { files: 1, damaged: 0, strange: 1 });
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
