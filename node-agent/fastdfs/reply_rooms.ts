@@ -13,8 +13,13 @@ import { MIB } from "@kedge/schema";
 
 /** Smallest piece of memory, in bytes. */
 const ROOM_BYTES_MIN = 16 * 1024;
-/** Larger content is read elsewhere: one block of a file, and its header. */
-const ROOM_BYTES_MAX: number = 2 * MIB;
+/**
+ * Larger content is read elsewhere: one block of a file, and its header. Of it no
+ * more than this is in memory either.
+ */
+export const ROOM_BYTES_MAX: number = 2 * MIB;
+/** Content on its way to clients from which on it is read in short pieces. */
+const CROWDED_BYTES: number = 64 * MIB;
 /** Memory that is kept for later, in bytes. */
 const KEPT_BYTES_MAX: number = 16 * MIB;
 
@@ -23,6 +28,8 @@ type HeaderWriter = (into: Uint8Array) => ReturnType<typeof writeHeader>;
 
 /** Memory of one door. */
 export class ReplyRooms {
+  /** Content that is in memory on its way to clients, in bytes. */
+  sendingBytes = 0;
   readonly #free = new Map<number, Uint8Array<ArrayBuffer>[]>();
   #keptBytes = 0;
   #wasUsed = false;
@@ -30,6 +37,11 @@ export class ReplyRooms {
   /** Room for one answer; to be released. */
   open(): ReplyRoom {
     return new ReplyRoom(this);
+  }
+
+  /** Whether clients are so many and so slow that memory is scarce. */
+  get isCrowded(): boolean {
+    return this.sendingBytes > CROWDED_BYTES;
   }
 
   /** Memory of at least so many bytes. */
@@ -72,6 +84,11 @@ export class ReplyRoom {
   /** Opened by {@linkcode ReplyRooms}. */
   constructor(rooms: ReplyRooms) {
     this.#rooms = rooms;
+  }
+
+  /** Whether content should be read in short pieces. */
+  get isCrowded(): boolean {
+    return this.#rooms.isCrowded;
   }
 
   /** Room for content of exactly so many bytes; the last one counts. */

@@ -35,9 +35,12 @@ import {
   UPLOAD_HEAD_BYTES,
 } from "@kedge/schema/wire/fastdfs";
 import { RECORD_BODY_BYTES_MAX } from "@kedge/schema";
+import type { FileEntry } from "@kedge/schema/change";
 import { isExtension } from "@kedge/schema/file-id";
 import type { FileOperations } from "../operation_ports.ts";
+import type { ByteSpan } from "../ports.ts";
 import type { ClusterSight } from "./cluster_sight.ts";
+import { CONTENT_PIECE_BYTES, contentPieces } from "./content_pieces.ts";
 import type { Handler, Reply, WireRequest } from "./wire_request.ts";
 
 /** Longest metadata that is taken, in bytes: 64 entries at their longest. */
@@ -227,8 +230,18 @@ export class StorageSide {
     const isWhole = lengthBytes === entry.sizeBytes;
     const span = isWhole ? undefined : { from: head.offset, lengthBytes };
     const room = request.replyRoom;
+    if (room?.isCrowded === true && lengthBytes > CONTENT_PIECE_BYTES) {
+      return await this.#inPieces(entry, { from: head.offset, lengthBytes });
+    }
     const bytes = await this.#deps.operations.read(entry, span, room?.content);
     return { status: STATUS.ok, content: { lengthBytes, bytes } };
+  }
+
+  async #inPieces(entry: FileEntry, span: ByteSpan): Promise<Reply> {
+    const { lengthBytes } = span;
+    const heldBytes = CONTENT_PIECE_BYTES;
+    const bytes = await contentPieces(this.#deps.operations, entry, span);
+    return { status: STATUS.ok, content: { lengthBytes, bytes, heldBytes } };
   }
 
   async #fileInfo(request: WireRequest): Promise<Reply> {

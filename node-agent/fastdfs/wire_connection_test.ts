@@ -59,3 +59,41 @@ Deno.test("a client that stops in a body that was refused is cut off", async () 
     await served;
   }
 });
+
+Deno.test("content on its way to a client counts until it has left", async () => {
+  const clock = { monotonicMs: () => 0, wallMs: () => 0 };
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  using client = await Deno.connect({ hostname: "127.0.0.1", port });
+  const connection = new WireConnection(
+    await listener.accept(),
+    clock,
+    PATIENCE,
+  );
+  const replyRooms = new ReplyRooms();
+  const seen: number[] = [];
+  const lengthBytes = 5 << 20;
+  const bytes = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull(controller) {
+      seen.push(replyRooms.sendingBytes);
+      if (seen.length === 6) controller.close();
+      else controller.enqueue(new Uint8Array(1 << 20));
+    },
+  }, { highWaterMark: 0 });
+  const served = serveWire(connection, {
+    handle: () => ({ status: 0, content: { lengthBytes, bytes } }),
+    client: "127.0.0.1",
+    clock,
+    room: { takenBytes: 0 },
+    replyRooms,
+    log: NO_LOG,
+  });
+  await client.write(new Uint8Array(HEADER_BYTES));
+  await client.closeWrite();
+  let count = 0;
+  for await (const piece of client.readable) count += piece.length;
+  await served;
+  assert.equal(count, HEADER_BYTES + lengthBytes);
+  assert.deepEqual(new Set(seen), new Set([2 << 20]), "two blocks at most");
+  assert.equal(replyRooms.sendingBytes, 0);
+});

@@ -38,6 +38,8 @@ export interface Reply {
   readonly content?: {
     readonly lengthBytes: number;
     readonly bytes: FileContent;
+    /** Most of it that is in memory at once, in bytes; missing: two blocks. */
+    readonly heldBytes?: number;
   };
   /** Whether the connection ends, with or without an answer. */
   readonly end?: "after" | "silently" | undefined;

@@ -13,7 +13,11 @@ import {
   writeHeader,
 } from "@kedge/schema/wire/fastdfs";
 import type { Clock, Log } from "../ports.ts";
-import type { ReplyRoom, ReplyRooms } from "./reply_rooms.ts";
+import {
+  type ReplyRoom,
+  type ReplyRooms,
+  ROOM_BYTES_MAX,
+} from "./reply_rooms.ts";
 import { CLIENT_GONE, type Observer } from "./served.ts";
 import { statusOf } from "./status_of.ts";
 import { type WireConnection, WireEnd } from "./wire_connection.ts";
@@ -75,13 +79,17 @@ async function serveOne(
   const sinceMs = work.clock.monotonicMs();
   let reply: Reply | undefined;
   let isSent = false;
+  let heldBytes = 0;
   try {
     reply = await answer(request, work);
     if (reply.end === "silently") return false;
+    heldBytes = heldBytesOf(reply);
+    work.replyRooms.sendingBytes += heldBytes;
     await send(connection, reply, replyRoom);
     isSent = true;
   } finally {
     replyRoom.release();
+    work.replyRooms.sendingBytes -= heldBytes;
     request.release();
     tell(request, { reply, isSent, sinceMs }, work);
   }
@@ -91,6 +99,12 @@ async function serveOne(
   // answer that it has not read yet.
   await connection.end(LEFTOVER_BYTES_MAX);
   return false;
+}
+
+/** Most content of an answer that is in memory at once, in bytes. */
+function heldBytesOf({ content }: Reply): number {
+  if (content === undefined) return 0;
+  return Math.min(content.lengthBytes, content.heldBytes ?? ROOM_BYTES_MAX);
 }
 
 function tell(
