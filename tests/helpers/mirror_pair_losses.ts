@@ -39,4 +39,9 @@ export async function lossesAreReported(
   const bytes = discarded.blocks * 4096;
   deepEqual(kept.size * PIECE_BYTES, bytes);
   ok(bytes <= QUEUE_BYTES, `${bytes} bytes are more than the queue has`);
+  if (discarded.keptIn === undefined) return;
+  await side.kill();
+  await side.up();
+  deepEqual((await side.volume()).discarded, discarded);
+  await side.untilEqual();
 }
