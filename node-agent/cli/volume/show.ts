@@ -8,7 +8,7 @@ import type { MirrorClient } from "../mirror_client.ts";
 import { findResource, splitName, type VolumeCall } from "./actions.ts";
 import { healthOf } from "./health.ts";
 import { reportOf, resolveLines, SideReport } from "./resolve_text.ts";
-import { listLines, statusLines } from "./status_text.ts";
+import { listLines, statusLines, verifiedLines } from "./status_text.ts";
 
 /** One line per volume. */
 export async function list(
@@ -74,6 +74,9 @@ export async function watch(
       !looked.some(({ volumes }) =>
         volumes.some(({ state }) => state.connection.startsWith("Verify"))
       );
+    if (isOver && !values.json) {
+      looked.flatMap(verifiedLines).forEach((line) => out.line(line));
+    }
     if (isOver) break;
     await context.sleep(pauseMs, signal).catch(() => {});
   }

@@ -166,6 +166,20 @@ function progressFacts(
   ]];
 }
 
+/** What a verify has found, once nothing is compared any more. */
+export function verifiedLines(resource: ResourceStatus): string[] {
+  return resource.volumes.map((volume) => {
+    const name = nameOf(resource, volume);
+    const { state: { connection }, outOfSyncBytes } = volume;
+    if (connection !== "Connected") {
+      return `${name}: not compared to the end, it is ${connection} now`;
+    }
+    return outOfSyncBytes === 0
+      ? `${name}: compared, both copies are equal`
+      : `${name}: compared, ${sizeText(outOfSyncBytes)} are DIFFERENT`;
+  });
+}
+
 /** `NAME`, or `NAME/VOLUME` where there is more than volume 0. */
 export function nameOf(
   { resource, volumes }: ResourceStatus,

@@ -10,7 +10,7 @@ import { healthOf } from "./health.ts";
 import { causeText, nextStep } from "./next_steps.ts";
 import { resText } from "./res_file.ts";
 import { reportOf, resolveLines, verdictOf } from "./resolve_text.ts";
-import { listLines, statusLines } from "./status_text.ts";
+import { listLines, statusLines, verifiedLines } from "./status_text.ts";
 
 type State = NonNullable<
   NonNullable<Parameters<typeof volumeFixture>[0]>["state"]
@@ -153,6 +153,15 @@ Deno.test("kedge volume status tells what a former Primary has lost", () => {
       "1970-01-01T00:00:01Z; only 4 KB kept in /u/x.undo (said until that " +
       "file is removed)",
   );
+});
+
+Deno.test("the end of a verify says what was found", () => {
+  const said = (volume: Parameters<typeof volumeFixture>[0]) =>
+    verifiedLines(resourceFixture(volumeFixture(volume))).join();
+  assert.equal(said({}), "mysql: compared, both copies are equal");
+  assert.match(said({ outOfSyncBytes: 8192 }), /compared, 8 KB are DIFFERENT/);
+  const cut = { connection: "WFConnection" } as const;
+  assert.match(said({ state: cut }), /not compared to the end.*WFConnection/);
 });
 
 Deno.test("kedge volume status and list as text", () => {
