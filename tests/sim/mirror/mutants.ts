@@ -250,11 +250,6 @@ export const MIRROR_MUTANTS: readonly MirrorMutant[] = [
     plan: LEASE_PLAN,
   },
   {
-    name: "a machine that was started anew is not in sync",
-    sabotage: { forgetsBoots: true },
-    plan: { isFenced: true },
-  },
-  {
     name: "blocks that differ are copied although generations are equal",
     sabotage: core((volume) => {
       volume.config = {

@@ -54,6 +54,28 @@ const STUCK: Partial<MirrorPlan> = {
   stuck: { atMs: 500, a: 1, limitMs: 600 },
 };
 
+/** The Secondary loses what was only in its memory, and the Primary goes then. */
+const LOST_MEMORY: Partial<MirrorPlan> = {
+  isFenced: true,
+  protocol: "B",
+  startsNew: false,
+  registerLoss: 0,
+  workMs: 5_000,
+  flushShare: 0,
+  flushMs: 25,
+  readShare: 0.2,
+  thinkMs: 8,
+  growth: undefined,
+  hangs: undefined,
+  stuck: undefined,
+  losses: [],
+  operator: quiet({ everyMs: 60 }),
+  faults: [
+    { atMs: 1_500, kind: "power", a: 1, ms: 400, n: 0 },
+    { atMs: 1_501, kind: "kill", a: 0, ms: 6_000, n: 0 },
+  ],
+};
+
 /** Every rule once. */
 export const DISK_MUTANTS: readonly MirrorMutant[] = [
   {
@@ -76,6 +98,11 @@ export const DISK_MUTANTS: readonly MirrorMutant[] = [
       Object.defineProperty(fence, "mustBeOnBoth", { get: () => false });
     }),
     plan: { isFenced: true, protocol: "C", registerLoss: 0.5 },
+  },
+  {
+    name: "a machine that was started anew is not in sync",
+    sabotage: { forgetsBoots: true },
+    plan: LOST_MEMORY,
   },
   {
     name: "what is new on a disk that has grown is out of sync",
