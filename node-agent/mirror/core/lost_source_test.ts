@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { Pair } from "./volume_fixture.ts";
+import { Pair, writeBlock } from "./volume_fixture.ts";
 
 const SIZE = 1024 * 1024;
 const FENCED = {
@@ -129,4 +129,30 @@ Deno.test("a disk that is away while the other one is written is behind", () => 
   const codes: number[] = [];
   a.core.roles.outdate(({ code }) => codes.push(code));
   assert.deepEqual(codes, [-2]);
+});
+
+Deno.test("a peer that has not said that it is a target is fenced before it is left", () => {
+  const pair = copying();
+  const { a, b } = pair;
+  until(pair, () => a.core.state.connection === "WFBitMapS");
+  const answers = writeBlock(a, 5);
+  for (let left = 10; left > 0; left--) a.work();
+  assert.deepEqual(answers, [], "the peer, which lacks it, could be promoted");
+  pair.cut();
+  assert.equal(b.core.state.disk, "UpToDate", "it never heard of the resync");
+  assert.equal(a.core.state.peerDisk, "DUnknown");
+  assert.equal(a.persistent.flags.peerOutdated, false);
+  assert.deepEqual(answers, []);
+  a.endHelper("fence-peer", 7);
+  pair.run(1);
+  assert.deepEqual(answers, [true]);
+});
+
+Deno.test("writes go on as soon as it is a target", () => {
+  const pair = copying();
+  until(pair, () => pair.a.core.state.connection === "WFBitMapS");
+  const answers = writeBlock(pair.a, 5);
+  pair.run();
+  assert.deepEqual(answers, [true]);
+  assert.equal(pair.b.data[0], 5);
 });

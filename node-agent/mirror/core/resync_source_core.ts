@@ -55,6 +55,8 @@ export class ResyncSource {
   #isSent = false;
   /** Counts resyncs. */
   #run = 0;
+  /** A good peer was offered one, and has not said that it is a target. */
+  #isOffered = false;
 
   constructor(readonly volume: VolumeCore) {}
 
@@ -68,9 +70,33 @@ export class ResyncSource {
       (connection === "SyncSource" || connection === "PausedSyncS");
   }
 
+  /** With a fencing policy: a peer as good as we are is to become a target. */
+  offered(): void {
+    const { config, state } = this.volume;
+    this.#isOffered = config.fencing !== "dont-care" &&
+      state.peerDisk === "UpToDate";
+  }
+
+  /**
+   * Who loses the connection to us now is as good as before: it may be promoted
+   * and must be fenced, and lacks what we write meanwhile.
+   */
+  get isPeerGood(): boolean {
+    const { connection } = this.volume.state;
+    return this.#isOffered &&
+      (connection === "StartingSyncS" || connection === "WFBitMapS");
+  }
+
+  /** Where the peer is fenced before we answer alone, new writes wait for that. */
+  get isHolding(): boolean {
+    return this.isPeerGood &&
+      this.volume.config.fencing === "resource-and-stonith";
+  }
+
   /** The target is durably Inconsistent: from now on writes are replicated. */
   begin(told: Partial<MirrorState>): void {
     this.stop();
+    this.#isOffered = false;
     this.#isSent = this.volume.bitmap?.count === 0;
     this.volume.generations.shared();
     this.#stabilise();
@@ -96,6 +122,7 @@ export class ResyncSource {
   /** A new connection: numbers begin anew. */
   linkReady(): void {
     this.#lastId = 0;
+    this.#isOffered = false;
   }
 
   /**

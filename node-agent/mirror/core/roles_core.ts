@@ -152,6 +152,7 @@ export class Roles {
     const { volume } = this;
     if (!onlyMarked) volume.bitmap?.setAll();
     if (!volume.saveBitmap()) return;
+    volume.source.offered();
     volume.change({ connection: "StartingSyncS" });
     volume.change({ connection: "WFBitMapS" });
   }

@@ -27,6 +27,8 @@ export const SOURCE_CONNECTIONS: ReadonlySet<ConnectionState> = new Set([
 export interface KnownOfPeer {
   /** It has been sent everything: it may be good by now. */
   readonly isCopied: boolean;
+  /** It was good, and may not have heard yet that it is a target. */
+  readonly isGood: boolean;
   /** With a fencing policy: we have writes that it lacks. */
   readonly lacksWrites: boolean;
 }
@@ -34,14 +36,14 @@ export interface KnownOfPeer {
 /** Flags that follow from a state; those of a disk that is not in use do not. */
 export function flagsOf(
   { disk, peerDisk, role, peerRole, connection }: MirrorState,
-  { isCopied, lacksWrites }: KnownOfPeer,
+  { isCopied, isGood, lacksWrites }: KnownOfPeer,
 ): Partial<PersistentFlags> {
   if (compareDisk(disk, "Negotiating") <= 0) return {};
   const peerIsDiskless = compareDisk(peerDisk, "Inconsistent") < 0;
   // A peer that is about to be our target is called Consistent until it says
   // that it is one. We would not know of it after a crash.
   const isOurTarget = SOURCE_CONNECTIONS.has(connection) &&
-    peerDisk !== "UpToDate";
+    peerDisk !== "UpToDate" && !isGood;
   return {
     consistent: compareDisk(disk, "Inconsistent") > 0,
     wasUpToDate: compareDisk(disk, "Outdated") > 0,

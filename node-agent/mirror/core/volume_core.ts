@@ -191,7 +191,8 @@ export class VolumeCore {
   mayWrite(): boolean {
     return !isSuspended(this.state) &&
       this.state.connection !== "WFReportParams" &&
-      !this.link.negotiation.reports.isOpen && this.fence.mayWrite();
+      !this.link.negotiation.reports.isOpen && !this.source.isHolding &&
+      this.fence.mayWrite();
   }
 
   /** Whether the application may be answered. */
@@ -204,6 +205,7 @@ export class VolumeCore {
     const isAlone = set !== undefined && set.bitmap !== EMPTY_GENERATION;
     return flagsOf(this.state, {
       isCopied: this.source.mayBeOver,
+      isGood: this.source.isPeerGood,
       lacksWrites: this.config.fencing !== "dont-care" && isAlone,
     });
   }
