@@ -186,7 +186,8 @@ export function meet(
     if (lyingMeta?.isOld !== true) continue;
     world.mark("old metadata met the peer");
     doubtMetadata(node);
-    lyingMeta.isOld = false;
+    // A disk that is away may lose what a flush that failed left in memory.
+    lyingMeta.isOld = !world.nodes.every(({ isAttached }) => isAttached);
   }
 }
 
