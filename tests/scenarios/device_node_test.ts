@@ -134,6 +134,24 @@ Deno.test({ name: "device nodes", ignore: lack !== undefined }, async (t) => {
     assert(!await isOurs(loop, rig.runDir), "the loop device is free");
   });
 
+  await t.step("a node whose nbdfuse was killed is made anew", async () => {
+    await using scope = new Scope();
+    const rig = await Rig.start(scope);
+    const nodes = rig.nodes();
+    await nodes.appear(rig.volume);
+    const [folder] = await Array.fromAsync(Deno.readDir(`${rig.runDir}/nodes`));
+    const pidFile = `${rig.runDir}/nodes/${folder?.name}/nbdfuse.pid`;
+    Deno.kill(Number(await Deno.readTextFile(pidFile)), "SIGKILL");
+    await eventually(async () => {
+      const copied = await run(["dd", `if=${rig.device}`, "iflag=direct"]);
+      return copied.code !== 0;
+    }, { what: "errors" });
+    await nodes.appear(rig.volume);
+    await succeed(["dd", `if=${rig.device}`, "of=/dev/null", "count=8"]);
+    await nodes.vanish(rig.volume);
+    assert.deepEqual(await leftIn(rig.runDir), []);
+  });
+
   await t.step("what it cannot do is said", async () => {
     await using scope = new Scope();
     const rig = await Rig.start(scope);

@@ -18,6 +18,7 @@ import {
   attachFuse,
   detachLoop,
   endFuse,
+  isServed,
   loopsOn,
   standsOn,
 } from "./device_node_fuse.ts";
@@ -127,7 +128,7 @@ export class HostDeviceNodes implements DeviceNodes {
   async #appear(volume: DeviceNodeOf): Promise<string> {
     const { device, minor } = volume;
     const known = this.#nodes.get(minor);
-    if (known !== undefined && isLive(known)) {
+    if (known !== undefined && isLive(known) && isUsable(known)) {
       if (!isNamed(known)) await giveName(known);
       return device;
     }
@@ -244,6 +245,11 @@ function detach(
 
 function isLive({ way, block, folder }: Live): boolean {
   return way === "kernel" ? isConnected(block) : standsOn(block, folder);
+}
+
+/** Not so when its nbdfuse was killed: then it gives errors for ever. */
+function isUsable({ way, folder }: Live): boolean {
+  return way === "kernel" || isServed(folder);
 }
 
 function messageOf(error: unknown): string {

@@ -151,6 +151,11 @@ async function mount({ folder, uri }: FuseSource): Promise<void> {
   await becomes(() => fusePid(folder) !== undefined, MOUNT_MS);
 }
 
+/** Whether somebody answers for the file in this folder. */
+export function isServed(folder: string): boolean {
+  return fusePid(folder) !== undefined;
+}
+
 /** The nbdfuse of a folder, while it runs. */
 function fusePid(folder: string): number | undefined {
   const pid = Number(textAt(pidFileIn(folder)).trim());

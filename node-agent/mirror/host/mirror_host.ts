@@ -191,6 +191,9 @@ export class MirrorHost {
     const isPrimary = command.kind === "primary" && reply.code === 1;
     if (isPrimary || command.kind === "secondary" && reply.code !== 1) {
       const problem = await this.#nodes.make(running);
+      if (this.#running.get(name) !== running) {
+        await this.#nodes.abandon(running); // taken down while they were made
+      }
       if (problem !== undefined) return { ...reply, why: problem };
     }
     if (command.kind === "resize" && reply.code === 1) {

@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { parseDrbdText, resolveResource } from "@kedge/schema/drbd-conf";
+import type { DeviceNodes } from "./device_node_keeper.ts";
 import { MirrorHost } from "./mirror_host.ts";
 
 /** Says that it runs, and what it is asked for. */
@@ -39,9 +40,20 @@ const config = resolveResource(parseDrbdText(CONF), {
   resourceName: "r",
 });
 
+/** Is promoted whenever it is told to. */
+const PRIMARY_WORKER = `
+const volume = { volume: 0, state: { role: "Primary" }, openCount: 0 };
+onmessage = ({ data: { type, id } }) => {
+  if (type === "start") postMessage({ type: "ready" });
+  if (type === "command") postMessage({ type: "answer", id, result: { code: 1 } });
+  if (type === "status") postMessage({ type: "status", id, status: [volume] });
+  if (type === "stop") postMessage({ type: "stopped", id });
+};`;
+
 async function withHost(
   worker: string,
   test: (host: MirrorHost, runDir: string) => Promise<void>,
+  deviceNodes?: DeviceNodes,
 ): Promise<void> {
   const runDir = await Deno.makeTempDir({ prefix: "kedge-host-" });
   const host = new MirrorHost({
@@ -51,7 +63,7 @@ async function withHost(
       `data:text/javascript,${encodeURIComponent(worker)}`,
     ),
     log: { info: () => {}, warn: () => {} },
-    deviceNodes: undefined,
+    deviceNodes,
     registers: undefined,
   });
   try {
@@ -85,4 +97,33 @@ Deno.test("what starts while its predecessor ends keeps its socket", async () =>
     assert.deepEqual(replies.map(({ code }) => code), [1, 1]);
     assert.ok((await Deno.stat(`${runDir}/r.nbd`)).isFile);
   });
+});
+
+Deno.test("a node that is made while its volume is taken down goes again", async () => {
+  const isMaking = Promise.withResolvers<void>();
+  const made = Promise.withResolvers<string>();
+  const nodes = new Set<number>();
+  const deviceNodes: DeviceNodes = {
+    async appear({ minor }) {
+      isMaking.resolve();
+      const path = await made.promise;
+      nodes.add(minor);
+      return path;
+    },
+    heldBy: () => Promise.resolve(undefined),
+    vanish: ({ minor }) => Promise.resolve(void nodes.delete(minor)),
+    abandon: ({ minor }) => Promise.resolve(void nodes.delete(minor)),
+    pathOf: ({ minor }) => nodes.has(minor) ? "/dev/drbd1" : undefined,
+    sizeOf: () => undefined,
+  };
+  await withHost(PRIMARY_WORKER, async (host) => {
+    await host.create(config, { ...options, deviceNodes: true });
+    const command = { kind: "primary", force: false } as const;
+    const promoted = host.command("r", { command });
+    await isMaking.promise;
+    assert.equal((await host.remove("r")).code, 1);
+    made.resolve("/dev/drbd1");
+    await promoted;
+    assert.equal(nodes.size, 0);
+  }, deviceNodes);
 });
