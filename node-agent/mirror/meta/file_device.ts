@@ -232,7 +232,8 @@ function openLocked(path: string, options: FileDeviceOptions): Deno.FsFile {
     throw new DeviceError("open", path, { code: "EBUSY", detail });
   } catch (error) {
     file.close();
-    throw error;
+    // A file system without locks, for example.
+    throw error instanceof DeviceError ? error : failure("open", path, error);
   }
 }
 

@@ -78,6 +78,18 @@ Deno.test("a disk has one user", () => {
   });
 });
 
+Deno.test("a file system without locks is refused as any other failure", () => {
+  const { tryLockSync } = Deno.FsFile.prototype;
+  try {
+    Deno.FsFile.prototype.tryLockSync = () => {
+      throw new Error("No locks available (os error 37)");
+    };
+    withFile((path) => throws(() => openFileDevice(path), DeviceError));
+  } finally {
+    Deno.FsFile.prototype.tryLockSync = tryLockSync;
+  }
+});
+
 Deno.test("a link to a disk is the same disk", () => {
   withDevice((_device, path) => {
     Deno.symlinkSync(path, `${path}.link`);
