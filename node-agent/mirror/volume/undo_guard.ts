@@ -3,8 +3,12 @@
  *
  * Keeping begins when a split brain was decided against this node. It ends with
  * the resync; a resync that was cut goes on with the file of before, also in a
- * new process. When the file cannot be written the resync goes on without: the
- * data was given up by a command, and a mirror that stays apart is worse.
+ * new process. Another resync does not: what that one replaces is no part of
+ * the data that the file is about.
+ *
+ * When the file cannot be written the resync goes on without, and the file gets
+ * another name: the data was given up by a command, and a mirror that stays
+ * apart is worse.
  *
  * @module
  */
@@ -12,6 +16,9 @@
 import type { VolumeCore } from "../core/volume_core.ts";
 import { LOST_MARK, UndoKeeper } from "./undo_keeper.ts";
 import { UNDO_SUFFIX, UndoReader } from "./undo_reader.ts";
+
+/** In the name of a file that could not be gone on with. */
+const CUT_MARK = "-cut";
 
 /** Whose data, and where it is kept. */
 export interface UndoPlace {
@@ -34,6 +41,8 @@ export class UndoGuard {
   readonly #parts: UndoGuardParts;
   #keeper: UndoKeeper | undefined;
   #generation: bigint | undefined;
+  /** The resync that is being prepared goes on with one of before. */
+  #goesOn = false;
 
   constructor(parts: UndoGuardParts) {
     this.#parts = parts;
@@ -41,13 +50,17 @@ export class UndoGuard {
 
   /** A resync towards us is being prepared: this is what we have now. */
   noteGeneration(): void {
-    this.#generation = this.#parts.core().generations.set?.current;
+    const { generations, persistent } = this.#parts.core();
+    this.#generation = generations.set?.current;
+    this.#goesOn = persistent?.flags.consistent === false;
   }
 
   /** A resync towards us begins: go on with a file that was cut. */
   resume(): void {
     const { place } = this.#parts;
-    if (place === undefined || this.#keeper !== undefined) return;
+    const goesOn = this.#goesOn;
+    this.#goesOn = false;
+    if (place === undefined || this.#keeper !== undefined || !goesOn) return;
     const generation = unfinished(place, this.#parts.core().sizeBytes);
     if (generation !== undefined) this.#open(place, generation);
   }
@@ -123,7 +136,20 @@ export class UndoGuard {
       "error",
       `The undo file ends here, the resync goes on without it: ${why}`,
     );
+    const path = this.#keeper?.path;
     this.close();
+    if (path !== undefined) this.#markCut(path);
+  }
+
+  /** What is missing now would be taken for whole, if it were gone on with. */
+  #markCut(path: string): void {
+    const stem = path.slice(0, -UNDO_SUFFIX.length);
+    try {
+      Deno.renameSync(path, `${stem}-${Date.now()}${CUT_MARK}${UNDO_SUFFIX}`);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#parts.log("error", `${path} cannot be renamed: ${why}`);
+    }
   }
 }
 
@@ -151,7 +177,8 @@ function namesOf(dir: string): string[] {
   try {
     return [...Deno.readDirSync(dir)].map(({ name }) => name)
       .filter((name) =>
-        name.endsWith(UNDO_SUFFIX) && !name.endsWith(LOST_MARK + UNDO_SUFFIX)
+        name.endsWith(UNDO_SUFFIX) &&
+        ![LOST_MARK, CUT_MARK].some((mark) => name.endsWith(mark + UNDO_SUFFIX))
       );
   } catch {
     return [];
