@@ -84,7 +84,7 @@ export async function rebuildIndex(
   }
   const lock = lockDataDir(layout.lock);
   try {
-    keepAside(layout.database);
+    keepAside(layout);
     const database = openForWriting(layout.database);
     try {
       const rebuilder = new Rebuilder(
@@ -117,14 +117,18 @@ async function readIdentity(dataDir: string) {
   }
 }
 
-/** The old database may hold what nobody else has: never delete it. */
-function keepAside(path: string): void {
-  if (!exists(path)) return;
+/**
+ * The old database may hold what nobody else has, and so may the records that
+ * were not in it yet: never delete them.
+ */
+function keepAside({ database, quickLog }: Layout): void {
+  const parts = ["-wal", "-shm", ""].map((end) => [database + end, end]);
+  parts.push([quickLog, "-quick.log"]);
+  const aside = (number: number, end = "") => `${database}.old-${number}${end}`;
   let number = 1;
-  while (exists(`${path}.old-${number}`)) number++;
-  for (const part of ["-wal", "-shm", ""]) {
-    if (!exists(path + part)) continue;
-    Deno.renameSync(path + part, `${path}.old-${number}${part}`);
+  while (parts.some(([, end]) => exists(aside(number, end)))) number++;
+  for (const [path = "", end] of parts) {
+    if (exists(path)) Deno.renameSync(path, aside(number, end));
   }
 }
 

@@ -19,6 +19,7 @@ Deno.test("rebuildIndex() finds every file again and trusts none that is wrong",
     await store.close();
     await Deno.writeFile(diskPath(dir, bad.id), someBytes(3000, 9));
     await Deno.writeTextFile(`${dir}/p0/data/00/00/README`, "not ours");
+    await Deno.writeTextFile(`${dir}/data/quick.log`, "not stored yet");
 
     const lines: string[] = [];
     const options = {
@@ -29,7 +30,10 @@ Deno.test("rebuildIndex() finds every file again and trusts none that is wrong",
     const report = await rebuildIndex(options, (line) => lines.push(line));
     assert.deepEqual(report, { files: 4, damaged: 1, strange: 1 });
     assert(lines.length > 0);
-    assert((await Deno.stat(`${dir}/data/kedge.db.old-1`)).isFile);
+    const aside = `${dir}/data/kedge.db.old-1`;
+    assert((await Deno.stat(aside)).isFile);
+    const records = await Deno.readTextFile(`${aside}-quick.log`);
+    assert.equal(records, "not stored yet");
 
     store = await TestStore.open(dir);
     const { files, log } = store.store;
