@@ -125,8 +125,8 @@ function keepAside({ database, quickLog }: Layout): void {
   const parts = ["-wal", "-shm", ""].map((end) => [database + end, end]);
   parts.push([quickLog, "-quick.log"]);
   const aside = (number: number, end = "") => `${database}.old-${number}${end}`;
-  let number = 1;
-  while (parts.some(([, end]) => exists(aside(number, end)))) number++;
+  let number = 1; // a run that was killed may have moved the first two
+  while (parts.slice(2).some(([, end]) => exists(aside(number, end)))) number++;
   for (const [path = "", end] of parts) {
     if (exists(path)) Deno.renameSync(path, aside(number, end));
   }
