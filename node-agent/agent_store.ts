@@ -56,6 +56,8 @@ export async function openAgentStore(
     log,
     onFailed,
   });
+  // Who starts an agent looks at its log first.
+  for (const alarm of store.files.alarms()) log.warn(alarm, {});
   return {
     ...store,
     follow({ smallFileMax = config.smallFileMax }) {

@@ -56,3 +56,27 @@ Deno.test("a group's word on packing counts more than the agent's own", async ()
     await Deno.remove(data, { recursive: true });
   }
 });
+
+Deno.test("the log of a start says which store path is not used, and why", async () => {
+  const data = await Deno.makeTempDir({ prefix: "kedge-foreign-" });
+  try {
+    await Deno.mkdir(`${data}/store/data/00`, { recursive: true });
+    const log = new QuietLog();
+    const identity = { node: 1, group: "group1", credential: "" };
+    const newStore = crypto.randomUUID();
+    const admission = {
+      identity,
+      newStore,
+      firstReply: undefined,
+      caCerts: [],
+    };
+    const store = await openAgentStore(
+      readAgentConfig({ flags: { data }, env: {} }),
+      { admission, settings: undefined, log, onFailed: assert.fail },
+    );
+    await store.close({ clean: true });
+    assert.match(log.warnings.join("\n"), /M00 is missing: .*rebuild-index/);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});

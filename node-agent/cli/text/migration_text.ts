@@ -118,7 +118,8 @@ export function nextStep(view: MigrationView, node: number): string {
   }
   if (request.dryRun) return `${look}the same command without --dry-run`;
   if (request.mode === "in-place") {
-    return `${look}nothing: the files are Kedge's, under the IDs they had`;
+    return `${look}never start FastDFS on these folders again; what it left ` +
+      "(NAME-m, trunk files) may go when you are content";
   }
   return `${look}send clients to Kedge; while FastDFS still takes uploads, the ` +
     "same command again adds what came since";
