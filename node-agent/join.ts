@@ -6,6 +6,7 @@
 
 import type { HeartbeatReply } from "@kedge/schema";
 import type { AgentConfig } from "@kedge/schema/config/agent";
+import { urlOf } from "@kedge/schema/config/units";
 import { type Identity, IdentityStore } from "./adapters/identity.ts";
 import { joinCluster } from "./adapters/tracker_client.ts";
 import { type DatabaseOwner, databaseOwner } from "./files/owner.ts";
@@ -95,12 +96,10 @@ async function tokenOf(config: AgentConfig): Promise<string> {
 /** Enough for a join; the first real report follows at once. */
 function firstHeartbeat(config: AgentConfig, store: string) {
   const { hostname, port } = config.peerAdvertise ?? config.peerListen;
-  const scheme = config.tls === undefined ? "http" : "https";
-  const { listen } = config;
+  const listen = { ...config.listen, port: config.listen.port || 1 };
   return {
     store,
-    url: config.advertise ??
-      `${scheme}://${listen.hostname}:${listen.port || 1}`,
+    url: config.advertise ?? urlOf(listen, config.tls !== undefined),
     peerAddress: { hostname, port: port || 1 },
     storePaths: [],
     // The tracker gives the number; it replaces this one.

@@ -5,10 +5,20 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { Api, readFile } from "../helpers/api.ts";
+import { Child } from "../helpers/child.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { TestGateway } from "../helpers/fastdfs_gateway.ts";
-import { field, idIn, named, uploadBody } from "../helpers/fastdfs_raw.ts";
+import {
+  field,
+  idIn,
+  named,
+  RawFastdfs,
+  uploadBody,
+} from "../helpers/fastdfs_raw.ts";
 import { say } from "../helpers/say.ts";
 import { Scope } from "../helpers/scope.ts";
+import { kedgeCommand } from "../helpers/stack.ts";
 
 const HOST = "::1";
 const GROUP = field("group1", 16);
@@ -66,5 +76,54 @@ Deno.test({
     assert.equal(storages.status, 0);
     assert(storages.body.includes(`${HOST}\0`), "the list has it whole");
     assert.deepEqual(made.warnings, []);
+  },
+});
+
+// 4 s
+Deno.test({
+  name: "fastdfs: a tracker and an agent that have IPv6 alone",
+  ignore: !isThere,
+  async fn() {
+    await using scope = new Scope();
+    const dir = await scope.tempDir();
+    const any = `[${HOST}]:0`;
+    const start = (env: Record<string, string>, ...words: string[]) =>
+      Child.start(scope, { command: kedgeCommand(words), env });
+    const tracker = start({
+      KEDGE_LISTEN: any,
+      KEDGE_KV: `${dir}/kv.db`,
+      KEDGE_ACCESS: "open",
+    }, "tracker");
+    const ready = await tracker.line(/^\{"ready":true/, 20_000);
+    const { url } = JSON.parse(ready) as { url: string };
+    const api = new Api(url);
+    await api.call("POST", "/v1/groups", { name: "group1" });
+    const asked = { kind: "join", group: "group1", expiresS: 600 };
+    const { token } = await api
+      .call<{ token: string }>("POST", "/v1/tokens", asked);
+    const options = {
+      ...{ data: `${dir}/a`, tracker: url, listen: any, "peer-listen": any },
+      ...{ "fastdfs-listen": any, "fastdfs-tracker-listen": any },
+    };
+    const words = Object.entries(options)
+      .flatMap(([name, value]) => [`--${name}`, value]);
+    const agent = start({
+      KEDGE_JOIN_TOKEN: token,
+      KEDGE_RESERVED_STORAGE_SPACE: "64MB",
+    }, ...["agent", "--json", "--fastdfs", ...words]);
+    await agent.line(/"ready":true/, 20_000);
+    const { report } = await eventually(
+      async () => (await api.nodes()).find((node) => node.report?.fastdfs),
+      { what: "the address of the storage" },
+    );
+    assert(report?.fastdfs !== undefined);
+    assert.equal(report.fastdfs.hostname, HOST);
+    using storage = await RawFastdfs.connect(report.fastdfs);
+    const made = await storage.call(11, uploadBody(Buffer.from("hello")));
+    assert.equal(made.status, 0);
+    const id = idIn(made.body);
+    const facts = await storage.call(22, named(id));
+    assert.equal(address(facts.body, 24, 46), HOST);
+    assert.equal(String(await readFile(report.url, id)), "104,101,108,108,111");
   },
 });
