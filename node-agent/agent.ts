@@ -50,6 +50,7 @@ async function runOnce(
   const isNew = !exists(`${config.dataDir}/kedge.db`);
   const cache = new ReplyCache(config.dataDir);
   const heard = admission.firstReply ?? await cache.load();
+  let life: Life | undefined;
   const store = await openAgentStore(config, {
     admission,
     settings: heard?.settings,
@@ -57,10 +58,11 @@ async function runOnce(
     onFailed: (why) => {
       log.warn("the change log can no longer be written", { why });
       marker.failed().catch(() => {});
+      life?.logFailed(why);
     },
   });
   const parts = { admission, store, marker, cache };
-  const life = new Life(config, surroundings, parts);
+  life = new Life(config, surroundings, parts);
   try {
     await life.begin(await marker.begin(isNew));
     const restart = await life.untilEnd(signal);

@@ -207,6 +207,11 @@ export class Life {
     return this.#migrationDesk;
   }
 
+  /** The change log can no longer be written: the group must know. */
+  logFailed(why: string): void {
+    this.#replicator?.logFailed(why);
+  }
+
   /** Until the signal (`undefined`) or a reason to start again. */
   untilEnd(signal: AbortSignal): Promise<string | undefined> {
     const stopped = Promise.withResolvers<undefined>();

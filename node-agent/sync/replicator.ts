@@ -111,6 +111,14 @@ export class GroupReplicator implements Replicator {
     return register;
   }
 
+  /**
+   * Our log takes no more records: take no changes, and leave the set to whoever
+   * can. What was answered before it was in the database learns of it only so.
+   */
+  logFailed(why: string): void {
+    this.#parts.loop.input({ kind: "log-failed", why });
+  }
+
   /** Records may be gone here and the group has not made up for them yet. */
   get isSuspect(): boolean {
     return this.#parts.core.isSuspect;

@@ -137,6 +137,18 @@ Deno.test("status() tells peers, lag and role", async () => {
   assert.equal(peer?.required, true);
 });
 
+Deno.test("a member whose log failed leaves the set although no append fails", async () => {
+  const { group, first } = await pair();
+  using _ = group;
+  await upload(first, "answered before it was in the database", "A");
+  first.replicator.logFailed("the database cannot be written");
+  await group.insync(2);
+  assert.match(first.replicator.status().readOnly ?? "", /cannot be written/);
+  await assert.rejects(upload(first, "nothing more", "A"), {
+    slug: "read-only",
+  });
+});
+
 Deno.test("a member whose disk is gone leaves the set, and stays out", async () => {
   const { group, first, second } = await pair();
   using _ = group;
