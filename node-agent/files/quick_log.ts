@@ -34,6 +34,9 @@ const FILE_BYTES_MAX = 4 * MIB;
 /** While the worker needs longer for a batch, disks are not touched here. */
 const WORKER_BUSY_MS_MAX = 100;
 
+/** No entry. */
+const NOTHING = new Uint8Array(QUICK_HEAD_BYTES);
+
 /** What {@linkcode QuickLog} works with. */
 export interface QuickLogOptions {
   /** Its file; made when missing. */
@@ -111,11 +114,19 @@ export class QuickLog {
     this.#end = 0;
     this.#lap = newLap();
     try {
-      this.#file?.seekSync(0, Deno.SeekMode.Start);
+      this.#rewind();
     } catch (error) {
       this.#isBroken = true;
       this.#options.onFailed(error);
     }
+  }
+
+  /** A start finds nothing here, whatever the database forgets until then. */
+  #rewind(): void {
+    if (this.#file === undefined) return;
+    this.#file.seekSync(0, Deno.SeekMode.Start);
+    writeAllSync(this.#file, NOTHING);
+    this.#file.seekSync(0, Deno.SeekMode.Start);
   }
 
   /** All records up to this one are in the database. */
@@ -123,9 +134,14 @@ export class QuickLog {
     this.#reached = Math.max(this.#reached, sequence);
   }
 
-  /** Write no more. */
-  close(): void {
+  /** Take no more. */
+  stop(): void {
     this.#isBroken = true;
+  }
+
+  /** The same; and touch the file no more. */
+  close(): void {
+    this.stop();
     this.#file?.close();
     this.#file = undefined;
   }

@@ -119,6 +119,11 @@ Deno.test("QuickLog begins at its front once everything in it is stored", async 
     log.stored();
     log.stored();
     assert.equal(log.isWaiting, false);
+    assert.deepEqual(
+      sequencesIn(path),
+      [],
+      "what is stored is not stored anew",
+    );
     assert(log.put(entryOf(8)));
     // Behind it lies what was stored.
     assert.deepEqual(sequencesIn(path), [8]);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import type { FileEntry } from "@kedge/schema/change";
 import { quickEntriesOf } from "./quick_log_core.ts";
 import { someBytes, TestStore } from "./store_fixture.ts";
@@ -129,5 +130,30 @@ Deno.test("changes and deletes follow what was answered at once", async () => {
     assert.deepEqual(files.lookup(last.id), last);
     assert.equal((await files.read(longer) as Uint8Array).length, 150);
     await again.store.close({ clean: true });
+  });
+});
+
+Deno.test("what is answered while the store closes is in the database", async () => {
+  await inFolder(async (dir) => {
+    const first = await TestStore.open(dir);
+    const entries = await uploads(first, 3);
+    let isClosed = false;
+    const closing = first.store.close({ clean: true })
+      .then(() => isClosed = true);
+    while (!isClosed) {
+      const bytes = someBytes(entries.length * 700, entries.length);
+      // Told apart from what is answered: what waits for ever.
+      const answer = await Promise.race([
+        first.upload(bytes, QUICK).catch(() => {}),
+        closing.then(() => {}),
+      ]);
+      if (answer !== undefined) entries.push(answer);
+      await new Promise(setImmediate);
+    }
+    const left = Deno.readFileSync(`${dir}/data/quick.log`);
+    assert.equal([...quickEntriesOf(left)].length, 0);
+    const second = await TestStore.open(dir);
+    await assertHas(second, entries);
+    await second.store.close({ clean: true });
   });
 });

@@ -325,6 +325,7 @@ async function openLocked(
     openPath: (pathIndex) => opener.open(pathIndex),
     linker: new Linker(parts, opener),
     async close({ clean }) {
+      quick.stop(); // from here on answers wait for the database
       if (clean && pump.failure === undefined) {
         const value = String(files.placed);
         await changes.flush();
