@@ -50,7 +50,7 @@ async function runOnce(
   const isNew = !exists(`${config.dataDir}/kedge.db`);
   const cache = new ReplyCache(config.dataDir);
   const heard = admission.firstReply ?? await cache.load();
-  let life: Life | undefined;
+  let tellGroup = (_why: string) => {};
   const store = await openAgentStore(config, {
     admission,
     settings: heard?.settings,
@@ -58,11 +58,12 @@ async function runOnce(
     onFailed: (why) => {
       log.warn("the change log can no longer be written", { why });
       marker.failed().catch(() => {});
-      life?.logFailed(why);
+      tellGroup(why);
     },
   });
   const parts = { admission, store, marker, cache };
-  life = new Life(config, surroundings, parts);
+  const life = new Life(config, surroundings, parts);
+  tellGroup = (why) => life.logFailed(why);
   try {
     await life.begin(await marker.begin(isNew));
     const restart = await life.untilEnd(signal);
