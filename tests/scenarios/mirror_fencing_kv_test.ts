@@ -26,6 +26,14 @@ Deno.test("without the KV writes go on, until the peer dies, too", async () => {
   await tracker.stop();
   await load.until(load.acknowledged + 300);
 
+  // Also while one copy is replaced: both have every write.
+  await b.must({ kind: "pause-sync" });
+  await a.must({ kind: "invalidate-remote" });
+  await load.until(load.acknowledged + 100);
+  equal((await a.volume()).state.connection, "PausedSyncS");
+  await b.must({ kind: "resume-sync" });
+  await Promise.all([a.untilEqual(), b.untilEqual()]);
+
   await b.kill();
   await untilAlone(a);
   await nothingIsAcknowledged(load);
