@@ -111,11 +111,11 @@ export class Lineage {
     place.tips = this.#with(piece, place.tips, value);
   }
 
-  /** Whether everything that was ever answered is part of `value`. */
+  /** Whether everything that was ever answered is part of `value`, damaged or not. */
   isComplete(piece: number, value: number): boolean {
     const begun = this.#begun[piece] ?? 0;
     const heads = this.#pieces[piece]?.heads ?? (begun === 0 ? [] : [begun]);
-    return heads.every((head) => this.descends(piece, value, head));
+    return heads.every((head) => this.cameFrom(piece, value, head));
   }
 
   /** History begins anew with what is here. */
