@@ -21,6 +21,7 @@
 import { randomBytes } from "node:crypto";
 import { KIB, MIB } from "@kedge/schema";
 import { writeAllSync } from "./disk.ts";
+import { SLOW_HERE_MS, SUSPECT_LIFE_MS } from "./slow_disks.ts";
 import {
   QUICK_HEAD_BYTES,
   type QuickEntry,
@@ -45,6 +46,8 @@ export interface QuickLogOptions {
   readonly head: number;
   /** How long the worker has been busy with one batch, in ms. */
   readonly workerBusyMs: () => number;
+  /** Monotonic time, in milliseconds. */
+  readonly nowMs: () => number;
   /** It cannot be written: it is not used any more in this run. */
   readonly onFailed: (error: unknown) => void;
 }
@@ -58,6 +61,8 @@ export class QuickLog {
   /** Where the next entry goes. */
   #end = 0;
   #lap = newLap();
+  /** The disk held the event loop up: until then it is not touched here. */
+  #slowUntilMs = -Infinity;
   /** Entries that are not in the database yet. */
   #waiting = 0;
   /** All records up to this one are here or in the database. */
@@ -85,6 +90,7 @@ export class QuickLog {
     if (entry.body.length > ENTRY_BYTES_MAX - QUICK_HEAD_BYTES) return false;
     if (this.#end > FILE_BYTES_MAX) return false;
     if (this.#options.workerBusyMs() > WORKER_BUSY_MS_MAX) return false;
+    if (this.#options.nowMs() < this.#slowUntilMs) return false;
     const lengthBytes = writeQuickEntry(this.#room, entry, this.#lap);
     if (lengthBytes === undefined) return false;
     try {
@@ -103,8 +109,12 @@ export class QuickLog {
     const file = this.#file ??= Deno.openSync(this.#options.path, {
       ...{ write: true, create: true, truncate: true, mode: 0o640 },
     });
+    const beganMs = this.#options.nowMs();
     writeAllSync(file, bytes);
     this.#end += bytes.length;
+    const endMs = this.#options.nowMs();
+    if (endMs - beganMs < SLOW_HERE_MS) return;
+    this.#slowUntilMs = endMs + SUSPECT_LIFE_MS;
   }
 
   /** An entry is in the database. */

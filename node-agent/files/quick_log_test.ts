@@ -84,7 +84,9 @@ async function withLog(
   const failures: unknown[] = [];
   const onFailed = (error: unknown) => failures.push(error);
   const workerBusyMs = () => 0;
-  const log = new QuickLog({ path, head: 3, workerBusyMs, onFailed, ...more });
+  const nowMs = () => 0;
+  const usual = { path, head: 3, workerBusyMs, nowMs, onFailed };
+  const log = new QuickLog({ ...usual, ...more });
   try {
     act(log, path, failures);
   } finally {
@@ -167,6 +169,21 @@ Deno.test("QuickLog leaves disks alone while the worker waits for one", async ()
     busyMs = 1;
     assert.equal(log.put(entryOf(4)), true);
   }, { workerBusyMs: () => busyMs });
+});
+
+Deno.test("QuickLog leaves a disk alone that held the event loop up", async () => {
+  let timeMs = 0;
+  let tookMs = 0;
+  await withLog((log) => {
+    assert.equal(log.put(entryOf(4)), true);
+    tookMs = 120;
+    assert.equal(log.put(entryOf(5)), true, "it is stored all the same");
+    tookMs = 0;
+    timeMs += 9000;
+    assert.equal(log.put(entryOf(6)), false);
+    timeMs += 2000;
+    assert.equal(log.put(entryOf(6)), true);
+  }, { nowMs: () => timeMs += tookMs });
 });
 
 Deno.test("QuickLog is not used any more once it failed", async () => {

@@ -245,6 +245,7 @@ async function openLocked(
     path: layout.quickLog,
     head: opened.head,
     workerBusyMs: () => pump.busyMs,
+    nowMs: () => clock.monotonicMs(),
     onFailed: (error) =>
       log.warn("records wait for the database from now on", {
         why: `${layout.quickLog}: ${describeError(error)}`,
