@@ -22,6 +22,7 @@
 import { Buffer } from "node:buffer";
 import type { NodeId } from "./group.ts";
 import { NODE_ID_MAX } from "./limits.ts";
+import { PACKED_BYTES, unpackName } from "./packed_name.ts";
 
 /** What a file ID says about its file. */
 export interface FileId {
@@ -142,19 +143,19 @@ function parse(text: string): FileId | undefined {
   };
 }
 
+/** The bytes of the name that is being read. */
+const packed = new Uint8Array(PACKED_BYTES);
+const fields = new DataView(packed.buffer);
+
 type NameParts = Omit<FileId, "group" | "pathIndex" | "high" | "low" | "name">;
 
 function parseName(name: string): NameParts | undefined {
   if (name.length > NAME_LENGTH_MAX) return undefined;
-  const encoded = name.slice(0, BASE_LENGTH);
-  const bytes = Buffer.from(encoded, "base64url");
   // Two spellings of the same bytes would be two names of one file.
-  if (bytes.length !== 20 || bytes.toString("base64url") !== encoded) {
-    return undefined;
-  }
-  const high = bytes.readUInt32BE(8);
+  if (!unpackName(name, packed)) return undefined;
+  const high = fields.getUint32(8);
   const isPlain = high < 0x8000_0000;
-  const plainSize = Number(bytes.readBigUInt64BE(8));
+  const plainSize = high * FOUR_GIB + fields.getUint32(12);
   if (isPlain && !Number.isSafeInteger(plainSize)) return undefined;
   const isTrunk = !isPlain && (high & TRUNK_FLAG) !== 0;
   const isAppender = !isPlain && (high & APPENDER_FLAG) !== 0;
@@ -164,22 +165,22 @@ function parseName(name: string): NameParts | undefined {
   const isDerived = name.length > length;
   const tail = TAIL_PATTERN.exec(name.slice(tailAt));
   if (!isDerived && tail === null) return undefined;
-  const size = isPlain ? plainSize : bytes.readUInt32BE(12);
+  const size = isPlain ? plainSize : fields.getUint32(12);
   return {
-    origin: parseOrigin(bytes),
-    createdS: bytes.readUInt32BE(4),
+    origin: parseOrigin(),
+    createdS: fields.getUint32(4),
     sizeBytes: isAppender || isDerived ? undefined : size,
-    crc32: bytes.readUInt32BE(16),
+    crc32: fields.getUint32(16),
     kind: kindOf({ isDerived, isTrunk, isAppender }),
     base: name.slice(0, tailAt),
     extension: isDerived ? lastExtension(name) : tail?.[1] ?? "",
   };
 }
 
-function parseOrigin(bytes: Buffer): NodeId | string {
-  const node = bytes.readUInt32LE(0);
+function parseOrigin(): NodeId | string {
+  const node = fields.getUint32(0, true);
   if (node >= 1 && node <= NODE_ID_MAX) return node;
-  return bytes.subarray(0, 4).join(".");
+  return packed.subarray(0, 4).join(".");
 }
 
 function kindOf(
@@ -209,7 +210,7 @@ export function encodeFileName(parts: NewFileName): string {
   if (extension !== "" && !isExtension(extension)) {
     throw new RangeError("Cannot use this extension");
   }
-  const bytes = Buffer.alloc(20);
+  const bytes = Buffer.alloc(PACKED_BYTES);
   writeOrigin(bytes, parts.origin);
   bytes.writeUInt32BE(createdS, 4);
   bytes.writeUInt32BE(crc32, 16);
