@@ -64,6 +64,9 @@ const OLD_CLIENTS = "NBD clients that are connected keep the old size; they " +
 /** How long a Worker may take to see that our own client has left, in ms. */
 const CLOSE_MS = 2_000;
 
+/** How long a Worker may take to tell its roles behind a promotion, in ms. */
+const PROMOTED_MS = 30_000;
+
 /** The nodes of all resources of a host. */
 export class NodeKeeper {
   constructor(readonly nodes: DeviceNodes | undefined) {}
@@ -126,7 +129,8 @@ export class NodeKeeper {
    */
   async make(running: WithNodes): Promise<string | undefined> {
     if (this.nodes === undefined || !running.usesNodes) return undefined;
-    for (const status of await running.process.status()) {
+    // An old answer would not know of the promotion that this is for.
+    for (const status of await running.process.status(PROMOTED_MS)) {
       if (status.state.role !== "Primary") continue;
       const node = nodeOf(running, status.volume);
       try {

@@ -176,3 +176,20 @@ Deno.test("without nodes, or when none are wanted, nothing is done", async () =>
   );
   assert.deepEqual(nodes.done, []);
 });
+
+Deno.test("a promotion on a slow disk gets its nodes as well", async () => {
+  const nodes = new NotedNodes();
+  const running = primary(nodes);
+  const { process } = running;
+  const slow = {
+    spec: process.spec,
+    // Answers after 5 s; who waits no longer gets what it said before.
+    status: (waitMs = 1_000) =>
+      waitMs < 5_000 ? Promise.resolve([]) : process.status(),
+  };
+  assert.equal(
+    await new NodeKeeper(nodes).make({ ...running, process: slow }),
+    undefined,
+  );
+  assert.deepEqual([...nodes.made], ["/dev/drbd1", "/dev/drbd2"]);
+});

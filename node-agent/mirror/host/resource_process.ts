@@ -105,11 +105,11 @@ export class ResourceProcess {
 
   /**
    * Where its volumes stand. A Worker that is stuck in its disk does not make
-   * everybody wait: after {@link STATUS_MS} its last answer stands in.
+   * everybody wait: after a moment its last answer stands in.
    */
-  async status(): Promise<readonly VolumeStatus[]> {
+  async status(waitMs = STATUS_MS): Promise<readonly VolumeStatus[]> {
     const late = Promise.withResolvers<undefined>();
-    const alarm = setTimeout(() => late.resolve(undefined), STATUS_MS);
+    const alarm = setTimeout(() => late.resolve(undefined), waitMs);
     const answer = await Promise.race([
       this.#ask((id) => ({ type: "status", id })),
       late.promise,

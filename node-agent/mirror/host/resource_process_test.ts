@@ -52,3 +52,27 @@ Deno.test("nobody waits for the answer of a Worker that was ended", async () => 
   assert.match(why ?? "", /taken down/);
   assert.equal((await process.command({ kind: "secondary" }, 0)).code, 20);
 });
+
+/** Needs a moment for every answer. */
+const SLOW = `
+  self.onmessage = ({ data: { type, id } }) => {
+    if (type === "start") self.postMessage({ type: "ready" });
+    const status = [{ volume: 7 }];
+    if (type === "status") {
+      setTimeout(() => self.postMessage({ type: "status", id, status }), 50);
+    }
+    if (type === "stop") self.postMessage({ type: "stopped", id });
+  };
+`;
+
+Deno.test("who must not have an old answer waits longer for a new one", async () => {
+  const entry = new URL(`data:text/javascript,${encodeURIComponent(SLOW)}`);
+  const process = new ResourceProcess(SPEC, () => {}, entry);
+  try {
+    await process.started;
+    assert.deepEqual(await process.status(1), []);
+    assert.equal((await process.status(30_000))[0]?.volume, 7);
+  } finally {
+    await process.stop();
+  }
+});
