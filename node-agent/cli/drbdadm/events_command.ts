@@ -129,7 +129,7 @@ class EventPrinter {
   /** A change of one volume keeps the others as they were told last. */
   async changed(event: MirrorEvent): Promise<void> {
     if (!this.#isWanted(event.resource)) return;
-    const now = this.#wanted(await this.session.client.status());
+    const now = this.#wanted(await this.#statusNow());
     const { after } = event;
     if (event.kind === "change" && after !== undefined) {
       const step = withState(now, this.#last, event);
@@ -137,6 +137,16 @@ class EventPrinter {
       return;
     }
     this.#print(now);
+  }
+
+  /** A daemon that ends may answer no more: then nothing runs. */
+  async #statusNow(): Promise<MirrorStatus> {
+    try {
+      return await this.session.client.status();
+    } catch (error) {
+      if (!(error instanceof NoDaemonError)) throw error;
+      return { ...this.#last, resources: [] };
+    }
   }
 
   #print(next: MirrorStatus): void {
