@@ -18,7 +18,16 @@ export function errorCode(error: unknown): string {
 /** Whether there is no more room: nothing is wrong with the disk. */
 export function isFull(error: unknown): boolean {
   const code = errorCode(error);
-  return code === "ENOSPC" || code === "EDQUOT";
+  return code === "ENOSPC" || code === "EDQUOT" || isOutOfFiles(error);
+}
+
+/**
+ * Whether nothing could be opened, for too much is open: nothing was tried on the
+ * disk. Whoever may connect can bring this about, and it passes.
+ */
+export function isOutOfFiles(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === "EMFILE" || code === "ENFILE";
 }
 
 /** Whether SQLite had no room. */

@@ -266,7 +266,7 @@ export class Editor {
     if (error instanceof Problem) return error;
     const why = describeError(error);
     if (isFull(error)) {
-      return new Problem("insufficient-storage", `The disk is full: ${why}`);
+      return new Problem("insufficient-storage", `There is no room: ${why}`);
     }
     this.#onFence(pathIndex, `write of a staging file: ${why}`);
     return new Problem("read-only", `A disk failed: ${why}`);

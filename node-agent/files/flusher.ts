@@ -17,6 +17,7 @@ import {
   flushContent,
   flushContentSync,
   isMissing,
+  isOutOfFiles,
   UNMOUNTED,
 } from "./disk.ts";
 import type { Pending } from "./file_actions.ts";
@@ -132,6 +133,7 @@ export class Flusher {
       const isThere = this.#isMounted(pathIndex);
       if (isThere && isMissing(error)) return void this.#missing.add(path);
       failed.add(pathIndex);
+      if (isOutOfFiles(error)) return; // nothing was flushed: that comes later
       const why = isThere ? describeError(error) : UNMOUNTED;
       this.#events.fence(pathIndex, `flush: ${why}`);
     }

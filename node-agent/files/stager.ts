@@ -9,7 +9,7 @@ import { crc32 } from "node:zlib";
 import { INLINE_BODY_BYTES_MAX, Problem } from "@kedge/schema";
 import type { Relay, Staged, StageRequest } from "../ports.ts";
 import { BodyChunks, tooLarge } from "./body_chunks.ts";
-import { describeError, isFull } from "./disk.ts";
+import { describeError, isFull, isOutOfFiles } from "./disk.ts";
 import { DiskError, FileSink, SinkDesk } from "./file_sink.ts";
 import type { Layout } from "./layout.ts";
 import { SharedFlushes } from "./shared_flushes.ts";
@@ -216,8 +216,10 @@ export class Stager {
         });
       } catch (error) {
         const reason = `flush of a staging file: ${describeError(error)}`;
-        this.#onFence(pathIndex, reason);
-        throw new Problem("read-only", reason);
+        // Its folder could not be opened: the next flush of it was not made yet.
+        const isFence = !isOutOfFiles(error);
+        if (isFence) this.#onFence(pathIndex, reason);
+        throw new Problem(isFence ? "read-only" : "unavailable", reason);
       } finally {
         file.close();
       }
@@ -232,7 +234,7 @@ export class Stager {
     this.#paths.lookAgain();
     const why = describeError(error.cause);
     if (isFull(error.cause)) {
-      return new Problem("insufficient-storage", `The disk is full: ${why}`);
+      return new Problem("insufficient-storage", `There is no room: ${why}`);
     }
     this.#onFence(pathIndex, `write of a staging file: ${why}`);
     return new Problem("read-only", `A disk failed: ${why}`);
