@@ -70,8 +70,12 @@ export class Promotions {
     const mine = isLost ? undefined : ofDisk ?? current[node.id];
     const theirs = current[peer.id];
     const last = mine ?? theirs;
+    // Where nothing fences, one that is away may have shown what it never
+    // answered, or what it has lost since: this one begins without that.
+    const isSure = this.#isExclusive() || isAgreed(node);
+    const hasShown = last === undefined || isSure || holds(last, image, true);
     const whole = this.#isComplete(image, node, before !== undefined) &&
-      !isDeclared && !isLost;
+      hasShown && !isDeclared && !isLost;
     const isOne = mine === undefined || theirs === undefined || mine === theirs;
     if (whole && last !== undefined && isOne && !isContested) {
       current[0] = current[1] = this.#data[node.id] = last;
