@@ -120,3 +120,17 @@ Deno.test("a file of another group or without an ID is refused", async () => {
   }
   assert.equal(door.files.stored.size, 0);
 });
+
+Deno.test("the time of an import is no time of a change", async () => {
+  const door = new FakeDoor();
+  Object.assign(door.files, { changedS: () => Promise.resolve(1_800_000_000) });
+  const id = idOf(new TextEncoder().encode("appended"), true, "10.0.0.1");
+  await keep(door, id, "abc");
+  const { operations } = door.app;
+  const changedS = async () =>
+    await operations.changedS(await operations.find(id));
+  assert.equal(await changedS(), 1_795_300_000);
+  const body = new TextEncoder().encode("more");
+  await operations.write(id, { body, sizeBytes: body.length });
+  assert.equal(await changedS(), 1_800_000_000);
+});

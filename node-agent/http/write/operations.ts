@@ -42,6 +42,7 @@ import {
   presentEntry,
 } from "./edits.ts";
 import { checkFree, checkOwner, newEntry } from "./new_entry.ts";
+import { isAsKept } from "./kept_version.ts";
 import { askOwner, type OwnerRequest, readFromPeer } from "./owner_door.ts";
 import { Received } from "./received.ts";
 import type { WriteTools } from "./upload.ts";
@@ -76,7 +77,8 @@ export class Operations implements FileOperations {
 
   async changedS(entry: FileEntry): Promise<number> {
     const { appender, createdS } = entry;
-    if (!appender) return createdS;
+    // The disk has the time at which an import came by, not that of a change.
+    if (!appender || isAsKept(entry)) return createdS;
     return await this.#deps.files.changedS?.(entry) ?? createdS;
   }
 
