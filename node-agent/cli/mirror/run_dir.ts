@@ -43,9 +43,11 @@ export function refuseOpenFolder(runDir: string): void {
   } catch {
     return; // Not there yet, or not to be used.
   }
-  const { uid, mode } = found;
+  const { uid, gid, mode } = found;
   const isStrange = uid !== 0 && uid !== Deno.uid();
-  const isOpen = ((mode ?? 0) & 0o022) !== 0;
+  // Many systems give each user a group of its own, which may write.
+  const forbidden = gid === Deno.gid() ? 0o002 : 0o022;
+  const isOpen = ((mode ?? 0) & forbidden) !== 0;
   if (!isStrange && !isOpen) return;
   throw new CliError(
     isStrange
