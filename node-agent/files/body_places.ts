@@ -19,10 +19,13 @@ import type { Pending } from "./file_actions.ts";
 import type { Finisher } from "./finisher.ts";
 import type { Layout } from "./layout.ts";
 import type { NewAction } from "./merge_core.ts";
+import type { Packer } from "./packer.ts";
 import type { WriteStatements } from "./statements.ts";
 
 /** Shorter bodies lie in the database, in bytes. */
-const JOURNAL_BYTES_MIN = 64 * KIB + 1;
+const JOURNAL_BYTES_MIN = 16 * KIB;
+/** In a transaction that is flushed: its journal needs a flush of its own. */
+const DURABLE_JOURNAL_BYTES_MIN = 64 * KIB + 1;
 
 /** An action with its bytes, to be carried out after the commit. */
 export interface Due {
@@ -40,6 +43,10 @@ export interface BodyPlacesParts {
   /** Knows the actions of earlier transactions. */
   readonly finisher: Pick<Finisher, "unsettled">;
   readonly layout: Layout;
+  /** What is packed is taken from the database; see `packer.ts`. */
+  readonly small: {
+    readonly packer: Pick<Packer, "sizeBytesMax"> | undefined;
+  };
   /** Whether a store path takes bytes. */
   readonly mayWrite: (pathIndex: number) => boolean;
   /** A store path takes no more bytes. */
@@ -61,12 +68,18 @@ export class BodyPlaces {
   /**
    * Write bytes where they belong.
    *
+   * @param durable Whether the transaction is flushed at once.
    * @returns `undefined`: that is the database.
    */
-  of({ kind, pathIndex, payload }: NewAction): JournalPlace | undefined {
+  of(
+    { kind, pathIndex, payload }: NewAction,
+    durable: boolean,
+  ): JournalPlace | undefined {
     if (kind !== "write" || payload === null) return undefined;
-    if (payload.length < JOURNAL_BYTES_MIN) return undefined;
-    const { bodies, mayWrite } = this.#parts;
+    const { bodies, mayWrite, small } = this.#parts;
+    const min = durable ? DURABLE_JOURNAL_BYTES_MIN : JOURNAL_BYTES_MIN;
+    if (payload.length < min) return undefined;
+    if (payload.length <= (small.packer?.sizeBytesMax ?? 0)) return undefined;
     if (!mayWrite(pathIndex) || this.#failed.has(pathIndex)) return undefined;
     try {
       return bodies.put(pathIndex, payload);

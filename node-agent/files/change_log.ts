@@ -68,7 +68,8 @@ export class StoredLog implements ChangeLog {
     this.#register = start.register;
     this.#reader = new LogReader(parts, files);
     this.#cut = new LogCut(parts, this.incarnation);
-    this.#quick = new QuickRecords(parts, files, this.incarnation);
+    const own = { origin: this.node, incarnation: this.incarnation };
+    this.#quick = new QuickRecords(parts, files, own);
     for (const position of parts.index.statements.positions.all({})) {
       this.#notePosition(position);
     }
@@ -116,7 +117,7 @@ export class StoredLog implements ChangeLog {
     const { id } = change.entry;
     const { pump, index } = this.#parts;
     const { step, body } = prepared;
-    if (this.#quick.put(record, prepared, how)) {
+    if (this.#quick.append(record, prepared, how)) {
       this.#head = Math.max(this.#head, sequence);
       return this.#files.release(id);
     }
@@ -178,16 +179,18 @@ export class StoredLog implements ChangeLog {
       throw new Problem("invalid-request", "Records of a log have a gap");
     });
     const items = await this.#preparer.receive(records, durable);
-    const applied = await this.#storeAll(items, durable, (steps) => ({
-      kind: "apply",
-      origin,
-      incarnation,
-      first: first.sequence,
-      steps,
-    }));
+    const name = { origin, incarnation };
+    const quick = durable ? [] : this.#quick.apply(name, records, items);
+    const from = first.sequence + quick.length;
+    const stored = await this.#storeAll(
+      items.slice(quick.length),
+      durable,
+      (steps) => ({ kind: "apply", ...name, first: from, steps }),
+    );
+    const applied = [...quick, ...stored];
     for (const { content } of records) await this.#drop(content);
     const sequence = first.sequence + heldCount(applied) - 1;
-    this.#notePosition({ origin, incarnation, sequence });
+    this.#notePosition({ ...name, sequence });
     return applied;
   }
 
@@ -202,10 +205,8 @@ export class StoredLog implements ChangeLog {
       usedKey,
     }));
     const items = await this.#preparer.receive(whole, durable);
-    const applied = await this.#storeAll(items, durable, (steps) => ({
-      kind: "adopt",
-      steps,
-    }));
+    const make = (steps: readonly Step[]): Op => ({ kind: "adopt", steps });
+    const applied = await this.#storeAll(items, durable, make);
     for (const { content } of changes) await this.#drop(content);
     return applied;
   }
@@ -223,10 +224,9 @@ export class StoredLog implements ChangeLog {
     durable: boolean,
     make: (steps: readonly Step[]) => Op,
   ): Promise<Applied[]> {
+    if (items.length === 0) return [];
     const { pump, index } = this.#parts;
-    const bodies = items.flatMap(({ body }) =>
-      body === undefined ? [] : [body]
-    );
+    const bodies = items.flatMap(({ body }) => body ?? []);
     const stored = pump.store(
       (start) => {
         let at = start;
@@ -252,6 +252,7 @@ export class StoredLog implements ChangeLog {
     const known = this.#positions.get(key)?.sequence ?? 0;
     if (sequence > known) {
       this.#positions.set(key, { origin, incarnation, sequence });
+      this.#quick.reach(sequence, { origin, incarnation });
     }
   }
 

@@ -25,6 +25,7 @@ import {
   type Step,
   type Surroundings,
 } from "./merge_core.ts";
+import { positionOf } from "./positions.ts";
 import { runsOf } from "./number_runs.ts";
 import { leaveSegment, type Packer } from "./packer.ts";
 import type { WriteStatements } from "./statements.ts";
@@ -44,7 +45,9 @@ export interface CommitterParts
   readonly finisher: Finisher;
   /** Knows which files lie in segments; see `packer.ts`. */
   readonly small: {
-    readonly packer: Pick<Packer, "drop" | "emptied"> | undefined;
+    readonly packer:
+      | Pick<Packer, "drop" | "emptied" | "sizeBytesMax">
+      | undefined;
   };
   readonly digests: DigestTable;
   readonly incarnation: number;
@@ -216,7 +219,10 @@ export class Committer {
 
   #apply(op: Op & { kind: "apply" }, bytes: Uint8Array): OpResult {
     const { origin, incarnation, first, steps } = op;
-    const position = this.#positionOf(origin, incarnation);
+    const position = positionOf(this.#parts.statements, {
+      origin,
+      incarnation,
+    });
     if (first > position + 1) {
       return refused(
         `records of node ${origin} from ${first} do not follow ${position}`,
@@ -240,7 +246,9 @@ export class Committer {
   }
 
   #hold({ origin, incarnation, sequence }: SyncPosition): void {
-    if (sequence <= this.#positionOf(origin, incarnation)) return;
+    if (
+      sequence <= positionOf(this.#parts.statements, { origin, incarnation })
+    ) return;
     const { putPosition } = this.#parts.statements;
     putPosition.run({ origin, incarnation, sequence });
   }
@@ -251,14 +259,6 @@ export class Committer {
     const value = JSON.stringify({ incarnation, sequence });
     statements.putState.run({ key: CUT_KEY, value });
     return done([]);
-  }
-
-  #positionOf(origin: number, incarnation: number): number {
-    const rows = this.#parts.statements.positions.all({});
-    const row = rows.find((one) =>
-      one.origin === origin && one.incarnation === incarnation
-    );
-    return row?.sequence ?? 0;
   }
 
   #merge(step: Step, how: Omit<Surroundings, "mayWrite">): Applied {
@@ -287,7 +287,7 @@ export class Committer {
     action: NewAction,
   ): void {
     const { kind, pathIndex, payload, replaces } = action;
-    const { token, offset } = this.#places.of(action) ?? action;
+    const { token, offset } = this.#places.of(action, this.#isFull) ?? action;
     const pending: Pending = {
       number: ++this.#lastUnsettled,
       ...file,

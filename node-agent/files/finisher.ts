@@ -105,8 +105,9 @@ export class Finisher {
 
   /** A file that lies there already, as after an import, stays where it is. */
   #packs(action: Pending, sizeBytes: number): boolean {
-    const { kind, id, pathIndex } = action;
-    if (kind !== "write" || !this.#packing?.wants(id, sizeBytes)) return false;
+    const { kind, id, pathIndex, token } = action;
+    if (kind !== "write" || token !== "") return false;
+    if (!this.#packing?.wants(id, sizeBytes)) return false;
     if (exists(this.#layout.file(id, pathIndex))) return false;
     if (action.packs === undefined) this.#wait(pathIndex, sizeBytes);
     action.packs = sizeBytes;

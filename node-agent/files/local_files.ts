@@ -33,6 +33,7 @@ import { describeError, exists, sizeOf, UNMOUNTED } from "./disk.ts";
 import { keptOf, mayBeKept } from "./kept_content.ts";
 import { type Layout, mustParse } from "./layout.ts";
 import type { ListQuery, LocalIndex } from "./local_index.ts";
+import { changed, problemOfRead } from "./read_problems.ts";
 import { NewNames } from "./new_names.ts";
 import type { Edits } from "./edits.ts";
 import type { PackedReader } from "./packed_reader.ts";
@@ -392,14 +393,4 @@ export class StoredFiles implements LocalFiles {
     return [...closed, ...full, ...paths.alarms(), ...rest]
       .map((line) => line.slice(0, 300)).slice(0, 32);
   }
-}
-
-function problemOfRead(id: string, error: unknown): Problem {
-  if (error instanceof Problem) return error;
-  const why = `Cannot read ${id} now: ${describeError(error)}`;
-  return new Problem("unavailable", why);
-}
-
-function changed(id: string): Problem {
-  return new Problem("unavailable", `${id} changed while it was read`, { id });
 }

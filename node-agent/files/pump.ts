@@ -140,15 +140,14 @@ export class Pump {
    * Store something with a batch that leaves soon; nobody waits for it. What is
    * stored after it comes after it.
    *
-   * @param make As for {@linkcode store}.
-   * @param body Inline body.
+   * @param make As for {@linkcode store}, like the bodies.
    */
   storeLater(
     make: (at: number) => Op,
-    body: Uint8Array,
+    bodies: readonly Uint8Array[],
   ): Promise<OpResult & { ok: true }> {
-    const stored = this.#push(make, [body], false);
-    this.#laterBytes += body.length;
+    const stored = this.#push(make, bodies, false);
+    for (const { length } of bodies) this.#laterBytes += length;
     const isMuch = this.#laterBytes > LATER_BYTES_MAX ||
       this.#waiting.length >= BATCH_OPS_MAX;
     if (isMuch) this.hurry();

@@ -1,6 +1,6 @@
 /**
- * Records that are answered before they are in the database: new small files
- * whose answer needs no flush.
+ * Records that are answered before they are in the database: new small files,
+ * ours and those of peers, whose answer needs no flush.
  *
  * One `write()` puts record and body into a file, from where a start takes them
  * into the database (`quick_replay.ts`) when the process was killed. So the store
@@ -12,14 +12,14 @@
  * so it stays short, and its blocks are there. What lies behind the newest entry
  * is of an earlier lap, which a start passes over.
  *
- * An entry counts at a start only if it follows the last record. So none is
- * written while a record before it is neither here nor in the database.
+ * An entry counts at a start only if it follows the last record of its log. So
+ * none is written while a record before it is neither here nor in the database.
  *
  * @module
  */
 
 import { randomBytes } from "node:crypto";
-import { KIB, MIB } from "@kedge/schema";
+import { KIB, MIB, type SyncPosition } from "@kedge/schema";
 import { writeAllSync } from "./disk.ts";
 import { SLOW_HERE_MS, SUSPECT_LIFE_MS } from "./slow_disks.ts";
 import {
@@ -30,7 +30,7 @@ import {
 
 /** Longest entry, in bytes. */
 const ENTRY_BYTES_MAX = 96 * KIB;
-/** Length from which records wait for the database, in bytes. */
+/** Length of the file; what does not fit waits for the database. */
 const FILE_BYTES_MAX = 4 * MIB;
 /** While the worker needs longer for a batch, disks are not touched here. */
 const WORKER_BUSY_MS_MAX = 100;
@@ -42,8 +42,8 @@ const NOTHING = new Uint8Array(QUICK_HEAD_BYTES);
 export interface QuickLogOptions {
   /** Its file; made when missing. */
   readonly path: string;
-  /** Last record that is stored. */
-  readonly head: number;
+  /** What is stored of every log: ours, and those of peers. */
+  readonly stored: readonly SyncPosition[];
   /** How long the worker has been busy with one batch, in ms. */
   readonly workerBusyMs: () => number;
   /** Monotonic time, in milliseconds. */
@@ -55,7 +55,8 @@ export interface QuickLogOptions {
 /** See the module comment. */
 export class QuickLog {
   readonly #options: QuickLogOptions;
-  readonly #room = new Uint8Array(ENTRY_BYTES_MAX);
+  /** What is in the file. */
+  readonly #bytes = new Uint8Array(FILE_BYTES_MAX);
   #file: Deno.FsFile | undefined;
   #isBroken = false;
   /** Where the next entry goes. */
@@ -65,13 +66,13 @@ export class QuickLog {
   #slowUntilMs = -Infinity;
   /** Entries that are not in the database yet. */
   #waiting = 0;
-  /** All records up to this one are here or in the database. */
-  #reached: number;
+  /** By log: all records up to this one are here or in the database. */
+  readonly #reached = new Map<string, number>();
 
   /** Nothing is opened before the first entry. */
   constructor(options: QuickLogOptions) {
     this.#options = options;
-    this.#reached = options.head;
+    for (const position of options.stored) this.reach(position);
   }
 
   /** Whether entries are not in the database yet. */
@@ -80,29 +81,39 @@ export class QuickLog {
   }
 
   /**
-   * Write a record and its body.
+   * Write records of one log and their bodies, as many as there is room for.
    *
-   * @returns Whether it survives the process now; if so, the caller says when it
-   * is {@linkcode stored}.
+   * @returns The bodies of those that survive the process now, as they lie here.
+   * The caller says when they are {@linkcode stored}; they stay until then.
    */
-  put(entry: QuickEntry): boolean {
-    if (this.#isBroken || entry.sequence !== this.#reached + 1) return false;
-    if (entry.body.length > ENTRY_BYTES_MAX - QUICK_HEAD_BYTES) return false;
-    if (this.#end > FILE_BYTES_MAX) return false;
-    if (this.#options.workerBusyMs() > WORKER_BUSY_MS_MAX) return false;
-    if (this.#options.nowMs() < this.#slowUntilMs) return false;
-    const lengthBytes = writeQuickEntry(this.#room, entry, this.#lap);
-    if (lengthBytes === undefined) return false;
-    try {
-      this.#write(this.#room.subarray(0, lengthBytes));
-    } catch (error) {
-      this.#isBroken = true;
-      this.#options.onFailed(error);
-      return false;
+  put(entries: Iterable<QuickEntry>): Uint8Array[] {
+    const bodies: Uint8Array[] = [];
+    const { workerBusyMs, nowMs } = this.#options;
+    if (this.#isBroken || nowMs() < this.#slowUntilMs) return bodies;
+    if (workerBusyMs() > WORKER_BUSY_MS_MAX) return bodies;
+    let end = this.#end;
+    let last: QuickEntry | undefined;
+    for (const entry of entries) {
+      const before = last?.sequence ?? this.#reached.get(nameOf(entry)) ?? 0;
+      if (entry.sequence !== before + 1) break;
+      const room = this.#bytes.subarray(end, end + ENTRY_BYTES_MAX);
+      const lengthBytes = writeQuickEntry(room, entry, this.#lap);
+      if (lengthBytes === undefined) break;
+      const bodyAt = lengthBytes - entry.body.length;
+      bodies.push(room.subarray(bodyAt, lengthBytes));
+      end += lengthBytes;
+      last = entry;
     }
-    this.#reached = entry.sequence;
-    this.#waiting++;
-    return true;
+    if (last === undefined) return bodies;
+    try {
+      this.#write(this.#bytes.subarray(this.#end, end));
+    } catch (error) {
+      this.#fail(error);
+      return [];
+    }
+    this.#reached.set(nameOf(last), last.sequence);
+    this.#waiting += bodies.length;
+    return bodies;
   }
 
   #write(bytes: Uint8Array): void {
@@ -117,17 +128,21 @@ export class QuickLog {
     this.#slowUntilMs = endMs + SUSPECT_LIFE_MS;
   }
 
-  /** An entry is in the database. */
-  stored(): void {
-    this.#waiting--;
+  #fail(error: unknown): void {
+    this.#isBroken = true;
+    this.#options.onFailed(error);
+  }
+
+  /** So many entries are in the database. */
+  stored(count = 1): void {
+    this.#waiting -= count;
     if (this.#waiting > 0 || this.#end === 0) return;
     this.#end = 0;
     this.#lap = newLap();
     try {
       this.#rewind();
     } catch (error) {
-      this.#isBroken = true;
-      this.#options.onFailed(error);
+      this.#fail(error);
     }
   }
 
@@ -139,9 +154,11 @@ export class QuickLog {
     this.#file.seekSync(0, Deno.SeekMode.Start);
   }
 
-  /** All records up to this one are in the database. */
-  reach(sequence: number): void {
-    this.#reached = Math.max(this.#reached, sequence);
+  /** All records of a log up to this one are in the database. */
+  reach(position: SyncPosition): void {
+    const log = nameOf(position);
+    const known = this.#reached.get(log) ?? 0;
+    this.#reached.set(log, Math.max(known, position.sequence));
   }
 
   /** Take no more. */
@@ -155,6 +172,12 @@ export class QuickLog {
     this.#file?.close();
     this.#file = undefined;
   }
+}
+
+function nameOf(
+  { origin, incarnation }: Pick<SyncPosition, "origin" | "incarnation">,
+): string {
+  return `${origin}:${incarnation}`;
 }
 
 function newLap(): bigint {

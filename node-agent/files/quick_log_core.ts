@@ -6,10 +6,11 @@
  *  4   4  length of the record, in bytes
  *  8   4  length of the body, in bytes
  * 12   4  store path for the body
- * 16   8  incarnation, as a float64
- * 24   8  sequence, as a float64
- * 32   8  lap: random, chosen anew each time that the file begins at its front
- * 40      the record: a change as JSON, in UTF-8; then the body
+ * 16   4  node that made the record
+ * 20   8  incarnation, as a float64
+ * 28   8  sequence, as a float64
+ * 36   8  lap: random, chosen anew each time that the file begins at its front
+ * 44      the record: a change as JSON, in UTF-8; then the body
  * ```
  *
  * Numbers are little endian. The body is checked by what its record says of it.
@@ -23,11 +24,14 @@
 import { crc32 } from "node:zlib";
 
 /** Length of what is in front of the record, in bytes. */
-export const QUICK_HEAD_BYTES = 40;
+export const QUICK_HEAD_BYTES = 44;
 const CHECKED_FROM = 4;
+const LAP_AT = 36;
 
 /** What an entry says. */
 export interface QuickEntry {
+  /** Node that made the record. */
+  readonly origin: number;
   readonly incarnation: number;
   readonly sequence: number;
   readonly pathIndex: number;
@@ -47,7 +51,7 @@ const decoder = new TextDecoder();
  */
 export function writeQuickEntry(
   into: Uint8Array<ArrayBuffer>,
-  { incarnation, sequence, pathIndex, record, body }: QuickEntry,
+  { origin, incarnation, sequence, pathIndex, record, body }: QuickEntry,
   lap: bigint,
 ): number | undefined {
   const roomBytes = into.length - QUICK_HEAD_BYTES - body.length;
@@ -60,9 +64,10 @@ export function writeQuickEntry(
   view.setUint32(4, written, true);
   view.setUint32(8, body.length, true);
   view.setUint32(12, pathIndex, true);
-  view.setFloat64(16, incarnation, true);
-  view.setFloat64(24, sequence, true);
-  view.setBigUint64(32, lap, true);
+  view.setUint32(16, origin, true);
+  view.setFloat64(20, incarnation, true);
+  view.setFloat64(28, sequence, true);
+  view.setBigUint64(LAP_AT, lap, true);
   view.setUint32(0, crc32(into.subarray(CHECKED_FROM, bodyAt)), true);
   into.set(body, bodyAt);
   return bodyAt + body.length;
@@ -84,11 +89,12 @@ export function* quickEntriesOf(
     if (end > bytes.length) return;
     const checked = bytes.subarray(at + CHECKED_FROM, bodyAt);
     if (crc32(checked) !== view.getUint32(at, true)) return;
-    lap ??= view.getBigUint64(at + 32, true);
-    if (view.getBigUint64(at + 32, true) !== lap) return;
+    lap ??= view.getBigUint64(at + LAP_AT, true);
+    if (view.getBigUint64(at + LAP_AT, true) !== lap) return;
     yield {
-      incarnation: view.getFloat64(at + 16, true),
-      sequence: view.getFloat64(at + 24, true),
+      origin: view.getUint32(at + 16, true),
+      incarnation: view.getFloat64(at + 20, true),
+      sequence: view.getFloat64(at + 28, true),
       pathIndex: view.getUint32(at + 12, true),
       record: decoder.decode(bytes.subarray(recordAt, bodyAt)),
       body: bytes.subarray(bodyAt, end),

@@ -10,6 +10,7 @@ import {
 
 const entries = fc.array(
   fc.record({
+    origin: fc.integer({ min: 1, max: 2 ** 24 - 1 }),
     incarnation: fc.maxSafeNat(),
     sequence: fc.maxSafeNat(),
     pathIndex: fc.integer({ min: 0, max: 255 }),
@@ -72,7 +73,8 @@ Deno.test("writeQuickEntry() refuses what does not fit", () => {
 
 function entryOf(sequence: number, bytes = 5): QuickEntry {
   const body = new Uint8Array(bytes).fill(sequence);
-  return { incarnation: 7, sequence, pathIndex: 0, record: "{}", body };
+  const place = { incarnation: 7, sequence, pathIndex: 0 };
+  return { origin: 2, ...place, record: "{}", body };
 }
 
 async function withLog(
@@ -84,8 +86,9 @@ async function withLog(
   const failures: unknown[] = [];
   const onFailed = (error: unknown) => failures.push(error);
   const workerBusyMs = () => 0;
+  const stored = [{ origin: 2, incarnation: 7, sequence: 3 }];
   const nowMs = () => 0;
-  const usual = { path, head: 3, workerBusyMs, nowMs, onFailed };
+  const usual = { path, stored, workerBusyMs, nowMs, onFailed };
   const log = new QuickLog({ ...usual, ...more });
   try {
     act(log, path, failures);
@@ -95,6 +98,10 @@ async function withLog(
   }
 }
 
+function put(log: QuickLog, ...entries: QuickEntry[]): number {
+  return log.put(entries).length;
+}
+
 function sequencesIn(path: string): number[] {
   const entries = quickEntriesOf(Deno.readFileSync(path));
   return Array.from(entries, ({ sequence }) => sequence);
@@ -102,21 +109,38 @@ function sequencesIn(path: string): number[] {
 
 Deno.test("QuickLog takes a record only when all before it are stored", async () => {
   await withLog((log, path) => {
-    assert.equal(log.put(entryOf(5)), false);
-    assert.equal(log.put(entryOf(4)), true);
-    assert.equal(log.put(entryOf(6)), false);
-    log.reach(5);
-    assert.equal(log.put(entryOf(6)), true);
+    assert.equal(put(log, entryOf(5)), 0);
+    assert.equal(put(log, entryOf(4)), 1);
+    assert.equal(put(log, entryOf(6)), 0);
+    log.reach({ origin: 2, incarnation: 7, sequence: 5 });
+    assert.equal(put(log, entryOf(6)), 1);
     assert.deepEqual(sequencesIn(path), [4, 6]);
+    // Another log has numbers of its own.
+    assert.equal(put(log, { ...entryOf(7), origin: 3 }), 0);
+    const [body] = log.put([{ ...entryOf(1), origin: 3 }]);
+    assert.deepEqual(body, new Uint8Array(5).fill(1));
+  });
+});
+
+Deno.test("QuickLog takes several records up to the first that does not follow", async () => {
+  await withLog((log, path) => {
+    const entries = [4, 5, 7].map((sequence) => entryOf(sequence));
+    assert.equal(put(log, ...entries), 2);
+    assert.deepEqual(sequencesIn(path), [4, 5]);
+    assert.equal(put(log, entryOf(6)), 1);
+    log.stored(3);
+    assert.equal(log.isWaiting, false);
   });
 });
 
 Deno.test("QuickLog begins at its front once everything in it is stored", async () => {
   await withLog((log, path) => {
-    for (const sequence of [4, 5, 6]) assert(log.put(entryOf(sequence)));
+    for (const sequence of [4, 5, 6]) {
+      assert.equal(put(log, entryOf(sequence)), 1);
+    }
     log.stored();
     log.stored();
-    assert(log.put(entryOf(7)));
+    assert.equal(put(log, entryOf(7)), 1);
     assert.deepEqual(sequencesIn(path), [4, 5, 6, 7]);
     log.stored();
     log.stored();
@@ -126,7 +150,7 @@ Deno.test("QuickLog begins at its front once everything in it is stored", async 
       [],
       "what is stored is not stored anew",
     );
-    assert(log.put(entryOf(8)));
+    assert.equal(put(log, entryOf(8)), 1);
     // Behind it lies what was stored.
     assert.deepEqual(sequencesIn(path), [8]);
   });
@@ -138,10 +162,10 @@ Deno.test("QuickLog keeps bytes of a body from being taken for an entry", async 
     assert(writeQuickEntry(forged, entryOf(6), 0n));
     const body = new Uint8Array(2000);
     body.set(forged, 500);
-    assert(log.put({ ...entryOf(4), body }));
+    assert.equal(put(log, { ...entryOf(4), body }), 1);
     log.stored();
     // It ends where the forged one begins.
-    assert(log.put(entryOf(5, 500)));
+    assert.equal(put(log, entryOf(5, 500)), 1);
     const left = Deno.readFileSync(path).subarray(QUICK_HEAD_BYTES + 2 + 500);
     assert.deepEqual(plain(quickEntriesOf(left)), [entryOf(6)], "no forgery");
     assert.deepEqual(sequencesIn(path), [5]);
@@ -151,13 +175,13 @@ Deno.test("QuickLog keeps bytes of a body from being taken for an entry", async 
 Deno.test("QuickLog takes only so much before the database has it", async () => {
   await withLog((log, path) => {
     let sequence = 3;
-    while (log.put(entryOf(sequence + 1, 60_000))) sequence++;
+    while (put(log, entryOf(sequence + 1, 60_000)) === 1) sequence++;
     assert(sequence > 60 && sequence < 80, `${sequence}`);
     assert(Deno.statSync(path).size < 5e6);
-    assert.equal(log.put(entryOf(sequence + 1, 200_000)), false);
+    assert.equal(put(log, entryOf(sequence + 1, 200_000)), 0);
     for (let n = 3; n < sequence; n++) log.stored();
-    assert.equal(log.put(entryOf(sequence + 1, 200_000)), false);
-    assert.equal(log.put(entryOf(sequence + 1)), true);
+    assert.equal(put(log, entryOf(sequence + 1, 200_000)), 0);
+    assert.equal(put(log, entryOf(sequence + 1)), 1);
   });
 });
 
@@ -165,9 +189,9 @@ Deno.test("QuickLog leaves disks alone while the worker waits for one", async ()
   let busyMs = 0;
   await withLog((log) => {
     busyMs = 1000;
-    assert.equal(log.put(entryOf(4)), false);
+    assert.equal(put(log, entryOf(4)), 0);
     busyMs = 1;
-    assert.equal(log.put(entryOf(4)), true);
+    assert.equal(put(log, entryOf(4)), 1);
   }, { workerBusyMs: () => busyMs });
 });
 
@@ -175,23 +199,23 @@ Deno.test("QuickLog leaves a disk alone that held the event loop up", async () =
   let timeMs = 0;
   let tookMs = 0;
   await withLog((log) => {
-    assert.equal(log.put(entryOf(4)), true);
+    assert.equal(put(log, entryOf(4)), 1);
     tookMs = 120;
-    assert.equal(log.put(entryOf(5)), true, "it is stored all the same");
+    assert.equal(put(log, entryOf(5)), 1, "it is stored all the same");
     tookMs = 0;
     timeMs += 9000;
-    assert.equal(log.put(entryOf(6)), false);
+    assert.equal(put(log, entryOf(6)), 0);
     timeMs += 2000;
-    assert.equal(log.put(entryOf(6)), true);
+    assert.equal(put(log, entryOf(6)), 1);
   }, { nowMs: () => timeMs += tookMs });
 });
 
 Deno.test("QuickLog is not used any more once it failed", async () => {
   await withLog((log, path, failures) => {
     Deno.mkdirSync(path);
-    assert.equal(log.put(entryOf(4)), false);
+    assert.equal(put(log, entryOf(4)), 0);
     Deno.removeSync(path);
-    assert.equal(log.put(entryOf(4)), false);
+    assert.equal(put(log, entryOf(4)), 0);
     assert.equal(failures.length, 1);
   });
 });

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import type { FileEntry } from "@kedge/schema/change";
+import { encodeFileId, encodeFileName } from "@kedge/schema/file-id";
 import { quickEntriesOf } from "./quick_log_core.ts";
-import { someBytes, TestStore } from "./store_fixture.ts";
+import { factsOf, newEntry, someBytes, TestStore } from "./store_fixture.ts";
 
 const QUICK = { durable: false };
 
@@ -157,3 +158,72 @@ Deno.test("what is answered while the store closes is in the database", async ()
     await second.store.close({ clean: true });
   });
 });
+
+Deno.test("what a peer was told at once survives the process, each record once", async () => {
+  await inFolder(async (dir) => {
+    const first = await TestStore.open(dir);
+    const dead = foreign(9);
+    const records = [1, 2, 3, 4].map((seed) => foreign(seed));
+    await first.store.log.apply(
+      2,
+      5,
+      [{ sequence: 1, ...tombstone(dead) }],
+      false,
+    );
+    const made = [...records, dead].map((one, at) => ({
+      ...{ sequence: 2 + at, ...one },
+    }));
+    assert.deepEqual(
+      await first.store.log.apply(2, 5, made, false),
+      [...records.map(() => "applied"), "known"],
+    );
+    // It was deleted: no later record of its making brings it back.
+    const { id } = dead.change.entry;
+    assert.equal(first.store.files.lookup(id)?.state, "tombstone");
+    const more = [5, 6].map((seed, at) => ({
+      ...{ sequence: 7 + at, ...foreign(seed) },
+    }));
+    await first.store.log.apply(2, 5, more, false);
+    await first.store.close({ clean: false });
+    const left = Deno.readFileSync(`${dir}/data/quick.log`);
+    assert.equal([...quickEntriesOf(left)].length, 2, "nothing was at stake");
+    const second = await TestStore.open(dir);
+    const { log, files } = second.store;
+    const position = { origin: 2, incarnation: 5, sequence: 8 };
+    assert.deepEqual(log.positions(), [position]);
+    for (const { change: { entry }, content } of [...made, ...more]) {
+      if (entry.id === id) continue;
+      const bytes = await files.read(entry);
+      assert.deepEqual({ ...content, bytes }, content);
+    }
+    assert.equal(files.fileCount(), 6);
+    const [next] = [{ sequence: 9, ...foreign(7) }];
+    assert.deepEqual(await log.apply(2, 5, [next], false), ["applied"]);
+    await second.store.close({ clean: true });
+  });
+});
+
+/** A record of node 2. */
+function foreign(seed: number) {
+  const bytes = someBytes(500 * seed, seed);
+  const facts = factsOf(bytes);
+  const name = encodeFileName({
+    ...facts,
+    ...{ origin: 2, createdS: 1_800_000_000, appender: false },
+    ...{ random: seed, digits: 0, extension: "" },
+  });
+  const place = { group: "group1", pathIndex: 0, high: 1, low: 2 };
+  const entry = { ...newEntry(encodeFileId(place, name), facts), origin: 2 };
+  return {
+    change: { entry, body: { kind: "whole" } },
+    content: { kind: "inline", bytes },
+  } as const;
+}
+
+function tombstone({ change }: ReturnType<typeof foreign>) {
+  const entry: FileEntry = { ...change.entry, state: "tombstone", version: 2 };
+  return {
+    change: { entry, body: { kind: "none" } },
+    content: { kind: "none" },
+  } as const;
+}

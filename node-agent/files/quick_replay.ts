@@ -10,46 +10,44 @@ import type { Change } from "@kedge/schema/change";
 import { exists, removeSync } from "./disk.ts";
 import type { Layout } from "./layout.ts";
 import { decide } from "./merge_core.ts";
+import { positionOf } from "./positions.ts";
 import { quickEntriesOf, type QuickEntry } from "./quick_log_core.ts";
 import type { WriteStatements } from "./statements.ts";
 
 /**
- * Before a run begins: store what follows the last record of the last run.
- * Durable when this returns; files are made as after any crash.
+ * Before a run begins: store what follows the last record of the last run, and of
+ * the logs of peers. Durable when this returns; files are made as after any crash.
  *
- * @returns How many records were stored.
+ * @param node This node.
  */
 export function replayQuickLog(
   layout: Layout,
   statements: WriteStatements,
-): number {
-  if (!exists(layout.quickLog)) return 0;
-  const saved = statements.state.get({ key: "incarnation" })?.value;
-  let count = 0;
-  if (saved !== undefined) {
-    const incarnation = Number(saved);
-    const last = statements.lastSequence.get({ incarnation })?.last ?? 0;
-    const bytes = Deno.readFileSync(layout.quickLog);
-    statements.begin();
-    for (const entry of quickEntriesOf(bytes)) {
-      if (entry.incarnation !== incarnation) break;
-      // Stored already.
-      if (entry.sequence <= last + count) continue;
-      if (entry.sequence !== last + count + 1 || !store(statements, entry)) {
-        break;
-      }
-      count++;
-    }
-    statements.commit();
+  node: number,
+): void {
+  if (!exists(layout.quickLog)) return;
+  const own = Number(statements.state.get({ key: "incarnation" })?.value);
+  const bytes = Deno.readFileSync(layout.quickLog);
+  statements.begin();
+  for (const entry of quickEntriesOf(bytes)) {
+    const { origin, incarnation, sequence } = entry;
+    const isOurs = origin === node;
+    if (isOurs && incarnation !== own) continue;
+    const last = isOurs
+      ? statements.lastSequence.get({ incarnation })?.last ?? 0
+      : positionOf(statements, { origin, incarnation });
+    if (sequence !== last + 1) continue; // stored already, or a gap
+    if (!store(statements, entry, isOurs)) break;
   }
+  statements.commit();
   removeSync(layout.quickLog);
-  return count;
 }
 
 /** Returns whether the entry is whole. */
 function store(
   statements: WriteStatements,
-  { incarnation, sequence, pathIndex, record, body }: QuickEntry,
+  { origin, incarnation, sequence, pathIndex, record, body }: QuickEntry,
+  isOurs: boolean,
 ): boolean {
   const change: Change = JSON.parse(record);
   const { entry } = change;
@@ -61,10 +59,12 @@ function store(
   const around = { bytes: body, mayWrite: () => true };
   const before = statements.file.get({ id: entry.id });
   const { row, actions } = decide(before, step, around);
-  statements.putChange.run({
-    ...{ incarnation, sequence, record, tombstone: 0 },
-    crc32: crc32(`${incarnation}:${sequence}:${record}`),
-  });
+  if (isOurs) {
+    statements.putChange.run({
+      ...{ incarnation, sequence, record, tombstone: 0 },
+      crc32: crc32(`${incarnation}:${sequence}:${record}`),
+    });
+  } else statements.putPosition.run({ origin, incarnation, sequence });
   if (row !== undefined) statements.putFile.run({ ...row });
   const { id, epoch, version } = entry;
   for (const { kind, pathIndex, token, offset, payload } of actions) {

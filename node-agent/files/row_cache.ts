@@ -80,6 +80,11 @@ export class RowCache {
     }
   }
 
+  /** Whether no change of a file is under way. */
+  isStill(id: string): boolean {
+    return !this.#busy.has(id);
+  }
+
   /** Settles when this file is not changing; `undefined` is now. */
   whenStill(id: string): Promise<unknown> | undefined {
     if (this.#early.has(id)) this.hurry();

@@ -9,6 +9,7 @@ import { Problem } from "@kedge/schema";
 import { removeSync } from "./disk.ts";
 import type { Finisher } from "./finisher.ts";
 import type { Layout } from "./layout.ts";
+import { replayQuickLog } from "./quick_replay.ts";
 import type { WriteStatements } from "./statements.ts";
 import { warn } from "./worker_voice.ts";
 import type { PathState, WorkerOptions } from "./worker_messages.ts";
@@ -51,10 +52,12 @@ const FORMER_RUNS_MAX = 31;
  * @throws {Problem} `invalid-request` when the database is another node's.
  */
 export function beginRun(
+  layout: Layout,
   statements: WriteStatements,
   options: WorkerOptions,
 ): RunStart {
   const { node, group, newStore, newIncarnation, newRun } = options;
+  replayQuickLog(layout, statements, node);
   const get = (key: string) => statements.state.get({ key })?.value;
   const put = (key: string, value: string | number) =>
     statements.putState.run({ key, value: String(value) });

@@ -243,7 +243,14 @@ async function openLocked(
   const edits = new Edits(editor, stager);
   const quick = new QuickLog({
     path: layout.quickLog,
-    head: opened.head,
+    stored: [
+      {
+        origin: options.node,
+        incarnation: opened.incarnation,
+        sequence: opened.head,
+      },
+      ...index.statements.positions.all({}),
+    ],
     workerBusyMs: () => pump.busyMs,
     nowMs: () => clock.monotonicMs(),
     onFailed: (error) =>

@@ -22,7 +22,6 @@ import { Layout } from "./layout.ts";
 import { PutOff } from "./packer.ts";
 import { openStorePaths } from "./path_gate.ts";
 import { pause } from "./turns.ts";
-import { replayQuickLog } from "./quick_replay.ts";
 import { Reserve } from "./reserve.ts";
 import { Shrinker } from "./shrinker.ts";
 import { beginRun, markDamaged, sweepStaging } from "./run_start.ts";
@@ -86,11 +85,8 @@ export class StoreWorker {
       if (this.#bodies.isDirty) this.#flush();
       return this.#failed === undefined;
     });
-    replayQuickLog(this.#layout, this.#statements);
-    const { store, incarnation, digests, run } = beginRun(
-      this.#statements,
-      options,
-    );
+    const begun = beginRun(this.#layout, this.#statements, options);
+    const { store, incarnation, digests, run } = begun;
     this.#paths = openStorePaths(this.#layout, this.#statements, store);
     const mayWrite = (index: number) =>
       this.#paths[index]?.state === "writable";

@@ -127,6 +127,27 @@ async function inPlace(store: TestStore): Promise<void> {
   await store.store.linker.allTaken(0);
 }
 
+/** Small files of clients and of a peer that are not flushed one by one. */
+async function quick(store: TestStore): Promise<void> {
+  const { apply, entryOf } = peerOf(store, false);
+  const fromPeer = async (...all: Uint8Array[]) => {
+    await apply(all.map((bytes) => ({
+      change: { entry: entryOf(bytes), body: { kind: "whole" } },
+      content: { kind: "inline", bytes },
+    })));
+  };
+  const own = { durable: false };
+  await store.upload(someBytes(700, 1), own);
+  const second = await store.upload(someBytes(60_000, 2), own);
+  await fromPeer(someBytes(900, 3));
+  await store.store.log.flush();
+  await store.upload(someBytes(800, 4), own);
+  await fromPeer(someBytes(1100, 5), someBytes(30_000, 6));
+  await store.delete(second);
+  await fromPeer(someBytes(1200, 7));
+  await store.upload(someBytes(1300, 8), own);
+}
+
 /** From here on the fault shim counts. */
 async function arm(): Promise<void> {
   await Deno.stat(dir);
@@ -145,8 +166,8 @@ async function changes(store: TestStore): Promise<void> {
   await store.delete(file);
 }
 
-/** The log of node 2, as it comes from there. */
-async function applied(store: TestStore): Promise<void> {
+/** Applies what a peer sends. */
+function peerOf(store: TestStore, durable: boolean) {
   const log = store.store.log;
   let sequence = log.positions()[0]?.sequence ?? 0;
   const entryOf = (bytes: Uint8Array) => {
@@ -171,9 +192,15 @@ async function applied(store: TestStore): Promise<void> {
       ...record,
       sequence: ++sequence,
     }));
-    await log.apply(2, 1, numbered, true);
+    await log.apply(2, 1, numbered, durable);
     for (const { change } of records) say({ what: "did", entry: change.entry });
   };
+  return { apply, entryOf };
+}
+
+/** The log of node 2, as it comes from there. */
+async function applied(store: TestStore): Promise<void> {
+  const { apply, entryOf } = peerOf(store, true);
   const whole = { kind: "whole" } as const;
   const first = entryOf(someBytes(3000, 1));
   const bytes = someBytes(3000, 1);
@@ -340,6 +367,7 @@ if (import.meta.main) {
     else if (scenario === "journals") await journals(store);
     else if (scenario === "journals-later") await journalsLater(store);
     else if (scenario === "segments") await segments(store);
+    else if (scenario === "quick") await quick(store);
     else await applied(store);
     await store.store.settle(0);
   } catch (error) {

@@ -70,6 +70,7 @@ function stepOf(scenario: string): number {
   if (STEP > 0) return STEP;
   // Each run opens the store four times and rebuilds the index.
   if (scenario === "pack" || scenario === "compact") return 40;
+  if (scenario === "quick") return 10;
   return scenario === "uploads" ? 1 : 2;
 }
 
@@ -148,7 +149,7 @@ async function rebuilt(dir: string): Promise<void> {
   assert.deepEqual(await read(), before);
 }
 
-for (const scenario of ["uploads", "changes", "applied"]) {
+for (const scenario of ["uploads", "changes", "applied", "quick"]) {
   Deno.test({
     name: `S01 S02 S03 kill -9 before every call of "${scenario}"`,
     ignore,
