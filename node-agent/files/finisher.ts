@@ -106,8 +106,8 @@ export class Finisher {
   /** A file that lies there already, as after an import, stays where it is. */
   #packs(action: Pending, sizeBytes: number): boolean {
     const { kind, id, pathIndex, token } = action;
-    if (kind !== "write" || token !== "") return false;
-    if (!this.#packing?.wants(id, sizeBytes)) return false;
+    const isHere = kind === "write" && token === "";
+    if (!isHere || !this.#packing?.wants(id, sizeBytes)) return false;
     if (exists(this.#layout.file(id, pathIndex))) return false;
     if (action.packs === undefined) this.#wait(pathIndex, sizeBytes);
     action.packs = sizeBytes;
@@ -125,11 +125,7 @@ export class Finisher {
     return new Set([...this.#queue].map(({ id }) => id));
   }
 
-  /**
-   * Carry out a new action.
-   *
-   * @param payload Its bytes, when they are at hand.
-   */
+  /** Carry out a new action; `payload` is its bytes, when they are at hand. */
   finish(action: Pending, payload: Uint8Array | null): void {
     this.#queue.add(action);
     this.#bodies.hold(action);
