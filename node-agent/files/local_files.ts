@@ -29,7 +29,7 @@ import type {
   StageRequest,
 } from "../ports.ts";
 import type { Editor } from "./editor.ts";
-import { describeError, exists, sizeOf, UNMOUNTED } from "./disk.ts";
+import { exists, sizeOf, UNMOUNTED } from "./disk.ts";
 import { keptOf, mayBeKept } from "./kept_content.ts";
 import { type Layout, mustParse } from "./layout.ts";
 import type { ListQuery, LocalIndex } from "./local_index.ts";
