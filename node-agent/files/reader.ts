@@ -161,11 +161,14 @@ export class Reader {
   }
 
   async #readWhole(file: Readable): Promise<Uint8Array<ArrayBuffer>> {
-    const { sizeBytes, crc32: wanted, pathIndex } = file.row;
+    const { sizeBytes, crc32: wanted, pathIndex, appender } = file.row;
+    // Behind an appender's end may lie what was never stored, however long.
+    const work = appender === 0
+      ? () => Deno.readFile(file.path)
+      : () => readStart(file.path, sizeBytes);
     let bytes: Uint8Array<ArrayBuffer>;
     try {
-      bytes = await this.#disks
-        .read(pathIndex, () => Deno.readFile(file.path));
+      bytes = await this.#disks.read(pathIndex, work);
     } catch (error) {
       throw unreadable(file, error);
     }
@@ -233,6 +236,16 @@ function readNow(file: Readable, room?: ReadRoom): Uint8Array<ArrayBuffer> {
   if (count < sizeBytes) throw damage(file, `${count} of ${sizeBytes} bytes`);
   if (crc32(bytes) !== wanted) throw damage(file, "the checksum is wrong");
   return bytes;
+}
+
+/** The first bytes of a file, or all when it is shorter. */
+async function readStart(
+  path: string,
+  lengthBytes: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  using file = await Deno.open(path);
+  const bytes = new Uint8Array(lengthBytes);
+  return bytes.subarray(0, await readFull(file, bytes));
 }
 
 /** Whatever changes when somebody touches the file. */

@@ -123,3 +123,22 @@ Deno.test("a small file on a disk that hangs does not stop the event loop", asyn
     await pipe.ended;
   });
 });
+
+Deno.test("what lies behind an appender's end is no damage, on a slow disk either", async () => {
+  await withFile(async ({ path, reader, disks, clock, row }) => {
+    const bytes = someBytes(1000);
+    await Deno.writeFile(path, bytes);
+    await Deno.writeFile(path, someBytes(70_000, 2), { append: true });
+    const facts = { sizeBytes: bytes.length, crc32: crc32(bytes), appender: 1 };
+    const file = {
+      path,
+      row: { ...row, ...facts },
+      onDamage: (why: string) => assert.fail(why),
+    };
+    const span = { from: 0, lengthBytes: bytes.length };
+    assert.deepEqual(await reader.read(file, span), bytes);
+    disks.readHere(0, clock.nowMs - 1000);
+    assert(disks.isSuspect(0));
+    assert.deepEqual(await reader.read(file, span), bytes);
+  });
+});
