@@ -227,3 +227,39 @@ function tombstone({ change }: ReturnType<typeof foreign>) {
     content: { kind: "none" },
   } as const;
 }
+
+Deno.test("a start as another node leaves our records ours", async () => {
+  await inFolder(async (dir) => {
+    const first = await TestStore.open(dir);
+    const entries = await uploads(first, 2);
+    const { incarnation } = first.store.log;
+    await first.store.close({ clean: false });
+    await assert.rejects(TestStore.open(dir, { node: 2 }), {
+      slug: "invalid-request",
+    });
+    const second = await TestStore.open(dir);
+    await assertHas(second, entries);
+    const limit = { records: 10, bytes: 1e6 };
+    const records = await second.store.log.recordsAfter(incarnation, 0, limit);
+    assert.equal(records.length, 2);
+    assert.deepEqual(second.store.log.positions(), []);
+    await second.store.close({ clean: true });
+  });
+});
+
+Deno.test("a new database takes nothing from another one's quick log", async () => {
+  await inFolder(async (dir) => {
+    const first = await TestStore.open(dir);
+    const entry = await first.upload(someBytes(500, 1), QUICK);
+    await first.store.close({ clean: false });
+    const left = Deno.readFileSync(`${dir}/data/quick.log`);
+    assert.equal([...quickEntriesOf(left)].length, 1);
+    for (const end of ["", "-wal", "-shm"]) {
+      await Deno.remove(`${dir}/data/kedge.db${end}`).catch(() => {});
+    }
+    const again = await TestStore.open(dir, { node: 2 });
+    assert.equal(again.store.files.lookup(entry.id), undefined);
+    assert.deepEqual(again.store.log.positions(), []);
+    await again.store.close({ clean: true });
+  });
+});

@@ -17,16 +17,17 @@ import type { WriteStatements } from "./statements.ts";
 /**
  * Before a run begins: store what follows the last record of the last run, and of
  * the logs of peers. Durable when this returns; files are made as after any crash.
- *
- * @param node This node.
+ * Whose log is ours the database says: the program may be another node's.
  */
 export function replayQuickLog(
   layout: Layout,
   statements: WriteStatements,
-  node: number,
 ): void {
   if (!exists(layout.quickLog)) return;
-  const own = Number(statements.state.get({ key: "incarnation" })?.value);
+  const saved = (key: string) => Number(statements.state.get({ key })?.value);
+  const [node, own] = [saved("node"), saved("incarnation")];
+  // A new database: what is here belongs to another one.
+  if (Number.isNaN(own)) return removeSync(layout.quickLog);
   const bytes = Deno.readFileSync(layout.quickLog);
   statements.begin();
   for (const entry of quickEntriesOf(bytes)) {

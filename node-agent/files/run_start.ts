@@ -57,7 +57,7 @@ export function beginRun(
   options: WorkerOptions,
 ): RunStart {
   const { node, group, newStore, newIncarnation, newRun } = options;
-  replayQuickLog(layout, statements, node);
+  replayQuickLog(layout, statements);
   const get = (key: string) => statements.state.get({ key })?.value;
   const put = (key: string, value: string | number) =>
     statements.putState.run({ key, value: String(value) });
