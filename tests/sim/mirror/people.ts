@@ -146,14 +146,6 @@ function repair(world: World, node: SimNode): void {
     say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
     say(node, "secondary", (c, done) => c.roles.secondary(done));
   }
-  if (state.disk === "Diskless" && !node.isAttached && eager) {
-    if (node.mustDemote && state.role === "Primary") {
-      node.mustDemote = false;
-      say(node, "secondary", (c, done) => c.roles.secondary(done));
-    }
-    if (node.disk.isSuperblockRotten) return createAnew(node);
-    return node.attach();
-  }
   if (isHealing) {
     if (state.pausedByUser) {
       say(node, "resume-sync", (c, done) => c.roles.resumeSync(done));
@@ -161,6 +153,14 @@ function repair(world: World, node: SimNode): void {
     if (state.suspendedByUser) {
       say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
     }
+  }
+  if (state.disk === "Diskless" && !node.isAttached && eager) {
+    if (node.mustDemote && state.role === "Primary") {
+      node.mustDemote = false;
+      say(node, "secondary", (c, done) => c.roles.secondary(done));
+    }
+    if (node.disk.isSuperblockRotten) return createAnew(node);
+    return node.attach();
   }
   if (eager && isPassedOn(node)) return replaceInPlace(node);
   const isSmall = isHealing && state.connection === "Connected" &&
