@@ -8,9 +8,9 @@
 /// <reference lib="deno.worker" />
 
 import type { DatabaseSync } from "node:sqlite";
+import { beginDatabase } from "./begin_database.ts";
 import { BodyJournals } from "./body_journal.ts";
 import { Committer } from "./committer.ts";
-import { openForWriting } from "./database.ts";
 import { DigestScan } from "./digest_scan.ts";
 import { DigestTable } from "./digest_table.ts";
 import { type Duplicates, openDuplicates } from "./duplicates.ts";
@@ -24,9 +24,9 @@ import { openStorePaths } from "./path_gate.ts";
 import { pause } from "./turns.ts";
 import { Reserve } from "./reserve.ts";
 import { Shrinker } from "./shrinker.ts";
-import { beginRun, markDamaged, sweepStaging } from "./run_start.ts";
+import { markDamaged, sweepStaging } from "./run_start.ts";
 import { SmallFiles } from "./small_files.ts";
-import { WriteStatements } from "./statements.ts";
+import type { WriteStatements } from "./statements.ts";
 import { WaitingTeller } from "./waiting_teller.ts";
 import { say, warn } from "./worker_voice.ts";
 import { WriteAheadLog } from "./write_ahead_log.ts";
@@ -78,14 +78,14 @@ export class StoreWorker {
     this.#layout = new Layout(options.dataDir, options.storePaths);
     this.#bodies = new BodyJournals(this.#layout);
     this.#reserve = new Reserve(this.#layout.reserve, options.reserveFileBytes);
-    this.#database = openForWriting(this.#layout.database, warn);
-    this.#statements = new WriteStatements(this.#database);
+    const begun = beginDatabase(this.#layout, options, this.#reserve);
+    this.#database = begun.database;
+    this.#statements = begun.statements;
     const { checkpointBytes } = options;
     this.#wal = new WriteAheadLog(this.#database, checkpointBytes, () => {
       if (this.#bodies.isDirty) this.#flush();
       return this.#failed === undefined;
     });
-    const begun = beginRun(this.#layout, this.#statements, options);
     const { store, incarnation, digests, run } = begun;
     this.#paths = openStorePaths(this.#layout, this.#statements, store);
     const mayWrite = (index: number) =>

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { errorCode } from "../../node-agent/files/disk.ts";
 import { someBytes, TestStore } from "../../node-agent/files/store_fixture.ts";
 import { type Fault, FaultShim } from "./fault_shim.ts";
 import {
@@ -299,3 +300,35 @@ Deno.test("S37 a full disk of the database: deletes go on, uploads come back", (
       { incarnation, lastSequence: log.head() },
     );
   }));
+
+Deno.test("S37 a full disk of the database: a start goes on with the reserve", () =>
+  inTemp(async (dir) => {
+    await using disk = await smallDisk(`${dir}/data`, "24m");
+    if (disk === undefined) return say("SKIPPED S37: cannot mount tmpfs\n");
+    const options = { reserveFileBytes: 8 << 20 };
+    const store = await TestStore.open(dir, options);
+    const first = await store.upload(someBytes(60_000));
+    await store.close();
+    await fillUp(`${dir}/data/filler`);
+    const again = await TestStore.open(dir, options);
+    const { files } = again.store;
+    assert.match(files.alarms().join(), /disk of the database is full/);
+    assert.deepEqual(await again.read(first), someBytes(60_000));
+    await again.delete(first);
+    assert.equal(files.lookup(first.id)?.state, "tombstone");
+    await again.close();
+  }));
+
+/** Take every byte that is left on a disk. */
+async function fillUp(path: string): Promise<void> {
+  using filler = await Deno.open(path, { write: true, create: true });
+  const some = new Uint8Array(4096);
+  for (;;) {
+    try {
+      await filler.write(some);
+    } catch (error) {
+      if (errorCode(error) === "ENOSPC") return;
+      throw error;
+    }
+  }
+}
