@@ -24,9 +24,9 @@ import {
 } from "../decisions/generations_core.ts";
 import {
   disksAlone,
-  firstSize,
   goesOnWithout,
   roomProblem,
+  sizeWith,
   whyOtherData,
 } from "./disk_worth_core.ts";
 import { callHandler, passOn } from "./passed_errors_core.ts";
@@ -98,7 +98,7 @@ export class DiskKeeper {
     volume.change({ disk: "Attaching" });
     this.backingBytes = disk.sizeBytes;
     volume.persistent = persistent;
-    if (volume.sizeBytes === 0) this.adoptSize(firstSize(disk, sizeBytes));
+    this.adoptSize(sizeWith(disk, volume));
     volume.bitmap = bitmapOf(disk, volume.sizeBytes);
     this.#wasInSync &&= this.#shown.isNamed(current);
     volume.generations.shared();

@@ -13,12 +13,14 @@ import {
   sameGeneration,
 } from "../decisions/generations_core.ts";
 import {
+  compareConnection,
   compareDisk,
   type ConnectionState,
   type DiskState,
   isConnected,
   type MirrorState,
 } from "../decisions/mirror_state.ts";
+import type { VolumeCore } from "./volume_core.ts";
 import type {
   AttachedDisk,
   CommandResult,
@@ -86,10 +88,27 @@ export function roomProblem(
   return { code: 111, why };
 }
 
-/** The size that a disk gives a volume that has none yet. */
-export function firstSize(disk: AttachedDisk, wantedBytes: number): number {
-  return disk.persistent.agreedBytes ||
-    Math.min(disk.sizeBytes, wantedBytes || Infinity);
+/**
+ * The size of a volume that gets this disk. Without it the peer's size counted,
+ * which may be smaller: one that grew alone had, and knows, more. Where that size
+ * is shown to an application or agreed with a peer, it stays; the handshake
+ * decides next.
+ */
+export function sizeWith(
+  disk: AttachedDisk,
+  { sizeBytes, config, state }: Pick<
+    VolumeCore,
+    "sizeBytes" | "config" | "state"
+  >,
+): number {
+  const { agreedBytes } = disk.persistent;
+  if (sizeBytes === 0) {
+    return agreedBytes ||
+      Math.min(disk.sizeBytes, config.sizeBytes || Infinity);
+  }
+  const isUsed = state.role === "Primary" ||
+    compareConnection(state.connection, "WFReportParams") >= 0;
+  return isUsed ? sizeBytes : Math.max(sizeBytes, agreedBytes);
 }
 
 /** What decides whether a Primary may have a disk back. */

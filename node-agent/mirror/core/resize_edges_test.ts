@@ -144,6 +144,18 @@ Deno.test("a Secondary whose disk had grown alone goes by the peer's size", () =
   assert.equal(a.data[NEW - 1], b.data[NEW - 1]);
 });
 
+Deno.test("a disk that grew alone counts again when it is back, with nobody there", () => {
+  const pair = grownThere();
+  const { b } = pair;
+  pair.mend();
+  assert.equal(b.core.sizeBytes, OLD);
+  pair.cut();
+  attach(b);
+  assert.equal(b.core.sizeBytes, NEW);
+  b.core.roles.primary(true, () => {});
+  assert.equal(b.persistent.agreedBytes, NEW);
+});
+
 Deno.test("a Primary without a disk serves no smaller peer", () => {
   const pair = synced();
   const { a, b } = pair;
