@@ -84,8 +84,7 @@ export class DiskKeeper {
     const { volume } = this;
     if (volume.state.disk !== "Diskless") return done({ code: 124 });
     const { persistent } = disk;
-    const { sizeBytes = 0 } = volume.config;
-    const tooSmall = roomProblem(disk, volume.sizeBytes, sizeBytes);
+    const tooSmall = roomProblem(disk, volume);
     if (tooSmall !== undefined) return done(tooSmall);
     const bitmap = bitmapOf(disk, volume.sizeBytes);
     const { current } = persistent.generations;
@@ -344,6 +343,7 @@ export class DiskKeeper {
       volume.change({ disk: "Diskless" });
     }
     this.#isLosing = false;
+    volume.roles.drained(); // nothing is left to wait for
     if (!volume.canReachData() && !volume.state.suspendedNoData) {
       volume.writes.failAll();
     }

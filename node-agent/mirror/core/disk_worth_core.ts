@@ -69,17 +69,12 @@ export function goesOnWithout(
     peerDisk === "UpToDate";
 }
 
-/**
- * Whether a disk has no room for a volume; undefined: it has.
- *
- * @param sizeBytes Size of the volume; 0: not known.
- * @param wantedBytes The configured one; 0: as possible.
- */
+/** Whether a disk has no room for a volume; undefined: it has. */
 export function roomProblem(
   disk: AttachedDisk,
-  sizeBytes: number,
-  wantedBytes: number,
+  { sizeBytes, config }: Pick<VolumeCore, "sizeBytes" | "config">,
 ): CommandResult | undefined {
+  const { sizeBytes: wantedBytes = 0 } = config;
   if (disk.persistent.agreedBytes > disk.sizeBytes) return { code: 111 };
   if (sizeBytes > disk.sizeBytes) return { code: 111 };
   if (wantedBytes <= disk.sizeBytes) return undefined;

@@ -112,6 +112,24 @@ Deno.test("a disk that is given up keeps nobody from its peer", () => {
   assert.equal(a.core.state.peerDisk, "Diskless");
 });
 
+Deno.test("a promotion that waits for a disk is answered when that is given up", () => {
+  const pair = primaryPair({ protocol: "B" });
+  const { a, b } = pair;
+  hang(b);
+  a.core.writes.write(0, new Uint8Array(4096).fill(1), () => {});
+  a.core.writes.flush(() => {});
+  pair.run(1);
+  pair.cut();
+  assert.equal(b.core.replica.isDrained, false);
+  const codes: number[] = [];
+  b.core.roles.primary(true, ({ code }) => codes.push(code));
+  pair.run(1);
+  assert.deepEqual(codes, []);
+  b.core.disk.detach(true, () => {});
+  pair.run(1);
+  assert.deepEqual(codes, [-2]);
+});
+
 Deno.test("who was told to leave its peer alone stays so when the flush ends", () => {
   const { pair, pair: { b }, end } = hangingPair();
   pair.run(150);
