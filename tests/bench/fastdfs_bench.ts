@@ -25,6 +25,7 @@ import {
 } from "./fastdfs_client.ts";
 import { type KillFigures, killUnderLoad } from "./fastdfs_kill.ts";
 import { fastdfsPage } from "./fastdfs_report.ts";
+import { useFreshDisk } from "./fresh_disk.ts";
 import { runLoad } from "./load.ts";
 import { writePage } from "./page.ts";
 import type { Row } from "./report.ts";
@@ -134,6 +135,8 @@ async function warmUp(tracker: FastdfsTracker): Promise<void> {
 const isQuick = Deno.args.includes("--quick");
 const plan = isQuick ? QUICK : FULL;
 const mode = isQuick ? "quick" : "full";
+await using disk = new Scope();
+const files = await useFreshDisk(disk);
 await using scope = new Scope();
 const peer = await fastdfs(scope);
 const subjects = [
@@ -157,7 +160,7 @@ for (const [i, subject] of subjects.entries()) {
   into.kill = await killUnderLoad(subject, plan.killMs);
   say(`${subject.name} kill -9: ${JSON.stringify(into.kill)}`);
 }
-const page = await fastdfsPage(found, mode);
+const page = await fastdfsPage(found, { mode, files });
 if (!isQuick) {
   await writePage("FASTDFS.md", page);
 }

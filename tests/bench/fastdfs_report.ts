@@ -18,7 +18,7 @@ const SPEED_FROM_CONNECTIONS = 8;
 /** The page, in Markdown. */
 export async function fastdfsPage(
   found: readonly SubjectFound[],
-  mode: string,
+  how: { readonly mode: string; readonly files: string },
 ): Promise<string> {
   const theirs = found.find(({ name }) => name === "FastDFS");
   const ours = found.filter((one) => one !== theirs);
@@ -32,7 +32,8 @@ export async function fastdfsPage(
     "default) with it. Client and servers share the cores; CPU counts the servers.",
     "",
     ...(await machine()).map((line) => `- ${line}`),
-    `- mode: ${mode}`,
+    `- ${how.files}`,
+    `- mode: ${how.mode}`,
     ...theirs === undefined
       ? ["- not measured: FastDFS (FASTDFS_PREFIX is not set)"]
       : [],
