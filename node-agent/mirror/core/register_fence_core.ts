@@ -146,6 +146,7 @@ export class RegisterFence {
       return this.#stepDown("the only disk that is in sync is gone", true);
     }
     this.#leaving = true;
+    this.#loss++;
     this.#leave();
   }
 
@@ -153,7 +154,7 @@ export class RegisterFence {
   peerEqual(): void {
     const { volume } = this;
     if (!volume.config.fencedByRegister) return;
-    const isWhole = this.#peerIsIn && this.#weAreIn && !this.#shrinking;
+    const isWhole = this.#peerIsIn && this.#weAreIn && !this.mustBeOnBoth;
     if (this.#isGrowing || isWhole && !this.#mustGrow) return;
     if (isWhole && volume.nowMs < this.#retryAtMs) return;
     const { state } = volume;
@@ -165,9 +166,9 @@ export class RegisterFence {
     // losing it needs a shrink, whatever becomes of the question.
     this.#peerIsIn = true;
     this.#weAreIn = true;
-    // Whether it was taken out meanwhile or not: both have every write again.
-    const wasFrozen = this.#shrinking;
-    this.#shrinking = false;
+    // Whether one was taken out meanwhile or not: both have every write again.
+    const wasFrozen = this.mustBeOnBoth;
+    this.#shrinking = this.#leaving = false;
     this.#loss++;
     this.#grow();
     if (wasFrozen) volume.writes.retry();
@@ -319,22 +320,28 @@ export class RegisterFence {
   }
 
   #shrink(): void {
+    this.#askForLess("shrink", () => {
+      this.#shrinking = this.#peerIsIn = false;
+    });
+  }
+
+  #leave(): void {
+    this.#askForLess("leave", () => {
+      this.#leaving = this.#weAreIn = false;
+    });
+  }
+
+  #askForLess(kind: "shrink" | "leave", isOut: () => void): void {
     const loss = this.#loss;
-    this.#questions.ask({ kind: "shrink" }, (answer) => {
-      if (loss !== this.#loss) {
-        // The peer came back, and was taken out after all.
-        if (answer.outcome === "done") this.#mustGrow = true;
-        this.#retryAtMs = Math.min(this.#retryAtMs, this.volume.nowMs);
-        return;
-      }
-      this.#isUnheard = false;
+    this.#questions.ask({ kind }, (answer) => {
+      if (loss !== this.#loss) return this.#overtaken(answer);
+      if (kind === "shrink") this.#isUnheard = false;
       switch (answer.outcome) {
         case "done":
-          this.#shrinking = false;
-          this.#peerIsIn = false;
+          isOut();
           this.volume.writes.retry();
           this.volume.reads.retry();
-          return this.peerEqual(); // it may have come back meanwhile
+          return this.peerEqual(); // both may be good again
         case "refused":
           return this.#stepDown(answer.why);
         case "unknown":
@@ -343,21 +350,10 @@ export class RegisterFence {
     });
   }
 
-  #leave(): void {
-    this.#questions.ask({ kind: "leave" }, (answer) => {
-      switch (answer.outcome) {
-        case "done":
-          this.#leaving = false;
-          this.#weAreIn = false;
-          this.volume.writes.retry();
-          this.volume.reads.retry();
-          return this.peerEqual(); // the disk may be good again
-        case "refused":
-          return this.#stepDown(answer.why);
-        case "unknown":
-          this.#retryAtMs = this.volume.nowMs + RETRY_MS;
-      }
-    });
+  /** Both are equal since this was asked, and one may be out after all. */
+  #overtaken({ outcome }: RegisterAnswer): void {
+    if (outcome !== "refused") this.#mustGrow = true;
+    this.#retryAtMs = Math.min(this.#retryAtMs, this.volume.nowMs);
   }
 
   /** The role was won: we are the only member. */
