@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { Pair, type TestNode } from "./volume_fixture.ts";
+import { Pair, type TestNode, writeBlock } from "./volume_fixture.ts";
 import type { CommandResult } from "./volume_types.ts";
 
 function detach(pair: Pair, node: TestNode, force = false): number {
@@ -120,6 +120,50 @@ Deno.test("with fencing a disk that failed beside a good one is not used alone",
   };
   assert.equal(flagAfterFailure("resource-and-stonith"), false);
   assert.equal(flagAfterFailure("dont-care"), true);
+});
+
+Deno.test("with fencing a disk that was let go beside a good one is not used alone", () => {
+  for (const fencing of ["dont-care", "resource-and-stonith"] as const) {
+    const pair = new Pair(1024 * 1024, { fencing });
+    const { a, b } = pair;
+    pair.up();
+    b.core.roles.primary(true, () => {});
+    pair.run();
+    assert.equal(detach(pair, a), 1);
+    const left = a.persistent; // b goes on alone, and has the only new names
+    const answers = writeBlock(b, 5);
+    pair.run(2);
+    assert.deepEqual([...answers, a.data[0]], [true, 0]);
+    // Both lose power, and b's disk is not to be had.
+    pair.isCut = true;
+    pair.run(1);
+    a.persistent = left;
+    b.restart();
+    b.core.tick(pair.nowMs);
+    pair.connect(b);
+    pair.restart(a);
+    pair.mend();
+    const isFencing = fencing !== "dont-care";
+    const { disk } = a.core.state;
+    assert.equal(disk, isFencing ? "Negotiating" : "UpToDate");
+    const codes: number[] = [];
+    a.core.roles.primary(false, ({ code }) => codes.push(code));
+    pair.run(2);
+    assert.deepEqual(codes, [isFencing ? -2 : 1]);
+  }
+});
+
+Deno.test("a disk that was let go is as good as before beside its peer", () => {
+  const pair = new Pair(1024 * 1024, { fencing: "resource-only" });
+  const { a, b } = pair;
+  pair.up();
+  b.core.roles.primary(true, () => {});
+  pair.run();
+  assert.equal(detach(pair, a), 1);
+  a.core.disk.attach(a.disk(), () => {});
+  pair.run();
+  assert.equal(a.core.state.disk, "UpToDate");
+  assert.equal(a.persistent.flags.wasUpToDate, true);
 });
 
 Deno.test("newer data do not come back under a Primary that sees the peer's", () => {

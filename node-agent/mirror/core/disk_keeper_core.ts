@@ -316,8 +316,10 @@ export class DiskKeeper {
     if (volume.state.disk !== "Diskless") volume.change({ disk: "Failed" });
     const isServing = volume.state.role === "Primary" && !isUnused;
     const isServedOn = isServing && !isWhole && volume.canReachData();
-    const isOld = !isWhole || goesOnWithout(volume.config, volume.state);
-    if (isOld && this.#isFailing) this.#suspect(isServedOn); // the last flags
+    const isLeft = goesOnWithout(volume.config, volume.state);
+    const isFailing = this.#isFailing;
+    const isOld = isFailing ? isLeft || !isWhole : isLeft && !isUnused;
+    if (isOld) this.#outdate(isFailing && isServedOn); // the last flags
     volume.writes.diskLost();
     volume.replica.diskLost();
     volume.flusher.abandon();
@@ -355,15 +357,12 @@ export class DiskKeeper {
     return replica.isDrained && (isStable || !this.#isFailing && !isRunning);
   }
 
-  /**
-   * A copy that failed is not promoted by itself when it comes back, and is
-   * behind the one that serves on; after a restart, too, if that can be saved.
-   */
-  #suspect(isServedOn: boolean): void {
+  /** What failed, or went beside a good copy, is not promoted by itself later. */
+  #outdate(isBehind: boolean): void {
     const { persistent, effects } = this.volume;
-    this.#isSuspect = true;
+    this.#isSuspect ||= this.#isFailing;
     if (persistent === undefined) return;
-    const consistent = persistent.flags.consistent && !isServedOn;
+    const consistent = persistent.flags.consistent && !isBehind;
     const flags = { ...persistent.flags, wasUpToDate: false, consistent };
     effects.saveState({ ...persistent, flags });
   }

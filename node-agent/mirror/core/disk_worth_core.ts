@@ -58,8 +58,8 @@ export function disksAlone(
 }
 
 /**
- * Whether the peer goes on without a disk that fails. With fencing such a disk
- * must not be used alone later.
+ * Whether the peer goes on without a disk that fails, or is let go: nobody is
+ * fenced for that. With fencing such a disk must not be used alone later.
  */
 export function goesOnWithout(
   { fencing }: Pick<VolumeConfig, "fencing">,
