@@ -24,23 +24,27 @@ export async function useFreshDisk(scope: Scope): Promise<string> {
   scope.defer(() => Deno.remove(image));
   const dir = await Deno.makeTempDir({ dir: "/var/tmp" });
   scope.defer(() => Deno.remove(dir));
-  const steps: [string, ...string[]][] = [
-    ["truncate", "--size", SIZE, image],
-    ["mkfs.ext4", "-q", image],
-    ["mount", "-o", "loop", image, dir],
-  ];
-  for (const step of steps) {
-    const { code, stderr } = await run(step).catch(() => ({
-      code: 127,
-      stderr: "not there",
-    }));
-    if (code === 0) continue;
-    return `files: where other programs work, too (${
-      step[0]
-    }: ${stderr.trim()})`;
+  try {
+    await must(["truncate", "--size", SIZE, image]);
+    await must(["mkfs.ext4", "-q", image]);
+    // Past the cache of the file below: a flush is one of these files only.
+    const device = await must([
+      ...["losetup", "--find", "--show", "--direct-io=on", image] as const,
+    ]);
+    scope.defer(() => run(["losetup", "--detach", device]));
+    await must(["mount", device, dir]);
+    scope.defer(() => run(["umount", dir]));
+  } catch (error) {
+    return `files: where other programs work, too (${error})`;
   }
-  scope.defer(() => run(["umount", dir]));
   Deno.env.set("TMPDIR", dir);
   scope.defer(() => Deno.env.delete("TMPDIR"));
   return "files: on a new ext4 in an image of that disk";
+}
+
+/** Its output. */
+async function must(command: [string, ...string[]]): Promise<string> {
+  const { code, stdout, stderr } = await run(command);
+  if (code !== 0) throw new Error(`${command[0]}: ${stderr.trim()}`);
+  return stdout.trim();
 }
