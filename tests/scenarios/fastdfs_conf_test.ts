@@ -93,12 +93,16 @@ Deno.test("fastdfs: tracker.conf and storage.conf of the tutorial start a cluste
   const id = idIn(uploaded.body);
   assert.match(id, /^group1\/M01\/00\/00\//);
   const path = `${dir}/storage2/data/${id.slice("group1/M01/".length)}`;
-  assert.deepEqual(await Deno.readFile(path), new Uint8Array(content));
+  // What is answered is kept at once; its file follows.
+  const file = await eventually(() => Deno.readFile(path), { what: path });
+  assert.deepEqual(file, new Uint8Array(content));
   const twice = await storage.call(11, uploadBody(content, { path: 1 }));
   const second = idIn(twice.body);
   assert.notEqual(second, id);
   const other = `${dir}/storage2/data/${second.slice("group1/M01/".length)}`;
-  assert.equal((await Deno.stat(other)).ino, (await Deno.stat(path)).ino);
+  await eventually(async () => {
+    assert.equal((await Deno.stat(other)).ino, (await Deno.stat(path)).ino);
+  }, { what: "both names to share one file" });
   assert.equal((await storage.call(12, named(second))).status, 0);
   const folders = [];
   for (const name of ["a", "b", "c"]) {
