@@ -17,6 +17,9 @@ export class PowerLosses {
   /** Values that were not flushed when a machine lost power: which. */
   readonly #suspects = new Map<string, number>();
 
+  /** Whose disk failed, and in which attachment. */
+  readonly #failed = new Map<number, number>();
+
   constructor(readonly history: VolumeHistory) {}
 
   /** A flush that covers these values was answered. */
@@ -42,7 +45,10 @@ export class PowerLosses {
         const isAlone = !peer.isAlive || !peer.isAttached ||
           peer.core?.disk.stayedUp !== true ||
           peer.core.state.disk === "Inconsistent";
-        const isPromised = this.#isPromised(piece, value);
+        // The Primary lost its disk first, and this one its memory (B5): in the
+        // other order `died` says so.
+        const isPromised = this.#isPromised(piece, value) &&
+          !(this.#hasFailedDisk(peer) && world.plan.protocol !== "C");
         // What it holds without a mark, or wrongly, is no copy to rely on.
         const isDamaged = world.taints.before(peer, piece) !== undefined;
         const isThere = peer.received.has(value) || !isDamaged &&
@@ -72,6 +78,7 @@ export class PowerLosses {
    */
   died(node: SimNode, isDiskGone = false): void {
     const { lineage, plan } = this.history.world;
+    if (isDiskGone) this.#failed.set(node.id, node.attachment);
     const losesFlushed = isDiskGone && plan.protocol !== "C";
     for (const [name, lostBy] of this.#suspects) {
       if (lostBy === node.id) continue;
@@ -79,6 +86,10 @@ export class PowerLosses {
       if (!losesFlushed && this.#isPromised(piece, value)) continue;
       lineage.excuse(piece, [value]);
     }
+  }
+
+  #hasFailedDisk(node: SimNode): boolean {
+    return !node.isAttached && this.#failed.get(node.id) === node.attachment;
   }
 
   #isPromised(piece: number, value: number): boolean {
