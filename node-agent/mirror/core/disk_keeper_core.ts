@@ -333,8 +333,9 @@ export class DiskKeeper {
       if (isServedOn) this.#shown.servedOn(); // perhaps without a name for it
       if (this.#isPeerBehind) this.outdates = set.bitmap;
       // The peer's copy has the same name, and may have lost what it had.
+      const { writes, roles: { promotion } } = volume;
       this.mustBeKept ||= !isConnected(volume.state.connection) &&
-        volume.writes.mayBeLostThere;
+        (writes.mayBeLostThere || promotion.isPeerUnsure);
     }
     volume.persistent = undefined;
     volume.bitmap = undefined;

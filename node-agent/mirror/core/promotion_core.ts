@@ -39,6 +39,12 @@ export class Promotion {
    */
   #endedUnfenced = false;
 
+  /**
+   * We became Primary without the peer, and were not in sync since: what was
+   * answered before may be lost there, and has the same name.
+   */
+  isPeerUnsure = false;
+
   constructor(readonly volume: VolumeCore) {}
 
   /**
@@ -53,6 +59,9 @@ export class Promotion {
   /** Remember what the peer was when we last saw it. */
   stateChanged(before: MirrorState, after: MirrorState): void {
     if (after.disk === "UpToDate") this.#endedUnfenced = false;
+    const isInSync = after.connection === "Connected" &&
+      after.disk === "UpToDate" && after.peerDisk === "UpToDate";
+    if (isInSync || after.role !== "Primary") this.isPeerUnsure = false;
     if (isConnected(after.connection)) this.#mayServe = false;
     else if (isConnected(before.connection)) {
       this.#mayServe = before.peerRole === "Primary";
@@ -219,6 +228,8 @@ export class Promotion {
     }
     // A disk that the peer or we are about to let go is no data to work on.
     const foreseen = volume.judge(volume.disk.detachment.foreseen(wanted));
+    // First: our disk may fail in that call.
+    this.isPeerUnsure = !isConnected(volume.state.connection);
     const code = foreseen.refused ?? volume.wish(wanted) ?? 1;
     if (code !== 1) return done({ code });
     // It was said of what was here before: what a Primary writes is none of it.

@@ -153,6 +153,31 @@ Deno.test("so may one that was away when the Primary's disk went", () => {
   }
 });
 
+Deno.test("so may the former Primary, beside one that took its place", () => {
+  for (const isRestarted of [true, false]) {
+    const pair = synced();
+    const { a, b } = pair;
+    pair.isCut = true;
+    pair.run(1);
+    // What A had answered it may have lost with its power, and B does not know.
+    b.core.roles.primary(false, () => {});
+    pair.run(1);
+    b.failsReads = true;
+    read(pair, b);
+    assert.equal(b.core.state.disk, "Diskless");
+    a.core.roles.secondary(() => {});
+    pair.run(1);
+    if (isRestarted) {
+      a.restart();
+      assert.equal(attach(a), 1);
+      pair.connect(a);
+    }
+    pair.mend();
+    const { connection } = b.core.state;
+    assert.equal(connection, isRestarted ? "StandAlone" : "Connected");
+  }
+});
+
 Deno.test("a peer that only was away goes on with a bare Primary", () => {
   const pair = bareWriter();
   const { a, b } = pair;
