@@ -150,7 +150,12 @@ export function doubtPiece(node: SimNode, piece: number): boolean {
   const peer = nodes[other(node.id)];
   const content = disk.cache[piece] ?? 0;
   const theirs = peer.disk.cache[piece] ?? 0;
-  if (content === theirs) return false;
+  if (content === theirs) {
+    // By a lie alone: a copy, which nobody makes now, would have spread that.
+    const lost = taints.before(node, piece) ?? content;
+    if (lost !== content) taints.served(node, piece);
+    return false;
+  }
   const before = taints.before(node, piece) ?? content;
   const own = lineage.valueOf(piece, before);
   const good = lineage.valueOf(piece, taints.before(peer, piece) ?? theirs);
