@@ -88,8 +88,12 @@ export class PowerLosses {
     }
   }
 
+  /** It failed, and was not in sync since: it may lack what it had (B12). */
   #hasFailedDisk(node: SimNode): boolean {
-    return !node.isAttached && this.#failed.get(node.id) === node.attachment;
+    const failedAt = this.#failed.get(node.id);
+    if (failedAt === undefined) return false;
+    const isAway = !node.isAttached && failedAt === node.attachment;
+    return isAway || !node.disk.state.flags.wasUpToDate;
   }
 
   #isPromised(piece: number, value: number): boolean {
