@@ -70,7 +70,7 @@ function stepOf(scenario: string): number {
   if (STEP > 0) return STEP;
   // Each run opens the store four times and rebuilds the index.
   if (scenario === "pack" || scenario === "compact") return 40;
-  if (scenario === "quick") return 20;
+  if (scenario === "quick") return 5;
   return scenario === "uploads" ? 1 : 2;
 }
 
