@@ -8,7 +8,6 @@
  * @module
  */
 
-import { crc32 } from "node:zlib";
 import type { DatabaseSync } from "node:sqlite";
 import { KEPT_VERSION_MIN, type SyncPosition } from "@kedge/schema";
 import type { FileRow } from "@kedge/schema/db";
@@ -28,6 +27,7 @@ import {
 import { positionOf } from "./positions.ts";
 import { runsOf } from "./number_runs.ts";
 import { leaveSegment, type Packer } from "./packer.ts";
+import { recordChecksum } from "./record_checksum.ts";
 import type { WriteStatements } from "./statements.ts";
 import type { Op, OpResult } from "./worker_messages.ts";
 
@@ -197,22 +197,21 @@ export class Committer {
 
   #append(op: Op & { kind: "append" }, bytes: Uint8Array): OpResult {
     const { statements, incarnation } = this.#parts;
-    if (op.sequence !== this.#head + 1) {
-      return refused(`record ${op.sequence} does not follow ${this.#head}`);
+    const { sequence, record } = op;
+    if (sequence !== this.#head + 1) {
+      return refused(`record ${sequence} does not follow ${this.#head}`);
     }
     statements.putChange.run({
-      incarnation,
-      sequence: op.sequence,
+      ...{ incarnation, sequence, record },
       tombstone: op.step.entry.state === "tombstone" ? 1 : 0,
-      record: op.record,
-      crc32: crc32(`${incarnation}:${op.sequence}:${op.record}`),
+      crc32: recordChecksum({ incarnation, sequence, record }),
     });
-    this.#head = op.sequence;
+    this.#head = sequence;
     if (op.key !== undefined) statements.putKey.run({ ...op.key });
     const outcome = this.#merge(op.step, { bytes });
     // Peers may have the record, so the number is used up: close the log.
     if (outcome === "needs-content" && op.step.body.kind !== "none") {
-      throw new Error(`record ${op.sequence} came without its bytes`);
+      throw new Error(`record ${sequence} came without its bytes`);
     }
     return done([outcome]);
   }

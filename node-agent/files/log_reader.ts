@@ -4,12 +4,12 @@
  * @module
  */
 
-import { crc32 } from "node:zlib";
 import { INLINE_BODY_BYTES_MAX, Problem } from "@kedge/schema";
 import type { Change } from "@kedge/schema/change";
 import { entryOf, type FileRow } from "@kedge/schema/db";
 import type { ContentSource, LogRecordWithContent } from "../ports.ts";
 import type { StoredFiles, StoreParts } from "./local_files.ts";
+import { recordChecksum } from "./record_checksum.ts";
 
 /** Reads the log of one store. */
 export class LogReader {
@@ -41,7 +41,7 @@ export class LogReader {
       const place = `${incarnation}/${after + 1}`;
       throw new Error(`record ${place} is forgotten; the next is ${sequence}`);
     }
-    if (crc32(`${incarnation}:${sequence}:${record}`) !== row.crc32) {
+    if (recordChecksum({ incarnation, sequence, record }) !== row.crc32) {
       const why = `record ${sequence} of log ${incarnation} is damaged`;
       alarms.add(`${why}; this log stops here`);
       throw new Problem("damaged", `${why}: the log stops here`, {

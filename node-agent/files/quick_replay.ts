@@ -12,6 +12,7 @@ import type { Layout } from "./layout.ts";
 import { decide } from "./merge_core.ts";
 import { positionOf } from "./positions.ts";
 import { quickEntriesOf, type QuickEntry } from "./quick_log_core.ts";
+import { recordChecksum } from "./record_checksum.ts";
 import type { WriteStatements } from "./statements.ts";
 
 /**
@@ -61,10 +62,9 @@ function store(
   const before = statements.file.get({ id: entry.id });
   const { row, actions } = decide(before, step, around);
   if (isOurs) {
-    statements.putChange.run({
-      ...{ incarnation, sequence, record, tombstone: 0 },
-      crc32: crc32(`${incarnation}:${sequence}:${record}`),
-    });
+    const own = { incarnation, sequence, record };
+    const checksum = recordChecksum(own);
+    statements.putChange.run({ ...own, tombstone: 0, crc32: checksum });
   } else statements.putPosition.run({ origin, incarnation, sequence });
   if (row !== undefined) statements.putFile.run({ ...row });
   const { id, epoch, version } = entry;
