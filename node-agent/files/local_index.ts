@@ -11,6 +11,7 @@ import { entryOf, type FileRow } from "@kedge/schema/db";
 import { bucketOf, foldersOf } from "./digest_table.ts";
 import type { RowCache } from "./row_cache.ts";
 import type { ReadStatements } from "./statements.ts";
+import { pause } from "./turns.ts";
 
 /** Rows read before others get a turn. */
 const SLICE_ROWS = 256;
@@ -146,9 +147,4 @@ function withEarly(
 ): FileEntry[] {
   const byId = new Map([...early, ...found].map((entry) => [entry.id, entry]));
   return [...byId.values()].sort((a, b) => a.id < b.id ? -1 : 1);
-}
-
-/** Let everything else that waits have its turn. */
-export function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }

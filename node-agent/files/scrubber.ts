@@ -12,10 +12,11 @@ import { BlockChecksums } from "./crc32.ts";
 import { isContentFault, readFull, sizeOf } from "./disk.ts";
 import { isKept, type Kept, keptContentAside, keptOf } from "./kept_content.ts";
 import type { Layout } from "./layout.ts";
-import { type LocalIndex, pause } from "./local_index.ts";
+import type { LocalIndex } from "./local_index.ts";
 import type { PackedReader } from "./packed_reader.ts";
 import type { Pump } from "./pump.ts";
 import type { StorePaths } from "./store_paths.ts";
+import { pause } from "./turns.ts";
 
 /** Bytes read at a time. */
 const READ_BYTES = 1 << 20;
