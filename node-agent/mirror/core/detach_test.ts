@@ -135,13 +135,7 @@ Deno.test("with fencing a disk that was let go beside a good one is not used alo
     pair.run(2);
     assert.deepEqual([...answers, a.data[0]], [true, 0]);
     // Both lose power, and b's disk is not to be had.
-    pair.isCut = true;
-    pair.run(1);
-    a.persistent = left;
-    b.restart();
-    b.core.tick(pair.nowMs);
-    pair.connect(b);
-    pair.restart(a);
+    pair.restartBoth(left);
     pair.mend();
     const isFencing = fencing !== "dont-care";
     const { disk } = a.core.state;

@@ -23,16 +23,8 @@ function fencing(): Pair {
 
 /** Both nodes lose power and start anew; B's disk is not to be had. */
 function restartBoth(pair: Pair): void {
-  const { a, b } = pair;
-  const left = a.persistent;
-  pair.isCut = true;
-  pair.run(1);
-  a.persistent = left;
-  b.restart();
-  b.core.tick(pair.nowMs);
-  pair.connect(b);
-  pair.restart(a);
-  assert.equal(a.core.state.disk, "Consistent");
+  pair.restartBoth();
+  assert.equal(pair.a.core.state.disk, "Consistent");
   pair.mend();
 }
 

@@ -315,13 +315,18 @@ Deno.test("the role is not asked for again by a command that was second", () => 
   deepEqual(a.wishes.map(({ kind }) => kind), ["grow"]);
 });
 
-Deno.test("a peer that is about to be copied to leaves before anything is answered", () => {
-  const pair = fencedPair();
-  const { a, b } = pair;
+/** B is to be copied over, and has not begun with it. */
+function beginCopyOver({ a, b }: Pair): void {
   a.core.roles.invalidateRemote(() => {});
   for (const frame of a.sent.splice(0)) b.core.frame(frame);
   for (const frame of b.sent.splice(0)) a.core.frame(frame);
   equal(a.core.state.connection, "WFBitMapS");
+}
+
+Deno.test("a peer that is about to be copied to leaves before anything is answered", () => {
+  const pair = fencedPair();
+  const { a, b } = pair;
+  beginCopyOver(pair);
   deepEqual(a.wishes.map(({ kind }) => kind), ["shrink"]);
   const write = writeUnconfirmed(pair);
   equal(write.answer, undefined);
@@ -337,10 +342,7 @@ Deno.test("a peer that is about to be copied to leaves before anything is answer
 Deno.test("without the register a resync holds writes until it has begun only", () => {
   const pair = fencedPair();
   const { a, b } = pair;
-  a.core.roles.invalidateRemote(() => {});
-  for (const frame of a.sent.splice(0)) b.core.frame(frame);
-  for (const frame of b.sent.splice(0)) a.core.frame(frame);
-  equal(a.core.state.connection, "WFBitMapS");
+  beginCopyOver(pair);
   const write = writeUnconfirmed(pair);
   equal(write.answer, undefined, "the peer would not have it");
   b.core.roles.pauseSync(() => {}); // it does not end by itself

@@ -44,6 +44,25 @@ function attach(node: TestNode): number {
   return code;
 }
 
+function loseDisk(pair: Pair, node: TestNode): void {
+  node.failsReads = true;
+  assert.equal(read(pair, node), undefined);
+  assert.equal(node.core.state.disk, "Diskless");
+}
+
+/** Without a disk B takes A back only if that was up all the time. */
+function mustTellRestart(pair: Pair, isRestarted: boolean): void {
+  const { a, b } = pair;
+  if (isRestarted) {
+    a.restart();
+    assert.equal(attach(a), 1);
+    pair.connect(a);
+  }
+  pair.mend();
+  const { connection } = b.core.state;
+  assert.equal(connection, isRestarted ? "StandAlone" : "Connected");
+}
+
 /** The flush of a Secondary's disk fails, with a write on it. */
 function failFlush(pair: Pair, node: TestNode): void {
   node.failsFlushes = true;
@@ -132,24 +151,15 @@ Deno.test("a peer that was restarted may lack what a bare Primary was told", () 
 Deno.test("so may one that was away when the Primary's disk went", () => {
   for (const isRestarted of [true, false]) {
     const pair = synced("b");
-    const { a, b } = pair;
+    const { b } = pair;
     writeBlock(b, 5);
     pair.run(1); // it is only in the cache of a's disk
     pair.isCut = true;
     pair.run(1);
     b.core.flusher.request(() => {});
     b.work();
-    b.failsReads = true;
-    read(pair, b);
-    assert.equal(b.core.state.disk, "Diskless");
-    if (isRestarted) {
-      a.restart();
-      assert.equal(attach(a), 1);
-      pair.connect(a);
-    }
-    pair.mend();
-    const { connection } = b.core.state;
-    assert.equal(connection, isRestarted ? "StandAlone" : "Connected");
+    loseDisk(pair, b);
+    mustTellRestart(pair, isRestarted);
   }
 });
 
@@ -162,19 +172,10 @@ Deno.test("so may the former Primary, beside one that took its place", () => {
     // What A had answered it may have lost with its power, and B does not know.
     b.core.roles.primary(false, () => {});
     pair.run(1);
-    b.failsReads = true;
-    read(pair, b);
-    assert.equal(b.core.state.disk, "Diskless");
+    loseDisk(pair, b);
     a.core.roles.secondary(() => {});
     pair.run(1);
-    if (isRestarted) {
-      a.restart();
-      assert.equal(attach(a), 1);
-      pair.connect(a);
-    }
-    pair.mend();
-    const { connection } = b.core.state;
-    assert.equal(connection, isRestarted ? "StandAlone" : "Connected");
+    mustTellRestart(pair, isRestarted);
   }
 });
 
@@ -320,9 +321,7 @@ Deno.test("a disk that fails the moment it is good again was seen all the same",
   const answers = writeBlock(b, 5);
   pair.run(100);
   assert.deepEqual(answers, [true]);
-  b.failsReads = true;
-  assert.equal(read(pair, b), undefined);
-  assert.equal(b.core.state.disk, "Diskless");
+  loseDisk(pair, b);
   assert.equal(attach(b), 1);
   pair.run(2); // it is UpToDate, and what waits reads it
   assert.equal(b.core.state.disk, "Diskless");

@@ -271,6 +271,23 @@ export class Pair {
     this.connect(node);
   }
 
+  /**
+   * Both nodes lose power and start anew; B's disk is not to be had. The link is
+   * cut until {@linkcode mend}.
+   *
+   * @param left What A's metadata were when they were last written.
+   */
+  restartBoth(left: PersistentState = this.a.persistent): void {
+    const { a, b } = this;
+    this.isCut = true;
+    this.run(1);
+    a.persistent = left;
+    b.restart();
+    b.core.tick(this.nowMs);
+    this.connect(b);
+    this.restart(a);
+  }
+
   #step(): boolean {
     const { a, b } = this;
     const closes = this.isCut || a.isLinkClosed || b.isLinkClosed;
