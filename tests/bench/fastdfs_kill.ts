@@ -6,7 +6,7 @@
  */
 
 import { eventually, pause } from "../helpers/eventually.ts";
-import type { FastdfsSubject } from "./fastdfs_bench.ts";
+import type { FastdfsSubject } from "./fastdfs_subject.ts";
 import type { Worker } from "./load.ts";
 import {
   type FastdfsFile,

@@ -7,7 +7,9 @@
  * @module
  */
 
-import { cpuUsOf } from "../helpers/proc.ts";
+import { cpuClockUsOf } from "../helpers/cpu_clock.ts";
+import { settle, type Settled } from "./settle.ts";
+import type { QuietRule } from "./settle_core.ts";
 
 /** Does one operation; `false` when there is nothing left. */
 export interface Worker {
@@ -30,6 +32,8 @@ export interface Load {
   readonly serverPids: readonly number[];
   /** One of them that is shown by itself: the tracker. */
   readonly trackerPid?: number | undefined;
+  /** Count the CPU that comes after the load, too, until the servers are quiet. */
+  readonly quiet?: QuietRule | undefined;
   /**
    * Make a worker ready.
    *
@@ -52,6 +56,10 @@ export interface Figures {
   readonly cpuUsPerOperation: number;
   /** The tracker's part of it, in microseconds. */
   readonly trackerUsPerOperation: number;
+  /** With a {@linkcode Load.quiet}: the part of it that came after the load. */
+  readonly laterUsPerOperation?: number;
+  /** With a {@linkcode Load.quiet}: the servers were quiet before its deadline. */
+  readonly isSettled?: boolean;
 }
 
 /** Run a load and measure it. */
@@ -63,9 +71,9 @@ export async function runLoad(load: Load): Promise<Figures> {
   let failures = 0;
   let firstFailure: string | undefined;
   let left = load.operationsMax ?? Infinity;
-  const cpuUs = cpuUsOf(load.serverPids);
+  const cpuUs = cpuClockUsOf(load.serverPids);
   const tracker = load.trackerPid === undefined ? [] : [load.trackerPid];
-  const trackerUs = cpuUsOf(tracker);
+  const trackerUs = cpuClockUsOf(tracker);
   const beganMs = performance.now();
   const endMs = beganMs + load.durationMs;
   await Promise.all(workers.map(async (operate) => {
@@ -83,8 +91,9 @@ export async function runLoad(load: Load): Promise<Figures> {
   }));
   const durationS = (performance.now() - beganMs) / 1000;
   for (const worker of workers) worker.close?.();
-  const usedUs = cpuUsOf(load.serverPids) - cpuUs;
-  const usedByTrackerUs = cpuUsOf(tracker) - trackerUs;
+  const usedUs = cpuClockUsOf(load.serverPids) - cpuUs;
+  const usedByTrackerUs = cpuClockUsOf(tracker) - trackerUs;
+  const after = load.quiet && await settle(load.serverPids, load.quiet);
   const operations = timesMs.length;
   timesMs.sort((a, b) => a - b);
   return {
@@ -95,8 +104,20 @@ export async function runLoad(load: Load): Promise<Figures> {
     mbPerS: operations * load.bytesPerOperation / durationS / 1e6,
     p50Ms: quantile(timesMs, 0.5),
     p99Ms: quantile(timesMs, 0.99),
-    cpuUsPerOperation: usedUs / Math.max(1, operations),
+    cpuUsPerOperation: (usedUs + (after?.laterUs ?? 0)) /
+      Math.max(1, operations),
     trackerUsPerOperation: usedByTrackerUs / Math.max(1, operations),
+    ...after && laterFigures(after, operations),
+  };
+}
+
+function laterFigures(
+  { laterUs, isQuiet }: Settled,
+  operations: number,
+): Pick<Figures, "laterUsPerOperation" | "isSettled"> {
+  return {
+    laterUsPerOperation: laterUs / Math.max(1, operations),
+    isSettled: isQuiet,
   };
 }
 

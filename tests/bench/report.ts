@@ -36,9 +36,12 @@ export interface Fact {
   readonly value: string;
 }
 
-/** The middle one. */
+/** The middle one; between the middle two of an even number. */
 export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
+  const sorted = values.toSorted((a, b) => a - b);
+  const upper = sorted[sorted.length >> 1] ?? NaN;
+  const lower = sorted[(sorted.length - 1) >> 1] ?? NaN;
+  return (lower + upper) / 2;
 }
 
 /** Everything that a run found. */
