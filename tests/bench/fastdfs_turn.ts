@@ -5,6 +5,7 @@
  * @module
  */
 
+import { interruptible } from "../helpers/interrupt.ts";
 import { Scope } from "../helpers/scope.ts";
 import {
   fastdfsDownloader,
@@ -59,6 +60,17 @@ export async function takeTurn(
   const files = await useFreshDisk(disk);
   // Processes and files are gone before the file system goes.
   await using scope = new Scope();
+  await interruptible(() => measure(scope, { ...report, plan, turn }));
+  return files;
+}
+
+async function measure(
+  scope: Scope,
+  { plan, turn, ...report }: TurnReport & {
+    readonly plan: Plan;
+    readonly turn: Turn;
+  },
+): Promise<void> {
   const subject = await startSystem(scope, turn.system);
   const idleUsPerS = await warmUp(plan, subject);
   report.found.idleUsPerS.push(idleUsPerS);
@@ -70,7 +82,6 @@ export async function takeTurn(
   if (turn.isLastRound && plan.killMs > 0) {
     report.found.kill = await killUnderLoad(subject, plan.killMs);
   }
-  return files;
 }
 
 interface Measured extends TurnReport {
