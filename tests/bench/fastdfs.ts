@@ -218,6 +218,7 @@ use_trunk_file = false
 `;
 }
 
+/** Each step from new to active waits for a heartbeat: 30 s, as it comes, twice. */
 function storageConf(
   dir: string,
   address: string,
@@ -239,7 +240,7 @@ disk_rw_separated = true
 disk_reader_threads = 1
 disk_writer_threads = 1
 sync_binlog_buff_interval = 1
-heart_beat_interval = 30
+heart_beat_interval = 5
 stat_report_interval = 60
 allow_hosts = *
 log_level = info

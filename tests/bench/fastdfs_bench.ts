@@ -53,11 +53,11 @@ function withoutAbsent(plan: Plan): Plan {
 }
 
 /** Says a line with how far it is and how long the rest takes. */
-function progress(all: number): (line: string) => void {
+function progress(all: number): (steps: number, line: string) => void {
   const beganMs = performance.now();
   let done = 0;
-  return (line) => {
-    done++;
+  return (steps, line) => {
+    done += steps;
     const elapsedMs = performance.now() - beganMs;
     const left = timeWords(leftMs(elapsedMs, done, all));
     say(`[${Math.floor(100 * done / all)} %, ${left} left] ${line}`);

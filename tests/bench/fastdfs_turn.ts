@@ -37,13 +37,16 @@ const KB = 1000;
 /** Where a turn leaves what it found. */
 export interface TurnReport {
   readonly found: SubjectFound;
-  /** Says a line; each is one step of {@linkcode stepsOf}. */
-  step(line: string): void;
+  /** Says a line after so many steps of {@linkcode stepsOf}. */
+  step(steps: number, line: string): void;
 }
 
-/** How many steps a turn says. */
+/** What starting and warming up take, in rows. */
+const START_STEPS = 7;
+
+/** How many steps a turn has: one per row, and its start. */
 export function stepsOf(plan: Plan): number {
-  return 1 + rowsOf(plan).length;
+  return START_STEPS + rowsOf(plan).length;
 }
 
 /**
@@ -75,6 +78,7 @@ async function measure(
   const idleUsPerS = await warmUp(plan, subject);
   report.found.idleUsPerS.push(idleUsPerS);
   report.step(
+    START_STEPS,
     `${turn.system}, round ${turn.round}: warm; ` +
       `idle it uses ${round(idleUsPerS / 1000)} ms of CPU per second`,
   );
@@ -102,7 +106,7 @@ async function measureRows(plan: Plan, to: Measured): Promise<void> {
     });
     const made = tableRow(row, figures);
     to.found.rows.push(made);
-    to.step(`${to.found.name} ${rowWords(made)}`);
+    to.step(1, `${to.found.name} ${rowWords(made)}`);
   }
 }
 
