@@ -334,8 +334,8 @@ export class DiskKeeper {
       if (this.#isPeerBehind) this.outdates = set.bitmap;
       // The peer's copy has the same name, and may have lost what it had.
       const { writes, roles: { promotion } } = volume;
-      this.mustBeKept ||= !isConnected(volume.state.connection) &&
-        (writes.mayBeLostThere || promotion.isPeerUnsure);
+      this.mustBeKept ||= promotion.isPeerUnsure ||
+        !isConnected(volume.state.connection) && writes.mayBeLostThere;
     }
     volume.persistent = undefined;
     volume.bitmap = undefined;

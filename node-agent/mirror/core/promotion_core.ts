@@ -40,8 +40,9 @@ export class Promotion {
   #endedUnfenced = false;
 
   /**
-   * We became Primary without the peer, and were not in sync since: what was
-   * answered before may be lost there, and has the same name.
+   * We became Primary without the peer or its disk, and were not in sync since:
+   * what was answered before may be lost there, or what failed before be there
+   * alone, and has the same name.
    */
   isPeerUnsure = false;
 
@@ -229,7 +230,8 @@ export class Promotion {
     // A disk that the peer or we are about to let go is no data to work on.
     const foreseen = volume.judge(volume.disk.detachment.foreseen(wanted));
     // First: our disk may fail in that call.
-    this.isPeerUnsure = !isConnected(volume.state.connection);
+    this.isPeerUnsure = !isConnected(volume.state.connection) ||
+      volume.state.peerDisk !== "UpToDate";
     const code = foreseen.refused ?? volume.wish(wanted) ?? 1;
     if (code !== 1) return done({ code });
     // It was said of what was here before: what a Primary writes is none of it.
