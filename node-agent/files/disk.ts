@@ -193,7 +193,8 @@ export function makeDurableDir(path: string): void {
   flushSync(folderAbove(path));
 }
 
-function folderAbove(path: string): string {
+/** The folder that something lies in. */
+export function folderAbove(path: string): string {
   const slash = path.replace(/\/+$/, "").lastIndexOf("/");
   if (slash < 0) return ".";
   return slash === 0 ? "/" : path.slice(0, slash);

@@ -7,8 +7,8 @@
  * worker can take many of them in one transaction, a moment later, and no answer
  * waits for another thread.
  *
- * The file is never flushed: what is durable is in the database, which is flushed
- * as before. It is written from its front again once everything in it was stored,
+ * The file is not flushed: what is durable is in the database, which is flushed
+ * as before; only when that fails, it is ({@linkcode QuickLog.keep}). It is written from its front again once everything in it was stored,
  * so it stays short, and its blocks are there. What lies behind the newest entry
  * is of an earlier lap, which a start passes over.
  *
@@ -20,7 +20,7 @@
 
 import { randomBytes } from "node:crypto";
 import { KIB, MIB, type SyncPosition } from "@kedge/schema";
-import { writeAllSync } from "./disk.ts";
+import { flush, folderAbove, writeAllSync } from "./disk.ts";
 import { SLOW_HERE_MS, SUSPECT_LIFE_MS } from "./slow_disks.ts";
 import {
   QUICK_HEAD_BYTES,
@@ -164,6 +164,19 @@ export class QuickLog {
   /** Take no more. */
   stop(): void {
     this.#isBroken = true;
+  }
+
+  /**
+   * The same; and flush what the database did not get and never will in this
+   * run, once.
+   *
+   * @throws {Error} It may not outlive a loss of power.
+   */
+  async keep(): Promise<void> {
+    this.stop();
+    if (this.#waiting === 0 || this.#file === undefined) return;
+    await this.#file.syncData();
+    await flush(folderAbove(this.#options.path)); // its name may be new
   }
 
   /** The same; and touch the file no more. */

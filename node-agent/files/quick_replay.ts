@@ -6,8 +6,9 @@
  */
 
 import { crc32 } from "node:zlib";
+import { Problem } from "@kedge/schema";
 import type { Change } from "@kedge/schema/change";
-import { exists, removeSync } from "./disk.ts";
+import { describeError, exists, removeSync } from "./disk.ts";
 import type { Layout } from "./layout.ts";
 import { decide } from "./merge_core.ts";
 import { positionOf } from "./positions.ts";
@@ -19,6 +20,8 @@ import type { WriteStatements } from "./statements.ts";
  * Before a run begins: store what follows the last record of the last run, and of
  * the logs of peers. Durable when this returns; files are made as after any crash.
  * Whose log is ours the database says: the program may be another node's.
+ *
+ * @throws {Problem} `read-only` when the file cannot be read.
  */
 export function replayQuickLog(
   layout: Layout,
@@ -29,7 +32,7 @@ export function replayQuickLog(
   const [node, own] = [saved("node"), saved("incarnation")];
   // A new database: what is here belongs to another one.
   if (Number.isNaN(own)) return removeSync(layout.quickLog);
-  const bytes = Deno.readFileSync(layout.quickLog);
+  const bytes = readOrSay(layout.quickLog);
   statements.begin();
   for (const entry of quickEntriesOf(bytes)) {
     const { origin, incarnation, sequence } = entry;
@@ -43,6 +46,19 @@ export function replayQuickLog(
   }
   statements.commit();
   removeSync(layout.quickLog);
+}
+
+function readOrSay(path: string): Uint8Array<ArrayBuffer> {
+  try {
+    return Deno.readFileSync(path);
+  } catch (error) {
+    const why = `${path} cannot be read (${describeError(error)}), and may ` +
+      "hold files that were answered and are not in the database yet. Make it " +
+      "a file that this user may read, on a disk that works, and start again. " +
+      `If that cannot be done: mv ${path} ${path}.unread, and start; what is ` +
+      "in it then comes back from other members of the group alone";
+    throw new Problem("read-only", why);
+  }
 }
 
 /** Returns whether the entry is whole. */

@@ -258,6 +258,15 @@ async function openLocked(
         why: `${layout.quickLog}: ${describeError(error)}`,
       }),
   });
+  let kept = Promise.resolve();
+  pump.onFailed = (why) => {
+    kept = quick.keep().catch((error) =>
+      log.warn("what was answered last may not outlive a loss of power", {
+        why: `${layout.quickLog}: ${describeError(error)}`,
+      })
+    );
+    options.onFailed?.(why);
+  };
   const parts: StoreParts = {
     layout,
     index,
@@ -340,6 +349,7 @@ async function openLocked(
         await pump
           .store(() => ({ kind: "state", key: "placed", value }), [], true);
       }
+      await kept;
       quick.close();
       await pump.close(clean);
       index.close();

@@ -1,0 +1,107 @@
+/**
+ * What is in the quick log when the database takes nothing more, and a quick log
+ * that cannot be read.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { QuietLog, someBytes, TestStore } from "./store_fixture.ts";
+
+const QUICK = { durable: false };
+
+/** Act in a folder of its own, with an eye on what is flushed by this thread. */
+async function watched(
+  act: (dir: string, flushed: Deno.FsFile[]) => Promise<void>,
+): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-quick-" });
+  const { syncData } = Deno.FsFile.prototype;
+  const flushed: Deno.FsFile[] = [];
+  Deno.FsFile.prototype.syncData = function (): Promise<void> {
+    flushed.push(this);
+    return syncData.call(this);
+  };
+  try {
+    await act(dir, flushed);
+  } finally {
+    Deno.FsFile.prototype.syncData = syncData;
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+/** Answer an upload, and let the commit of it fail. */
+async function failCommit(store: TestStore, dir: string) {
+  const database = new DatabaseSync(`${dir}/data/kedge.db`);
+  database.exec(`CREATE TRIGGER fault BEFORE INSERT ON changes
+    BEGIN SELECT RAISE(ABORT, 'no more'); END`);
+  const entry = await store.upload(someBytes(700, 1), QUICK);
+  await assert.rejects(store.upload(someBytes(10)), { slug: "read-only" });
+  database.exec("DROP TRIGGER fault");
+  database.close();
+  return entry;
+}
+
+Deno.test("what was answered is flushed once when its commit fails", async () => {
+  await watched(async (dir, flushed) => {
+    const store = await TestStore.open(dir);
+    await store.upload(someBytes(900, 2), QUICK);
+    await store.store.log.flush();
+    assert.equal(flushed.length, 0);
+    const entry = await failCommit(store, dir);
+    await store.close(false);
+    assert.equal(flushed.length, 1);
+    const again = await TestStore.open(dir);
+    assert.deepEqual(await again.read(entry), someBytes(700, 1));
+    await again.close();
+  });
+});
+
+Deno.test("a failed flush of what was answered is told, and nothing else", async () => {
+  await watched(async (dir) => {
+    const log = new QuietLog();
+    const failures: string[] = [];
+    const onFailed = (why: string) => failures.push(why);
+    const store = await TestStore.open(dir, { log, onFailed });
+    Deno.FsFile.prototype.syncData = () => Promise.reject(new Error("EIO"));
+    await failCommit(store, dir);
+    await store.close(false);
+    assert.match(log.warnings.join(), /loss of power.*quick\.log: EIO/);
+    assert.equal(failures.length, 1);
+  });
+});
+
+Deno.test("nothing is flushed when everything is in the database", async () => {
+  await watched(async (dir, flushed) => {
+    const store = await TestStore.open(dir);
+    await store.upload(someBytes(700, 1), QUICK);
+    await store.store.log.flush();
+    const database = new DatabaseSync(`${dir}/data/kedge.db`);
+    database.exec("DROP TABLE changes");
+    database.close();
+    await assert.rejects(store.upload(someBytes(10)), { slug: "read-only" });
+    await store.close(false);
+    assert.equal(flushed.length, 0);
+  });
+});
+
+Deno.test("a quick log that cannot be read stops a start, with the way out", async () => {
+  await watched(async (dir) => {
+    const store = await TestStore.open(dir);
+    const entry = await store.upload(someBytes(700, 1), QUICK);
+    await store.close(false);
+    const path = `${dir}/data/quick.log`;
+    await Deno.rename(path, `${path}.real`);
+    await Deno.mkdir(path);
+    await assert.rejects(TestStore.open(dir), {
+      slug: "read-only",
+      message:
+        /quick\.log cannot be read .*directory.* mv .*\.unread, and start/,
+    });
+    // As it says.
+    await Deno.rename(path, `${path}.unread`);
+    const without = await TestStore.open(dir);
+    assert.equal(without.store.files.lookup(entry.id), undefined);
+    await without.close();
+  });
+});
