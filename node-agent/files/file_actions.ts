@@ -124,7 +124,7 @@ export class FileActions {
           action.pathIndex,
           () => {
             if (this.share(action, payload, path)) return;
-            Deno.writeFileSync(path, payload, { createNew: true });
+            writeNew(path, payload);
           },
         );
       } catch (error) {
@@ -208,5 +208,15 @@ function setTime(path: string, createdS: number): void {
     Deno.utimeSync(path, createdS, createdS);
   } catch (error) {
     if (!isMissing(error)) throw error; // renamed before a crash
+  }
+}
+
+/** `Deno.writeFileSync` copies the bytes first. */
+function writeNew(path: string, bytes: Uint8Array): void {
+  const file = Deno.openSync(path, { write: true, createNew: true });
+  try {
+    writeAllSync(file, bytes);
+  } finally {
+    file.close();
   }
 }
