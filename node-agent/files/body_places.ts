@@ -23,7 +23,7 @@ import type { Packer } from "./packer.ts";
 import type { WriteStatements } from "./statements.ts";
 
 /** Shorter bodies lie in the database, in bytes. */
-const JOURNAL_BYTES_MIN = 16 * KIB;
+const JOURNAL_BYTES_MIN = 4 * KIB;
 /** In a transaction that is flushed: its journal needs a flush of its own. */
 const DURABLE_JOURNAL_BYTES_MIN = 64 * KIB + 1;
 
