@@ -19,7 +19,12 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { KIB, MIB, type SyncPosition } from "@kedge/schema";
+import {
+  KIB,
+  MIB,
+  RECORD_BODY_BYTES_MAX,
+  type SyncPosition,
+} from "@kedge/schema";
 import { flush, folderAbove, writeAllSync } from "./disk.ts";
 import { SLOW_HERE_MS, SUSPECT_LIFE_MS } from "./slow_disks.ts";
 import {
@@ -29,9 +34,9 @@ import {
 } from "./quick_log_core.ts";
 
 /** Longest entry, in bytes. */
-const ENTRY_BYTES_MAX = 96 * KIB;
+const ENTRY_BYTES_MAX = RECORD_BODY_BYTES_MAX + 32 * KIB;
 /** Length of the file; what does not fit waits for the database. */
-const FILE_BYTES_MAX = 4 * MIB;
+const FILE_BYTES_MAX = 16 * MIB;
 /** While the worker needs longer for a batch, disks are not touched here. */
 const WORKER_BUSY_MS_MAX = 100;
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
+import { RECORD_BODY_BYTES_MAX } from "@kedge/schema";
 import type { FileEntry } from "@kedge/schema/change";
 import { encodeFileId, encodeFileName } from "@kedge/schema/file-id";
 import { quickEntriesOf } from "./quick_log_core.ts";
@@ -62,6 +63,24 @@ Deno.test("what was answered at once survives the process", async () => {
     const third = await TestStore.open(dir);
     await assertHas(third, entries);
     await third.store.close({ clean: true });
+  });
+});
+
+Deno.test("the longest body of a record survives the process, too", async () => {
+  await inFolder(async (dir) => {
+    const first = await TestStore.open(dir);
+    const bytes = someBytes(RECORD_BODY_BYTES_MAX, 1);
+    const how = { ...QUICK, inRecord: true };
+    const { id } = await first.upload(bytes, how);
+    await first.store.close({ clean: false });
+    const left = Deno.readFileSync(`${dir}/data/quick.log`);
+    assert.equal([...quickEntriesOf(left)].length, 1, "nothing was at stake");
+    const second = await TestStore.open(dir);
+    const entry = second.store.files.lookup(id);
+    assert(entry !== undefined);
+    const found = await second.store.files.read(entry);
+    assert.deepEqual(await new Response(found).bytes(), bytes);
+    await second.store.close({ clean: true });
   });
 });
 

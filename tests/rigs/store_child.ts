@@ -139,9 +139,9 @@ async function quick(store: TestStore): Promise<void> {
   const own = { durable: false };
   await store.upload(someBytes(700, 1), own);
   const second = await store.upload(someBytes(60_000, 2), own);
-  await fromPeer(someBytes(900, 3));
+  await fromPeer(someBytes(900, 3), someBytes(100_000, 9));
   await store.store.log.flush();
-  await store.upload(someBytes(800, 4), own);
+  await store.upload(someBytes(200_000, 4), { ...own, inRecord: true });
   await fromPeer(someBytes(1100, 5), someBytes(30_000, 6));
   await store.delete(second);
   await fromPeer(someBytes(1200, 7));
