@@ -6,6 +6,7 @@
 
 import {
   type GroupRegister,
+  INLINE_BODY_BYTES_MAX,
   type NodeId,
   Problem,
   type SyncPosition,
@@ -271,21 +272,20 @@ export class StoredLog implements ChangeLog {
   async recordsAfter(
     incarnation: number,
     sequence: number,
-    limit: { readonly records: number; readonly bytes: number },
+    limit: Parameters<ChangeLog["recordsAfter"]>[2],
   ): Promise<LogRecordWithContent[]> {
     await this.settled();
+    const { recordBytes = INLINE_BODY_BYTES_MAX } = limit;
     const found: LogRecordWithContent[] = [];
     let bytes = 0;
     let next = sequence;
     while (found.length < limit.records && bytes < limit.bytes) {
-      const record = await this.#reader.after(incarnation, next);
+      const place = { incarnation, sequence: next };
+      const record = await this.#reader.after(place, recordBytes);
       if (record === undefined) break;
-      const length = record.content.kind === "inline"
-        ? record.content.bytes.length
-        : 0;
-      if (found.length > 0 && bytes + length > limit.bytes) break;
+      const { content } = record;
       found.push(record);
-      bytes += length;
+      bytes += content.kind === "inline" ? content.bytes.length : 0;
       next = record.sequence;
     }
     return found;

@@ -7,7 +7,11 @@
 import { INLINE_BODY_BYTES_MAX, Problem } from "@kedge/schema";
 import type { Change } from "@kedge/schema/change";
 import { entryOf, type FileRow } from "@kedge/schema/db";
-import type { ContentSource, LogRecordWithContent } from "../ports.ts";
+import type {
+  ContentSource,
+  LogPlace,
+  LogRecordWithContent,
+} from "../ports.ts";
 import type { StoredFiles, StoreParts } from "./local_files.ts";
 import { recordChecksum } from "./record_checksum.ts";
 
@@ -23,14 +27,16 @@ export class LogReader {
   }
 
   /**
-   * The record after a sequence, with its bytes when they are small and here.
+   * The record after a place, with its bytes when they are few and here: read at
+   * once and whole, and checked.
    *
+   * @param bytesMax Most bytes to read.
    * @throws {Problem} `damaged`: the log stops here, with an alarm (F8).
    * @throws {Error} The record is forgotten (`log_cut.ts`).
    */
   async after(
-    incarnation: number,
-    after: number,
+    { incarnation, sequence: after }: LogPlace,
+    bytesMax: number,
   ): Promise<LogRecordWithContent | undefined> {
     const { index, alarms } = this.#parts;
     const row = index.statements.changesAfter
@@ -49,7 +55,7 @@ export class LogReader {
         sequence,
       });
     }
-    return { sequence, ...await this.#asNow(JSON.parse(record)) };
+    return { sequence, ...await this.#asNow(JSON.parse(record), bytesMax) };
   }
 
   /**
@@ -59,6 +65,7 @@ export class LogReader {
    */
   async #asNow(
     change: Change,
+    bytesMax: number,
   ): Promise<Omit<LogRecordWithContent, "sequence">> {
     const none = { body: { kind: "none" }, content: { kind: "none" } } as const;
     const { entry, key } = change;
@@ -74,14 +81,19 @@ export class LogReader {
         content: none.content,
       };
     }
-    return { change, content: await this.#contentOf(change) };
+    return { change, content: await this.#contentOf(change, bytesMax) };
   }
 
   /** Bytes of a small file, if it is still what the record made. */
-  async #contentOf({ entry, body }: Change): Promise<ContentSource> {
+  async #contentOf(
+    { entry, body }: Change,
+    bytesMax: number,
+  ): Promise<ContentSource> {
     const none: ContentSource = { kind: "none" };
     if (body.kind !== "whole" || entry.state === "tombstone") return none;
-    if (entry.sizeBytes > INLINE_BODY_BYTES_MAX) return none;
+    if (entry.sizeBytes > bytesMax) return none;
+    // May grow: what is long is read in blocks.
+    if (entry.appender && entry.sizeBytes > INLINE_BODY_BYTES_MAX) return none;
     const row: FileRow | undefined = this.#parts.index.row(entry.id);
     if (row === undefined || row.damaged === 1) return none;
     if (row.epoch !== entry.epoch || row.version !== entry.version) return none;

@@ -121,12 +121,18 @@ export interface ChangeLog {
    * its file is now: a tombstone when it was deleted, a hole when that is
    * forgotten.
    *
+   * @param limit Most records; most inline bytes in all, but for the last
+   * record; and most in one record (`INLINE_BODY_BYTES_MAX` when missing).
    * @throws {Error} When the next record is forgotten or damaged.
    */
   recordsAfter(
     incarnation: number,
     sequence: number,
-    limit: { readonly records: number; readonly bytes: number },
+    limit: {
+      readonly records: number;
+      readonly bytes: number;
+      readonly recordBytes?: number;
+    },
   ): Promise<LogRecordWithContent[]>;
   /** Our incarnations with their last sequence, oldest first. */
   incarnations(): readonly {

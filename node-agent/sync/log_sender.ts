@@ -38,6 +38,8 @@ const BUSY_BYTES = 32 * 1024;
  * lag of a peer, and what FastDFS waits (`sync_wait_msec`).
  */
 const GATHER_MS = 50;
+/** They leave at once when they reach this size, in bytes. */
+const GATHER_BYTES_MAX = 512 * 1024;
 
 /** What a sender works with. */
 export interface LogSenderOptions {
@@ -84,6 +86,8 @@ export class LogSender {
   /** Whether to send what is new; until all of it is sent. */
   #isUrgent = false;
   #gathering: ReturnType<typeof setTimeout> | undefined;
+  /** Of `RecentRecords.pushedBytes`: nothing before is still to be sent. */
+  #sentUpToBytes = 0;
 
   /** A sender that sends nothing before {@linkcode start}. */
   constructor(options: LogSenderOptions) {
@@ -136,11 +140,27 @@ export class LogSender {
   /** Send what the peer lacks, and everything new from now on. */
   start(): void {
     this.#isStarted = true;
+    this.#options.recent.follow(this);
     this.poke();
+  }
+
+  /** The connection is gone: keep nothing for it. */
+  stop(): void {
+    clearTimeout(this.#gathering);
+    this.#options.recent.letGo(this);
+  }
+
+  /** See `RecentReader`. */
+  get next(): number {
+    const { incarnation, sequence } = this.#sent;
+    const isPresent = incarnation === this.#options.log.incarnation;
+    return isPresent && sequence >= this.#memoryFrom ? sequence + 1 : 0;
   }
 
   /** There is something to send. Gathers what comes in the same turn. */
   poke(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
     this.#isUrgent = true;
     this.#goOn();
   }
@@ -148,6 +168,8 @@ export class LogSender {
   /** There is something to send that nobody waits for. */
   pokeSoon(): void {
     if (this.#isUrgent) return this.#goOn();
+    const bytes = this.#options.recent.pushedBytes - this.#sentUpToBytes;
+    if (bytes >= GATHER_BYTES_MAX) return this.poke();
     this.#gathering ??= setTimeout(() => {
       this.#gathering = undefined;
       this.poke();
@@ -219,6 +241,7 @@ export class LogSender {
       }
       if (this.#isCaughtUp()) {
         this.#isUrgent = false;
+        this.#sentUpToBytes = this.#options.recent.pushedBytes;
         return;
       }
       if (!this.#sendRecent()) {
@@ -309,6 +332,7 @@ export class LogSender {
     const first = sequence + 1;
     const place = { incarnation, sequence: last };
     this.#send(place, encoded, { first, bytes, durable });
+    recent.sent();
     return true;
   }
 
@@ -325,6 +349,7 @@ export class LogSender {
       const records = await log.recordsAfter(next.incarnation, next.sequence, {
         records: 512,
         bytes: FRAME_FULL_BYTES,
+        recordBytes: recordBytesMax,
       });
       if (records.length === 0) {
         throw new Error(

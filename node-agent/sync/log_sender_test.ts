@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import {
   INLINE_BODY_BYTES_MAX,
   RECORD_BODY_BYTES_MAX,
@@ -183,6 +184,41 @@ Deno.test("LogSender gathers what nobody waits for, until somebody does", async 
   await rig.add();
   sender.pokeSoon();
   await rig.has("1/1@1", "1/2@1", "1/3@1");
+});
+
+Deno.test("LogSender sends at once what is much, though nobody waits for it", async () => {
+  const rig = new Rig();
+  const sender = await rig.sender();
+  sender.start();
+  const turns = async () => {
+    for (let i = 0; i < 3; i++) await new Promise(setImmediate);
+  };
+  await turns();
+  for (let i = 0; i < 17; i++) { // 510 kB
+    await rig.add();
+    sender.pokeSoon();
+  }
+  await turns();
+  assert.equal(sender.underWayBytes, 0, "it waits for more");
+  await rig.add();
+  sender.pokeSoon();
+  await turns();
+  assert(sender.underWayBytes > 520_000);
+});
+
+Deno.test("LogSender has records kept that it has not sent", async () => {
+  const rig = new Rig();
+  const sender = await rig.sender();
+  sender.start();
+  const long = new Uint8Array(200_000);
+  for (let i = 0; i < 200; i++) await rig.add(long, false); // 40 MB
+  sender.poke();
+  await eventually(() => rig.seen.length > 40, { what: "a full window" });
+  assert.equal(sender.next, rig.seen.length + 1);
+  assert(rig.recent.heldBytes > 30e6, "what is not sent");
+  assert.equal(rig.recent.first, sender.next);
+  sender.stop();
+  assert(rig.recent.heldBytes < 17e6, "it is let go");
 });
 
 Deno.test("LogSender reads old runs from the log, at the pace of catching up", async () => {

@@ -4,7 +4,8 @@
  *
  * A record goes in before it is in the log (peers get it at the same time as the
  * disk) and stays at least until it is stored there; then the oldest go when the
- * limit is reached.
+ * limit is reached. What a connected peer has not been sent yet stays longer: out
+ * of the log it costs twice.
  *
  * @module
  */
@@ -13,6 +14,8 @@ import { MIB } from "@kedge/schema";
 
 /** Memory for records that are stored already, in bytes. */
 const HELD_BYTES_MAX = 16 * MIB;
+/** The same while a sender lags, for all senders together. */
+const HELD_FOR_SENDERS_BYTES_MAX = 64 * MIB;
 
 /** One record, ready to send. */
 export interface RecentRecord {
@@ -31,6 +34,12 @@ export interface RecentRecord {
   readonly storedFirst?: boolean | undefined;
 }
 
+/** Somebody who sends what is held here. */
+export interface RecentReader {
+  /** The record that is sent next, if it comes from here; 0 otherwise. */
+  readonly next: number;
+}
+
 /** A window of our present incarnation: contiguous sequences. */
 export class RecentRecords {
   #records: (RecentRecord | undefined)[] = [];
@@ -40,6 +49,8 @@ export class RecentRecords {
   #stored: number;
   /** Sequences that must be stored before they are sent, and are not yet. */
   #held: number[] = [];
+  readonly #readers = new Set<RecentReader>();
+  #pushedBytes = 0;
 
   /** An empty window behind the last stored sequence. */
   constructor(head: number) {
@@ -73,6 +84,27 @@ export class RecentRecords {
     return this.#heldBytes;
   }
 
+  /** Bytes of all records that ever came, for differences. */
+  get pushedBytes(): number {
+    return this.#pushedBytes;
+  }
+
+  /** Keep what it has not sent, up to a limit, until it is let go. */
+  follow(reader: RecentReader): void {
+    this.#readers.add(reader);
+  }
+
+  /** It sends no more. */
+  letGo(reader: RecentReader): void {
+    this.#readers.delete(reader);
+    this.#evict();
+  }
+
+  /** A reader has sent some more. */
+  sent(): void {
+    this.#evict();
+  }
+
   /**
    * Add the next record.
    *
@@ -86,7 +118,9 @@ export class RecentRecords {
     }
     this.#records.push(record);
     if (record.storedFirst === true) this.#held.push(sequence);
-    this.#heldBytes += lengthOf(record);
+    const bytes = lengthOf(record);
+    this.#heldBytes += bytes;
+    this.#pushedBytes += bytes;
     this.#evict();
   }
 
@@ -102,8 +136,17 @@ export class RecentRecords {
     this.#evict();
   }
 
+  /** Whether somebody sends the oldest record next. */
+  #isWanted(): boolean {
+    for (const { next } of this.#readers) if (next === this.first) return true;
+    return false;
+  }
+
   #evict(): void {
-    while (this.#heldBytes > HELD_BYTES_MAX && this.first <= this.#stored) {
+    while (
+      this.#heldBytes > HELD_BYTES_MAX && this.first <= this.#stored &&
+      (this.#heldBytes > HELD_FOR_SENDERS_BYTES_MAX || !this.#isWanted())
+    ) {
       const oldest = this.#records[this.#dropped];
       this.#records[this.#dropped++] = undefined;
       this.#heldBytes -= oldest === undefined ? 0 : lengthOf(oldest);

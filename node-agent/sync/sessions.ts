@@ -102,6 +102,7 @@ export class Sessions {
     const session = this.#sessions.get(control.peer);
     if (session?.control !== control) return;
     this.#sessions.delete(control.peer);
+    session.sender?.stop();
     this.#batches.unlinked(session);
     this.#inboxes.get(control.peer)?.unlinked();
     this.#options.input({ kind: "unlinked", ...refOf(session) });
