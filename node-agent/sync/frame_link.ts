@@ -15,7 +15,7 @@ import {
   type Frame,
   type FrameToSend,
 } from "@kedge/schema/wire/frame";
-import { FrameReader } from "@kedge/schema/wire/frame-reader";
+import { type BodyMemory, FrameReader } from "@kedge/schema/wire/frame-reader";
 import { FRAME_BODY_BYTES_MAX, MIB } from "@kedge/schema";
 import { GREETING_BYTES_MAX } from "@kedge/schema/wire/sync";
 import type { ByteChannel } from "../ports.ts";
@@ -82,6 +82,11 @@ export class FrameLink {
   /** The peer has proven who it is: take frames of full size. */
   trust(): void {
     this.#reader.allow(FRAME_BODY_BYTES_MAX);
+  }
+
+  /** Take memory for long bodies from here; whoever has a frame gives it back. */
+  useMemory(memory: BodyMemory): void {
+    this.#reader.useMemory(memory);
   }
 
   /** Queue a frame. Does nothing once the link is closed. */

@@ -60,6 +60,8 @@ export interface OriginInboxOptions {
   applied(batch: number): void;
   /** More is flushed than was acknowledged. */
   flushed(): void;
+  /** Nobody uses the memory of a frame any more. */
+  free(memory: ArrayBuffer): void;
   /** The store or the peer failed; everything that waited is gone. */
   failed(error: unknown): void;
 }
@@ -284,8 +286,10 @@ export class OriginInbox {
     this.#present = incarnation;
     for (const batch of batches) {
       this.#waitingBytes -= batch.bytes;
-      // New memory for each frame brings a collection of everything with it.
-      if (batch.bytes >= FREED_BYTES_MIN) batch.memory?.transfer(0);
+      const { memory } = batch;
+      if (memory !== undefined && batch.bytes >= FREED_BYTES_MIN) {
+        this.#options.free(memory);
+      }
       this.#options.applied(batch.batch);
     }
   }

@@ -20,6 +20,7 @@ class Rig {
     missing: () => this.missing(),
     applied: (batch) => void this.applied.push(batch),
     flushed: () => void this.flushed++,
+    free: (memory) => void memory.transfer(0),
     failed: (error) => void this.failures.push(String(error)),
   });
 

@@ -6,7 +6,8 @@
  * @module
  */
 
-import { type NodeId, RECORD_BODY_BYTES_MAX } from "@kedge/schema";
+import { MIB, type NodeId, RECORD_BODY_BYTES_MAX } from "@kedge/schema";
+import { BodyRooms } from "../body_rooms.ts";
 import { Alarms } from "./alarms.ts";
 import { Commits } from "./commits.ts";
 import { CoreLoop } from "./core_loop.ts";
@@ -34,6 +35,9 @@ import { Transfers } from "./transfers.ts";
 /** Pause between two ticks of the core, in milliseconds. */
 export const TICK_MS = 100;
 
+/** Memory of frames that is kept for the next ones, in bytes. */
+const FREE_FRAME_BYTES_MAX = 8 * MIB;
+
 /** What the parts need of the whole. */
 export interface ReplicatorHooks {
   /** What replication looks like now. */
@@ -47,6 +51,8 @@ export class ReplicatorParts {
   readonly options: ReplicatorOptions;
   readonly membership: Membership;
   readonly alarms: Alarms;
+  /** For frames of records. */
+  readonly rooms = new BodyRooms(FREE_FRAME_BYTES_MAX);
   readonly lag = new LoopLag(TICK_MS);
   readonly applied: AppliedRate;
   readonly roots: RootHashes;
@@ -158,6 +164,7 @@ export class ReplicatorParts {
         this.core.requiredPeers().includes(peer)
           ? Promise.resolve()
           : this.transfers.pace(bytes, files),
+      free: (memory) => this.rooms.giveBack(memory),
       onReport: (peer, frame) => this.tombstones.take(peer, frame),
       storeFailed: (peer, why) =>
         this.alarms.raise(`cannot store changes of node ${peer}: ${why}`),
@@ -177,6 +184,7 @@ export class ReplicatorParts {
         epoch: () => this.view.epoch,
         linked: (control, theirs, ours) => {
           logger.info("linked", { peer: control.peer });
+          control.link.useMemory((lengthBytes) => this.rooms.take(lengthBytes));
           this.sessions.linked(control, theirs, ours);
         },
         frame: (control, frame) => this.sessions.frame(control, frame),

@@ -51,6 +51,8 @@ export interface SessionsOptions {
   pace(peer: NodeId, bytes: number, files: number): Promise<void>;
   /** A report or a request for one came; returns what is wrong with it. */
   onReport(peer: NodeId, frame: Frame): string | undefined;
+  /** Nobody uses the memory of a frame any more. */
+  free(memory: ArrayBuffer): void;
   /** The store refused what a peer sent. */
   storeFailed(peer: NodeId, why: string): void;
 }

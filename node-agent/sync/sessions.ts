@@ -342,6 +342,7 @@ export class Sessions {
       missing: (entries) => this.#options.missing(origin, entries),
       applied: (batch) => this.#applied(batch),
       flushed: () => this.#flushed(origin),
+      free: (memory) => this.#options.free(memory),
       failed: (error) => this.#inboxFailed(origin, error),
     });
     this.#inboxes.set(origin, inbox);

@@ -3,9 +3,10 @@
  *
  * The caller reads from its socket straight into {@linkcode FrameReader.space}
  * and reports how much came with {@linkcode FrameReader.filled}; then it asks
- * {@linkcode FrameReader.next} until that needs more data. The buffer grows only
- * for a body whose header was checked, so a peer that lies about a length costs
- * at most one frame of memory. After a fault the reader stays faulty.
+ * {@linkcode FrameReader.next} until that needs more data. A long body is read
+ * into memory of its own, which is taken once its header was checked: so it is
+ * not copied, and a peer that lies about a length costs at most one frame of
+ * memory. After a fault the reader stays faulty.
  *
  * @module
  */
@@ -22,10 +23,13 @@ import {
 
 /** Least free room offered to a read, in bytes. */
 const SPACE_BYTES_MIN = 16 * 1024;
-/** First size of the buffer, in bytes: sixteen small records. */
+/** Size of the buffer, in bytes: sixteen small records. */
 const BUFFER_BYTES = 64 * 1024;
-/** A buffer above this size, in bytes, is given back once it is empty. */
-const KEPT_BYTES_MAX = 512 * 1024;
+/** Bodies from this length on, in bytes, are not copied. */
+export const LONG_BODY_BYTES_MIN: number = 32 * 1024;
+
+/** Gives memory for a long body, at least as long as asked for, in bytes. */
+export type BodyMemory = (lengthBytes: number) => Uint8Array<ArrayBuffer>;
 
 /** What the reader has to say next. */
 export type FrameEvent =
@@ -46,6 +50,10 @@ export class FrameReader {
   #header: FrameHeader | undefined;
   #fault: FrameEvent | undefined;
   #bodyBytesMax: number;
+  #memory: BodyMemory = (lengthBytes) => new Uint8Array(lengthBytes);
+  /** The long body that comes now. */
+  #long: Uint8Array<ArrayBuffer> | undefined;
+  #longEnd = 0;
 
   /**
    * A reader at the start of a stream.
@@ -62,27 +70,33 @@ export class FrameReader {
     this.#bodyBytesMax = bodyBytesMax;
   }
 
+  /** Take memory for long bodies from here, from the next header on. */
+  useMemory(memory: BodyMemory): void {
+    this.#memory = memory;
+  }
+
   /** Memory held, in bytes. */
   get heldBytes(): number {
-    return this.#buffer.length;
+    return this.#buffer.length + (this.#long?.length ?? 0);
   }
 
   /** Where the next bytes of the stream are to be put. */
   space(): Uint8Array<ArrayBuffer> {
-    const held = this.#end - this.#start;
-    const missing = this.#header === undefined
-      ? SPACE_BYTES_MIN
-      : Math.max(this.#header.bodyLength - held, SPACE_BYTES_MIN);
-    if (held === 0 && this.#buffer.length > KEPT_BYTES_MAX) {
-      this.#shrink(missing);
+    if (this.#long !== undefined && this.#longEnd < this.#long.length) {
+      return this.#long.subarray(this.#longEnd);
     }
+    const held = this.#end - this.#start;
+    const wanted = (this.#header?.bodyLength ?? 0) - held;
+    const missing = Math.max(wanted, SPACE_BYTES_MIN);
     if (this.#buffer.length - this.#end < missing) this.#makeRoom(missing);
     return this.#buffer.subarray(this.#end);
   }
 
   /** Tell how many bytes were put into {@linkcode space}. */
   filled(count: number): void {
-    this.#end += count;
+    if (this.#long !== undefined && this.#longEnd < this.#long.length) {
+      this.#longEnd += count;
+    } else this.#end += count;
   }
 
   /** The next frame, the fault that ends the stream, or a wish for more data. */
@@ -97,14 +111,33 @@ export class FrameReader {
         return this.#stop("body-over-limit");
       }
       this.#header = decoded.header;
+      const { bodyLength } = decoded.header;
+      if (bodyLength >= LONG_BODY_BYTES_MIN) this.#begin(bodyLength);
     }
     const header = this.#header;
-    const taken = this.#take(header.bodyLength);
-    if (taken === undefined) return NEED_DATA;
+    const body = this.#takeBody(header.bodyLength);
+    if (body === undefined) return NEED_DATA;
     this.#header = undefined;
-    if (crc32(taken) !== header.bodyCrc) return this.#stop("bad-body");
+    if (crc32(body) !== header.bodyCrc) return this.#stop("bad-body");
+    return { kind: "frame", frame: { ...header, body } };
+  }
+
+  /** What has come of a long body goes where the rest of it will. */
+  #begin(lengthBytes: number): void {
+    const held = Math.min(this.#end - this.#start, lengthBytes);
+    this.#long = this.#memory(lengthBytes).subarray(0, lengthBytes);
+    this.#long.set(this.#buffer.subarray(this.#start, this.#start + held));
+    this.#longEnd = held;
+    this.#start += held;
+  }
+
+  #takeBody(lengthBytes: number): Uint8Array<ArrayBuffer> | undefined {
+    const long = this.#long;
     // A copy: the buffer is written again while the frame is still in use.
-    return { kind: "frame", frame: { ...header, body: taken.slice() } };
+    if (long === undefined) return this.#take(lengthBytes)?.slice();
+    if (this.#longEnd < long.length) return undefined;
+    this.#long = undefined;
+    return long;
   }
 
   #take(count: number): Uint8Array<ArrayBuffer> | undefined {
@@ -124,11 +157,6 @@ export class FrameReader {
     this.#buffer = target;
     this.#start = 0;
     this.#end = held.length;
-  }
-
-  #shrink(missing: number): void {
-    this.#start = this.#end = 0;
-    if (missing <= BUFFER_BYTES) this.#buffer = new Uint8Array(BUFFER_BYTES);
   }
 
   #stop(fault: HeaderFault | "bad-body" | "body-over-limit"): FrameEvent {

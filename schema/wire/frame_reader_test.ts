@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FRAME_BODY_BYTES_MAX } from "../limits.ts";
 import { encodeFrame } from "./frame.ts";
-import { FrameReader } from "./frame_reader.ts";
+import { FrameReader, LONG_BODY_BYTES_MIN } from "./frame_reader.ts";
 
 function frame(body: Uint8Array, epoch = 1): Uint8Array<ArrayBuffer> {
   return concat(encodeFrame({ kind: "chunk", epoch, parts: [body] }));
@@ -81,10 +81,34 @@ Deno.test("FrameReader allocates nothing for a body over its limit", () => {
 Deno.test("FrameReader gives memory back after a large frame", () => {
   const reader = new FrameReader();
   const small = reader.heldBytes;
-  readAll([frame(new Uint8Array(FRAME_BODY_BYTES_MAX))], reader);
+  const stream = frame(new Uint8Array(FRAME_BODY_BYTES_MAX));
+  readAll([stream.subarray(0, 50_000)], reader);
   assert(reader.heldBytes >= FRAME_BODY_BYTES_MAX);
-  reader.space();
+  readAll([stream.subarray(50_000)], reader);
   assert.equal(reader.heldBytes, small);
+});
+
+Deno.test("FrameReader puts long bodies alone into the memory that it is given", () => {
+  const lengths = [LONG_BODY_BYTES_MIN - 1, LONG_BODY_BYTES_MIN, 100_000, 5];
+  const bodies = lengths.map((length, i) => new Uint8Array(length).fill(i + 1));
+  const stream = concat(bodies.map((body) => frame(body)));
+  for (const pieceBytes of [1000, 30_000, stream.length]) {
+    const taken: ArrayBuffer[] = [];
+    const reader = new FrameReader();
+    reader.useMemory((lengthBytes) => {
+      const memory = new Uint8Array(lengthBytes + 9).fill(0xee);
+      taken.push(memory.buffer);
+      return memory;
+    });
+    const pieces: Uint8Array[] = [];
+    for (let at = 0; at < stream.length; at += pieceBytes) {
+      pieces.push(stream.subarray(at, at + pieceBytes));
+    }
+    const seen = readAll(pieces, reader);
+    assert.deepEqual(seen, bodies.map((body) => body.toHex()));
+    const wanted = [LONG_BODY_BYTES_MIN + 9, 100_009];
+    assert.deepEqual(taken.map(({ byteLength }) => byteLength), wanted);
+  }
 });
 
 Deno.test("FrameReader stays faulty after a fault", () => {

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { BodyRooms } from "./body_rooms.ts";
+
+Deno.test("BodyRooms gives memory out again, and frees what is too much", () => {
+  const rooms = new BodyRooms(200_000);
+  const first = rooms.take(40_000);
+  const second = rooms.take(65_536);
+  const third = rooms.take(131_072);
+  assert.deepEqual([first.length, second.length], [65_536, 65_536]);
+  for (const room of [first, second, third]) rooms.giveBack(room.buffer);
+  assert.equal(rooms.freeBytes, 131_072, "the third would be too much");
+  assert.equal(third.buffer.detached, true);
+  const again = [rooms.take(33_000), rooms.take(60_000), rooms.take(60_000)]
+    .map(({ buffer }) => buffer);
+  assert(again.includes(first.buffer) && again.includes(second.buffer));
+  assert.equal(new Set(again).size, 3, "nobody shares memory");
+  assert.equal(rooms.freeBytes, 0);
+});
+
+Deno.test("BodyRooms frees memory of other sizes", () => {
+  const rooms = new BodyRooms(1_000_000);
+  for (const sizeBytes of [16_384, 40_000]) {
+    const other = new ArrayBuffer(sizeBytes);
+    rooms.giveBack(other);
+    assert.equal(other.detached, true);
+  }
+  assert.equal(rooms.freeBytes, 0);
+});
