@@ -7,6 +7,7 @@
 import type { Change } from "@kedge/schema/change";
 import { encodeRecord, type WireContent } from "@kedge/schema/wire/records";
 import type { LogRecordWithContent } from "../ports.ts";
+import type { RecentRecord } from "./recent_records.ts";
 
 /**
  * Encode a record that was read from the change log.
@@ -26,6 +27,45 @@ export function encodeFromLog(
     return encodeRecord(change, describe(content.staged));
   }
   return encodeNamed(change);
+}
+
+/** A record as a peer gets it that takes so many bytes within it. */
+export function partsFor(
+  { encoded, inline, named }: RecentRecord,
+  inlineBytesMax: number,
+): Uint8Array[] {
+  if (inline === undefined) return [encoded];
+  const isTaken = inline.length <= inlineBytesMax;
+  return isTaken || named === undefined ? [encoded, inline] : [named()];
+}
+
+/** Records of one frame. */
+interface FrameParts {
+  readonly parts: readonly Uint8Array[];
+  readonly bytes: number;
+}
+
+/**
+ * Cut records into frames.
+ *
+ * @param encoded One part for each record; a single one may be large.
+ * @param fullBytes A frame ends with the record that reaches this.
+ */
+export function* framesOf(
+  encoded: readonly Uint8Array[],
+  fullBytes: number,
+): Generator<FrameParts> {
+  let parts: Uint8Array[] = [];
+  let bytes = 0;
+  for (const one of encoded) {
+    parts.push(one);
+    bytes += one.length;
+    if (bytes < fullBytes) continue;
+    yield { parts, bytes };
+    parts = [];
+    bytes = 0;
+  }
+  if (parts.length > 0) yield { parts, bytes };
 }
 
 /** Encode a record alone: a peer asks for its bytes. */

@@ -22,8 +22,8 @@ import {
 } from "./positions_core.ts";
 import { PeerHoldings } from "./peer_holdings.ts";
 import type { FrameLink } from "./frame_link.ts";
-import { encodeFromLog } from "./log_encoding.ts";
-import type { RecentRecord, RecentRecords } from "./recent_records.ts";
+import { encodeFromLog, framesOf, partsFor } from "./log_encoding.ts";
+import type { RecentRecords } from "./recent_records.ts";
 
 /** Most bytes that were sent and are not acknowledged yet. */
 export const WINDOW_BYTES_MAX: number = 8 * MIB;
@@ -309,37 +309,27 @@ export class LogSender {
 
   /** Send one frame from memory, if the next record is there. */
   #sendRecent(): boolean {
-    const { log, recent } = this.#options;
-    const { incarnation, sequence } = this.#sent;
-    if (incarnation !== log.incarnation) return false;
-    if (sequence < this.#memoryFrom || sequence + 1 < recent.first) {
-      return false;
-    }
+    const { recent, recordBytesMax } = this.#options;
+    const first = this.next;
+    if (first < recent.first) return false;
     const encoded: Uint8Array[] = [];
     let bytes = 0;
     let durable = false;
-    let last = sequence;
+    let last = first - 1;
     while (bytes < FRAME_FULL_BYTES && last < recent.sendable) {
       const record = recent.get(last + 1);
       if (record === undefined) break;
-      for (const part of this.#partsOf(record)) {
+      for (const part of partsFor(record, recordBytesMax)) {
         encoded.push(part);
         bytes += part.length;
       }
       durable ||= record.durable;
       last++;
     }
-    const first = sequence + 1;
-    const place = { incarnation, sequence: last };
+    const place = { ...this.#sent, sequence: last };
     this.#send(place, encoded, { first, bytes, durable });
     recent.sent();
     return true;
-  }
-
-  #partsOf({ encoded, inline, named }: RecentRecord): Uint8Array[] {
-    if (inline === undefined) return [encoded];
-    const isTaken = inline.length <= this.#options.recordBytesMax;
-    return isTaken || named === undefined ? [encoded, inline] : [named()];
   }
 
   async #sendFromLog(): Promise<void> {
@@ -372,26 +362,13 @@ export class LogSender {
     this.poke();
   }
 
-  /** Cut what was read into frames: a single record may be large. */
-  #sendParts(from: LogPlace, encoded: readonly Uint8Array[]): void {
-    let { sequence } = from;
-    let part: Uint8Array[] = [];
-    let bytes = 0;
-    const flush = () => {
-      if (part.length === 0) return;
-      const place = { incarnation: from.incarnation, sequence };
-      const first = sequence - part.length + 1;
-      this.#send(place, part, { first, bytes, durable: false });
-      part = [];
-      bytes = 0;
-    };
-    for (const one of encoded) {
-      part.push(one);
-      bytes += one.length;
-      sequence++;
-      if (bytes >= FRAME_FULL_BYTES) flush();
+  #sendParts({ incarnation, sequence }: LogPlace, encoded: Uint8Array[]): void {
+    for (const { parts, bytes } of framesOf(encoded, FRAME_FULL_BYTES)) {
+      const first = sequence + 1;
+      sequence += parts.length;
+      const place = { incarnation, sequence };
+      this.#send(place, parts, { first, bytes, durable: false });
     }
-    flush();
   }
 
   #send(

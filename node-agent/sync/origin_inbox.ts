@@ -286,10 +286,8 @@ export class OriginInbox {
     this.#present = incarnation;
     for (const batch of batches) {
       this.#waitingBytes -= batch.bytes;
-      const { memory } = batch;
-      if (memory !== undefined && batch.bytes >= FREED_BYTES_MIN) {
-        this.#options.free(memory);
-      }
+      const { memory, bytes } = batch;
+      if (memory && bytes >= FREED_BYTES_MIN) this.#options.free(memory);
       this.#options.applied(batch.batch);
     }
   }
