@@ -9,7 +9,7 @@
 /** Answers a request of somebody. */
 export type Answer = (
   request: Request,
-  caller: { address(): string },
+  caller: { address(): string; left?(): Promise<void> },
 ) => Response | Promise<Response>;
 
 /** See the module comment. */

@@ -24,6 +24,11 @@ export interface Remote {
   address(): string;
   /** Its port. */
   port(): number;
+  /**
+   * Resolves once the answer to its request has left, or never will. To be called
+   * before it begins; of one that is no stream it says nothing.
+   */
+  left(): Promise<void>;
 }
 
 /** Answers requests; never throws. */
@@ -95,6 +100,10 @@ class Other implements Remote {
 
   port(): number {
     return this.#info.remoteAddr.port;
+  }
+
+  left(): Promise<void> {
+    return this.#info.completed.catch(() => {});
   }
 }
 

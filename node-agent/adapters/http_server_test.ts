@@ -86,6 +86,33 @@ for (const kind of ["http", "https"] as const) {
     }
   });
 
+  Deno.test(`serve() tells when a streamed answer has left over ${kind}`, async () => {
+    const end = Promise.withResolvers<void>();
+    const left: string[] = [];
+    await using running = await start(kind, ({ url }, remote) => {
+      const path = new URL(url).pathname;
+      void remote.left().then(() => left.push(path));
+      return new Response(
+        new ReadableStream({
+          async pull(controller) {
+            if (path === "/ends") await end.promise;
+            controller.enqueue(new Uint8Array(65_536));
+            if (path === "/ends") controller.close();
+          },
+        }),
+      );
+    });
+    const { server, client } = running;
+    const ends = await fetch(`${server.url}/ends`, { client });
+    const stops = await fetch(`${server.url}/stops`, { client });
+    assert.deepEqual(left, []);
+    await stops.body?.cancel();
+    await eventually(() => left.join() === "/stops", { what: "the first" });
+    end.resolve();
+    assert.equal((await ends.bytes()).length, 65_536);
+    await eventually(() => left.join() === "/stops,/ends", { what: "both" });
+  });
+
   Deno.test(`serve() gives the path as it was sent over ${kind}`, async () => {
     await using running = await start(
       kind,

@@ -66,6 +66,7 @@ export async function serveTls(
     return fetch(request, {
       address: () => address,
       port: () => remote.port(),
+      left: () => remote.left(),
     });
   }, { ...options, ...loopback });
   server.on("secureConnection", (outside) => join(outside, inner.port, outer));

@@ -10,6 +10,7 @@
 
 import { HEADER_BYTES, type writeHeader } from "@kedge/schema/wire/fastdfs";
 import { MIB } from "@kedge/schema";
+import { CONTENT_HELD_BYTES_MAX, SendingContent } from "../content_pieces.ts";
 
 /** Smallest piece of memory, in bytes. */
 const ROOM_BYTES_MIN = 16 * 1024;
@@ -17,9 +18,7 @@ const ROOM_BYTES_MIN = 16 * 1024;
  * Larger content is read elsewhere: one block of a file, and its header. Of it no
  * more than this is in memory either.
  */
-export const ROOM_BYTES_MAX: number = 2 * MIB;
-/** Content on its way to clients from which on it is read in short pieces. */
-const CROWDED_BYTES: number = 64 * MIB;
+export const ROOM_BYTES_MAX: number = CONTENT_HELD_BYTES_MAX;
 /** Memory that is kept for later, in bytes. */
 const KEPT_BYTES_MAX: number = 16 * MIB;
 
@@ -27,9 +26,7 @@ const KEPT_BYTES_MAX: number = 16 * MIB;
 type HeaderWriter = (into: Uint8Array) => ReturnType<typeof writeHeader>;
 
 /** Memory of one door. */
-export class ReplyRooms {
-  /** Content that is in memory on its way to clients, in bytes. */
-  sendingBytes = 0;
+export class ReplyRooms extends SendingContent {
   readonly #free = new Map<number, Uint8Array<ArrayBuffer>[]>();
   #keptBytes = 0;
   #wasUsed = false;
@@ -37,11 +34,6 @@ export class ReplyRooms {
   /** Room for one answer; to be released. */
   open(): ReplyRoom {
     return new ReplyRoom(this);
-  }
-
-  /** Whether clients are so many and so slow that memory is scarce. */
-  get isCrowded(): boolean {
-    return this.sendingBytes > CROWDED_BYTES;
   }
 
   /** Memory of at least so many bytes. */

@@ -40,7 +40,7 @@ import { isExtension } from "@kedge/schema/file-id";
 import type { FileOperations } from "../operation_ports.ts";
 import type { ByteSpan } from "../ports.ts";
 import type { ClusterSight } from "./cluster_sight.ts";
-import { CONTENT_PIECE_BYTES, contentPieces } from "./content_pieces.ts";
+import { CONTENT_PIECE_BYTES, contentPieces } from "../content_pieces.ts";
 import type { Handler, Reply, WireRequest } from "./wire_request.ts";
 
 /** Longest metadata that is taken, in bytes: 64 entries at their longest. */

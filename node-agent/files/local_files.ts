@@ -246,10 +246,8 @@ export class StoredFiles implements LocalFiles {
     const row = still === undefined ? index.row(id) : await index.stillRow(id);
     const { from, lengthBytes } = span ?? { from: 0, lengthBytes: sizeBytes };
     if (from < 0 || lengthBytes < 0 || from + lengthBytes > sizeBytes) {
-      throw new Problem(
-        "range-not-satisfiable",
-        "The range is not in the file",
-      );
+      const why = "The range is not in the file";
+      throw new Problem("range-not-satisfiable", why);
     }
     if (row === undefined || row.tombstone === 1) {
       throw new Problem("file-not-found", `${id} was deleted`);
@@ -318,6 +316,12 @@ export class StoredFiles implements LocalFiles {
       [],
       false,
     ).then(() => index.rows.forget(id), () => {});
+  }
+
+  /** @inheritdoc */
+  isLean(entry: FileEntry, { from, lengthBytes }: ByteSpan): boolean {
+    return from + lengthBytes === entry.sizeBytes &&
+      this.#parts.reader.isChecked(entry);
   }
 
   /** @inheritdoc */

@@ -93,6 +93,12 @@ export class Reader {
     this.#warm.set(id, this.#nowMs());
   }
 
+  /** Whether it was read without fault a moment ago: it is streamed natively. */
+  isChecked({ id, appender }: { id: string; appender: boolean }): boolean {
+    const atMs = this.#checked.get(id)?.atMs ?? -Infinity;
+    return !appender && this.#nowMs() - atMs < CHECK_LIFE_MS;
+  }
+
   /**
    * Read a part of a file.
    *

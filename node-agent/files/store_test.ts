@@ -313,12 +313,17 @@ Deno.test("a large file that was read a while ago is checked again", async () =>
     const store = await TestStore.open(dir, { clock });
     const entry = await store.upload(someBytes(3 * MIB));
     await store.store.settle(0);
+    const { files } = store.store;
+    const whole = { from: 0, lengthBytes: 3 * MIB };
     // A stream that was checked is native: it knows its own file only.
     const isNative = async () => {
-      const body = await store.store.files.read(entry);
+      const isLean = files.isLean(entry, whole);
+      assert.equal(files.isLean(entry, { ...whole, lengthBytes: MIB }), false);
+      const body = await files.read(entry);
       assert(body instanceof ReadableStream);
       const first = await body.getReader().read();
-      return first.value?.length === 64 * 1024; // Deno's own pieces
+      assert.equal(isLean, first.value?.length === 64 * 1024); // Deno's pieces
+      return isLean;
     };
     assert.equal((await store.read(entry)).length, 3 * MIB);
     assert.equal(await isNative(), true, "just checked");

@@ -109,10 +109,10 @@ class Door {
     if (method === "GET" || method === "HEAD") {
       const id = path.slice(1);
       const { downloads, gate } = this.#services;
-      if (gate === undefined) return await downloads.serve(request, id, query);
-      const keepS = gate.check(request, { id, query, caller });
-      const isProxied = gate.maySendFiles(request, caller);
-      return await downloads.serve(request, id, query, { keepS, isProxied });
+      const keepS = gate?.check(request, { id, query, caller });
+      const isProxied = gate?.maySendFiles(request, caller);
+      const terms = { keepS, isProxied, caller };
+      return await downloads.serve(request, id, query, terms);
     }
     if (method === "OPTIONS") return preflight(["GET", "HEAD"]);
     throw notAllowed(["GET"]);

@@ -63,6 +63,11 @@ export interface LocalFiles {
     room?: ReadRoom,
   ): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>>;
   /**
+   * Whether {@linkcode LocalFiles.read} of this part now gives a stream that
+   * takes next to no memory, however slow its client is.
+   */
+  isLean?(entry: FileEntry, span: ByteSpan): boolean;
+  /**
    * Whether a program that we trust may send the content by itself, from where
    * the file ID says. Not when it is too small to be worth it, may change, is
    * not all there, or lies elsewhere.

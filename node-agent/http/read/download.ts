@@ -24,6 +24,8 @@ import type { Validators } from "./conditions.ts";
 import { attachment } from "./content_disposition.ts";
 import { contentType } from "./content_type.ts";
 import type { Finder } from "./finder.ts";
+import type { Caller } from "./link_gate.ts";
+import { Outgoing } from "./outgoing.ts";
 import { rangesOf } from "./ranges.ts";
 
 const PRIVATE = "private, no-cache";
@@ -31,11 +33,16 @@ const PRIVATE = "private, no-cache";
 export class Downloads {
   readonly #files: LocalFiles;
   readonly #finder: Finder;
+  readonly #outgoing: Outgoing;
 
   /** Serve what these find. */
   constructor(files: LocalFiles, finder: Finder) {
     this.#files = files;
     this.#finder = finder;
+    this.#outgoing = new Outgoing({
+      isLean: (entry, span) => files.isLean?.(entry, span) === true,
+      read: (entry, span) => this.read(entry, span),
+    });
   }
 
   /**
@@ -84,13 +91,18 @@ export class Downloads {
     }
     const range = asked.get("range");
     if (range !== null && mayUseRange(asked.get("if-range"), validators)) {
-      return await this.#serveRange(entry, range, headers);
+      return await this.#serveRange(entry, range, { headers, terms });
     }
-    return await this.#serveWhole(entry, headers);
+    return await this.#serveWhole(entry, { headers, terms });
   }
 
-  async #serveWhole(entry: FileEntry, headers: Pairs): Promise<Response> {
-    const content = await this.read(entry);
+  async #serveWhole(
+    entry: FileEntry,
+    { headers, terms }: Answering,
+  ): Promise<Response> {
+    const whole = { from: 0, lengthBytes: entry.sizeBytes };
+    const read = this.#outgoing.begin(entry, [whole], terms.caller);
+    const content = await read(whole);
     headers.push(["content-length", String(entry.sizeBytes)]);
     return new Response(content, { headers });
   }
@@ -98,11 +110,13 @@ export class Downloads {
   async #serveRange(
     entry: FileEntry,
     range: string,
-    headers: Pairs,
+    answering: Answering,
   ): Promise<Response> {
     const { sizeBytes } = entry;
     const answer = rangesOf(range, sizeBytes);
-    if (answer.kind === "whole") return await this.#serveWhole(entry, headers);
+    if (answer.kind === "whole") {
+      return await this.#serveWhole(entry, answering);
+    }
     if (answer.kind === "refused") {
       throw new Problem(
         "range-not-satisfiable",
@@ -111,10 +125,12 @@ export class Downloads {
       );
     }
     const [first, ...more] = answer.spans;
-    if (first === undefined) return await this.#serveWhole(entry, headers);
-    const content = await this.read(entry, first);
+    if (first === undefined) return await this.#serveWhole(entry, answering);
+    const { headers, terms } = answering;
+    const read = this.#outgoing.begin(entry, answer.spans, terms.caller);
+    const content = await read(first);
     if (more.length > 0) {
-      return this.#sendRanges(entry, answer.spans, { headers, content });
+      return this.#sendRanges(entry, answer.spans, { headers, content, read });
     }
     headers.push(["content-range", contentRange(first, sizeBytes)]);
     headers.push(["content-length", String(first.lengthBytes)]);
@@ -124,7 +140,11 @@ export class Downloads {
   #sendRanges(
     entry: FileEntry,
     spans: readonly ByteSpan[],
-    { headers, content }: { headers: Pairs; content: SpanContent },
+    { headers, content, read }: {
+      readonly headers: Pairs;
+      readonly content: SpanContent;
+      readonly read: (span: ByteSpan) => Promise<SpanContent>;
+    },
   ): Response {
     const ranges: ByteRanges = {
       boundary: `kedge-${crypto.randomUUID()}`,
@@ -132,7 +152,6 @@ export class Downloads {
       sizeBytes: entry.sizeBytes,
       spans,
     };
-    const read = (span: ByteSpan) => this.#files.read(entry, span);
     const type = `multipart/byteranges; boundary=${ranges.boundary}`;
     const others = headers.filter(([name]) => name !== "content-type");
     others.push(["content-type", type]);
@@ -168,7 +187,15 @@ export interface DownloadTerms {
   /** Seconds for which the client alone may keep it; `undefined`: for ever. */
   readonly keepS?: number | undefined;
   /** Whether a proxy that we trust sends files itself. */
-  readonly isProxied?: boolean;
+  readonly isProxied?: boolean | undefined;
+  /** Who takes the answer, if that is known. */
+  readonly caller?: Caller;
+}
+
+/** What an answer is made of besides its content. */
+interface Answering {
+  readonly headers: Pairs;
+  readonly terms: DownloadTerms;
 }
 
 /** nginx knows our entity tag too late for these. */

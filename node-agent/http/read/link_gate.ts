@@ -18,6 +18,8 @@ import type { Clock } from "../../ports.ts";
 export interface Caller {
   /** Address of the other end of the connection; "" is not known. */
   address(): string;
+  /** Resolves once the answer, if it is a stream, has left or never will. */
+  left?(): Promise<void>;
 }
 
 /** Nobody in particular: doors without addresses, and tests. */

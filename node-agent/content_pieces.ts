@@ -1,18 +1,44 @@
 /**
  * Content that is read a piece at a time, as its client takes it: for times when
  * many clients are slow. Each piece is checked with the whole block in which it
- * lies, so it costs more reading, and little memory.
+ * lies, so it costs more reading, and little memory. Used by every door through
+ * which content leaves.
  *
  * @module
  */
 
-import { KIB } from "@kedge/schema";
+import { KIB, MIB } from "@kedge/schema";
 import type { FileEntry } from "@kedge/schema/change";
-import type { FileOperations } from "../operation_ports.ts";
-import type { ByteSpan } from "../ports.ts";
+import type { FileContent } from "./operation_ports.ts";
+import type { ByteSpan } from "./ports.ts";
 
 /** Longest piece, in bytes; pieces never cross its multiples, nor a block. */
 export const CONTENT_PIECE_BYTES: number = 256 * KIB;
+
+/**
+ * Most of an answer's content that is in memory at once when it is not read so,
+ * in bytes: a block of the file, and what was taken from it.
+ */
+export const CONTENT_HELD_BYTES_MAX: number = 2 * MIB;
+/** Content on its way to clients from which on it is read in short pieces. */
+const CROWDED_BYTES: number = 64 * MIB;
+
+/** Reads parts of files. */
+export interface PartReader {
+  /** As `FileOperations.read`. */
+  read(entry: FileEntry, span: ByteSpan): Promise<FileContent>;
+}
+
+/** What is on its way to the clients of one door. */
+export class SendingContent {
+  /** Content that is in memory on its way to clients, in bytes. */
+  sendingBytes = 0;
+
+  /** Whether clients are so many and so slow that memory is scarce. */
+  get isCrowded(): boolean {
+    return this.sendingBytes > CROWDED_BYTES;
+  }
+}
 
 /**
  * Read a part of a file in pieces.
@@ -21,7 +47,7 @@ export const CONTENT_PIECE_BYTES: number = 256 * KIB;
  * @throws {Problem} As `read` does. A later failure is one of the stream.
  */
 export async function contentPieces(
-  operations: Pick<FileOperations, "read">,
+  operations: PartReader,
   entry: FileEntry,
   span: ByteSpan,
 ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import type { FileEntry } from "@kedge/schema/change";
 import { COMMAND, encodeFileId, GROUP_BYTES } from "@kedge/schema/wire/fastdfs";
-import { FakeDoor } from "../../tests/helpers/fake_door.ts";
-import { Random } from "../../tests/helpers/random.ts";
-import type { FileOperations } from "../operation_ports.ts";
-import type { ByteSpan } from "../ports.ts";
-import { ClusterSight } from "./cluster_sight.ts";
-import { ReplyRooms } from "./reply_rooms.ts";
-import { StorageSide } from "./storage_side.ts";
-import { WireRequest } from "./wire_request.ts";
+import { FakeDoor } from "../tests/helpers/fake_door.ts";
+import { Random } from "../tests/helpers/random.ts";
+import type { FileOperations } from "./operation_ports.ts";
+import type { ByteSpan } from "./ports.ts";
+import { ClusterSight } from "./fastdfs/cluster_sight.ts";
+import { ReplyRooms } from "./fastdfs/reply_rooms.ts";
+import { StorageSide } from "./fastdfs/storage_side.ts";
+import { WireRequest } from "./fastdfs/wire_request.ts";
 
 const MIB = 1024 * 1024;
 const PIECE_BYTES = 256 * 1024;
