@@ -76,6 +76,30 @@ export function saidSettings(
   });
 }
 
+/** What changed options are, and were, as people write them. */
+export function changeLines(
+  changes: readonly OptionChange[],
+  before: readonly SaidSetting[],
+  after: readonly SaidSetting[],
+): string[] {
+  return changes.flatMap((change) => {
+    const [old, now] = [before, after].map((said) => valueOf(change, said));
+    return old === now ? [] : [`${change.name}: ${old} -> ${now}`];
+  });
+}
+
+/** Without the parts of a resource, which may have others. */
+function valueOf(
+  { section, name }: OptionChange,
+  said: readonly SaidSetting[],
+): string {
+  const all = said.filter((each) =>
+    each.section === section && each.name === name
+  );
+  const at = (level: string) => all.find((each) => each.level === level)?.value;
+  return at("resource") ?? at("common") ?? "default";
+}
+
 /** Who else says a changed option: what is inherited, what wins. */
 export function originLines(
   resource: string,

@@ -26,6 +26,7 @@ import { tableLines } from "../text/table.ts";
 import { adjustVolume, type ConfigCall, configPath } from "./create.ts";
 import { editFile } from "./edit_file.ts";
 import {
+  changeLines,
   originLines,
   type SaidSetting,
   saidSettings,
@@ -38,7 +39,7 @@ export interface SetReport {
   readonly file: string;
   /** Whether the file was changed. */
   readonly written: boolean;
-  /** What the resource runs by otherwise, as `NAME: OLD -> NEW`. */
+  /** What the resource runs by otherwise, as `OPTION: OLD -> NEW`. */
   readonly changed: readonly string[];
   /** Warnings that were not there before. */
   readonly warnings: readonly string[];
@@ -120,7 +121,9 @@ function reportOf(
   return {
     file,
     written,
-    changed: differences(before.config, after.config),
+    changed: differences(before.config, after.config).length === 0
+      ? []
+      : changeLines(changes, before.said, after.said),
     warnings: after.warnings.filter((warning) =>
       !before.warnings.some(({ text }) => text === warning.text)
     ).map(formatFinding),

@@ -49,8 +49,8 @@ Deno.test("kedge volume set writes options and says what changed", () =>
     );
     assert.equal(code, 0, err);
     assert.match(out, /db is down/);
-    assert.match(err, /protocol: C -> B/);
-    assert.match(err, /resyncRateBytesPerS: \d+ -> 52428800/);
+    assert.match(err, /^protocol: C -> B$/m);
+    assert.match(err, /^resync-rate: default -> 50M$/m);
     assert.match(
       err,
       /other host .*volume set db protocol=B resync-rate=50M$/m,
@@ -198,10 +198,10 @@ Deno.test("kedge volume set says what is inherited, and what comes back", () =>
     Deno.writeTextFileSync(file, OLD);
     const own = await set("db", "resync-rate=50M");
     assert.match(text(), /syncer \{ rate 50M; al-extents 257; \}/);
-    assert.match(own.err, /: 20971520 -> 52428800/);
+    assert.match(own.err, /^resync-rate: 20M -> 50M$/m);
     assert.match(own.err, /"common" has 10M \(.*db\.res:3\); db has its own$/m);
     const gone = await set("db", "resync-rate=", "protocol=");
-    assert.match(gone.err, /: 52428800 -> 10485760/);
+    assert.match(gone.err, /^resync-rate: 50M -> 10M$/m);
     assert.match(gone.err, /^protocol: B as "common" has it \(.*db\.res:2\)$/m);
     assert.doesNotMatch(text(), /protocol C|rate 50M/);
   }));
@@ -250,6 +250,6 @@ Deno.test("kedge volume set --json says what was done", () =>
       out,
     );
     assert.deepEqual([resource, written, where], [null, true, file]);
-    assert.ok(changed.includes("net.protocol: C -> B"), changed);
+    assert.deepEqual(changed, ["protocol: C -> B"]);
     assert.equal(options[0].value, "B");
   }));
