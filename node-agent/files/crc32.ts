@@ -64,6 +64,9 @@ export function zerosCrc32(lengthBytes: number): number {
   return ~multiply(shiftBy(lengthBytes), 0xffff_ffff) >>> 0;
 }
 
+/** CRC-32 of a block of zero bytes. */
+const ZERO_BLOCK = zerosCrc32(CHECKSUM_BLOCK_BYTES);
+
 /** CRC-32 of every MiB of a stream of bytes, and of the whole. */
 export class BlockChecksums {
   /** CRC-32 of everything so far. */
@@ -101,6 +104,22 @@ export class BlockChecksums {
       this.#open = crc32(bytes.subarray(at, end), this.#open);
       this.sizeBytes += end - at;
       at = end;
+      if (this.sizeBytes % CHECKSUM_BLOCK_BYTES === 0) this.#close();
+    }
+  }
+
+  /** Take so many zero bytes next. */
+  addZeros(lengthBytes: number): void {
+    const sum = zerosCrc32(lengthBytes);
+    this.crc32 = combineCrc32(this.crc32, sum, lengthBytes);
+    for (let rest = lengthBytes; rest > 0;) {
+      const filled = this.sizeBytes % CHECKSUM_BLOCK_BYTES;
+      const length = Math.min(rest, CHECKSUM_BLOCK_BYTES - filled);
+      this.#open = length === CHECKSUM_BLOCK_BYTES
+        ? ZERO_BLOCK
+        : combineCrc32(this.#open, zerosCrc32(length), length);
+      this.sizeBytes += length;
+      rest -= length;
       if (this.sizeBytes % CHECKSUM_BLOCK_BYTES === 0) this.#close();
     }
   }

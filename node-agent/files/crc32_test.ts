@@ -24,6 +24,20 @@ Deno.test("zerosCrc32() is the checksum of zero bytes", () => {
   }
 });
 
+Deno.test("BlockChecksums take zero bytes without having them", () => {
+  for (const begin of [0, 1, 5000, MIB - 1, MIB, MIB + 7]) {
+    for (const length of [0, 1, MIB - 1, MIB, MIB + 9, 3 * MIB - begin]) {
+      const [quick, slow] = [new BlockChecksums(), new BlockChecksums()];
+      for (const sums of [quick, slow]) sums.update(someBytes(begin, 4));
+      quick.addZeros(length);
+      slow.update(new Uint8Array(length));
+      for (const sums of [quick, slow]) sums.update(someBytes(10, 5));
+      assert.deepEqual(quick, slow);
+      assert.deepEqual(quick.packed(), slow.packed());
+    }
+  }
+});
+
 Deno.test("BlockChecksums do not depend on how the bytes are cut", () => {
   const all = someBytes(3 * MIB + 5, 3);
   const whole = new BlockChecksums();

@@ -3,7 +3,8 @@
  *
  * An append needs no new file. Anything else is written beside the old one,
  * block by block, each old block checked on the way, and takes its place by a
- * rename after the change is stored: old or new, never a mix.
+ * rename after the change is stored: old or new, never a mix. Blocks of zeroes that
+ * a truncation adds are a hole.
  *
  * @module
  */
@@ -160,11 +161,18 @@ export class Editor {
       const target = await Deno.open(path, { write: true, createNew: true });
       sources.target = target;
       const sums = new BlockChecksums();
-      for (let at = 0; at < sizeBytes; at += CHECKSUM_BLOCK_BYTES) {
-        const length = Math.min(CHECKSUM_BLOCK_BYTES, sizeBytes - at);
+      const end = edit.kind === "truncate"
+        ? Math.min(sizeBytes, blocksEnd(row.sizeBytes))
+        : sizeBytes;
+      for (let at = 0; at < end; at += CHECKSUM_BLOCK_BYTES) {
+        const length = Math.min(CHECKSUM_BLOCK_BYTES, end - at);
         const block = await this.#block(row, edit, sources, { at, length });
         sums.update(block);
         await writeAll(target, block);
+      }
+      if (end < sizeBytes) {
+        sums.addZeros(sizeBytes - end);
+        await target.truncate(sizeBytes);
       }
       const blockCrcs = sums.packed();
       sources.target = undefined;
@@ -293,6 +301,11 @@ class Sources {
 function sizeAfter(row: FileRow, edit: Edit): number {
   if (edit.kind === "truncate") return edit.sizeBytes;
   return Math.max(row.sizeBytes, edit.offset + edit.patch.sizeBytes);
+}
+
+/** Where the last block that has any of these bytes ends. */
+function blocksEnd(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / CHECKSUM_BLOCK_BYTES) * CHECKSUM_BLOCK_BYTES;
 }
 
 function bad(id: string): Problem {

@@ -161,6 +161,27 @@ Deno.test("a file can be appended to, changed and truncated", () =>
     }
   }));
 
+Deno.test("a truncation that adds zeroes makes a hole", () =>
+  withStore(async (store, dir) => {
+    const sizeBytes = 40 * MIB + 5;
+    const old = await store.upload(someBytes(60), { appender: true });
+    let entry = await store.truncate(old, sizeBytes);
+    const wanted = new Uint8Array(sizeBytes);
+    wanted.set(someBytes(60));
+    assert.equal(entry.crc32, crc32(wanted));
+    assert.deepEqual(await store.read(entry), wanted);
+    await store.store.settle(0);
+    const { size, blocks } = await Deno.stat(diskPath(dir, entry.id));
+    assert.equal(size, sizeBytes);
+    assert((blocks ?? 0) * 512 <= 2 * MIB, `${blocks} blocks are taken`);
+    entry = await store.write(entry, sizeBytes, someBytes(10, 2));
+    const tail = (await store.read(entry)).subarray(sizeBytes - 5);
+    assert.deepEqual(
+      tail,
+      new Uint8Array([0, 0, 0, 0, 0, ...someBytes(10, 2)]),
+    );
+  }));
+
 Deno.test("a deleted file is gone from the disk and stays a tombstone", () =>
   withStore(async (store, dir) => {
     const entry = await store.upload(someBytes(5000));
