@@ -39,7 +39,7 @@ export interface Oddity {
   readonly detail: string;
 }
 
-/** What one folder holds. */
+/** What one folder holds, or a part of it. */
 export interface SourceFolder {
   readonly pathIndex: number;
   readonly path: string;
@@ -48,6 +48,9 @@ export interface SourceFolder {
   readonly trunks: readonly string[];
   readonly oddities: readonly Oddity[];
 }
+
+/** Names of one folder that are looked at before others have a turn. */
+const PART_COUNT = 1000;
 
 const FOLDER = /^[0-9A-F]{2}$/;
 /**
@@ -106,7 +109,7 @@ export class SourceTree {
     return this.#data[pathIndex];
   }
 
-  /** Every folder with what it holds, in order. */
+  /** Every folder with what it holds, in order; a large one in parts. */
   async *folders(): AsyncGenerator<SourceFolder> {
     for (const [pathIndex, data] of this.#data.entries()) {
       const highs = subfolders(data);
@@ -116,25 +119,49 @@ export class SourceTree {
         yield withOddities(pathIndex, `${data}/${high}`, lows.oddities);
         for (const low of lows.names) {
           await othersTurn();
-          yield this.#folder(pathIndex, high, low);
+          yield* this.#folder(pathIndex, high, low);
         }
       }
     }
   }
 
-  #folder(pathIndex: number, high: string, low: string): SourceFolder {
+  /** Of a folder with millions of files only the names are in memory at once. */
+  async *#folder(
+    pathIndex: number,
+    high: string,
+    low: string,
+  ): AsyncGenerator<SourceFolder> {
     const path = `${this.#data[pathIndex]}/${high}/${low}`;
     const place = `${this.#group}/M${hexByte(pathIndex)}/${high}/${low}`;
+    const entries: Deno.DirEntry[] = [];
+    try {
+      for await (const entry of Deno.readDir(path)) entries.push(entry);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+      yield withOddities(pathIndex, path, [unreadable(path, error)]);
+    }
+    const names = new Set(entries.map(({ name }) => name));
+    for (let at = 0; at < entries.length; at += PART_COUNT) {
+      if (at > 0) await othersTurn();
+      const part = entries.slice(at, at + PART_COUNT);
+      yield this.#part(part, { pathIndex, path, place, names });
+    }
+  }
+
+  #part(
+    entries: readonly Deno.DirEntry[],
+    { pathIndex, path, place, names }: {
+      readonly pathIndex: number;
+      readonly path: string;
+      /** The first parts of IDs. */
+      readonly place: string;
+      /** All names of the folder. */
+      readonly names: ReadonlySet<string>;
+    },
+  ): SourceFolder {
     const files: SourceFile[] = [];
     const trunks: string[] = [];
     const oddities: Oddity[] = [];
-    let entries: Deno.DirEntry[] = [];
-    try {
-      entries = readFolder(path);
-    } catch (error) {
-      oddities.push(unreadable(path, error));
-    }
-    const names = new Set(entries.map(({ name }) => name));
     for (const entry of entries) {
       const { name } = entry;
       const id = `${place}/${name}`;
