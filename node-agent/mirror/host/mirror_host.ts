@@ -384,7 +384,8 @@ export class MirrorHost {
     running.process.died.then((why) => {
       if (this.#running.get(name) !== running) return;
       this.options.log.warn(
-        `${name}: its Worker died (${why}). Run "drbdadm up ${name}"`,
+        `${name}: its Worker died (${why}); it is not served and not ` +
+          `mirrored until somebody runs "drbdadm up ${name}"`,
       );
       this.#running.delete(name);
       this.#order.forget(name);

@@ -36,7 +36,7 @@ export class Volume {
   readonly counters = new Counters();
   #disk: BackingDisk | undefined;
   #connection: PeerConnection | undefined;
-  #closing: string | undefined;
+  #closing: { why: string; untilMs: number } | undefined;
   #pressure: PromiseWithResolvers<void> | undefined;
   #lastLeasePingMs = 0;
   /** When the flush began that is under way. */
@@ -265,11 +265,13 @@ export class Volume {
     }
   }
 
-  /** What is queued (a last word) goes out first. */
+  /** What is queued (a last word) goes out first, if the peer takes it soon. */
   #closeWhenSent(): void {
     const connection = this.#connection;
-    if (connection === undefined || connection.out.queuedBytes > 0) return;
-    connection.close(this.#closing ?? "");
+    if (connection === undefined || this.#closing === undefined) return;
+    const { why, untilMs } = this.#closing;
+    const isSent = connection.out.queuedBytes === 0;
+    if (isSent || performance.now() > untilMs) connection.close(why);
   }
 
   #effects(): VolumeEffects {
@@ -330,7 +332,7 @@ export class Volume {
           new Uint8Array(lengthBytes),
       queuedBytes: () => this.#queued(),
       closeLink: (why) => {
-        this.#closing = why;
+        this.#closing ??= { why, untilMs: performance.now() + LAST_WORD_MS };
         this.#connection?.out.flush();
         this.#closeWhenSent();
       },
@@ -390,6 +392,8 @@ export class Volume {
   }
 }
 
+/** How long a peer that takes nothing keeps a connection open, in ms. */
+const LAST_WORD_MS = 5000;
 /** Bytes queued to the peer after which no more requests are welcome (B5). */
 const QUEUE_BYTES_MAX = 4 * 1024 * 1024;
 /** Bytes queued to the peer after which nothing more of it is read. */

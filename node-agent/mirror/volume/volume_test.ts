@@ -12,6 +12,8 @@ import type { VolumeConfig } from "../core/volume_types.ts";
 import { createMetadata } from "../meta/create_metadata.ts";
 import { openDevices } from "../meta/open_disk.ts";
 import { BackingDisk, type BackingPaths } from "./backing_disk.ts";
+import type { PeerConnection } from "../link/peer_connection.ts";
+import type { VolumeSurroundings } from "./surroundings.ts";
 import { Volume } from "./volume.ts";
 
 const BLOCK_BYTES = 4096;
@@ -58,8 +60,9 @@ async function withDisk(
   }
 }
 
-function attached(paths: BackingPaths): Volume {
-  const volume = new Volume(CONFIG, {
+/** Nobody that a volume talks to. */
+function around(): VolumeSurroundings {
+  return {
     seekPeer: () => {},
     runHelper: () => {},
     identity: undefined,
@@ -68,7 +71,11 @@ function attached(paths: BackingPaths): Volume {
     stateChanged: () => {},
     undo: undefined,
     log: () => {},
-  });
+  };
+}
+
+function attached(paths: BackingPaths): Volume {
+  const volume = new Volume(CONFIG, around());
   let code = 0;
   volume.attach(paths, (result) => code = result.code);
   assert.equal(code, 1);
@@ -109,6 +116,38 @@ Deno.test("a Primary that is ended remembers what its peer lacks", async () => {
     volume.close();
     assert.ok(marked(paths).includes(5), "block 5 is out of sync no more");
   });
+});
+
+Deno.test("a peer that takes nothing does not keep a connection that is to end", () => {
+  const volume = new Volume(CONFIG, around());
+  const ended = Promise.withResolvers<void>();
+  const why: string[] = [];
+  const peer = {
+    out: { queuedBytes: 1, flush() {} },
+    send() {},
+    tick() {},
+    run: () => ended.promise,
+    close(reason: string) {
+      why.push(reason);
+      ended.resolve();
+    },
+  };
+  const { now } = performance;
+  try {
+    const how = { discardMyData: false, tentative: false };
+    volume.core.roles.connect(how, () => {});
+    const connection = peer as unknown as PeerConnection;
+    assert(volume.connected(connection, { resolveConflicts: true }));
+    volume.core.roles.dropConnection("it is another volume");
+    volume.settle();
+    assert.deepEqual(why, [], "its last word may still be on its way");
+    performance.now = () => now.call(performance) + 5001;
+    volume.settle();
+    assert.equal(why.length, 1);
+  } finally {
+    performance.now = now;
+    volume.close();
+  }
 });
 
 Deno.test("a disk whose flush does not end is detached, and asked nothing more", async () => {
