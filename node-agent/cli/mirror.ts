@@ -9,6 +9,7 @@ import { EXIT } from "./exit_codes.ts";
 import { MirrorClient } from "./mirror_client.ts";
 import { loadRunMirrorDaemon } from "./mirror_module.ts";
 import { ensureDaemon, stopDaemon } from "./mirror/daemon_process.ts";
+import { boundOwnLog } from "./mirror/own_log.ts";
 import {
   refuseOpenFolder,
   RUN_DIR,
@@ -104,6 +105,7 @@ async function runHere(
   refuseOpenFolder(runDir);
   const fencing = fencingOf(values, { env, hostname: Deno.hostname() });
   const runMirrorDaemon = await loadRunMirrorDaemon();
+  using _log = boundOwnLog(env.KEDGE_LOG_FILE);
   await runMirrorDaemon({
     runDir,
     undoDir: undoDirOf(runDir, env),
