@@ -30,12 +30,14 @@ export function twins(row: Row, rows: readonly Row[]): Row[] {
   );
 }
 
-/** One row per operation, with the medians of its rounds. */
+/** One row per operation, with the medians of its rounds; smallest files first. */
 export function medianRows(rows: readonly Row[]): Row[] {
-  return rows.filter((row) => twins(row, rows)[0] === row).map((row) => ({
-    ...row,
-    figures: medianFigures(twins(row, rows).map(({ figures }) => figures)),
-  }));
+  return rows.filter((row) => twins(row, rows)[0] === row)
+    .toSorted((a, b) => parseFloat(a.size) - parseFloat(b.size))
+    .map((row) => ({
+      ...row,
+      figures: medianFigures(twins(row, rows).map(({ figures }) => figures)),
+    }));
 }
 
 function medianFigures(all: readonly Figures[]): Figures {

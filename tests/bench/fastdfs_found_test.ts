@@ -46,6 +46,14 @@ Deno.test("medianRows() gives each operation once, with its median", () => {
   assert.equal(eight?.figures.perS, 600);
 });
 
+Deno.test("medianRows() begins with the smallest files", () => {
+  const small = row("upload", 8, {});
+  const large = { ...small, size: "1000 kB" };
+  const sizes = medianRows([large, { ...small, size: "50 kB" }, small])
+    .map(({ size }) => size);
+  assert.deepEqual(sizes, ["5 kB", "50 kB", "1000 kB"]);
+});
+
 Deno.test("medianRows() hides no failure and no row that was not over", () => {
   const [only] = medianRows([
     row("upload", 1, {}),

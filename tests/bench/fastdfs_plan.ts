@@ -13,7 +13,11 @@ export type SystemName = "FastDFS" | "Kedge A" | "Kedge B";
 export interface Plan {
   readonly mode: "full" | "quick" | "part";
   readonly systems: readonly SystemName[];
-  /** Sizes of files, in kB of 1000 bytes. */
+  /**
+   * Sizes of files, in kB of 1000 bytes. The largest first: what a server does
+   * half a minute after an upload is in no row, as far as it comes after the
+   * many uploads of the smallest.
+   */
   readonly sizesKb: readonly number[];
   /** Numbers of connections. */
   readonly connections: readonly number[];
@@ -27,6 +31,8 @@ export interface Plan {
   readonly idleMs: number;
   /** Of the uploads during which a storage is killed; 0: none. */
   readonly killMs: number;
+  /** How long to watch what comes after all rows, in milliseconds. */
+  readonly lateMs: number;
 }
 
 /** One start of one system. */
@@ -44,18 +50,21 @@ export interface RowPlan {
   readonly connections: number;
 }
 
-const SIZES_KB = [5, 50, 200, 1000];
+const SIZES_KB = [1000, 200, 50, 5];
 const CONNECTIONS = [1, 8, 32, 64];
+/** Everything that servers do after an upload is done by then. */
+const LATE_MS = 50_000;
 const FULL: Plan = {
   mode: "full",
   systems: ["FastDFS", "Kedge A", "Kedge B"],
   ...{ sizesKb: SIZES_KB, connections: CONNECTIONS, rounds: 2 },
   ...{ durationMs: 1000, warmUpMs: 1000, idleMs: 4000, killMs: 6000 },
+  lateMs: 0,
 };
 const QUICK: Plan = {
   ...FULL,
   mode: "quick",
-  ...{ sizesKb: [5, 200], connections: [8], rounds: 1 },
+  ...{ sizesKb: [200, 5], connections: [8], rounds: 1 },
   ...{ warmUpMs: 700, idleMs: 3000, killMs: 0 },
 };
 
@@ -72,6 +81,7 @@ installed), one system after the other, each on a new file system.
   --level A|B               this level only
   --size 5|50|200|1000      files of so many kB only; may be repeated
   --conn 1|8|32|64          so many connections only; may be repeated
+  --late                    then 50 s of nothing, and what an upload costs in them
   --rounds N                each system is started and measured N times (${FULL.rounds})
 `;
 
@@ -90,17 +100,19 @@ export function planOf(args: readonly string[]): Plan | "help" {
       size: { type: "string", multiple: true },
       conn: { type: "string", multiple: true },
       rounds: { type: "string" },
+      late: { type: "boolean" },
     },
   });
   if (values.help) return "help";
-  const { level, size, conn, rounds } = values;
+  const { level, size, conn, rounds, late } = values;
   const base = values.quick ? QUICK : FULL;
-  const isPart = [level, size, conn, rounds].some((v) => v !== undefined);
+  const isPart = [level, size, conn, rounds, late].some((v) => v !== undefined);
   if (!isPart) return base;
   return {
     ...base,
     mode: "part",
     killMs: 0,
+    lateMs: late === true ? LATE_MS : 0,
     systems: level === undefined ? base.systems : ["FastDFS", systemOf(level)],
     sizesKb: size?.map((s) => oneOf("--size", s, SIZES_KB)) ?? base.sizesKb,
     connections: conn?.map((c) => oneOf("--conn", c, CONNECTIONS)) ??

@@ -18,7 +18,7 @@ Deno.test("planOf() measures everything twice", () => {
   const { mode, systems, sizesKb, connections, rounds } = plan();
   assert.equal(mode, "full");
   assert.deepEqual(systems, ["FastDFS", "Kedge A", "Kedge B"]);
-  assert.deepEqual(sizesKb, [5, 50, 200, 1000]);
+  assert.deepEqual(sizesKb, [1000, 200, 50, 5]);
   assert.deepEqual(connections, [1, 8, 32, 64]);
   assert.equal(rounds, 2);
 });
@@ -32,6 +32,8 @@ Deno.test("planOf() measures a part beside FastDFS and writes no page", () => {
   assert.equal(part.killMs, 0);
   assert.equal(plan("--size", "50", "--size", "200").sizesKb.length, 2);
   assert.equal(plan("--rounds", "3").mode, "part");
+  assert.equal(plan("--late").mode, "part");
+  assert.equal(plan().lateMs, 0);
 });
 
 Deno.test("planOf() refuses what is not measured", () => {
@@ -67,8 +69,8 @@ Deno.test("turnsOf() goes backwards every second round", () => {
 Deno.test("rowsOf() uploads before it downloads", () => {
   const rows = rowsOf(plan());
   assert.equal(rows.length, 32);
-  assert.deepEqual(rows[0], { what: "upload", sizeKb: 5, connections: 1 });
-  assert.deepEqual(rows[1], { what: "download", sizeKb: 5, connections: 1 });
+  assert.deepEqual(rows[0], { what: "upload", sizeKb: 1000, connections: 1 });
+  assert.deepEqual(rows[1], { what: "download", sizeKb: 1000, connections: 1 });
 });
 
 Deno.test("leftMs() takes what is done as the measure", () => {

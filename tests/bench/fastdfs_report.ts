@@ -87,8 +87,10 @@ function methodOf({ rounds, durationMs }: Plan): string[] {
     "  5 s after the load in all), less what they use when idle for the time after",
     "  the load. So a row pays for copies, flushes and files that its uploads left",
     "  to be done later, and not for those of the row before. The share of it that",
-    "  came after the load is under _later_. What the kernel's threads write back",
-    "  afterwards, and what comes after more than those 5 s, is in no row.",
+    "  came after the load is under _later_. What comes more than 5 s after a load is",
+    "  not in its row (`--late` says how much that is; the largest files are measured",
+    "  first, so that the rows after many uploads are as few as possible), and what",
+    "  the kernel's threads write back afterwards is in none.",
   ];
 }
 

@@ -19,7 +19,7 @@ import { type FastdfsSubject, startSystem } from "./fastdfs_subject.ts";
 import { useFreshDisk } from "./fresh_disk.ts";
 import { type Figures, type Load, runLoad } from "./load.ts";
 import { round, type Row } from "./report.ts";
-import { watchIdle } from "./settle.ts";
+import { watchIdle, watchLater } from "./settle.ts";
 import type { QuietRule } from "./settle_core.ts";
 
 /**
@@ -75,14 +75,26 @@ async function measure(
   },
 ): Promise<void> {
   const subject = await startSystem(scope, turn.system);
-  const idleUsPerS = await warmUp(plan, subject);
+  const warm = await warmUp(plan, subject);
+  const { idleUsPerS } = warm;
   report.found.idleUsPerS.push(idleUsPerS);
   report.step(
     START_STEPS,
     `${turn.system}, round ${turn.round}: warm; ` +
       `idle it uses ${round(idleUsPerS / 1000)} ms of CPU per second`,
   );
-  await measureRows(plan, { ...report, subject, idleUsPerS });
+  const uploads = warm.uploads +
+    await measureRows(plan, { ...report, subject, idleUsPerS });
+  if (plan.lateMs > 0) {
+    const lateUs = await watchLater(subject.pids(), {
+      ...{ forMs: plan.lateMs, idleUsPerS },
+    });
+    report.step(
+      0,
+      `${turn.system}: ${round(lateUs / uploads)} µs for each of the ` +
+        `${uploads} uploads came later`,
+    );
+  }
   if (turn.isLastRound && plan.killMs > 0) {
     report.found.kill = await killUnderLoad(subject, plan.killMs);
   }
@@ -93,7 +105,8 @@ interface Measured extends TurnReport {
   readonly idleUsPerS: number;
 }
 
-async function measureRows(plan: Plan, to: Measured): Promise<void> {
+/** @returns How many files it uploaded. */
+async function measureRows(plan: Plan, to: Measured): Promise<number> {
   const files = new Map<number, FastdfsFile[]>();
   for (const row of rowsOf(plan)) {
     const known = files.get(row.sizeKb) ?? [];
@@ -108,6 +121,7 @@ async function measureRows(plan: Plan, to: Measured): Promise<void> {
     to.found.rows.push(made);
     to.step(1, `${to.found.name} ${rowWords(made)}`);
   }
+  return [...files.values()].reduce((sum, known) => sum + known.length, 0);
 }
 
 function quietRule({ what }: RowPlan, idleUsPerS: number): QuietRule {
@@ -151,19 +165,25 @@ function rowWords({ what, size, concurrency, figures: f }: Row): string {
  * Programs that compile while they run are measured when they have: everything
  * that is measured is done before, with files of its own.
  *
- * @returns What the system uses when idle, in µs of CPU per second.
+ * @returns How many files it uploaded, and what the system uses when idle.
  */
-async function warmUp(plan: Plan, subject: FastdfsSubject): Promise<number> {
+async function warmUp(
+  plan: Plan,
+  subject: FastdfsSubject,
+): Promise<{ readonly uploads: number; readonly idleUsPerS: number }> {
   let files: FastdfsFile[] = [];
+  let uploads = 0;
   for (const row of rowsOf({ ...plan, connections: [WARM_UP_CONNECTIONS] })) {
     if (row.what === "upload") files = [];
-    await runLoad({
+    const { operations } = await runLoad({
       ...loadOf(row, subject, files),
       ...{ durationMs: plan.warmUpMs, serverPids: [] },
     });
+    if (row.what === "upload") uploads += operations;
   }
-  return await watchIdle(subject.pids(), {
+  const idleUsPerS = await watchIdle(subject.pids(), {
     forMs: plan.idleMs,
     windowMs: UPLOAD_QUIET_MS,
   });
+  return { uploads, idleUsPerS };
 }

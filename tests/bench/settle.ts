@@ -46,13 +46,28 @@ export async function watchIdle(
   pids: readonly number[],
   { forMs, windowMs }: { readonly forMs: number; readonly windowMs: number },
 ): Promise<number> {
+  return idleUsPerS(await watch(pids, forMs), windowMs);
+}
+
+/** What servers use in a while beyond what they use when idle, in µs. */
+export async function watchLater(
+  pids: readonly number[],
+  how: { readonly forMs: number; readonly idleUsPerS: number },
+): Promise<number> {
+  return laterUs(await watch(pids, how.forMs), how.idleUsPerS);
+}
+
+async function watch(
+  pids: readonly number[],
+  forMs: number,
+): Promise<CpuSample[]> {
   const samples = [sample(pids)];
   const endMs = performance.now() + forMs;
   while (performance.now() < endMs) {
     await pause(SAMPLE_MS);
     samples.push(sample(pids));
   }
-  return idleUsPerS(samples, windowMs);
+  return samples;
 }
 
 function sample(pids: readonly number[]): CpuSample {
