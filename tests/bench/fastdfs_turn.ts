@@ -5,7 +5,7 @@
  * @module
  */
 
-import { interruptible } from "../helpers/interrupt.ts";
+import { interruption } from "../helpers/interrupt.ts";
 import { Scope } from "../helpers/scope.ts";
 import {
   fastdfsDownloader,
@@ -59,11 +59,15 @@ export async function takeTurn(
   turn: Turn,
   report: TurnReport,
 ): Promise<string> {
+  using interrupted = interruption();
   await using disk = new Scope();
   const files = await useFreshDisk(disk);
   // Processes and files are gone before the file system goes.
   await using scope = new Scope();
-  await interruptible(() => measure(scope, { ...report, plan, turn }));
+  await Promise.race([
+    interrupted.happens,
+    measure(scope, { ...report, plan, turn }),
+  ]);
   return files;
 }
 

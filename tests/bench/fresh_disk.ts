@@ -9,6 +9,7 @@
  */
 
 import { run } from "../helpers/child.ts";
+import { eventually } from "../helpers/eventually.ts";
 import type { Scope } from "../helpers/scope.ts";
 
 const SIZE = "24G";
@@ -34,7 +35,12 @@ export async function useFreshDisk(scope: Scope): Promise<string> {
     scope.defer(() => run(["losetup", "--detach", device]));
     // No thread of the kernel that fills in tables of inodes meanwhile.
     await must(["mount", "--options", "noinit_itable", device, dir]);
-    scope.defer(() => run(["umount", dir]));
+    // A process that was killed lets go of its files a moment later.
+    scope.defer(() =>
+      eventually(async () => (await run(["umount", dir])).code === 0, {
+        what: `${dir} to be let go of`,
+      })
+    );
   } catch (error) {
     return `files: where other programs work, too (${error})`;
   }
