@@ -36,10 +36,13 @@ import type { Layout } from "./layout.ts";
 const FILE_BYTES = 64 << 20;
 /** Journals of one path that are kept although nothing is in them. */
 const SPARE_FILES = 2;
-/** From so many on files are flushed early, to have fewer. */
-const FILES_MANY = 16;
+/**
+ * From so many on files are flushed early, to have fewer: before the system has
+ * written them by itself, which takes a thread and 50 µs each.
+ */
+const FILES_MANY = 32;
 /** So many are never exceeded. */
-const FILES_MAX = 2 * FILES_MANY;
+const FILES_MAX = 48;
 
 /** Where bytes lie. */
 export interface JournalPlace {

@@ -111,12 +111,12 @@ Deno.test("a journal that is cut short gives nothing", () =>
 Deno.test("many full journals ask for an early flush, then refuse", () =>
   withJournals((journals) => {
     const bytes = new Uint8Array(64 * KIB);
-    for (let count = 0; count < 16; count++) {
+    for (let count = 0; count < 32; count++) {
       assert(!journals.hasMany);
       put(journals, bytes);
     }
     assert(journals.hasMany);
-    for (let count = 16; count < 32; count++) put(journals, bytes);
+    for (let count = 32; count < 48; count++) put(journals, bytes);
     assert.equal(journals.put(0, bytes), undefined);
   }));
 
