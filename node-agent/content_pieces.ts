@@ -11,6 +11,7 @@ import { KIB, MIB } from "@kedge/schema";
 import type { FileEntry } from "@kedge/schema/change";
 import type { FileContent } from "./operation_ports.ts";
 import type { ByteSpan } from "./ports.ts";
+import { Turns } from "./turns.ts";
 
 /** Longest piece, in bytes; pieces never cross its multiples, nor a block. */
 export const CONTENT_PIECE_BYTES: number = 256 * KIB;
@@ -22,6 +23,10 @@ export const CONTENT_PIECE_BYTES: number = 256 * KIB;
 export const CONTENT_HELD_BYTES_MAX: number = 2 * MIB;
 /** Content on its way to clients from which on it is read in short pieces. */
 const CROWDED_BYTES: number = 64 * MIB;
+
+/** Pieces that are read at once: each with a block of its file in memory. */
+const READS_AT_ONCE = 16;
+const reads = new Turns(READS_AT_ONCE);
 
 /** Reads parts of files. */
 export interface PartReader {
@@ -53,7 +58,7 @@ export async function contentPieces(
 ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const end = span.from + span.lengthBytes;
   let from = span.from;
-  const next = async () => {
+  const read = async () => {
     const border = from - from % CONTENT_PIECE_BYTES + CONTENT_PIECE_BYTES;
     const lengthBytes = Math.min(border, end) - from;
     const content = await operations.read(entry, { from, lengthBytes });
@@ -64,6 +69,7 @@ export async function contentPieces(
     // Of a whole block only this part waits for the client.
     return bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice();
   };
+  const next = () => reads.run(read);
   let first: Uint8Array<ArrayBuffer> | undefined = await next();
   return new ReadableStream({
     async pull(controller) {

@@ -5,6 +5,7 @@ import { FakeDoor } from "../tests/helpers/fake_door.ts";
 import { Random } from "../tests/helpers/random.ts";
 import type { FileOperations } from "./operation_ports.ts";
 import type { ByteSpan } from "./ports.ts";
+import { contentPieces } from "./content_pieces.ts";
 import { ClusterSight } from "./fastdfs/cluster_sight.ts";
 import { ReplyRooms } from "./fastdfs/reply_rooms.ts";
 import { StorageSide } from "./fastdfs/storage_side.ts";
@@ -87,4 +88,29 @@ Deno.test("while many clients are slow, content waits for them in short pieces",
   );
   const end = span.from + span.lengthBytes;
   assert.deepEqual(whole, bytes.subarray(span.from, end));
+});
+
+Deno.test("however many clients there are, few blocks are in memory for their pieces", async () => {
+  const { app: { operations } } = new FakeDoor();
+  const bytes = new Random(2).bytes(MIB);
+  const facts = { extension: "bin", appender: false };
+  const file = { body: bytes, sizeBytes: bytes.length };
+  const entry = await operations.find(await operations.create(file, facts));
+  let [now, most] = [0, 0];
+  const parts = {
+    async read(_: FileEntry, { from, lengthBytes }: ByteSpan) {
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      now--;
+      return bytes.slice(from, from + lengthBytes);
+    },
+  };
+  const span = { from: 0, lengthBytes: bytes.length };
+  const contents = await Promise.all(
+    Array.from({ length: 100 }, () => contentPieces(parts, entry, span)),
+  );
+  for (const content of contents) {
+    assert.deepEqual(await new Response(content).bytes(), bytes);
+  }
+  assert(most > 1 && most <= 16, `${most} at once`);
 });

@@ -39,7 +39,7 @@ import { Lately } from "./lately.ts";
 import type { Layout } from "./layout.ts";
 import { hasSameBytes } from "./same_bytes.ts";
 import type { WriteStatements } from "./statements.ts";
-import { pause } from "./turns.ts";
+import { pause } from "../turns.ts";
 
 /** Files with the same SHA-256 that are tried. */
 const CANDIDATES = 4;

@@ -14,7 +14,7 @@ import type { Relay } from "../ports.ts";
 import { joined } from "./body_chunks.ts";
 import { BlockChecksums } from "./crc32.ts";
 import { writeAll } from "./disk.ts";
-import { Turns } from "./turns.ts";
+import { Turns } from "../turns.ts";
 
 /** Writes under way at once in the whole store. */
 const WRITES_AT_ONCE = 32;

@@ -24,7 +24,7 @@ import type { Pending } from "./file_actions.ts";
 import type { FinisherEvents } from "./finisher.ts";
 import { folderOf, type Layout } from "./layout.ts";
 import { segmentOf } from "./packer.ts";
-import { pause } from "./turns.ts";
+import { pause } from "../turns.ts";
 
 /** An action, and the path of its file. */
 export interface Placed {

@@ -11,7 +11,7 @@ import { entryOf, type FileRow } from "@kedge/schema/db";
 import { bucketOf, foldersOf } from "./digest_table.ts";
 import type { RowCache } from "./row_cache.ts";
 import type { ReadStatements } from "./statements.ts";
-import { pause } from "./turns.ts";
+import { pause } from "../turns.ts";
 
 /** Rows read before others get a turn. */
 const SLICE_ROWS = 256;

@@ -16,7 +16,7 @@ import type { LocalIndex } from "./local_index.ts";
 import type { PackedReader } from "./packed_reader.ts";
 import type { Pump } from "./pump.ts";
 import type { StorePaths } from "./store_paths.ts";
-import { pause } from "./turns.ts";
+import { pause } from "../turns.ts";
 
 /** Bytes read at a time. */
 const READ_BYTES = 1 << 20;

@@ -10,7 +10,7 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
-import { pause } from "./turns.ts";
+import { pause } from "../turns.ts";
 
 /** Pages that one step moves, at most: 1 MiB. */
 const STEP_PAGES = 256;

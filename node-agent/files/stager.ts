@@ -15,7 +15,7 @@ import type { Layout } from "./layout.ts";
 import { SharedFlushes } from "./shared_flushes.ts";
 import type { SlowDisks } from "./slow_disks.ts";
 import type { StorePaths } from "./store_paths.ts";
-import { Turns } from "./turns.ts";
+import { Turns } from "../turns.ts";
 
 /** Flushes of staging files under way at once. */
 const FLUSHES_AT_ONCE = 16;

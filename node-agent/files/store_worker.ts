@@ -21,7 +21,7 @@ import { KeySweep } from "./key_sweep.ts";
 import { Layout } from "./layout.ts";
 import { PutOff } from "./packer.ts";
 import { openStorePaths } from "./path_gate.ts";
-import { pause } from "./turns.ts";
+import { pause } from "../turns.ts";
 import { Reserve } from "./reserve.ts";
 import { Shrinker } from "./shrinker.ts";
 import { markDamaged, sweepStaging } from "./run_start.ts";
