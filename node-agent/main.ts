@@ -16,15 +16,17 @@ import { systemContext } from "./cli/system_context.ts";
 const openLog = (format: LogFormat, level: "info" | "warn" = "info") =>
   atLeast(level, stderrLog(format));
 
-if (import.meta.main) {
-  Deno.exit(
-    hasImportMap()
-      ? await runCommand(COMMANDS, Deno.args, systemContext(openLog))
-        .catch((error: unknown) => {
-          // Only of what does nothing but read, see readers.ts.
-          if (error instanceof ReaderGone) return EXIT.ok;
-          throw error;
-        })
-      : await relaunch(import.meta.url, Deno.args),
-  );
+async function main(): Promise<number> {
+  if (!hasImportMap()) return await relaunch(import.meta.url, Deno.args);
+  try {
+    return await runCommand(COMMANDS, Deno.args, systemContext(openLog));
+  } catch (error) {
+    // Only of what does nothing but read, see readers.ts.
+    if (error instanceof ReaderGone) return EXIT.ok;
+    throw error;
+  }
 }
+
+// Not awaited here: while a module waits, the runtime goes around its event loop
+// twice for everything that happens.
+if (import.meta.main) void main().then((code) => Deno.exit(code));
