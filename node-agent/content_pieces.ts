@@ -31,7 +31,10 @@ const reads = new Turns(READS_AT_ONCE);
 /** Reads parts of files. */
 export interface PartReader {
   /** As `FileOperations.read`. */
-  read(entry: FileEntry, span: ByteSpan): Promise<FileContent>;
+  read(
+    entry: FileEntry,
+    span: ByteSpan,
+  ): FileContent | Promise<FileContent>;
 }
 
 /** What is on its way to the clients of one door. */

@@ -61,7 +61,7 @@ function download(
     bodyBytes: body.length,
     status: 0,
   };
-  const connection = { take: () => body };
+  const connection = { take: () => body, glance: () => body };
   return new WireRequest(header, connection, { takenBytes: 0 }, rooms.open());
 }
 

@@ -48,7 +48,7 @@ export interface FileOperations {
     entry: FileEntry,
     span?: ByteSpan,
     room?: ReadRoom,
-  ): Promise<FileContent>;
+  ): FileContent | Promise<FileContent>;
   /** Make a file. Returns its ID. */
   create(bytes: IncomingBytes, file: NewFile): Promise<string>;
   /** Make a file derived from a master. Returns its ID. */

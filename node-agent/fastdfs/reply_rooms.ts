@@ -8,12 +8,16 @@
  * @module
  */
 
-import { HEADER_BYTES, type writeHeader } from "@kedge/schema/wire/fastdfs";
+import {
+  type Header,
+  HEADER_BYTES,
+  writeHeader,
+} from "@kedge/schema/wire/fastdfs";
 import { MIB } from "@kedge/schema";
 import { CONTENT_HELD_BYTES_MAX, SendingContent } from "../content_pieces.ts";
 
 /** Smallest piece of memory, in bytes. */
-const ROOM_BYTES_MIN = 16 * 1024;
+const ROOM_BYTES_MIN = 256;
 /**
  * Larger content is read elsewhere: one block of a file, and its header. Of it no
  * more than this is in memory either.
@@ -21,9 +25,6 @@ const ROOM_BYTES_MIN = 16 * 1024;
 export const ROOM_BYTES_MAX: number = CONTENT_HELD_BYTES_MAX;
 /** Memory that is kept for later, in bytes. */
 const KEPT_BYTES_MAX: number = 16 * MIB;
-
-/** Writes a header into the first bytes of an answer. */
-type HeaderWriter = (into: Uint8Array) => ReturnType<typeof writeHeader>;
 
 /** Memory of one door. */
 export class ReplyRooms extends SendingContent {
@@ -86,12 +87,16 @@ export class ReplyRoom {
   /** Room for content of exactly so many bytes; the last one counts. */
   readonly content = (lengthBytes: number): Uint8Array<ArrayBuffer> => {
     const wanted = HEADER_BYTES + lengthBytes;
-    if (this.#bytes === undefined || this.#bytes.length < wanted) {
-      this.release();
-      this.#bytes = this.#rooms.take(wanted);
-    }
-    return this.#bytes.subarray(HEADER_BYTES, wanted);
+    return this.#make(wanted).subarray(HEADER_BYTES, wanted);
   };
+
+  #make(lengthBytes: number): Uint8Array<ArrayBuffer> {
+    if (this.#bytes !== undefined && this.#bytes.length >= lengthBytes) {
+      return this.#bytes;
+    }
+    this.release();
+    return this.#bytes = this.#rooms.take(lengthBytes);
+  }
 
   /**
    * The answer with its header, when the content lies here.
@@ -100,14 +105,23 @@ export class ReplyRoom {
    */
   answer(
     content: Uint8Array,
-    writeHead: HeaderWriter,
+    header: Header,
   ): Uint8Array | undefined {
     const bytes = this.#bytes;
     const isHere = bytes !== undefined && content.buffer === bytes.buffer &&
       content.byteOffset === HEADER_BYTES;
     if (!isHere) return undefined;
     const whole = bytes.subarray(0, HEADER_BYTES + content.length);
-    writeHead(whole);
+    writeHeader(whole, header);
+    return whole;
+  }
+
+  /** A whole answer whose body, if any, is copied. */
+  short(header: Header, body: Uint8Array | undefined): Uint8Array {
+    const wanted = HEADER_BYTES + header.bodyBytes;
+    const whole = this.#make(wanted).subarray(0, wanted);
+    writeHeader(whole, header);
+    if (body !== undefined) whole.set(body, HEADER_BYTES);
     return whole;
   }
 

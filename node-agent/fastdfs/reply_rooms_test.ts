@@ -1,18 +1,12 @@
 import assert from "node:assert/strict";
-import {
-  COMMAND,
-  HEADER_BYTES,
-  readHeader,
-  writeHeader,
-} from "@kedge/schema/wire/fastdfs";
+import { COMMAND, HEADER_BYTES, readHeader } from "@kedge/schema/wire/fastdfs";
 import { ReplyRooms } from "./reply_rooms.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
 function head(bodyBytes: number) {
-  return (into: Uint8Array) =>
-    writeHeader(into, { bodyBytes, command: COMMAND.response, status: 0 });
+  return { bodyBytes, command: COMMAND.response, status: 0 };
 }
 
 Deno.test("content that was read into the room leaves behind its header", () => {
@@ -24,6 +18,14 @@ Deno.test("content that was read into the room leaves behind its header", () => 
   assert.equal(answer.length, HEADER_BYTES + 3);
   assert.equal(readHeader(answer)?.bodyBytes, 3);
   assert.deepEqual([...answer.subarray(HEADER_BYTES)], [7, 8, 9]);
+});
+
+Deno.test("a short answer is a header and a body", () => {
+  const room = new ReplyRooms().open();
+  assert.deepEqual(readHeader(room.short(head(0), undefined)), head(0));
+  const answer = room.short(head(2), Uint8Array.of(7, 8));
+  assert.equal(answer.length, HEADER_BYTES + 2);
+  assert.deepEqual([...answer.subarray(HEADER_BYTES)], [7, 8]);
 });
 
 Deno.test("content that lies elsewhere has no room here", () => {

@@ -30,6 +30,7 @@ export class Sight {
   /** How a store path is chosen, as FastDFS numbers it. */
   readonly storePathRule: 0 | 2;
   readonly #draws: readonly FastdfsDraw[];
+  readonly #readable = new Map<FastdfsGroup, Reachable[]>();
   #turn = 0;
 
   /** What a tracker said. */
@@ -61,8 +62,8 @@ export class Sight {
 
   /** A member that can be reached. */
   member(group: FastdfsGroup, node: number): Reachable | undefined {
-    return group.nodes.filter(isReachable)
-      .find((member) => member.node === node);
+    const member = group.nodes.find((one) => one.node === node);
+    return member !== undefined && isReachable(member) ? member : undefined;
   }
 
   /** Members that take uploads, of the group's draws. */
@@ -79,11 +80,10 @@ export class Sight {
    * Members that answer reads: those in sync, then anybody who lives. When all
    * are silent it may be the tracker that was away, and anybody is asked.
    */
-  readable(group: FastdfsGroup): Reachable[] {
-    const all = group.nodes.filter(isReachable);
-    const alive = all.filter((member) => member.alive);
-    const insync = alive.filter((member) => member.insync);
-    return [insync, alive, all].find((some) => some.length > 0) ?? [];
+  readable(group: FastdfsGroup): readonly Reachable[] {
+    const known = this.#readable.get(group) ?? readableOf(group);
+    this.#readable.set(group, known);
+    return known;
   }
 
   /**
@@ -127,6 +127,13 @@ export class Sight {
       ? ownerOf(register, origin)
       : register.insync[0];
   }
+}
+
+function readableOf(group: FastdfsGroup): Reachable[] {
+  const all = group.nodes.filter(isReachable);
+  const alive = all.filter((member) => member.alive);
+  const insync = alive.filter((member) => member.insync);
+  return [insync, alive, all].find((some) => some.length > 0) ?? [];
 }
 
 /** An address as packets carry it. */

@@ -13,6 +13,7 @@ import {
   APPEND_HEAD_BYTES,
   COMMAND,
   DOWNLOAD_HEAD_BYTES,
+  type DownloadHead,
   encodeFileId,
   encodeFileInfo,
   encodeMetadata,
@@ -39,6 +40,7 @@ import type { FileEntry } from "@kedge/schema/change";
 import { isExtension } from "@kedge/schema/file-id";
 import type { FileOperations } from "../operation_ports.ts";
 import type { ByteSpan } from "../ports.ts";
+import { whenHere } from "../when_here.ts";
 import type { ClusterSight } from "./cluster_sight.ts";
 import { CONTENT_PIECE_BYTES, contentPieces } from "../content_pieces.ts";
 import type { Handler, Reply, WireRequest } from "./wire_request.ts";
@@ -113,7 +115,7 @@ export class StorageSide {
   }
 
   async #upload(request: WireRequest, appender: boolean): Promise<Reply> {
-    const bytes = await request.take(UPLOAD_HEAD_BYTES);
+    const bytes = await request.glance(UPLOAD_HEAD_BYTES);
     const head = bytes && readUploadHead(bytes);
     if (head === undefined || head.sizeBytes !== request.leftBytes) {
       return INVALID;
@@ -131,7 +133,7 @@ export class StorageSide {
   }
 
   async #uploadSlave(request: WireRequest): Promise<Reply> {
-    const bytes = await request.take(SLAVE_HEAD_BYTES);
+    const bytes = await request.glance(SLAVE_HEAD_BYTES);
     const head = bytes && readSlaveHead(bytes);
     if (head === undefined) return INVALID;
     const master = await this.#name(request, head.nameBytes);
@@ -149,7 +151,7 @@ export class StorageSide {
   }
 
   async #append(request: WireRequest): Promise<Reply> {
-    const bytes = await request.take(APPEND_HEAD_BYTES);
+    const bytes = await request.glance(APPEND_HEAD_BYTES);
     const head = bytes && readSizedHead(bytes);
     if (head === undefined) return INVALID;
     const id = await this.#name(request, head.nameBytes);
@@ -161,7 +163,7 @@ export class StorageSide {
   }
 
   async #modify(request: WireRequest): Promise<Reply> {
-    const bytes = await request.take(MODIFY_HEAD_BYTES);
+    const bytes = await request.glance(MODIFY_HEAD_BYTES);
     const head = bytes && readModifyHead(bytes);
     if (head === undefined) return INVALID;
     const id = await this.#name(request, head.nameBytes);
@@ -174,7 +176,7 @@ export class StorageSide {
   }
 
   async #truncate(request: WireRequest): Promise<Reply> {
-    const bytes = await request.take(APPEND_HEAD_BYTES);
+    const bytes = await request.glance(APPEND_HEAD_BYTES);
     const head = bytes && readSizedHead(bytes);
     if (head === undefined) return INVALID;
     const id = await this.#name(request, head.nameBytes);
@@ -191,7 +193,7 @@ export class StorageSide {
   }
 
   async #setMeta(request: WireRequest): Promise<Reply> {
-    const bytes = await request.take(META_HEAD_BYTES);
+    const bytes = await request.glance(META_HEAD_BYTES);
     const head = bytes && readMetaHead(bytes);
     if (head === undefined || head.group !== this.#deps.group) return INVALID;
     const id = await this.#name(request, head.nameBytes);
@@ -213,13 +215,25 @@ export class StorageSide {
     return { status: STATUS.ok, body: encodeMetadata(meta) };
   }
 
-  async #download(request: WireRequest): Promise<Reply> {
-    const body = await request.rest(DOWNLOAD_HEAD_BYTES + NAME_BYTES_MAX);
-    const head = body && readDownload(body);
-    const id = head && this.#idOf(head);
-    if (head === undefined || id === undefined) return INVALID;
-    request.file = id;
-    const entry = await this.#deps.operations.find(id);
+  /** Nothing is waited for that is here: this is the most frequent request. */
+  #download(request: WireRequest): Promise<Reply> | Reply {
+    const body = request.rest(DOWNLOAD_HEAD_BYTES + NAME_BYTES_MAX);
+    if (body === undefined) return INVALID;
+    return whenHere(body, (bytes) => {
+      const head = readDownload(bytes);
+      const id = head && this.#idOf(head);
+      if (head === undefined || id === undefined) return INVALID;
+      request.file = id;
+      const entry = this.#deps.operations.find(id);
+      return whenHere(entry, (found) => this.#content(request, head, found));
+    });
+  }
+
+  #content(
+    request: WireRequest,
+    head: DownloadHead,
+    entry: FileEntry,
+  ): Promise<Reply> | Reply {
     const leftBytes = entry.sizeBytes - head.offset;
     const isBehind = leftBytes < 0 || (leftBytes === 0 && head.offset > 0);
     if (isBehind) return INVALID;
@@ -231,10 +245,12 @@ export class StorageSide {
     const span = isWhole ? undefined : { from: head.offset, lengthBytes };
     const room = request.replyRoom;
     if (room?.isCrowded === true && lengthBytes > CONTENT_PIECE_BYTES) {
-      return await this.#inPieces(entry, { from: head.offset, lengthBytes });
+      return this.#inPieces(entry, { from: head.offset, lengthBytes });
     }
-    const bytes = await this.#deps.operations.read(entry, span, room?.content);
-    return { status: STATUS.ok, content: { lengthBytes, bytes } };
+    const content = this.#deps.operations.read(entry, span, room?.content);
+    return whenHere(content, (bytes) => {
+      return { status: STATUS.ok, content: { lengthBytes, bytes } };
+    });
   }
 
   async #inPieces(entry: FileEntry, span: ByteSpan): Promise<Reply> {
@@ -278,7 +294,7 @@ export class StorageSide {
     lengthBytes: number,
   ): Promise<string | undefined> {
     if (lengthBytes > NAME_BYTES_MAX) return undefined;
-    const bytes = await request.take(lengthBytes);
+    const bytes = await request.glance(lengthBytes);
     const name = bytes && readName(bytes, 0, lengthBytes);
     const id = name && `${this.#deps.group}/${name}`;
     if (id !== undefined) request.file = id;

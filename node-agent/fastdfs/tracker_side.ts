@@ -17,6 +17,7 @@ import {
   readGroupAlone,
   STATUS,
 } from "@kedge/schema/wire/fastdfs";
+import { whenHere } from "../when_here.ts";
 import type { ClusterSight } from "./cluster_sight.ts";
 import { type Sight, wireAddress } from "./sight.ts";
 import {
@@ -60,17 +61,21 @@ export class TrackerSide {
   }
 
   /** Answer one request. */
-  async answer(request: WireRequest): Promise<Reply> {
+  answer(request: WireRequest): Promise<Reply> | Reply {
     const { command } = request.header;
     if (command === COMMAND.quit) return { status: 0, end: "silently" };
-    const body = await request.rest(BODY_BYTES_MAX);
+    const body = request.rest(BODY_BYTES_MAX);
     if (body === undefined) return { ...INVALID, end: "after" };
+    return whenHere(body, (bytes) => this.#answer(command, bytes));
+  }
+
+  #answer(command: number, body: Uint8Array): Promise<Reply> | Reply {
     if (command === COMMAND.activeTest) {
       return body.length === 0 ? { status: STATUS.ok } : INVALID;
     }
     const answerer = this.#answerers.get(command);
     if (answerer !== undefined) {
-      return answerer(body, await this.#cluster.current());
+      return whenHere(this.#cluster.current(), (now) => answerer(body, now));
     }
     return NOT_FOR_CLIENTS.has(command) ? { status: STATUS.access } : INVALID;
   }

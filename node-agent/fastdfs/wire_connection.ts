@@ -23,6 +23,11 @@ export interface WirePatience {
   readonly bytesPerSecondMin: number;
 }
 
+/** Bytes that are here already, or come. */
+export type MaybeBytes =
+  | Uint8Array<ArrayBuffer>
+  | Promise<Uint8Array<ArrayBuffer>>;
+
 /** The client is gone, or was too slow; there is nobody to answer. */
 export class WireEnd extends Error {}
 
@@ -61,21 +66,21 @@ export class WireConnection {
   }
 
   /**
-   * The first bytes of the next request.
+   * Wait for the next request.
    *
-   * @returns `undefined` when the client ends between two requests.
+   * @returns `false` when the client ends between two requests.
    */
-  async begin(lengthBytes: number): Promise<Uint8Array | undefined> {
-    if (this.#isRetired) return undefined;
+  async begin(): Promise<boolean> {
+    if (this.#isRetired) return false;
     this.#isIdle = this.#from === this.#to;
-    try {
-      if (this.#isIdle && !await this.#refill()) return undefined;
-    } finally {
+    if (this.#isIdle) {
+      const hasMore = await this.#refill();
       this.#isIdle = false;
+      if (!hasMore) return false;
     }
     this.#waitedMs = 0;
     this.#windowBytes = 0;
-    return this.take(lengthBytes);
+    return true;
   }
 
   /**
@@ -84,14 +89,25 @@ export class WireConnection {
    *
    * @throws {WireEnd}
    */
-  take(
-    lengthBytes: number,
-  ): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
+  take(lengthBytes: number): MaybeBytes {
+    return this.#here(lengthBytes)?.slice() ?? this.#takeMore(lengthBytes);
+  }
+
+  /**
+   * The same for what is read and forgotten: nothing is copied when they have
+   * come already, and the next bytes that are wanted may overwrite them.
+   *
+   * @throws {WireEnd}
+   */
+  glance(lengthBytes: number): MaybeBytes {
+    return this.#here(lengthBytes) ?? this.#takeMore(lengthBytes);
+  }
+
+  /** Bytes that have come, if they are so many. */
+  #here(lengthBytes: number): Uint8Array<ArrayBuffer> | undefined {
     const end = this.#from + lengthBytes;
-    if (this.#buffer === undefined || end > this.#to) {
-      return this.#takeMore(lengthBytes);
-    }
-    const bytes = this.#buffer.slice(this.#from, end);
+    if (this.#buffer === undefined || end > this.#to) return undefined;
+    const bytes = this.#buffer.subarray(this.#from, end);
     this.#from = end;
     return bytes;
   }

@@ -9,7 +9,7 @@ import { INLINE_BODY_BYTES_MAX } from "@kedge/schema";
 import type { Header } from "@kedge/schema/wire/fastdfs";
 import type { FileContent, IncomingBytes } from "../operation_ports.ts";
 import type { ReplyRoom } from "./reply_rooms.ts";
-import type { WireConnection } from "./wire_connection.ts";
+import type { MaybeBytes, WireConnection } from "./wire_connection.ts";
 
 /** Room for the first piece of long content, which is often all, in bytes. */
 const PIECE_BYTES_FIRST = 256 * 1024;
@@ -48,11 +48,8 @@ export interface Reply {
 /** Answers a request. */
 export type Handler = (request: WireRequest) => Promise<Reply> | Reply;
 
-/** Bytes that are here already, or come. */
-type MaybeBytes = Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
-
 /** Where bytes come from. */
-export type ByteTaker = Pick<WireConnection, "take">;
+export type ByteTaker = Pick<WireConnection, "take" | "glance">;
 
 /** See the module comment. */
 export class WireRequest {
@@ -103,20 +100,20 @@ export class WireRequest {
   }
 
   /**
-   * The next bytes of the body.
+   * The next bytes of the body, to be read before any others are wanted.
    *
    * @param lengthBytes Bounded by the caller.
    * @returns `undefined` when the body is shorter.
    */
-  take(lengthBytes: number): MaybeBytes | undefined {
+  glance(lengthBytes: number): MaybeBytes | undefined {
     if (lengthBytes > this.#leftBytes) return undefined;
-    return this.#take(lengthBytes);
+    return this.#count(this.#connection.glance(lengthBytes), lengthBytes);
   }
 
-  /** The whole rest, when it is no longer than a limit. */
+  /** The whole rest, when it is no longer than a limit; as {@linkcode glance}. */
   rest(bytesMax: number): MaybeBytes | undefined {
     if (this.#leftBytes > bytesMax) return undefined;
-    return this.#take(this.#leftBytes);
+    return this.glance(this.#leftBytes);
   }
 
   /**
@@ -171,7 +168,10 @@ export class WireRequest {
   }
 
   #take(lengthBytes: number): MaybeBytes {
-    const bytes = this.#connection.take(lengthBytes);
+    return this.#count(this.#connection.take(lengthBytes), lengthBytes);
+  }
+
+  #count(bytes: MaybeBytes, lengthBytes: number): MaybeBytes {
     if (bytes instanceof Promise) return this.#wait(bytes, lengthBytes);
     this.#leftBytes -= lengthBytes;
     return bytes;

@@ -6,7 +6,6 @@
 
 import {
   COMMAND,
-  encodeAnswer,
   HEADER_BYTES,
   readHeader,
   STATUS,
@@ -70,8 +69,9 @@ async function serveOne(
   connection: WireConnection,
   work: WireWork,
 ): Promise<boolean> {
-  const bytes = await connection.begin(HEADER_BYTES);
-  const header = bytes && readHeader(bytes);
+  if (!await connection.begin()) return false;
+  const bytes = connection.glance(HEADER_BYTES);
+  const header = readHeader(bytes instanceof Promise ? await bytes : bytes);
   // A negative length is no length: FastDFS closes without an answer too.
   if (header === undefined) return false;
   const replyRoom = work.replyRooms.open();
@@ -81,7 +81,8 @@ async function serveOne(
   let isSent = false;
   let heldBytes = 0;
   try {
-    reply = await answer(request, work);
+    const made = answer(request, work);
+    reply = made instanceof Promise ? await made : made;
     if (reply.end === "silently") return false;
     heldBytes = heldBytesOf(reply);
     work.replyRooms.sendingBytes += heldBytes;
@@ -132,16 +133,22 @@ function tell(
   });
 }
 
-async function answer(
+function answer(
   request: WireRequest,
   { handle, log }: WireWork,
-): Promise<Reply> {
+): Promise<Reply> | Reply {
   try {
-    return await handle(request);
+    const reply = handle(request);
+    if (!(reply instanceof Promise)) return reply;
+    return reply.catch((error) => refusal(error, log));
   } catch (error) {
-    if (error instanceof WireEnd) throw error;
-    return { status: statusOf(error, log) };
+    return refusal(error, log);
   }
+}
+
+function refusal(error: unknown, log: Log): Reply {
+  if (error instanceof WireEnd) throw error;
+  return { status: statusOf(error, log) };
 }
 
 function send(
@@ -149,22 +156,22 @@ function send(
   { status, body, content }: Reply,
   room: ReplyRoom,
 ): Promise<void> {
-  if (content === undefined) {
-    return connection.write(encodeAnswer(status, body));
-  }
   const { response: command } = COMMAND;
+  if (content === undefined) {
+    const header = { bodyBytes: body?.length ?? 0, command, status };
+    return connection.write(room.short(header, body));
+  }
   const { lengthBytes: bodyBytes, bytes } = content;
-  const writeHead = (into: Uint8Array) =>
-    writeHeader(into, { bodyBytes, command, status: STATUS.ok });
+  const header = { bodyBytes, command, status: STATUS.ok };
   if (bytes instanceof Uint8Array) {
-    const whole = room.answer(bytes, writeHead);
+    const whole = room.answer(bytes, header);
     if (whole !== undefined) return connection.write(whole);
   }
-  const header = new Uint8Array(HEADER_BYTES);
-  writeHead(header);
+  const head = new Uint8Array(HEADER_BYTES);
+  writeHeader(head, header);
   return bytes instanceof Uint8Array
-    ? writeBoth(connection, header, bytes)
-    : sendStream(connection, header, { bodyBytes, stream: bytes });
+    ? writeBoth(connection, head, bytes)
+    : sendStream(connection, head, { bodyBytes, stream: bytes });
 }
 
 async function sendStream(

@@ -11,7 +11,7 @@ import {
   type StorePathReport,
 } from "@kedge/schema";
 import { compareEntries, type FileEntry } from "@kedge/schema/change";
-import { entryOf, type FileRow } from "@kedge/schema/db";
+import { entryOf } from "@kedge/schema/db";
 import {
   encodeFileId,
   encodeFileName,
@@ -28,12 +28,12 @@ import type {
   Staged,
   StageRequest,
 } from "../ports.ts";
+import type { HereOrLater } from "../when_here.ts";
+import { Contents, damagedHere } from "./contents.ts";
 import type { Editor } from "./editor.ts";
-import { exists, sizeOf, UNMOUNTED } from "./disk.ts";
-import { keptOf, mayBeKept } from "./kept_content.ts";
+import { sizeOf } from "./disk.ts";
 import { type Layout, mustParse } from "./layout.ts";
 import type { ListQuery, LocalIndex } from "./local_index.ts";
-import { changed, problemOfRead } from "./read_problems.ts";
 import { NewNames } from "./new_names.ts";
 import type { Edits } from "./edits.ts";
 import type { PackedReader } from "./packed_reader.ts";
@@ -49,8 +49,6 @@ export const KEY_LIFE_MS: number = IDEMPOTENCY_KEY_LIFE_MS;
 const NAME_TRIES_MAX = 10;
 /** Seconds that a file ID can hold. */
 const SECONDS = 2 ** 32;
-/** Damaged files that alarms tell. */
-const DAMAGE_TOLD_MAX = 16;
 
 /** How new files are named. */
 export interface Naming {
@@ -92,8 +90,7 @@ export class StoredFiles implements LocalFiles {
   readonly #parts: StoreParts;
   readonly #naming: Naming;
   readonly #names: NewNames;
-  /** What was found wrong, by file ID. */
-  readonly #damage = new Map<string, string>();
+  readonly #contents: Contents;
   /** Files placed so far, for the directories. */
   placed: number;
   /** See {@linkcode forgetNames}. */
@@ -103,6 +100,7 @@ export class StoredFiles implements LocalFiles {
   constructor(parts: StoreParts, naming: Naming) {
     this.#parts = parts;
     this.#naming = naming;
+    this.#contents = new Contents(parts);
     this.placed = naming.placed;
     this.#namesAfterS = naming.namesAfterS;
     this.#names = new NewNames({
@@ -218,7 +216,7 @@ export class StoredFiles implements LocalFiles {
     if (row === undefined || compareEntries(entryOf(row), entry) !== 0) {
       throw new Problem("precondition-failed", "The file changed meanwhile");
     }
-    if (row.damaged === 1) throw this.#damaged(row.id);
+    if (row.damaged === 1) throw damagedHere(row.id);
     if (edit.kind === "range" && edit.offset > row.sizeBytes) {
       throw new Problem(
         "range-not-satisfiable",
@@ -235,87 +233,12 @@ export class StoredFiles implements LocalFiles {
   }
 
   /** @inheritdoc */
-  async read(
+  read(
     entry: FileEntry,
     span?: ByteSpan,
     room?: ReadRoom,
-  ): Promise<Body> {
-    const { index, reader, paths, layout } = this.#parts;
-    const { id, sizeBytes } = entry;
-    const still = index.rows.whenStill(id);
-    const row = still === undefined ? index.row(id) : await index.stillRow(id);
-    const { from, lengthBytes } = span ?? { from: 0, lengthBytes: sizeBytes };
-    if (from < 0 || lengthBytes < 0 || from + lengthBytes > sizeBytes) {
-      const why = "The range is not in the file";
-      throw new Problem("range-not-satisfiable", why);
-    }
-    if (row === undefined || row.tombstone === 1) {
-      throw new Problem("file-not-found", `${id} was deleted`);
-    }
-    if (row.damaged === 1 || !paths.isReadable(row.pathIndex)) {
-      throw this.#damaged(id);
-    }
-    const isSame = compareEntries(entryOf(row), entry) === 0;
-    if (!isSame && row.sizeBytes < sizeBytes) throw changed(id);
-    const packed = isSame && this.#parts.packed.isOn
-      ? await this.#packed(row)
-      : undefined;
-    if (packed !== undefined) return packed.subarray(from, from + lengthBytes);
-    const path = layout.file(id, row.pathIndex);
-    const wanted = isSame ? row : { ...row, sizeBytes, crc32: entry.crc32 };
-    try {
-      const onDamage = (why: string) => this.#report(isSame, row, why);
-      const file = { path, row: wanted, onDamage };
-      return await reader.read(file, { from, lengthBytes }, room);
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      if (!isSame) throw changed(id);
-      const kept = keptOf(index.statements, row);
-      const bytes = kept && await reader.kept(layout, row, kept);
-      if (bytes !== undefined) return bytes.subarray(from, from + lengthBytes);
-      const [base, ...tail] = kept ?? [];
-      if (base?.kind !== "rename" || tail.length > 0) throw error;
-      // Stored, but a disk that fails or is full has not taken the name yet.
-      const staged = layout.staged(base.pathIndex, base.token);
-      const file = { path: staged, row: wanted, onDamage() {} };
-      return await reader.read(file, { from, lengthBytes });
-    }
-  }
-
-  /** The bytes of a file that has no file of its own. */
-  async #packed(row: FileRow): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    let found: Awaited<ReturnType<PackedReader["read"]>>;
-    try {
-      found = await this.#parts.packed.read(row);
-    } catch (error) {
-      throw problemOfRead(row.id, error);
-    }
-    if (typeof found !== "string") return found;
-    this.#report(true, row, found);
-    throw this.#damaged(row.id);
-  }
-
-  #damaged(id: string): Problem {
-    const why = `The content of ${id} is missing or wrong on this node`;
-    return new Problem("damaged", why, { id });
-  }
-
-  #report(isSame: boolean, row: FileRow, why: string): void {
-    const { paths, layout, pump, index } = this.#parts;
-    if (!isSame) return;
-    if (mayBeKept(layout, row, keptOf(index.statements, row))) return;
-    if (!exists(layout.marker(row.pathIndex))) {
-      const state = { state: "missing", reason: UNMOUNTED } as const;
-      return paths.set(row.pathIndex, state);
-    }
-    const { id, epoch, version } = row;
-    if (this.#damage.size < DAMAGE_TOLD_MAX) this.#damage.set(id, why);
-    index.rows.forget(id);
-    pump.store(
-      () => ({ kind: "mark", id, epoch, version, damaged: true }),
-      [],
-      false,
-    ).then(() => index.rows.forget(id), () => {});
+  ): HereOrLater<Body> {
+    return this.#contents.read(entry, span, room);
   }
 
   /** @inheritdoc */
@@ -372,19 +295,6 @@ export class StoredFiles implements LocalFiles {
     return this.#parts.pump.present;
   }
 
-  #damageAlarms(): string[] {
-    const { index } = this.#parts;
-    for (const id of this.#damage.keys()) {
-      const row = index.row(id);
-      const isMended = row === undefined || row.tombstone === 1 ||
-        row.damaged === 0;
-      if (isMended) this.#damage.delete(id);
-    }
-    return [...this.#damage].map(([id, why]) =>
-      `${id} is damaged here: ${why}`
-    );
-  }
-
   /** @inheritdoc */
   alarms(): string[] {
     const { pump, paths, alarms, isDatabaseFull } = this.#parts;
@@ -393,7 +303,7 @@ export class StoredFiles implements LocalFiles {
       ? []
       : [`the log is closed: ${failure}`];
     const full = isDatabaseFull() ? ["the disk of the database is full"] : [];
-    const rest = [...alarms, ...this.#damageAlarms()];
+    const rest = [...alarms, ...this.#contents.alarms()];
     return [...closed, ...full, ...paths.alarms(), ...rest]
       .map((line) => line.slice(0, 300)).slice(0, 32);
   }

@@ -23,6 +23,7 @@ import {
 } from "@kedge/schema";
 import type { FileRow } from "@kedge/schema/db";
 import type { ByteSpan, ReadRoom } from "../ports.ts";
+import { type HereOrLater, whenHere } from "../when_here.ts";
 import { unpackBlocks } from "./crc32.ts";
 import {
   describeError,
@@ -104,32 +105,46 @@ export class Reader {
    *
    * @param span Inside the file.
    * @param room Where a file that is read whole may be put.
-   * @throws {Problem} `damaged`, or `unavailable` when the read itself failed.
+   * @returns At once when it was read in the event loop.
+   * @throws {Problem} `damaged`, or `unavailable` when the read itself failed;
+   * at once as well.
    */
-  async read(file: Readable, span: ByteSpan, room?: ReadRoom): Promise<Body> {
+  read(
+    file: Readable,
+    span: ByteSpan,
+    room?: ReadRoom,
+  ): Body | Promise<Body> {
     if (span.lengthBytes === 0) return new Uint8Array(0);
-    const { id, sizeBytes, appender, pathIndex } = file.row;
+    const { sizeBytes, appender, pathIndex } = file.row;
     const isWhole = span.lengthBytes === sizeBytes;
     const isSlow = this.#disks.isSuspect(pathIndex);
     if (sizeBytes <= INLINE_BODY_BYTES_MAX) {
-      const bytes = isSlow
-        ? await this.#readWhole(file)
-        : this.#readHere(file, isWhole ? room : undefined);
-      return isWhole
-        ? bytes
-        : bytes.subarray(span.from, span.from + span.lengthBytes);
+      if (isWhole && !isSlow) return this.#readHere(file, room);
+      const whole = isSlow ? this.#readWhole(file) : this.#readHere(file);
+      const end = span.from + span.lengthBytes;
+      return whenHere(whole, (bytes) => bytes.subarray(span.from, end));
     }
     // An appender may grow while it is read.
     if (!isWhole || sizeBytes > CHECKSUM_BLOCK_BYTES || appender !== 0) {
-      return await this.#readLarge(file, span);
+      return this.#readLarge(file, span);
     }
+    return this.#readBlock(file, isSlow, room);
+  }
+
+  /** A file of one block. */
+  #readBlock(
+    file: Readable,
+    isSlow: boolean,
+    room?: ReadRoom,
+  ): HereOrLater<Uint8Array<ArrayBuffer>> {
+    const { id } = file.row;
     const atMs = this.#warm.get(id) ?? -Infinity;
     const isWarm = this.#nowMs() - atMs < CHECK_LIFE_MS && !isSlow;
-    const bytes = isWarm
-      ? this.#readHere(file, room)
-      : await this.#readWhole(file);
-    this.#warm.set(id, this.#nowMs());
-    return bytes;
+    const whole = isWarm ? this.#readHere(file, room) : this.#readWhole(file);
+    return whenHere(whole, (bytes) => {
+      this.#warm.set(id, this.#nowMs());
+      return bytes;
+    });
   }
 
   /**

@@ -14,6 +14,11 @@ import type {
   StageRequest,
 } from "./content.ts";
 
+/** Content of a file: a buffer for small spans, a stream for large ones. */
+export type FileBody =
+  | Uint8Array<ArrayBuffer>
+  | ReadableStream<Uint8Array<ArrayBuffer>>;
+
 /**
  * This node's files: bytes on disk and the index. Implemented by `files/`.
  *
@@ -53,15 +58,16 @@ export interface LocalFiles {
    * against the checksums: wrong bytes are never returned as good.
    *
    * @param room Where a file that is read whole may be put.
-   * @returns A buffer for small spans, a stream for large ones. The caller may
-   * give their memory back: they are nobody else's.
-   * @throws {Problem} `damaged` when the copy is missing, short or wrong.
+   * @returns At once when it is surely in memory. The caller may give its memory
+   * back: it is nobody else's.
+   * @throws {Problem} `damaged` when the copy is missing, short or wrong; also
+   * at once.
    */
   read(
     entry: FileEntry,
     span?: ByteSpan,
     room?: ReadRoom,
-  ): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>>;
+  ): FileBody | Promise<FileBody>;
   /**
    * Whether {@linkcode LocalFiles.read} of this part now gives a stream that
    * takes next to no memory, however slow its client is.

@@ -160,17 +160,31 @@ export class Downloads {
     return new Response(body, { status: 206, headers: others });
   }
 
-  /** Read, and once more from a repaired copy when ours is damaged. */
-  async read(
+  /**
+   * Read, and once more from a repaired copy when ours is damaged. What is here
+   * is there at once; an error is never thrown at once.
+   */
+  read(
     entry: FileEntry,
     span?: ByteSpan,
     room?: ReadRoom,
-  ): Promise<SpanContent> {
+  ): SpanContent | Promise<SpanContent> {
+    const again = (error: unknown) =>
+      this.#repaired(error, entry, [span, room]);
     try {
-      return await this.#files.read(entry, span, room);
+      const content = this.#files.read(entry, span, room);
+      return content instanceof Promise ? content.catch(again) : content;
     } catch (error) {
-      if (!(error instanceof Problem) || error.slug !== "damaged") throw error;
+      return again(error);
     }
+  }
+
+  async #repaired(
+    error: unknown,
+    entry: FileEntry,
+    [span, room]: readonly [ByteSpan | undefined, ReadRoom | undefined],
+  ): Promise<SpanContent> {
+    if (!(error instanceof Problem) || error.slug !== "damaged") throw error;
     const repaired = await this.#finder.repair(entry.id);
     if (validatorsOf(repaired).etag !== validatorsOf(entry).etag) {
       throw new Problem(

@@ -82,17 +82,17 @@ export class Operations implements FileOperations {
     return await this.#deps.files.changedS?.(entry) ?? createdS;
   }
 
-  async read(
+  read(
     entry: FileEntry,
     span?: ByteSpan,
     room?: ReadRoom,
-  ): Promise<FileContent> {
-    try {
-      return await this.#downloads.read(entry, span, room);
-    } catch (error) {
+  ): FileContent | Promise<FileContent> {
+    const content = this.#downloads.read(entry, span, room);
+    if (!(content instanceof Promise)) return content;
+    return content.catch((error) => {
       if (!(error instanceof Elsewhere) || error.url === undefined) throw error;
-      return await readFromPeer(this.#deps, `${error.url}/${entry.id}`, span);
-    }
+      return readFromPeer(this.#deps, `${error.url}/${entry.id}`, span);
+    });
   }
 
   async create(bytes: IncomingBytes, file: NewFile): Promise<string> {

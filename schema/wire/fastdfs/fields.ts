@@ -6,8 +6,6 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
-
 /** Width of a group name, in bytes; one more inside of records. */
 export const GROUP_BYTES = 16;
 /** Width of an extension, in bytes. */
@@ -23,35 +21,47 @@ const GROUP_PATTERN = /^[A-Za-z0-9]{1,16}$/;
 const TWO_32 = 2 ** 32;
 
 /**
- * A 64-bit number.
+ * A 64-bit number. Byte by byte: a view of it would be an object outside of the
+ * heap for each number.
  *
  * @returns `undefined` when it is negative or above 2⁵³ − 1.
  */
 export function readU64(bytes: Uint8Array, at: number): number | undefined {
-  const view = viewOf(bytes);
   if (bytes.length < at + 8) return undefined;
-  const value = view.getUint32(at) * TWO_32 + view.getUint32(at + 4);
+  const value = readU32(bytes, at) * TWO_32 + readU32(bytes, at + 4);
   return Number.isSafeInteger(value) ? value : undefined;
+}
+
+function readU32(bytes: Uint8Array, at: number): number {
+  let value = 0;
+  for (let n = 0; n < 4; n++) value = value << 8 | (bytes[at + n] ?? 0);
+  return value >>> 0;
 }
 
 /** Write a 64-bit number: a whole one, 0 to 2⁵³ − 1. */
 export function writeU64(bytes: Uint8Array, at: number, value: number): void {
-  const view = viewOf(bytes);
-  view.setUint32(at, Math.floor(value / TWO_32));
-  view.setUint32(at + 4, value % TWO_32);
+  writeU32(bytes, at, Math.floor(value / TWO_32));
+  writeU32(bytes, at + 4, value % TWO_32);
 }
 
-/** A text up to its first NUL, one character per byte. */
+function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  for (let n = 0; n < 4; n++) bytes[at + n] = value >>> (24 - 8 * n);
+}
+
+/** A text up to its first NUL, one character per byte. Texts are short. */
 export function readText(
   bytes: Uint8Array,
   at: number,
   widthBytes: number,
 ): string {
-  const field = bytes.subarray(at, at + widthBytes);
-  const end = field.indexOf(0);
-  const text = end < 0 ? field : field.subarray(0, end);
-  return Buffer.from(text.buffer, text.byteOffset, text.length)
-    .toString("latin1");
+  const end = Math.min(bytes.length, at + widthBytes);
+  let text = "";
+  for (let n = at; n < end; n++) {
+    const code = bytes[n] ?? 0;
+    if (code === 0) break;
+    text += String.fromCharCode(code);
+  }
+  return text;
 }
 
 /**
@@ -78,8 +88,4 @@ export function writeText(
 export function readGroup(bytes: Uint8Array, at = 0): string | undefined {
   const text = readText(bytes, at, GROUP_BYTES);
   return GROUP_PATTERN.test(text) ? text : undefined;
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
