@@ -6,6 +6,8 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
+
 /** Width of a group name, in bytes; one more inside of records. */
 export const GROUP_BYTES = 16;
 /** Width of an extension, in bytes. */
@@ -48,20 +50,17 @@ function writeU32(bytes: Uint8Array, at: number, value: number): void {
   for (let n = 0; n < 4; n++) bytes[at + n] = value >>> (24 - 8 * n);
 }
 
-/** A text up to its first NUL, one character per byte. Texts are short. */
+/** A text up to its first NUL, one character per byte. */
 export function readText(
   bytes: Uint8Array,
   at: number,
   widthBytes: number,
 ): string {
-  const end = Math.min(bytes.length, at + widthBytes);
-  let text = "";
-  for (let n = at; n < end; n++) {
-    const code = bytes[n] ?? 0;
-    if (code === 0) break;
-    text += String.fromCharCode(code);
-  }
-  return text;
+  const max = Math.min(bytes.length, at + widthBytes);
+  let end = at;
+  while (end < max && bytes[end] !== 0) end++;
+  return Buffer.from(bytes.buffer, bytes.byteOffset + at, end - at)
+    .toString("latin1");
 }
 
 /**
