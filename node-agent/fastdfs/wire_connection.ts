@@ -42,6 +42,7 @@ export class WireConnection {
   #waitingSinceMs: number | undefined;
   /** Reads and writes under way: an answer may leave while a body still comes. */
   #waits = 0;
+  #movedMs = 0;
   #waitedMs = 0;
   #windowBytes = 0;
   #isIdle = true;
@@ -60,6 +61,11 @@ export class WireConnection {
     return this.#isIdle ? this.#waitingSinceMs : undefined;
   }
 
+  /** When bytes came or went last, in monotonic ms. */
+  get movedMs(): number {
+    return this.#movedMs;
+  }
+
   /** Whether nothing can be read or written any more. */
   get isClosed(): boolean {
     return this.#isClosed;
@@ -74,9 +80,9 @@ export class WireConnection {
     if (this.#isRetired) return false;
     this.#isIdle = this.#from === this.#to;
     if (this.#isIdle) {
-      const hasMore = await this.#refill();
+      this.#to = await this.#read(this.#emptyBuffer());
       this.#isIdle = false;
-      if (!hasMore) return false;
+      if (this.#to === 0) return false;
     }
     this.#waitedMs = 0;
     this.#windowBytes = 0;
@@ -118,11 +124,12 @@ export class WireConnection {
     while (at < lengthBytes) {
       // Short pieces come through the buffer, with what follows them.
       if (lengthBytes - at < BUFFER_BYTES) {
-        if (!await this.#refill()) throw new WireEnd("the client is gone");
+        this.#to = await this.#read(this.#emptyBuffer());
+        if (this.#to === 0) throw new WireEnd("the client is gone");
         at += this.#fromBuffer(bytes.subarray(at));
       } else {
         const count = await this.#read(bytes.subarray(at));
-        if (count === null) throw new WireEnd("the client is gone");
+        if (count === 0) throw new WireEnd("the client is gone");
         at += count;
       }
     }
@@ -155,9 +162,9 @@ export class WireConnection {
   async end(bytesMax: number): Promise<void> {
     await this.#conn.closeWrite().catch(() => {});
     for (let left = bytesMax; left > 0;) {
-      this.#from = this.#to;
-      if (!await this.#refill().catch(() => false)) return;
-      left -= this.#to;
+      const count = await this.#read(this.#emptyBuffer()).catch(() => 0);
+      if (count === 0) return;
+      left -= count;
     }
   }
 
@@ -206,21 +213,20 @@ export class WireConnection {
     return count;
   }
 
-  /** Read into the empty buffer; whether anything came. */
-  async #refill(): Promise<boolean> {
-    this.#buffer ??= new Uint8Array(BUFFER_BYTES);
-    const count = await this.#read(this.#buffer);
+  /** The buffer, of which nothing is wanted any more. */
+  #emptyBuffer(): Uint8Array<ArrayBuffer> {
     this.#from = 0;
-    this.#to = count ?? 0;
-    return count !== null;
+    this.#to = 0;
+    return this.#buffer ??= new Uint8Array(BUFFER_BYTES);
   }
 
-  async #read(into: Uint8Array): Promise<number | null> {
+  /** How many bytes came; 0 at the end. */
+  async #read(into: Uint8Array): Promise<number> {
     if (this.#isClosed) throw new WireEnd("the connection is closed");
     this.#beginWaiting();
     try {
-      const count = await this.#conn.read(into);
-      this.#windowBytes += count ?? 0;
+      const count = await this.#conn.read(into) ?? 0;
+      this.#windowBytes += count;
       return count;
     } catch (error) {
       throw this.#broken(error);
@@ -240,10 +246,11 @@ export class WireConnection {
   }
 
   #stopWaiting(): void {
+    this.#movedMs = this.#clock.monotonicMs();
     if (--this.#waits > 0) return;
     const sinceMs = this.#waitingSinceMs;
     if (sinceMs === undefined) return;
-    this.#waitedMs += this.#clock.monotonicMs() - sinceMs;
+    this.#waitedMs += this.#movedMs - sinceMs;
     this.#waitingSinceMs = undefined;
   }
 }

@@ -53,9 +53,10 @@ export async function serveWire(
   connection: WireConnection,
   work: WireWork,
 ): Promise<void> {
-  const { log } = work;
+  const { log, replyRooms } = work;
+  const replyRoom = replyRooms.open();
   try {
-    while (await serveOne(connection, work));
+    while (await serveOne(connection, work, replyRoom));
   } catch (error) {
     if (error instanceof WireEnd) return;
     log.warn("a FastDFS connection failed", { why: String(error) });
@@ -68,15 +69,15 @@ export async function serveWire(
 async function serveOne(
   connection: WireConnection,
   work: WireWork,
+  replyRoom: ReplyRoom,
 ): Promise<boolean> {
   if (!await connection.begin()) return false;
   const bytes = connection.glance(HEADER_BYTES);
   const header = readHeader(bytes instanceof Promise ? await bytes : bytes);
   // A negative length is no length: FastDFS closes without an answer too.
   if (header === undefined) return false;
-  const replyRoom = work.replyRooms.open();
   const request = new WireRequest(header, connection, work.room, replyRoom);
-  const sinceMs = work.clock.monotonicMs();
+  const sinceMs = connection.movedMs;
   let reply: Reply | undefined;
   let isSent = false;
   let heldBytes = 0;
@@ -92,7 +93,8 @@ async function serveOne(
     replyRoom.release();
     work.replyRooms.sendingBytes -= heldBytes;
     request.release();
-    tell(request, { reply, isSent, sinceMs }, work);
+    const tookMs = connection.movedMs - sinceMs;
+    tell(request, { reply, isSent, tookMs }, work);
   }
   if (request.isReading) await request.settled();
   if (reply.end === undefined && request.leftBytes === 0) return true;
@@ -110,12 +112,12 @@ function heldBytesOf({ content }: Reply): number {
 
 function tell(
   request: WireRequest,
-  { reply, isSent, sinceMs }: {
+  { reply, isSent, tookMs }: {
     readonly reply: Reply | undefined;
     readonly isSent: boolean;
-    readonly sinceMs: number;
+    readonly tookMs: number;
   },
-  { observe, client, clock }: WireWork,
+  { observe, client }: WireWork,
 ): void {
   if (observe === undefined || reply?.end === "silently") return;
   const { header: { command, bodyBytes }, file } = request;
@@ -129,7 +131,7 @@ function tell(
     requestBytes: HEADER_BYTES + bodyBytes,
     responseBytes: isSent ? HEADER_BYTES + bodySentBytes : 0,
     contentBytes: request.contentBytes + readBytes,
-    tookMs: clock.monotonicMs() - sinceMs,
+    tookMs,
   });
 }
 

@@ -7,7 +7,7 @@
 
 import { Problem } from "@kedge/schema";
 import { compareEntries, type FileEntry } from "@kedge/schema/change";
-import { entryOf, type FileRow } from "@kedge/schema/db";
+import { type FileRow, orderOf } from "@kedge/schema/db";
 import type { ByteSpan, ReadRoom } from "../ports.ts";
 import type { HereOrLater } from "../when_here.ts";
 import { exists, UNMOUNTED } from "./disk.ts";
@@ -74,7 +74,7 @@ export class Contents {
     if (row.damaged === 1 || !paths.isReadable(row.pathIndex)) {
       throw damagedHere(row.id);
     }
-    const isSame = compareEntries(entryOf(row), entry) === 0;
+    const isSame = compareEntries(orderOf(row), entry) === 0;
     if (!isSame && row.sizeBytes < entry.sizeBytes) throw changed(row.id);
     if (!isSame || !packed.isOn) return this.#readFile(row, isSame, wanted);
     return this.#packed(row).then((bytes) =>

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type FileEntry, FileMeta } from "../change.ts";
+import { type EntryOrder, type FileEntry, FileMeta } from "../change.ts";
 import type { FileRow } from "./tables.ts";
 
 /** What a node keeps about a file beside its entry. */
@@ -55,6 +55,13 @@ export function entryOf(row: FileRow): FileEntry {
     appender: row.appender === 1,
     master: row.master,
   };
+}
+
+/** The order of a row's state, without making the whole entry. */
+export function orderOf(row: FileRow): EntryOrder {
+  const { tombstone, epoch, version } = row;
+  const state = tombstone === 1 ? "tombstone" : "present";
+  return { state, epoch, version };
 }
 
 function hasOwnKeys(meta: FileMeta): boolean {
