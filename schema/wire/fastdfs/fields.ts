@@ -59,7 +59,8 @@ export function readText(
   const max = Math.min(bytes.length, at + widthBytes);
   let end = at;
   while (end < max && bytes[end] !== 0) end++;
-  return Buffer.from(bytes.buffer, bytes.byteOffset + at, end - at)
+  const text = bytes.subarray(at, end);
+  return Buffer.from(text.buffer, text.byteOffset, text.length)
     .toString("latin1");
 }
 
