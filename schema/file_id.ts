@@ -150,8 +150,8 @@ function parse(text: string): FileId | undefined {
   };
 }
 
-/** The bytes of the name that is being read. */
-const packed = new Uint8Array(PACKED_BYTES);
+/** The bytes of the name that is being read or written. */
+const packed = Buffer.from(new ArrayBuffer(PACKED_BYTES));
 const fields = new DataView(packed.buffer);
 
 type NameParts = Omit<FileId, "group" | "pathIndex" | "high" | "low" | "name">;
@@ -216,7 +216,7 @@ export function encodeFileName(parts: NewFileName): string {
   if (extension !== "" && !isExtension(extension)) {
     throw new RangeError("Cannot use this extension");
   }
-  const bytes = Buffer.alloc(PACKED_BYTES);
+  const bytes = packed;
   writeOrigin(bytes, parts.origin);
   bytes.writeUInt32BE(createdS, 4);
   bytes.writeUInt32BE(crc32, 16);
