@@ -8,6 +8,7 @@
 import { INLINE_BODY_BYTES_MAX } from "@kedge/schema";
 import type { Header } from "@kedge/schema/wire/fastdfs";
 import type { FileContent, IncomingBytes } from "../operation_ports.ts";
+import { type HereOrLater, whenHere } from "../when_here.ts";
 import type { ReplyRoom } from "./reply_rooms.ts";
 import type { MaybeBytes, WireConnection } from "./wire_connection.ts";
 
@@ -122,21 +123,19 @@ export class WireRequest {
    * @param wholeBytesMax Longest content that is wanted in one piece, in bytes;
    * while there is little room only what is always short comes so.
    */
-  async content(wholeBytesMax = INLINE_BODY_BYTES_MAX): Promise<IncomingBytes> {
+  content(
+    wholeBytesMax = INLINE_BODY_BYTES_MAX,
+  ): HereOrLater<IncomingBytes> {
     const sizeBytes = this.#leftBytes;
     this.#contentBytes = sizeBytes;
     const max = this.#room.takenBytes > ROOM_BYTES
       ? INLINE_BODY_BYTES_MAX
       : wholeBytesMax;
-    const body = sizeBytes <= max ? await this.#whole() : this.#stream();
-    return { body, sizeBytes };
-  }
-
-  /** Held until the request is answered: it may wait for peers. */
-  async #whole(): Promise<Uint8Array<ArrayBuffer>> {
-    this.#wholeBytes = this.#leftBytes;
-    this.#room.takenBytes += this.#wholeBytes;
-    return await this.#take(this.#leftBytes);
+    if (sizeBytes > max) return { body: this.#stream(), sizeBytes };
+    // Held until the request is answered: it may wait for peers.
+    this.#wholeBytes = sizeBytes;
+    this.#room.takenBytes += sizeBytes;
+    return whenHere(this.#take(sizeBytes), (body) => ({ body, sizeBytes }));
   }
 
   /** It was answered, or never will be: its room is for others. */

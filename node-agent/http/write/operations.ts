@@ -314,13 +314,13 @@ export class Operations implements FileOperations {
     throw new Problem("incomplete-body", "The body broke off before its end");
   }
 
-  async #commitWhole(
+  #commitWhole(
     received: Received,
     entry: FileEntry,
     level: Level,
   ): Promise<Commitment> {
     const change = { entry, body: { kind: "whole" } } as const;
-    return await commitReceived(this.#deps, { received, change, level });
+    return commitReceived(this.#deps, { received, change, level });
   }
 
   async #commitPart(
