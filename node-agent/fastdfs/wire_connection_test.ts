@@ -6,6 +6,7 @@ import {
   writeHeader,
 } from "@kedge/schema/wire/fastdfs";
 import { eventually } from "../../tests/helpers/eventually.ts";
+import type { Clock } from "../ports.ts";
 import { ReplyRooms } from "./reply_rooms.ts";
 import { WireConnection } from "./wire_connection.ts";
 import type { WireRequest } from "./wire_request.ts";
@@ -13,6 +14,19 @@ import { serveWire } from "./wire_server.ts";
 
 const NO_LOG = { info: () => {}, warn: () => {} };
 const PATIENCE = { idleMs: 60_000, windowMs: 1000, bytesPerSecondMin: 1024 };
+
+/** Both ends of a connection. */
+async function connected(clock: Clock) {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const client = await Deno.connect({ hostname: "127.0.0.1", port });
+  const conn = await listener.accept();
+  return {
+    client,
+    connection: new WireConnection(conn, clock, PATIENCE),
+    [Symbol.dispose]: () => client[Symbol.dispose](),
+  };
+}
 
 /** Refuses while the body is being read, as when an owner answers early. */
 async function refuseEarly(request: WireRequest) {
@@ -25,11 +39,8 @@ async function refuseEarly(request: WireRequest) {
 Deno.test("a client that stops in a body that was refused is cut off", async () => {
   let nowMs = 0;
   const clock = { monotonicMs: () => nowMs, wallMs: () => nowMs };
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  using client = await Deno.connect({ hostname: "127.0.0.1", port });
-  const conn = await listener.accept();
-  const connection = new WireConnection(conn, clock, PATIENCE);
+  using ends = await connected(clock);
+  const { client, connection } = ends;
   let isOver = false;
   const served = serveWire(connection, {
     handle: refuseEarly,
@@ -62,14 +73,8 @@ Deno.test("a client that stops in a body that was refused is cut off", async () 
 
 Deno.test("content on its way to a client counts until it has left", async () => {
   const clock = { monotonicMs: () => 0, wallMs: () => 0 };
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  using client = await Deno.connect({ hostname: "127.0.0.1", port });
-  const connection = new WireConnection(
-    await listener.accept(),
-    clock,
-    PATIENCE,
-  );
+  using ends = await connected(clock);
+  const { client, connection } = ends;
   const replyRooms = new ReplyRooms();
   const seen: number[] = [];
   const lengthBytes = 5 << 20;
@@ -96,4 +101,25 @@ Deno.test("content on its way to a client counts until it has left", async () =>
   assert.equal(count, HEADER_BYTES + lengthBytes);
   assert.deepEqual(new Set(seen), new Set([2 << 20]), "two blocks at most");
   assert.equal(replyRooms.sendingBytes, 0);
+});
+
+Deno.test("what is taken stays, what was glanced at is overwritten", async () => {
+  const clock = { monotonicMs: () => 0, wallMs: () => 0 };
+  using ends = await connected(clock);
+  const { client, connection } = ends;
+  try {
+    await client.write(Uint8Array.of(1, 2, 3, 4));
+    assert.equal(await connection.begin(), true);
+    const taken = await connection.take(2);
+    const glanced = await connection.glance(2);
+    assert.deepEqual([...glanced], [3, 4]);
+    await client.write(Uint8Array.of(5, 6, 7, 8));
+    assert.equal(await connection.begin(), true);
+    assert.deepEqual([...await connection.glance(4)], [5, 6, 7, 8]);
+    assert.deepEqual([...taken], [1, 2]);
+    client.close();
+    assert.equal(await connection.begin(), false);
+  } finally {
+    connection.close();
+  }
 });
