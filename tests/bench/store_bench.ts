@@ -88,7 +88,7 @@ async function reading(): Promise<void> {
     content: { kind: "staged", staged },
   }, true);
   const path = `${dir}/p0/data/${id.split("/").slice(2).join("/")}`;
-  const drain = async (name: string, open: () => Promise<unknown>) => {
+  const drain = async (name: string, open: () => unknown) => {
     const startMs = performance.now();
     let total = 0;
     const content = await open();
