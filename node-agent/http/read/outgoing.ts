@@ -51,7 +51,7 @@ export class Outgoing {
     );
     const isLean = longest <= CONTENT_PIECE_BYTES ||
       spans.every((span) => this.#files.isLean?.(entry, span) === true);
-    if (isLean) return (span) => this.#files.read(entry, span);
+    if (isLean) return async (span) => await this.#files.read(entry, span);
     if (this.#sending.isCrowded) {
       this.#hold(CONTENT_PIECE_BYTES, caller);
       return (span) => contentPieces(this.#files, entry, span);
