@@ -288,11 +288,12 @@ async function journals(store: TestStore): Promise<void> {
   await tell(store);
 }
 
-/** Uploads that are flushed together, after they were stored. */
+/** Uploads that are flushed together, after they were stored one by one. */
 async function journalsLater(store: TestStore): Promise<void> {
   const how = { inRecord: true, durable: false };
   for (const seed of [1, 2]) {
     await tryUpload(store, someBytes(150_000, seed), how);
+    await store.store.log.settled();
   }
   await store.store.log.flush();
   await tell(store);
