@@ -10,7 +10,7 @@
  * @module
  */
 
-import { MIB, type SyncPosition } from "@kedge/schema";
+import { MIB, RECORD_BODY_BYTES_MAX, type SyncPosition } from "@kedge/schema";
 import { type AckBody, encodeRecordsHead } from "@kedge/schema/wire/records";
 import type { ChangeLog, LogPlace } from "../ports.ts";
 import {
@@ -91,7 +91,9 @@ export class LogSender {
 
   /** A sender that sends nothing before {@linkcode start}. */
   constructor(options: LogSenderOptions) {
-    this.#options = options;
+    // A peer may take more than fits our frames: a newer one, say.
+    const max = Math.min(options.recordBytesMax, RECORD_BODY_BYTES_MAX);
+    this.#options = { ...options, recordBytesMax: max };
     const { log, positions, recent } = options;
     this.#memoryFrom = recent.storedUpTo;
     // They do not grow any more, and asking for them costs queries.

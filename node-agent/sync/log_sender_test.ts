@@ -342,3 +342,17 @@ Deno.test("LogSender sends an older peer no more bytes than it takes", async () 
   const kinds = ["present elsewhere", "present inline"];
   assert.deepEqual(rig.kinds, [...kinds, ...kinds]);
 });
+
+Deno.test("LogSender sends a peer that takes more no more than a frame holds", async () => {
+  const rig = new Rig();
+  rig.recordBytesMax = 1 << 30;
+  await rig.add(new Uint8Array(RECORD_BODY_BYTES_MAX + 1), false);
+  await rig.add(new Uint8Array(RECORD_BODY_BYTES_MAX), false);
+  await rig.add(new Uint8Array(1 << 20), false);
+  rig.recent = new RecentRecords(rig.recent.last); // they come from the log
+  const sender = await rig.sender();
+  sender.start();
+  await rig.has("1/1@1", "1/2@1", "1/3@1");
+  const elsewhere = "present elsewhere";
+  assert.deepEqual(rig.kinds, [elsewhere, "present inline", elsewhere]);
+});
