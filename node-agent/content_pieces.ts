@@ -27,6 +27,8 @@ const CROWDED_BYTES: number = 64 * MIB;
 /** Pieces that are read at once: each with a block of its file in memory. */
 const READS_AT_ONCE = 16;
 const reads = new Turns(READS_AT_ONCE);
+/** A read that takes longer hangs, in ms: others need not wait for its disk. */
+const TURN_MS_MAX = 5000;
 
 /** Reads parts of files. */
 export interface PartReader {
@@ -46,6 +48,18 @@ export class SendingContent {
   get isCrowded(): boolean {
     return this.sendingBytes > CROWDED_BYTES;
   }
+}
+
+/**
+ * A short part of a file, by itself: of the whole block with which it was read
+ * nothing waits for the client.
+ */
+export function withoutBlock(
+  bytes: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  const isShort = bytes.length <= CONTENT_PIECE_BYTES;
+  const hasBlock = bytes.buffer.byteLength > CONTENT_PIECE_BYTES;
+  return isShort && hasBlock ? bytes.slice() : bytes;
 }
 
 /**
@@ -69,10 +83,9 @@ export async function contentPieces(
     const bytes = content instanceof Uint8Array
       ? content
       : await new Response(content).bytes();
-    // Of a whole block only this part waits for the client.
-    return bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice();
+    return withoutBlock(bytes);
   };
-  const next = () => reads.run(read);
+  const next = () => reads.run(read, TURN_MS_MAX);
   let first: Uint8Array<ArrayBuffer> | undefined = await next();
   return new ReadableStream({
     async pull(controller) {

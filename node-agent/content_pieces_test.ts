@@ -6,6 +6,7 @@ import { Random } from "../tests/helpers/random.ts";
 import type { FileOperations } from "./operation_ports.ts";
 import type { ByteSpan } from "./ports.ts";
 import { contentPieces } from "./content_pieces.ts";
+import { Outgoing } from "./http/read/outgoing.ts";
 import { ClusterSight } from "./fastdfs/cluster_sight.ts";
 import { ReplyRooms } from "./fastdfs/reply_rooms.ts";
 import { StorageSide } from "./fastdfs/storage_side.ts";
@@ -17,7 +18,10 @@ const CLOCK = { monotonicMs: () => 0, wallMs: () => 0 };
 const LOG = { info: () => {}, warn: () => {} };
 
 /** A file, and a storage that tells which parts of it were read. */
-async function setUp(sizeBytes: number) {
+async function setUp(
+  sizeBytes: number,
+  part?: (from: number, end: number) => Uint8Array<ArrayBuffer>,
+) {
   const { app: { operations } } = new FakeDoor();
   const bytes = new Random(1).bytes(sizeBytes);
   const facts = { extension: "bin", appender: false };
@@ -27,6 +31,9 @@ async function setUp(sizeBytes: number) {
     find: (name) => operations.find(name),
     read(entry: FileEntry, span, room) {
       spans.push(span);
+      if (part !== undefined && span !== undefined) {
+        return part(span.from, span.from + span.lengthBytes);
+      }
       return operations.read(entry, span, room);
     },
   };
@@ -113,4 +120,36 @@ Deno.test("however many clients there are, few blocks are in memory for their pi
     assert.deepEqual(await new Response(content).bytes(), bytes);
   }
   assert(most > 1 && most <= 16, `${most} at once`);
+});
+
+Deno.test("of a block nothing waits for who takes a short part of it", async () => {
+  const { app: { operations } } = new FakeDoor();
+  const block = new Random(3).bytes(MIB);
+  const facts = { extension: "bin", appender: false };
+  const file = { body: block, sizeBytes: MIB };
+  const entry = await operations.find(await operations.create(file, facts));
+  const files = {
+    read: (_: FileEntry, { from, lengthBytes }: ByteSpan) =>
+      block.subarray(from, from + lengthBytes),
+  };
+  const short = { from: 7, lengthBytes: 1000 };
+  const read = new Outgoing(files).begin(entry, [short], undefined);
+  const part = await read(short);
+  assert(part instanceof Uint8Array);
+  assert.deepEqual(part, block.subarray(7, 1007));
+  assert.equal(part.buffer.byteLength, 1000);
+});
+
+Deno.test("short parts go to clients of FastDFS without their block, too", async () => {
+  const block = new Random(4).bytes(MIB);
+  const { side, id } = await setUp(
+    MIB,
+    (from, end) => block.subarray(from, end),
+  );
+  const rooms = new ReplyRooms();
+  const span = { from: 7, lengthBytes: 1000 };
+  const { content } = await side.answer(download(id, span, rooms));
+  assert(content?.bytes instanceof Uint8Array);
+  assert.deepEqual(content.bytes, block.subarray(7, 1007));
+  assert.equal(content.bytes.buffer.byteLength, 1000);
 });

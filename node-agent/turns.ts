@@ -17,17 +17,33 @@ export class Turns {
     this.#free = count;
   }
 
-  /** Do something when it is our turn. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * Do something when it is our turn.
+   *
+   * @param turnMsMax What takes longer does not keep others waiting; missing: it
+   * does.
+   */
+  async run<T>(work: () => Promise<T>, turnMsMax?: number): Promise<T> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    let isOurs = true;
+    const leave = () => {
+      if (isOurs) this.#leave();
+      isOurs = false;
+    };
+    const timer = turnMsMax && setTimeout(leave, turnMsMax);
     try {
       return await work();
     } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next();
+      if (timer) clearTimeout(timer);
+      leave();
     }
+  }
+
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free++;
+    else next();
   }
 }
 

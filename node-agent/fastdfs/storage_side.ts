@@ -42,7 +42,11 @@ import type { FileOperations } from "../operation_ports.ts";
 import type { ByteSpan } from "../ports.ts";
 import { whenHere } from "../when_here.ts";
 import type { ClusterSight } from "./cluster_sight.ts";
-import { CONTENT_PIECE_BYTES, contentPieces } from "../content_pieces.ts";
+import {
+  CONTENT_PIECE_BYTES,
+  contentPieces,
+  withoutBlock,
+} from "../content_pieces.ts";
 import type { Handler, Reply, WireRequest } from "./wire_request.ts";
 
 /** Longest metadata that is taken, in bytes: 64 entries at their longest. */
@@ -248,7 +252,9 @@ export class StorageSide {
       return this.#inPieces(entry, { from: head.offset, lengthBytes });
     }
     const content = this.#deps.operations.read(entry, span, room?.content);
-    return whenHere(content, (bytes) => {
+    return whenHere(content, (found) => {
+      const isPart = span !== undefined && found instanceof Uint8Array;
+      const bytes = isPart ? withoutBlock(found) : found;
       return { status: STATUS.ok, content: { lengthBytes, bytes } };
     });
   }

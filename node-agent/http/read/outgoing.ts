@@ -15,6 +15,7 @@ import {
   contentPieces,
   type PartReader,
   SendingContent,
+  withoutBlock,
 } from "../../content_pieces.ts";
 import type { ByteSpan, LocalFiles } from "../../ports.ts";
 import type { SpanContent } from "./byteranges.ts";
@@ -51,7 +52,9 @@ export class Outgoing {
     );
     const isLean = longest <= CONTENT_PIECE_BYTES ||
       spans.every((span) => this.#files.isLean?.(entry, span) === true);
-    if (isLean) return async (span) => await this.#files.read(entry, span);
+    if (isLean) {
+      return async (span) => alone(await this.#files.read(entry, span));
+    }
     if (this.#sending.isCrowded) {
       this.#hold(CONTENT_PIECE_BYTES, caller);
       return (span) => contentPieces(this.#files, entry, span);
@@ -68,6 +71,10 @@ export class Outgoing {
       this.#sending.sendingBytes -= bytes;
     });
   }
+}
+
+function alone(content: SpanContent): SpanContent {
+  return content instanceof Uint8Array ? withoutBlock(content) : content;
 }
 
 function asStream(content: SpanContent): SpanContent {
