@@ -29,8 +29,9 @@ export function boundOwnLog(path: string | undefined): Disposable {
 }
 
 /**
- * Copy a log that is too large to `PATH.1`, and empty it. What cannot be done is
- * tried again later: nobody depends on it.
+ * Copy a log that is too large to `PATH.1`, and empty it; without a copy when
+ * there is no room for one. What cannot be done is tried again later: nobody
+ * depends on it.
  *
  * @param output What must be the same file: our standard error.
  * @returns Whether it was done.
@@ -44,10 +45,23 @@ export function putAside(
     if (log.size <= bytesMax) return false;
     const ours = Deno.statSync(output);
     if (ours.dev !== log.dev || ours.ino !== log.ino) return false;
-    Deno.copyFileSync(path, `${path}.1`);
+    copy(path, `${path}.1`);
     Deno.truncateSync(path, 0);
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Half a copy would only take what is left of `/run`. */
+function copy(from: string, to: string): void {
+  try {
+    Deno.copyFileSync(from, to);
+  } catch {
+    try {
+      Deno.removeSync(to);
+    } catch {
+      // Nothing was made.
+    }
   }
 }

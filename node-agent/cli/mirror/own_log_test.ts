@@ -26,3 +26,19 @@ Deno.test("the log that we append to is put aside when it is too large", async (
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+Deno.test("a log for whose copy there is no room is emptied without one", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "kedge-log-" });
+  try {
+    const path = `${dir}/mirror.log`;
+    Deno.writeTextFileSync(path, "0123456789ab");
+    Deno.symlinkSync("/dev/full", `${path}.1`);
+    assert.equal(putAside(path, { bytesMax: 10, output: path }), true);
+    assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name), [
+      "mirror.log",
+    ]);
+    assert.equal(Deno.statSync(path).size, 0);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
