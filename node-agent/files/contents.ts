@@ -5,11 +5,12 @@
  * @module
  */
 
-import { Problem } from "@kedge/schema";
+import { CHECKSUM_BLOCK_BYTES, Problem } from "@kedge/schema";
 import { compareEntries, type FileEntry } from "@kedge/schema/change";
 import { type FileRow, orderOf } from "@kedge/schema/db";
 import type { ByteSpan, ReadRoom } from "../ports.ts";
 import type { HereOrLater } from "../when_here.ts";
+import { combineCrc32, unpackBlocks } from "./crc32.ts";
 import { exists, UNMOUNTED } from "./disk.ts";
 import { keptOf, mayBeKept } from "./kept_content.ts";
 import type { StoreParts } from "./local_files.ts";
@@ -75,7 +76,7 @@ export class Contents {
       throw damagedHere(row.id);
     }
     const isSame = compareEntries(orderOf(row), entry) === 0;
-    if (!isSame && row.sizeBytes < entry.sizeBytes) throw changed(row.id);
+    if (!isSame && !mayBeginWith(row, entry)) throw changed(row.id);
     if (!isSame || !packed.isOn) return this.#readFile(row, isSame, wanted);
     return this.#packed(row).then((bytes) =>
       bytes?.subarray(from, from + lengthBytes) ??
@@ -170,6 +171,28 @@ export class Contents {
       `${id} is damaged here: ${why}`
     );
   }
+}
+
+/**
+ * Whether a file may begin with the bytes that it had as another version. A part
+ * of it is checked as it is now, so what is read piece by piece would be a mix of
+ * both. Of one block the bytes themselves tell when they are read.
+ */
+function mayBeginWith(
+  now: FileRow,
+  { sizeBytes, crc32 }: Pick<FileEntry, "sizeBytes" | "crc32">,
+): boolean {
+  if (now.sizeBytes === sizeBytes) return now.crc32 === crc32;
+  if (now.sizeBytes < sizeBytes) return false;
+  if (sizeBytes <= CHECKSUM_BLOCK_BYTES) return true;
+  // What is in the last block cannot be told without reading it.
+  if (sizeBytes % CHECKSUM_BLOCK_BYTES !== 0) return false;
+  const start = unpackBlocks(now.sizeBytes, now.crc32, now.blockCrcs)
+    .slice(0, sizeBytes / CHECKSUM_BLOCK_BYTES);
+  return crc32 ===
+    start.reduce((sum, block) =>
+      combineCrc32(sum, block, CHECKSUM_BLOCK_BYTES)
+    );
 }
 
 /** The copy here is of no use. */
