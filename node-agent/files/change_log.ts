@@ -6,7 +6,6 @@
 
 import {
   type GroupRegister,
-  INLINE_BODY_BYTES_MAX,
   type NodeId,
   Problem,
   type SyncPosition,
@@ -275,20 +274,7 @@ export class StoredLog implements ChangeLog {
     limit: Parameters<ChangeLog["recordsAfter"]>[2],
   ): Promise<LogRecordWithContent[]> {
     await this.settled();
-    const { recordBytes = INLINE_BODY_BYTES_MAX } = limit;
-    const found: LogRecordWithContent[] = [];
-    let bytes = 0;
-    let next = sequence;
-    while (found.length < limit.records && bytes < limit.bytes) {
-      const place = { incarnation, sequence: next };
-      const record = await this.#reader.after(place, recordBytes);
-      if (record === undefined) break;
-      const { content } = record;
-      found.push(record);
-      bytes += content.kind === "inline" ? content.bytes.length : 0;
-      next = record.sequence;
-    }
-    return found;
+    return await this.#reader.some({ incarnation, sequence }, limit);
   }
 
   /** @inheritdoc */

@@ -8,6 +8,7 @@ import { INLINE_BODY_BYTES_MAX, Problem } from "@kedge/schema";
 import type { Change } from "@kedge/schema/change";
 import { entryOf, type FileRow } from "@kedge/schema/db";
 import type {
+  ChangeLog,
   ContentSource,
   LogPlace,
   LogRecordWithContent,
@@ -24,6 +25,33 @@ export class LogReader {
   constructor(parts: StoreParts, files: StoredFiles) {
     this.#parts = parts;
     this.#files = files;
+  }
+
+  /**
+   * The records after a place, up to a limit; those before one that cannot be
+   * read go first.
+   *
+   * @throws When the first of them cannot be read: {@linkcode after} says why.
+   */
+  async some(
+    { incarnation, sequence: after }: LogPlace,
+    limit: Parameters<ChangeLog["recordsAfter"]>[2],
+  ): Promise<LogRecordWithContent[]> {
+    const { recordBytes = INLINE_BODY_BYTES_MAX } = limit;
+    const found: LogRecordWithContent[] = [];
+    let bytes = 0;
+    while (found.length < limit.records && bytes < limit.bytes) {
+      const sequence = after + found.length;
+      const record = await this.after({ incarnation, sequence }, recordBytes)
+        .catch((error: unknown) => {
+          if (found.length === 0) throw error;
+        });
+      if (record === undefined) break;
+      const { content } = record;
+      found.push(record);
+      bytes += content.kind === "inline" ? content.bytes.length : 0;
+    }
+    return found;
   }
 
   /**

@@ -8,9 +8,10 @@
  * waits for another thread.
  *
  * The file is not flushed: what is durable is in the database, which is flushed
- * as before; only when that fails, it is ({@linkcode QuickLog.keep}). It is written from its front again once everything in it was stored,
- * so it stays short, and its blocks are there. What lies behind the newest entry
- * is of an earlier lap, which a start passes over.
+ * as before; only when that fails, it is ({@linkcode QuickLog.keep}). It is
+ * written from its front again once everything in it was stored, so it stays
+ * short, and its blocks are there. What lies behind the newest entry is of an
+ * earlier lap, which a start passes over.
  *
  * An entry counts at a start only if it follows the last record of its log. So
  * none is written while a record before it is neither here nor in the database.
