@@ -216,32 +216,31 @@ export function encodeFileName(parts: NewFileName): string {
   if (extension !== "" && !isExtension(extension)) {
     throw new RangeError("Cannot use this extension");
   }
-  const bytes = packed;
-  writeOrigin(bytes, parts.origin);
-  bytes.writeUInt32BE(createdS, 4);
-  bytes.writeUInt32BE(crc32, 16);
+  writeOrigin(parts.origin);
+  packed.writeUInt32BE(createdS, 4);
+  packed.writeUInt32BE(crc32, 16);
   if (parts.appender || sizeBytes < FOUR_GIB) {
     const flags = parts.appender ? APPENDER_FLAG : 0;
     const high = 0x8000_0000 + flags + (parts.random & RANDOM_BITS);
-    bytes.writeUInt32BE(high, 8);
-    bytes.writeUInt32BE(parts.appender ? 0 : sizeBytes, 12);
+    packed.writeUInt32BE(high, 8);
+    packed.writeUInt32BE(parts.appender ? 0 : sizeBytes, 12);
   } else {
-    bytes.writeBigUInt64BE(BigInt(sizeBytes), 8);
+    packed.writeBigUInt64BE(BigInt(sizeBytes), 8);
   }
-  return bytes.toString("base64url") + tailOf(parts.digits, extension);
+  return packed.toString("base64url") + tailOf(parts.digits, extension);
 }
 
-function writeOrigin(bytes: Buffer, origin: NodeId | string): void {
+function writeOrigin(origin: NodeId | string): void {
   if (typeof origin === "number") {
     if (!Number.isInteger(origin) || origin < 1 || origin > NODE_ID_MAX) {
       throw new RangeError(`Cannot use ${origin} as a node number`);
     }
-    bytes.writeUInt32LE(origin, 0);
+    packed.writeUInt32LE(origin, 0);
     return;
   }
   const octets = origin.split(".").map(Number);
   if (octets.length !== 4) throw new RangeError("Cannot use this IPv4 address");
-  octets.forEach((octet, at) => bytes.writeUInt8(octet, at));
+  octets.forEach((octet, at) => packed.writeUInt8(octet, at));
 }
 
 function tailOf(digits: number, extension: string): string {
