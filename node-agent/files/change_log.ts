@@ -18,6 +18,7 @@ import type {
   ContentSource,
   LogPlace,
   LogRecordWithContent,
+  RecordsLimit,
   UsedKey,
 } from "../ports.ts";
 import { LogCut } from "./log_cut.ts";
@@ -271,7 +272,7 @@ export class StoredLog implements ChangeLog {
   async recordsAfter(
     incarnation: number,
     sequence: number,
-    limit: Parameters<ChangeLog["recordsAfter"]>[2],
+    limit: RecordsLimit,
   ): Promise<LogRecordWithContent[]> {
     await this.settled();
     return await this.#reader.some({ incarnation, sequence }, limit);

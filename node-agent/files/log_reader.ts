@@ -8,10 +8,10 @@ import { INLINE_BODY_BYTES_MAX, Problem } from "@kedge/schema";
 import type { Change } from "@kedge/schema/change";
 import { entryOf, type FileRow } from "@kedge/schema/db";
 import type {
-  ChangeLog,
   ContentSource,
   LogPlace,
   LogRecordWithContent,
+  RecordsLimit,
 } from "../ports.ts";
 import type { StoredFiles, StoreParts } from "./local_files.ts";
 import { recordChecksum } from "./record_checksum.ts";
@@ -35,7 +35,7 @@ export class LogReader {
    */
   async some(
     { incarnation, sequence: after }: LogPlace,
-    limit: Parameters<ChangeLog["recordsAfter"]>[2],
+    limit: RecordsLimit,
   ): Promise<LogRecordWithContent[]> {
     const { recordBytes = INLINE_BODY_BYTES_MAX } = limit;
     const found: LogRecordWithContent[] = [];

@@ -49,6 +49,16 @@ export interface Adoption {
   readonly usedKey?: UsedKey | undefined;
 }
 
+/** How much of a log is read at once. */
+export interface RecordsLimit {
+  /** Most records. */
+  readonly records: number;
+  /** Most inline bytes in all, but for the last record. */
+  readonly bytes: number;
+  /** Most in one record; `INLINE_BODY_BYTES_MAX` when missing. */
+  readonly recordBytes?: number;
+}
+
 /** What happened to one record of a peer. */
 export type Applied =
   | "applied" // newer than what we had
@@ -121,18 +131,12 @@ export interface ChangeLog {
    * its file is now: a tombstone when it was deleted, a hole when that is
    * forgotten.
    *
-   * @param limit Most records; most inline bytes in all, but for the last
-   * record; and most in one record (`INLINE_BODY_BYTES_MAX` when missing).
    * @throws {Error} When the next record is forgotten or damaged.
    */
   recordsAfter(
     incarnation: number,
     sequence: number,
-    limit: {
-      readonly records: number;
-      readonly bytes: number;
-      readonly recordBytes?: number;
-    },
+    limit: RecordsLimit,
   ): Promise<LogRecordWithContent[]>;
   /** Our incarnations with their last sequence, oldest first. */
   incarnations(): readonly {
