@@ -6,23 +6,26 @@
  * @module
  */
 
-/** Sizes are powers of two, from this on, in bytes. */
-const ROOM_BYTES_MIN = 32 << 10;
+/** What is kept. */
+export interface BodyRoomsOptions {
+  /** Smallest size, a power of two like all of them, in bytes. */
+  readonly sizeBytesMin: number;
+  /** Memory that is longer is made and freed each time, in bytes. */
+  readonly sizeBytesMax: number;
+  /** Most memory to hold while nobody uses it, in bytes. */
+  readonly freeBytesMax: number;
+}
 
 /** See the module comment. */
 export class BodyRooms {
+  readonly #options: BodyRoomsOptions;
   /** By size. */
   readonly #free = new Map<number, Uint8Array<ArrayBuffer>[]>();
-  readonly #freeBytesMax: number;
   #freeBytes = 0;
 
-  /**
-   * Nothing is held yet.
-   *
-   * @param freeBytesMax Most memory to hold while nobody uses it, in bytes.
-   */
-  constructor(freeBytesMax: number) {
-    this.#freeBytesMax = freeBytesMax;
+  /** Nothing is held yet. */
+  constructor(options: BodyRoomsOptions) {
+    this.#options = options;
   }
 
   /** Memory that waits to be used again, in bytes. */
@@ -32,7 +35,9 @@ export class BodyRooms {
 
   /** Memory with at least this length; something may lie in it. */
   take(lengthBytes: number): Uint8Array<ArrayBuffer> {
-    let sizeBytes = ROOM_BYTES_MIN;
+    const { sizeBytesMin, sizeBytesMax } = this.#options;
+    if (lengthBytes > sizeBytesMax) return new Uint8Array(lengthBytes);
+    let sizeBytes = sizeBytesMin;
     while (sizeBytes < lengthBytes) sizeBytes *= 2;
     const room = this.#free.get(sizeBytes)?.pop();
     if (room === undefined) return new Uint8Array(sizeBytes);
@@ -46,10 +51,11 @@ export class BodyRooms {
    * @param memory What was taken here, or other memory, which is freed.
    */
   giveBack(memory: ArrayBuffer): void {
+    const { sizeBytesMin, sizeBytesMax, freeBytesMax } = this.#options;
     const sizeBytes = memory.byteLength;
-    const isOurs = sizeBytes >= ROOM_BYTES_MIN &&
+    const isOurs = sizeBytes >= sizeBytesMin && sizeBytes <= sizeBytesMax &&
       (sizeBytes & (sizeBytes - 1)) === 0;
-    if (!isOurs || this.#freeBytes + sizeBytes > this.#freeBytesMax) {
+    if (!isOurs || this.#freeBytes + sizeBytes > freeBytesMax) {
       memory.transfer(0);
       return;
     }
@@ -57,5 +63,11 @@ export class BodyRooms {
     same.push(new Uint8Array(memory));
     this.#free.set(sizeBytes, same);
     this.#freeBytes += sizeBytes;
+  }
+
+  /** Hold nothing. */
+  clear(): void {
+    this.#free.clear();
+    this.#freeBytes = 0;
   }
 }

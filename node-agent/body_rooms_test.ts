@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { BodyRooms } from "./body_rooms.ts";
 
+const SIZES = { sizeBytesMin: 32 << 10, sizeBytesMax: 1 << 20 };
+
 Deno.test("BodyRooms gives memory out again, and frees what is too much", () => {
-  const rooms = new BodyRooms(200_000);
+  const rooms = new BodyRooms({ ...SIZES, freeBytesMax: 200_000 });
   const first = rooms.take(40_000);
   const second = rooms.take(65_536);
   const third = rooms.take(131_072);
@@ -18,8 +20,8 @@ Deno.test("BodyRooms gives memory out again, and frees what is too much", () => 
 });
 
 Deno.test("BodyRooms frees memory of other sizes", () => {
-  const rooms = new BodyRooms(1_000_000);
-  for (const sizeBytes of [16_384, 40_000]) {
+  const rooms = new BodyRooms({ ...SIZES, freeBytesMax: 4 << 20 });
+  for (const sizeBytes of [16_384, 40_000, 2 << 20]) {
     const other = new ArrayBuffer(sizeBytes);
     rooms.giveBack(other);
     assert.equal(other.detached, true);

@@ -14,6 +14,7 @@ import {
   writeHeader,
 } from "@kedge/schema/wire/fastdfs";
 import { MIB } from "@kedge/schema";
+import { BodyRooms } from "../body_rooms.ts";
 import { CONTENT_HELD_BYTES_MAX, SendingContent } from "../content_pieces.ts";
 
 /** Smallest piece of memory, in bytes. */
@@ -28,8 +29,11 @@ const KEPT_BYTES_MAX: number = 16 * MIB;
 
 /** Memory of one door. */
 export class ReplyRooms extends SendingContent {
-  readonly #free = new Map<number, Uint8Array<ArrayBuffer>[]>();
-  #keptBytes = 0;
+  readonly #rooms = new BodyRooms({
+    sizeBytesMin: ROOM_BYTES_MIN,
+    sizeBytesMax: ROOM_BYTES_MAX,
+    freeBytesMax: KEPT_BYTES_MAX,
+  });
   #wasUsed = false;
 
   /** Room for one answer; to be released. */
@@ -40,31 +44,17 @@ export class ReplyRooms extends SendingContent {
   /** Memory of at least so many bytes. */
   take(lengthBytes: number): Uint8Array<ArrayBuffer> {
     this.#wasUsed = true;
-    const sizeBytes = sizeFor(lengthBytes);
-    const free = this.#free.get(sizeBytes)?.pop();
-    if (free === undefined) return new Uint8Array(sizeBytes);
-    this.#keptBytes -= sizeBytes;
-    return free;
+    return this.#rooms.take(lengthBytes);
   }
 
   /** Nobody uses this memory any more. */
-  give(bytes: Uint8Array<ArrayBuffer>): void {
-    const sizeBytes = bytes.length;
-    const isWanted = sizeBytes <= ROOM_BYTES_MAX &&
-      this.#keptBytes + sizeBytes <= KEPT_BYTES_MAX;
-    if (!isWanted) return;
-    const free = this.#free.get(sizeBytes) ?? [];
-    free.push(bytes);
-    this.#free.set(sizeBytes, free);
-    this.#keptBytes += sizeBytes;
+  give({ buffer }: Uint8Array<ArrayBuffer>): void {
+    this.#rooms.giveBack(buffer);
   }
 
   /** Called now and then: keep nothing while nobody downloads. */
   sweep(): void {
-    if (!this.#wasUsed) {
-      this.#free.clear();
-      this.#keptBytes = 0;
-    }
+    if (!this.#wasUsed) this.#rooms.clear();
     this.#wasUsed = false;
   }
 }
@@ -130,12 +120,4 @@ export class ReplyRoom {
     if (this.#bytes !== undefined) this.#rooms.give(this.#bytes);
     this.#bytes = undefined;
   }
-}
-
-/** Powers of two, so that memory fits again. */
-function sizeFor(lengthBytes: number): number {
-  if (lengthBytes > ROOM_BYTES_MAX) return lengthBytes;
-  let sizeBytes = ROOM_BYTES_MIN;
-  while (sizeBytes < lengthBytes) sizeBytes *= 2;
-  return sizeBytes;
 }

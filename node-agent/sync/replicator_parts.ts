@@ -6,7 +6,13 @@
  * @module
  */
 
-import { MIB, type NodeId, RECORD_BODY_BYTES_MAX } from "@kedge/schema";
+import {
+  FRAME_BODY_BYTES_MAX,
+  MIB,
+  type NodeId,
+  RECORD_BODY_BYTES_MAX,
+} from "@kedge/schema";
+import { LONG_BODY_BYTES_MIN } from "@kedge/schema/wire/frame-reader";
 import { BodyRooms } from "../body_rooms.ts";
 import { Alarms } from "./alarms.ts";
 import { Commits } from "./commits.ts";
@@ -35,8 +41,12 @@ import { Transfers } from "./transfers.ts";
 /** Pause between two ticks of the core, in milliseconds. */
 export const TICK_MS = 100;
 
-/** Memory of frames that is kept for the next ones, in bytes. */
-const FREE_FRAME_BYTES_MAX = 8 * MIB;
+/** Memory of frames that is kept for the next ones. */
+const FRAME_ROOMS = {
+  sizeBytesMin: LONG_BODY_BYTES_MIN,
+  sizeBytesMax: FRAME_BODY_BYTES_MAX,
+  freeBytesMax: 8 * MIB,
+};
 
 /** What the parts need of the whole. */
 export interface ReplicatorHooks {
@@ -52,7 +62,7 @@ export class ReplicatorParts {
   readonly membership: Membership;
   readonly alarms: Alarms;
   /** For frames of records. */
-  readonly rooms = new BodyRooms(FREE_FRAME_BYTES_MAX);
+  readonly rooms = new BodyRooms(FRAME_ROOMS);
   readonly lag = new LoopLag(TICK_MS);
   readonly applied: AppliedRate;
   readonly roots: RootHashes;
