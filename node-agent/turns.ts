@@ -47,7 +47,7 @@ export class Turns {
   }
 }
 
-/** Let messages of other threads in. */
+/** Let others have their turn, and messages of other threads in. */
 export function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -22,7 +22,8 @@ import { encodeMetadata } from "@kedge/schema/wire/fastdfs";
 import type { FileContent, FileOperations } from "../operation_ports.ts";
 import type { LocalFiles } from "../ports.ts";
 import { Lanes } from "./lanes.ts";
-import { othersTurn, type Pace } from "./pace.ts";
+import { pause } from "../turns.ts";
+import type { Pace } from "./pace.ts";
 import type { Progress } from "./progress.ts";
 import { TrunkWriter } from "./trunk_writer.ts";
 
@@ -90,7 +91,7 @@ export class Exporter {
       const page: FileEntry[] = this.#parts.files.list({ after, limit: PAGE });
       yield* page.filter(({ state }) => state === "present");
       await this.#parts.pace.take(0);
-      await othersTurn();
+      await pause();
       after = page.at(-1)?.id;
       if (page.length < PAGE || after === undefined) return;
     }

@@ -19,7 +19,8 @@ import { FollowedDeletes } from "./followed_deletes.ts";
 import { outcomeOf } from "./import_faults.ts";
 import { type Item, itemOf, packedItem, slotKey } from "./import_items.ts";
 import { Lanes } from "./lanes.ts";
-import { othersTurn, type Pace } from "./pace.ts";
+import { pause } from "../turns.ts";
+import type { Pace } from "./pace.ts";
 import { type PackedFile, PackedNames, unnamedSlots } from "./packed_files.ts";
 import type { Progress } from "./progress.ts";
 import { SourceFault, SourceSpan } from "./source_span.ts";
@@ -134,7 +135,7 @@ export class Importer {
           // It vanished; that is found again, and told, when it is its turn.
         }
         progress.filesTotal++;
-        if (progress.filesTotal % LOOKS_PER_TURN === 0) await othersTurn();
+        if (progress.filesTotal % LOOKS_PER_TURN === 0) await pause();
       }
       await pace.take(0);
     }

@@ -9,11 +9,6 @@ import type { Clock } from "../ports.ts";
 /** Longest step of waiting, in ms, so that a stop is heard. */
 const STEP_MS = 200;
 
-/** Let the agent do what else is to be done. */
-export function othersTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
-}
-
 /** Lets bytes through at most so fast. */
 export class Pace {
   readonly #clock: Clock;

@@ -17,7 +17,7 @@
 import { Problem } from "@kedge/schema";
 import { type FileId, hexByte, parseFileId } from "@kedge/schema/file-id";
 import { isTrunkFileName } from "@kedge/schema/fastdfs";
-import { othersTurn } from "./pace.ts";
+import { pause } from "../turns.ts";
 
 /** A file to be taken in. */
 export interface SourceFile {
@@ -118,7 +118,7 @@ export class SourceTree {
         const lows = subfolders(`${data}/${high}`);
         yield withOddities(pathIndex, `${data}/${high}`, lows.oddities);
         for (const low of lows.names) {
-          await othersTurn();
+          await pause();
           yield* this.#folder(pathIndex, high, low);
         }
       }
@@ -142,7 +142,7 @@ export class SourceTree {
     }
     const names = new Set(entries.map(({ name }) => name));
     for (let at = 0; at < entries.length; at += PART_COUNT) {
-      if (at > 0) await othersTurn();
+      if (at > 0) await pause();
       const part = entries.slice(at, at + PART_COUNT);
       yield this.#part(part, { pathIndex, path, place, names });
     }
