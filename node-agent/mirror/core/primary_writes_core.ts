@@ -213,10 +213,10 @@ export class PrimaryWrites {
   }
 
   /**
-   * Application I/O goes on after nobody had data: what no disk has is
-   * submitted again, in its order and before anything newer.
+   * Application I/O goes on after nobody had data: what no disk has is held, to
+   * be submitted again in its order and before anything newer.
    */
-  resend(): void {
+  takeBack(): void {
     const newer = this.#held.takeAll();
     const isHomeless = (write: LoggedWrite) => !this.#isOnGoodDisk(write);
     for (const write of this.transfers.takeHomeless(isHomeless)) {
@@ -224,8 +224,7 @@ export class PrimaryWrites {
       if (write.isLogged) this.#log().release(write.offset, write.lengthBytes);
       write.again?.();
     }
-    for (const piece of newer) this.#offer(piece, true);
-    this.retry();
+    for (const piece of newer) this.#held.add(piece, true);
   }
 
   /** Fail everything that waits: there is no data to work on any more. */

@@ -207,7 +207,6 @@ export class Roles {
       suspendedNoData: false,
       suspendedFencing: false,
     });
-    volume.writes.resend();
     done({ code: 1 });
   }
 
@@ -247,7 +246,6 @@ export class Roles {
     const { handlers, fencing } = volume.config;
     if (volume.state.suspendedNoData && volume.canReachData()) {
       volume.change({ suspendedNoData: false });
-      volume.writes.resend();
     }
     // Whatever the handler said: the peer itself is here.
     const isBack = !isConnected(before.connection) &&

@@ -16,7 +16,7 @@ Deno.test("what nobody had is sent again in its order, newer writes behind it", 
   const answered: number[] = [];
   const write = (value: number, offset: number, lengthBytes: number) => {
     const data = new Uint8Array(lengthBytes).fill(value);
-    a.core.writes.write(offset, data, () => answered.push(value));
+    a.core.writes.write(offset, data, (ok) => answered.push(ok ? value : -1));
     a.core.settle();
   };
   write(1, 1536, 2560);
@@ -58,5 +58,22 @@ Deno.test("the end of a freeze by command is not the end of another one", () => 
   pair.mend();
   pair.run();
   assert.equal(answered, 1);
+  assert.equal(b.data[0], 7);
+});
+
+Deno.test("a write on its way when the last good copy goes is not failed by its return", () => {
+  const pair = primaryPair({ onNoData: "suspend-io" });
+  const { a, b } = pair;
+  a.core.disk.detach(false, () => {});
+  pair.run();
+  const answered: boolean[] = [];
+  const data = new Uint8Array(4096).fill(7);
+  a.core.writes.write(0, data, (ok) => answered.push(ok));
+  pair.cut();
+  assert.equal(a.core.state.suspendedNoData, true);
+  assert.deepEqual(answered, []);
+  pair.mend();
+  pair.run();
+  assert.deepEqual(answered, [true]);
   assert.equal(b.data[0], 7);
 });

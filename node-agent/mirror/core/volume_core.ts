@@ -270,7 +270,11 @@ export class VolumeCore {
   }
 
   #follow(before: MirrorState, after: MirrorState): void {
-    // First: if the flags cannot be saved, the state moves on in that call.
+    // Before anything below answers what waits: that would be an error.
+    if (before.suspendedNoData && !after.suspendedNoData) {
+      this.writes.takeBack();
+    }
+    // If the flags cannot be saved, the state moves on in that call.
     this.effects.stateChanged(before, after);
     this.generations.saveFlags();
     if (this.#lostPeerData(before, after)) {
