@@ -65,7 +65,10 @@ export class Demotion {
     if (!isFlushed) volume.effects.log("warn", "Demoting without a last flush");
     volume.saveBitmap();
     const code = volume.wish({ role: "Secondary" }) ?? 1;
-    if (code === 1) volume.fence.demoted();
+    if (code !== 1) return code;
+    volume.fence.demoted();
+    // What came meanwhile would be held until a later role, and be made then.
+    if (isSuspended(volume.state)) volume.writes.failAll();
     return code;
   }
 

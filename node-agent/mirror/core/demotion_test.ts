@@ -140,3 +140,27 @@ Deno.test("a register that does not answer is waited for a while only", () => {
   pair.run(2);
   assert.deepEqual(answers, [true]);
 });
+
+Deno.test("what comes while a Primary freezes and is demoted is failed, not kept for a later role", () => {
+  const pair = new Pair(SIZE, FENCED);
+  const { a } = pair;
+  pair.up();
+  a.core.roles.primary(true, () => {});
+  pair.run();
+  a.core.writes.write(0, new Uint8Array(4096).fill(1), () => {});
+  pair.run(2);
+  a.core.roles.secondary(() => {});
+  const answers: boolean[] = [];
+  a.core.writes.write(0, new Uint8Array(4096).fill(2), (ok) => {
+    answers.push(ok);
+  });
+  a.core.writes.flush((ok) => answers.push(ok));
+  pair.cut();
+  assert.equal(a.core.state.role, "Secondary");
+  assert.deepEqual(answers, [false, false]);
+  a.endHelper("fence-peer", 5);
+  pair.mend();
+  a.core.roles.primary(false, () => {});
+  pair.run(5);
+  assert.equal(a.data[0], 1);
+});

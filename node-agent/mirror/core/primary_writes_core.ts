@@ -250,12 +250,13 @@ export class PrimaryWrites {
 
   #offer(piece: Piece, isCopied: boolean): void {
     const { volume } = this;
+    // Nothing to wait for, however frozen: it would come with a later role.
+    if (volume.state.role !== "Primary") return piece.done(false);
     const mayStart = volume.mayWrite() && !volume.roles.demotion.isRunning &&
       !volume.resize.isHolding &&
       !volume.options.isHolding;
     if (!mayStart) return this.#held.add(piece, isCopied);
-    const isServing = volume.state.role === "Primary" && volume.canReachData();
-    if (!isServing) return piece.done(false);
+    if (!volume.canReachData()) return piece.done(false);
     // Last: what was acquired is released with the write.
     const isLogged = volume.bitmap === undefined ||
       this.#log().acquire(piece.offset, piece.lengthBytes);
@@ -267,8 +268,9 @@ export class PrimaryWrites {
     const { volume } = this;
     const { offset, lengthBytes } = piece;
     const replicate = volume.replicates();
+    // Not saved: the disk is gone, and nothing of this write was begun.
     if (!replicate && !volume.generations.beforeUnseenWrite()) {
-      return piece.done(false);
+      return this.#offer(piece, false);
     }
     const sequence = replicate ? this.sent.next() : 0;
     if (replicate) this.#sendPiece(piece, sequence);

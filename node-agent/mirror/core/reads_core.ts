@@ -59,7 +59,7 @@ export class Reads {
     const read = this.#remote.get(id);
     if (read === undefined) return;
     this.#remote.delete(id);
-    if (payload.length !== read.into.length) return read.done(false);
+    if (payload.length !== read.into.length) return this.#notServed(read);
     read.into.set(payload);
     read.done(true);
   }
@@ -117,17 +117,18 @@ export class Reads {
     return false;
   }
 
+  /** Nobody has it. Somebody may still come back; the state says so. */
+  #notServed(read: Read): void {
+    if (isSuspended(this.volume.state)) this.#waiting.push(read);
+    else read.done(false);
+  }
+
   #fromPeer(read: Read): void {
     const { volume } = this;
     const { state } = volume;
     const canAsk = isConnected(state.connection) &&
       state.peerDisk === "UpToDate";
-    if (!canAsk) {
-      // Between two links somebody may still come back; the state says so.
-      if (isSuspended(state)) this.#waiting.push(read);
-      else read.done(false);
-      return;
-    }
+    if (!canAsk) return this.#notServed(read);
     for (const part of split(read)) {
       const id = ++this.#lastId;
       this.#remote.set(id, part);

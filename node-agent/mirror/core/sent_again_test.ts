@@ -1,6 +1,6 @@
 /**
  * Writes that nobody had when a Primary lost its last disk (`suspend-io`) go
- * out once more: in their order, and before anything newer.
+ * out once more: in their order, and before anything newer. Reads wait, too.
  *
  * @module
  */
@@ -76,4 +76,69 @@ Deno.test("a write on its way when the last good copy goes is not failed by its 
   pair.run();
   assert.deepEqual(answered, [true]);
   assert.equal(b.data[0], 7);
+});
+
+Deno.test("a write that only a half-copied disk has is sent again when ours is back", () => {
+  const pair = primaryPair({ onNoData: "suspend-io" });
+  const { a, b } = pair;
+  a.core.roles.pauseSync(() => {});
+  b.core.roles.invalidate(() => {});
+  a.core.writes.write(0, new Uint8Array(4096).fill(6), () => {});
+  pair.run();
+  assert.equal(a.core.state.peerDisk, "Inconsistent");
+  const answered: boolean[] = [];
+  const data = new Uint8Array(4096).fill(7);
+  a.core.writes.write(0, data, (ok) => answered.push(ok));
+  a.core.settle();
+  a.core.disk.detach(true, () => {});
+  a.data.fill(0); // it had not reached the disk
+  pair.run();
+  assert.equal(a.core.state.suspendedNoData, true);
+  a.core.disk.attach(a.disk(), () => {});
+  pair.run();
+  assert.deepEqual(answered, [true]);
+  a.core.roles.resumeSync(() => {});
+  pair.run();
+  assert.deepEqual([a.data[0], b.data[0]], [7, 7]);
+});
+
+Deno.test("a write whose new generation cannot be saved waits until a person gives it up", () => {
+  const pair = primaryPair({ onNoData: "suspend-io" });
+  const { a } = pair;
+  pair.cut();
+  a.core.effects.saveState = () => false;
+  const answered: boolean[] = [];
+  const data = new Uint8Array(4096).fill(7);
+  a.core.writes.write(0, data, (ok) => answered.push(ok));
+  pair.run();
+  assert.deepEqual(
+    [a.core.state.disk, a.core.state.suspendedNoData],
+    ["Diskless", true],
+  );
+  assert.deepEqual(answered, []);
+  // No copy is known to be what the application has seen.
+  pair.mend();
+  assert.deepEqual(answered, []);
+  a.core.roles.resumeIo(() => {});
+  assert.deepEqual(answered, [false]);
+});
+
+Deno.test("a read that finds the last good disk broken waits for another one", () => {
+  const pair = primaryPair({ onNoData: "suspend-io" });
+  const { a, b } = pair;
+  a.core.disk.detach(false, () => {});
+  pair.run();
+  b.data[0] = 7;
+  b.failsReads = true;
+  const answered: boolean[] = [];
+  const into = new Uint8Array(4096);
+  a.core.reads.read(0, into, (ok) => answered.push(ok));
+  pair.run();
+  assert.equal(a.core.state.suspendedNoData, true);
+  assert.deepEqual(answered, []);
+  b.failsReads = false;
+  b.core.disk.attach(b.disk(), () => {});
+  pair.run();
+  assert.deepEqual(answered, [true]);
+  assert.equal(into[0], 7);
 });

@@ -68,7 +68,7 @@ export class TransferLog {
   /** Take the unanswered writes that no good disk has. */
   takeHomeless(hasNoDisk: (write: LoggedWrite) => boolean): LoggedWrite[] {
     const isHomeless = (write: LoggedWrite) =>
-      write.sequence === 0 && write.again !== undefined && hasNoDisk(write);
+      write.again !== undefined && hasNoDisk(write);
     const homeless = this.#unanswered.filter(isHomeless);
     if (homeless.length === 0) return [];
     this.#unanswered = this.#unanswered.filter((each) => !isHomeless(each));

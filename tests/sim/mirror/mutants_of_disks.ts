@@ -125,4 +125,18 @@ export const DISK_MUTANTS: readonly MirrorMutant[] = [
     }),
     plan: STUCK,
   },
+  {
+    name: "what nobody has waits for data, and is sent again",
+    sabotage: core(({ writes }) => {
+      writes.takeBack = () => {};
+    }),
+    plan: {
+      onNoData: "suspend-io",
+      onIoError: "detach",
+      isFenced: false,
+      protocol: "C",
+      startsNew: false,
+      operator: quiet({ detach: 0.1 }),
+    },
+  },
 ];

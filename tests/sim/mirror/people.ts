@@ -43,6 +43,12 @@ function decide(world: World): void {
   else keepPrimary(world, node);
 }
 
+/** A person lets application I/O go on, whatever it comes to. */
+function resumeIo(node: SimNode): void {
+  node.failedAnswers.release();
+  say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
+}
+
 type Command = (core: VolumeCore, done: CommandDone) => void;
 
 function say(node: SimNode, name: string, command: Command): void {
@@ -100,7 +106,7 @@ function misbehave(world: World, node: SimNode): boolean {
   }
   if (does(operator.suspend)) {
     if (state.suspendedByUser) {
-      say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
+      resumeIo(node);
     } else say(node, "suspend-io", (c, done) => c.roles.suspendIo(done));
     return true;
   }
@@ -143,7 +149,7 @@ function repair(world: World, node: SimNode): void {
     (state.disk === "Diskless" || state.disk === "Inconsistent") &&
     state.role === "Primary" && state.peerDisk !== "UpToDate";
   if (isStuck) {
-    say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
+    resumeIo(node);
     say(node, "secondary", (c, done) => c.roles.secondary(done));
   }
   if (isHealing) {
@@ -151,7 +157,7 @@ function repair(world: World, node: SimNode): void {
       say(node, "resume-sync", (c, done) => c.roles.resumeSync(done));
     }
     if (state.suspendedByUser) {
-      say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
+      resumeIo(node);
     }
   }
   if (state.disk === "Diskless" && !node.isAttached && eager) {
@@ -220,7 +226,7 @@ function repair(world: World, node: SimNode): void {
     if (isHealing && isSplit && state.role === "Primary" && rng.chance(0.5)) {
       // Frozen, it holds writes that nobody will ever answer otherwise.
       if (state.suspendedFencing || state.suspendedNoData) {
-        say(node, "resume-io", (c, done) => c.roles.resumeIo(done));
+        resumeIo(node);
       }
       return say(node, "secondary", (c, done) => c.roles.secondary(done));
     }

@@ -13,14 +13,15 @@ import type { Prng } from "../prng.ts";
 import type { Item, Side } from "./network.ts";
 import { deliver } from "./replaced_primary.ts";
 import { ReceivedWrites } from "./received_writes.ts";
-import { brief, inWords, joinsPeer } from "./state_words.ts";
-import { loseSplitBrain, passedOn } from "./discards.ts";
+import { noteChange } from "./state_changes.ts";
+import { brief } from "./state_words.ts";
 import { configOf } from "./volume_options.ts";
 import { type ArmedHangs, type BegunFlush, leaveLateDisk } from "./hangs.ts";
+import { FailedAnswers } from "./failed_answers.ts";
 import { ForcedRole } from "./forced_role.ts";
 import { effectsOf } from "./sim_effects.ts";
 import type { SimDisk } from "./sim_disk.ts";
-import { doubtMetadata, meet, verifies } from "./lying_meta.ts";
+import { doubtMetadata } from "./lying_meta.ts";
 import { missMarks } from "./meta_rot.ts";
 import { tookLosses } from "./lost_writes.ts";
 import { Violation, type World } from "./world.ts";
@@ -76,6 +77,7 @@ export class SimNode {
   /** Counts disks. */
   diskNumber = 0;
   readonly forced = new ForcedRole();
+  readonly failedAnswers: FailedAnswers = new FailedAnswers(this);
   /** Counts attached disks: what an earlier one did is not for this one. */
   attachment = 0;
   /** Values on their way to the disk of a Secondary (protocol B). */
@@ -318,35 +320,7 @@ export class SimNode {
 
   /** The core changed its state. */
   changed(before: MirrorState, after: MirrorState): void {
-    if (this.world.trace !== undefined) {
-      this.trace(`${inWords(before)} -> ${inWords(after)}`);
-    }
-    const isWhole = before.disk === "Inconsistent" && after.disk === "UpToDate";
-    const isJoined = before.connection === "WFReportParams" &&
-      after.connection === "Connected" && after.disk === "UpToDate" &&
-      after.peerDisk === "UpToDate";
-    if (isWhole || isJoined) this.given = [];
-    const isNew = before.connection !== after.connection;
-    meet(this.world, before, after);
-    if (after.connection === "VerifyS") verifies(this.world);
-    if (isNew && after.connection === "WFReportParams") this.isDivided = false;
-    const loses = this.isDivided && after.connection === "WFBitMapT" &&
-      before.connection !== "WFBitMapT";
-    if (loses) loseSplitBrain(this);
-    passedOn(this, before, after);
-    const was = before.connection;
-    if (was !== after.connection) this.world.mark(`is ${after.connection}`);
-    if (joinsPeer(before, after)) {
-      const isOnDisk = after.disk !== "Diskless";
-      this.world.history.promotions.joined(this, isOnDisk);
-    }
-    if (before.role !== after.role) {
-      this.world.mark(`became ${after.role}`);
-      if (after.role === "Primary") {
-        this.disk.lyingMeta?.noneIsBetter();
-        this.world.history.promotions.promoted(this, before);
-      }
-    }
+    noteChange(this, before, after);
   }
 
   #frame(core: VolumeCore, frame: MirrorFrame, epoch: number): void {

@@ -110,12 +110,16 @@ export function write(
   }
   const open = world.history.beginWrite(node, range, value);
   if (open === undefined) return next();
+  const { releases } = node.failedAnswers;
   node.run((core) => {
     node.trace(`write ${value} to ${range.first}+${range.count}`);
     core.writes.write(range.first * PIECE_BYTES, data, (ok) => {
       node.trace(`write ${value}: ${ok}`);
       if (ok) world.history.endWrite(open);
-      else world.mark("write failed");
+      else {
+        world.mark("write failed");
+        node.failedAnswers.failed(`write ${value}`, releases);
+      }
       if (ok && fua) return world.scheduler.after(0, () => flush(node, next));
       next();
     });
@@ -138,6 +142,7 @@ function zero(node: SimNode, range: Range, next: () => void): void {
   }
   const open = world.history.beginWrite(node, range, value);
   if (open === undefined) return next();
+  const { releases } = node.failedAnswers;
   node.run((core) => {
     node.trace(`zero ${value} ${range.first}+${range.count}`);
     const mayPunch = world.rng.clients.chance(0.5);
@@ -148,6 +153,7 @@ function zero(node: SimNode, range: Range, next: () => void): void {
     core.writes.zero(offset, bytes, mayPunch, (ok) => {
       node.trace(`zero ${value}: ${ok}`);
       if (ok) world.history.endWrite(open);
+      else node.failedAnswers.failed(`zero ${value}`, releases);
       next();
     });
   });
@@ -180,10 +186,14 @@ export function read(
   const { world } = node;
   const open = world.history.beginRead(node);
   if (open === undefined) return next(false);
+  const { releases } = node.failedAnswers;
   node.run((core) => {
     const into = new Uint8Array(range.count * PIECE_BYTES);
     core.reads.read(range.first * PIECE_BYTES, into, (ok) => {
-      if (!ok) world.mark("read failed");
+      if (!ok) {
+        world.mark("read failed");
+        node.failedAnswers.failed("a read", releases);
+      }
       const view = new DataView(into.buffer);
       for (let at = 0; ok && at < range.count; at++) {
         const content = view.getUint32(at * PIECE_BYTES, true);
