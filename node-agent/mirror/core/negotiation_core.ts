@@ -25,7 +25,8 @@ import {
 } from "../decisions/mirror_state.ts";
 import { guestSize, meetingSize, sizeProblem } from "../decisions/size_core.ts";
 import { ReportExchange } from "./report_exchange_core.ts";
-import { TARGET_CONNECTIONS, type VolumeCore } from "./volume_core.ts";
+import { TARGET_CONNECTIONS } from "./state_judge_core.ts";
+import type { VolumeCore } from "./volume_core.ts";
 import {
   disagreement,
   isSource,

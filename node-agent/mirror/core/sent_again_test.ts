@@ -102,6 +102,29 @@ Deno.test("a write that only a half-copied disk has is sent again when ours is b
   assert.deepEqual([a.data[0], b.data[0]], [7, 7]);
 });
 
+Deno.test("a write that the peer never made is made here once our disk is good alone", () => {
+  const pair = primaryPair({ protocol: "B", onNoData: "suspend-io" });
+  const { a, b } = pair;
+  const write = (value: number, done: (ok: boolean) => void) => {
+    a.core.writes.write(0, new Uint8Array(4096).fill(value), done);
+    a.core.settle();
+  };
+  b.core.effects.flushData = () => {}; // does not end
+  write(6, () => a.core.writes.flush(() => {}));
+  pair.run(1);
+  a.core.disk.detach(true, () => {});
+  const answered: boolean[] = [];
+  write(7, (ok) => answered.push(ok));
+  pair.run(1);
+  assert.equal(b.data[0], 6, "it waits behind the flush");
+  a.core.disk.attach(a.disk(), () => {});
+  a.core.roles.disconnect(false, () => {});
+  pair.run(1);
+  assert.equal(a.core.state.disk, "UpToDate");
+  assert.deepEqual(answered, [true]);
+  assert.equal(a.data[0], 7);
+});
+
 Deno.test("a write whose new generation cannot be saved waits until a person gives it up", () => {
   const pair = primaryPair({ onNoData: "suspend-io" });
   const { a } = pair;

@@ -21,15 +21,13 @@ import {
   compareConnection,
   compareDisk,
   type ConnectionState,
-  type DiskState,
   isConnected,
   isSuspended,
   type MirrorState,
   UNCONFIGURED_STATE,
 } from "../decisions/mirror_state.ts";
 import type { StateRefusal } from "../decisions/refusals_core.ts";
-import type { StateContext } from "../decisions/state_context_state.ts";
-import { changeState, type StateChange } from "../decisions/state_core.ts";
+import type { StateChange } from "../decisions/state_core.ts";
 import { ActivityLog } from "./activity_log_core.ts";
 import { OutOfSyncBitmap } from "./bitmap_core.ts";
 import { Congestion } from "./congestion_core.ts";
@@ -47,7 +45,8 @@ import { Resize } from "./resize_core.ts";
 import { ResyncSource } from "./resync_source_core.ts";
 import { ResyncTarget } from "./resync_target_core.ts";
 import { Roles } from "./roles_core.ts";
-import { flagsOf, SOURCE_CONNECTIONS } from "./saved_flags_core.ts";
+import { flagsOf } from "./saved_flags_core.ts";
+import { judgeChange, TARGET_CONNECTIONS } from "./state_judge_core.ts";
 import { Verify } from "./verify_core.ts";
 import type {
   PersistentFlags,
@@ -55,16 +54,6 @@ import type {
   VolumeConfig,
   VolumeEffects,
 } from "./volume_types.ts";
-
-/** On these our data are about to be replaced. */
-export const TARGET_CONNECTIONS: ReadonlySet<ConnectionState> = new Set([
-  "StartingSyncT",
-  "WFBitMapT",
-  "WFSyncUUID",
-  "SyncTarget",
-  "PausedSyncT",
-  "Behind",
-]);
 
 /** See the module comment. */
 export class VolumeCore {
@@ -214,35 +203,7 @@ export class VolumeCore {
 
   /** What a change of state would come to. */
   judge(part: Partial<MirrorState>, hard = false): StateChange {
-    const wanted = { ...this.state, ...part };
-    const judged = changeState(this.state, wanted, this.#context(), { hard });
-    const isPromised = part.disk === undefined &&
-      TARGET_CONNECTIONS.has(this.state.connection) &&
-      this.state.disk !== "UpToDate" && judged.state.disk === "UpToDate";
-    const isGone = part.peerDisk === undefined && this.source.mayBeOver &&
-      !isConnected(judged.state.connection);
-    if (isGone) {
-      const lost = { ...wanted, peerDisk: "DUnknown" } as const;
-      return changeState(this.state, lost, this.#context(), { hard });
-    }
-    const isTarget = SOURCE_CONNECTIONS.has(this.state.connection) &&
-      this.state.peerDisk !== "UpToDate";
-    const { peerDisk: becomes } = judged.state;
-    const isBehind = part.peerDisk === undefined &&
-      (isTarget && becomes === "UpToDate" ||
-        becomes === "DUnknown" && this.flags().peerOutdated === true);
-    if (isBehind) {
-      // The same of the peer: it never got what we have, or no longer have.
-      const isOld = !isConnected(judged.state.connection);
-      const peerDisk: DiskState = isOld ? "Outdated" : "Inconsistent";
-      const lost = { ...wanted, peerDisk };
-      return changeState(this.state, lost, this.#context(), { hard });
-    }
-    if (!isPromised) return judged;
-    // DRBD's table takes Outdated for good on a connection, also when the
-    // resync that should make it so ends because the source lost its disk.
-    const old = { ...wanted, disk: "Inconsistent" } as const;
-    return changeState(this.state, old, this.#context(), { hard });
+    return judgeChange(this, part, hard);
   }
 
   /**
@@ -279,6 +240,8 @@ export class VolumeCore {
     this.generations.saveFlags();
     if (this.#lostPeerData(before, after)) {
       this.writes.peerLost();
+      // A disk that was negotiated may be good now, without what the peer had.
+      if (this.canReachData()) this.writes.takeBack();
       this.fence.peerLost();
     }
     this.fence.copiesChanged(before, after);
@@ -309,26 +272,6 @@ export class VolumeCore {
     const has = isConnected(after.connection) &&
       compareDisk(after.peerDisk, "Inconsistent") >= 0;
     return had && !has;
-  }
-
-  #context(): StateContext {
-    const { config } = this;
-    return {
-      options: {
-        allowTwoPrimaries: false,
-        fencing: config.fencing,
-        onNoData: config.onNoData,
-        hasVerifyAlg: config.verifyAlgorithm !== "",
-      },
-      facts: {
-        isOpen: this.roles.isOpen,
-        stateSent: this.state.connection === "WFReportParams",
-        resourcePeerRole: this.state.peerRole,
-        ...(this.disk.isExposedData && this.disk.atAttach !== undefined
-          ? { atAttach: this.disk.atAttach }
-          : {}),
-      },
-    };
   }
 
   // --- the disk, for the other parts --------------------------------------

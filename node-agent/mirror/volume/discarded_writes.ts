@@ -18,7 +18,7 @@
  */
 
 import { BLOCK_BYTES } from "../core/bitmap_core.ts";
-import { TARGET_CONNECTIONS } from "../core/volume_core.ts";
+import { TARGET_CONNECTIONS } from "../core/state_judge_core.ts";
 import { formatGeneration } from "../decisions/generations_core.ts";
 import type { MirrorState } from "../decisions/mirror_state.ts";
 import { LossMemory, type LossReport } from "./loss_report.ts";
