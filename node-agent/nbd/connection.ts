@@ -27,6 +27,8 @@ export interface ConnectionOptions {
   /** Connections in transmission, by the name of their export. */
   readonly openConnections: Map<string, number>;
   readonly log: Log;
+  /** Called when the handshake is over and transmission begins. */
+  readonly agreed: () => void;
 }
 
 /** A connection that runs. */
@@ -119,6 +121,7 @@ class NbdConnection implements Connection {
   async #transmit(agreed: Agreed): Promise<void> {
     const release = this.#release;
     this.#release = undefined;
+    this.#options.agreed();
     this.#session = new Session({
       conn: this.#options.conn,
       agreed,

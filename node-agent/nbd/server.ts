@@ -6,6 +6,7 @@
 
 import type { BlockExports } from "../block_ports.ts";
 import { isCallerGone } from "../callers.ts";
+import { GreetingDesk, hostOf, type Place } from "../greeting_desk.ts";
 import type { Log } from "../ports.ts";
 import { type Connection, runConnection } from "./connection.ts";
 import { NBD_LIMITS, type NbdLimits } from "./limits.ts";
@@ -47,6 +48,9 @@ const STALL_CHECK_MS = 500;
 /** Pause after a failed accept, for example without a free descriptor. */
 const ACCEPT_PAUSE_MS = 100;
 
+/** The address of who came over a Unix socket. */
+const LOCAL = "local";
+
 /**
  * Start serving.
  *
@@ -63,6 +67,8 @@ class Server implements NbdServer {
   readonly #limits: NbdLimits;
   readonly #listeners: Deno.Listener[] = [];
   readonly #connections = new Map<Connection, Promise<void>>();
+  /** Those in their handshake. */
+  readonly #desk: GreetingDesk;
   /** Connections in transmission, by the name of their export. */
   readonly #open = new Map<string, number>();
   readonly #stallTimer: ReturnType<typeof setInterval>;
@@ -71,6 +77,11 @@ class Server implements NbdServer {
   constructor(options: NbdServerOptions) {
     this.#options = options;
     this.#limits = { ...NBD_LIMITS, ...options.limits };
+    this.#desk = new GreetingDesk({
+      placesMax: this.#limits.connectionsMax,
+      strangersPerAddressMax: this.#limits.exportConnectionsMax,
+    });
+    this.#desk.setPeers([LOCAL]);
     const places: readonly NbdListen[] = [options.listen].flat();
     try {
       for (const place of places) this.#listeners.push(listenAt(place));
@@ -118,7 +129,7 @@ class Server implements NbdServer {
   }
 
   #welcome(conn: Deno.Conn): void {
-    if (this.#connections.size >= this.#limits.connectionsMax) {
+    if (!this.#hasRoom()) {
       this.#options.log.warn("refused an NBD connection: too many", {
         limit: this.#limits.connectionsMax,
       });
@@ -126,17 +137,36 @@ class Server implements NbdServer {
       return;
     }
     quicken(conn);
+    let isAgreed = false;
+    const place: Place = {
+      host: callerOf(conn),
+      close: () => connection.close(),
+    };
     const { connection, ended } = runConnection({
       conn,
       exports: this.#options.exports,
       limits: this.#limits,
       openConnections: this.#open,
       log: this.#options.log,
+      agreed: () => {
+        isAgreed = true;
+        this.#desk.leave(place, true);
+      },
     });
+    this.#desk.enter(place);
     this.#connections.set(
       connection,
-      ended.finally(() => this.#connections.delete(connection)),
+      ended.finally(() => {
+        this.#connections.delete(connection);
+        if (!isAgreed) this.#desk.leave(place, false);
+      }),
     );
+  }
+
+  /** Who has agreed on nothing goes for somebody new. */
+  #hasRoom(): boolean {
+    return this.#connections.size < this.#limits.connectionsMax ||
+      this.#desk.makeRoom();
   }
 
   #cutStalled(): void {
@@ -157,6 +187,12 @@ function listenAt(place: NbdListen): Deno.Listener {
   // Whoever may connect may read and write the device.
   Deno.chmodSync(path, 0o600);
   return listener;
+}
+
+function callerOf({ remoteAddr }: Deno.Conn): string {
+  return "hostname" in remoteAddr
+    ? hostOf(`${remoteAddr.hostname}:${remoteAddr.port}`)
+    : LOCAL;
 }
 
 /** A socket of a process that was killed: the file is there, nobody listens. */

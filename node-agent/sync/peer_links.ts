@@ -17,6 +17,7 @@ import {
   LinkState,
   type Refusal,
 } from "@kedge/schema/wire/sync";
+import { GreetingDesk, hostOf } from "../greeting_desk.ts";
 import type { ByteChannel, Clock, Log, PeerTransport } from "../ports.ts";
 import { type Dial, DialSchedule } from "./dial_schedule.ts";
 import { FrameLink } from "./frame_link.ts";
@@ -27,7 +28,6 @@ import {
   GreetingError,
   type LinkIdentity,
 } from "./greeting.ts";
-import { GreetingDesk, hostOf } from "./greeting_desk.ts";
 import { Liveness, SUSPECT_MS } from "./liveness.ts";
 import { RefusalLog } from "./refusal_log.ts";
 

@@ -13,6 +13,7 @@ import {
   view,
 } from "../helpers/nbd_raw.ts";
 
+const FLUSH = 3;
 const ACK = 1;
 const SERVER = 2;
 const INFO = 3;
@@ -386,7 +387,13 @@ Deno.test("too many connections: one export, and the whole server", async () => 
   assert.equal(refusal.type, ERR_POLICY);
   assert.match(text(refusal.data), /2 connections/);
   await third.go("read-only");
-  using _fourth = await RawNbd.greet(rig.addr);
+  using halfOpen = await RawNbd.greet(rig.addr);
+  // Who only holds a place gives it up; who works does not.
+  using fourth = await RawNbd.greet(rig.addr);
+  assert.equal(await halfOpen.isClosedByServer(), true);
+  await fourth.go("read-only");
+  assert.equal(await fourth.errorOf({ type: FLUSH }), 0);
   using fifth = await RawNbd.connect(rig.addr);
   assert.equal(await fifth.isClosedByServer(), true);
+  assert.equal(await fourth.errorOf({ type: FLUSH }), 0);
 });

@@ -16,6 +16,7 @@ import type {
   SharedSecret,
 } from "@kedge/schema/wire/mirror";
 import { isCallerGone } from "../../callers.ts";
+import { GreetingDesk, hostOf, type Place } from "../../greeting_desk.ts";
 import {
   type ConnectionTimes,
   PeerConnection,
@@ -67,13 +68,13 @@ const ACCEPT_PAUSE_MS = 100;
 /** The shortest time between two complaints about the same thing, in ms. */
 const COMPLAINT_MS = 1_000;
 /** Connections that may be in their greeting at a time. */
-const GREETINGS_MAX = 64;
+const GREETINGS = { placesMax: 64, strangersPerAddressMax: 4 };
 
 /** See the module comment. */
 export class Rendezvous {
   readonly #seeking = new Map<number, AbortController>();
   #listener: Deno.TcpListener | undefined;
-  #greetings = 0;
+  readonly #desk = new GreetingDesk(GREETINGS);
   readonly #complaints = new Map<string, { text: string; atMs: number }>();
 
   constructor(public options: RendezvousOptions) {}
@@ -140,15 +141,30 @@ export class Rendezvous {
         await new Promise((done) => setTimeout(done, ACCEPT_PAUSE_MS));
         continue;
       }
-      if (this.#greetings >= GREETINGS_MAX) {
-        conn.close();
-        continue;
-      }
-      this.#greetings++;
-      this.#greet(conn, "acceptor", 0)
-        .catch((error) => this.#complain("caller", messageOf(error)))
-        .finally(() => this.#greetings--);
+      this.#welcome(conn);
     }
+  }
+
+  #welcome(conn: Deno.TcpConn): void {
+    let [isProven, isTurnedOut] = [false, false];
+    const { hostname, port } = conn.remoteAddr;
+    const place: Place = {
+      host: hostOf(`${hostname}:${port}`),
+      close: () => {
+        isTurnedOut = true;
+        closeConn(conn);
+      },
+    };
+    this.#desk.setPeers([this.options.remote.hostname]);
+    this.#desk.enter(place);
+    this.#greet(conn, "acceptor", {
+      volume: 0,
+      proven: () => isProven = true,
+    })
+      .catch((error) => {
+        if (!isTurnedOut) this.#complain("caller", messageOf(error));
+      })
+      .finally(() => this.#desk.leave(place, isProven));
   }
 
   async #dial(volume: number, signal: AbortSignal): Promise<void> {
@@ -170,7 +186,7 @@ export class Rendezvous {
     try {
       const inTime = AbortSignal.any([signal, AbortSignal.timeout(DIAL_MS)]);
       const conn = await Deno.connect({ hostname, port, signal: inTime });
-      await this.#greet(conn, "dialer", volume);
+      await this.#greet(conn, "dialer", { volume });
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof WrongSecretError) {
@@ -184,7 +200,11 @@ export class Rendezvous {
   async #greet(
     conn: Deno.TcpConn,
     role: "dialer" | "acceptor",
-    volume: number,
+    { volume, proven }: {
+      readonly volume: number;
+      /** Called once the peer has shown who it is. */
+      readonly proven?: () => void;
+    },
   ): Promise<void> {
     const { resource, node, secret, times } = this.options;
     const nonce = crypto.randomUUID().replaceAll("-", "");
@@ -196,6 +216,7 @@ export class Rendezvous {
       secret: () => secret,
       accept: (theirs) => this.#checked(theirs, hello),
     });
+    proven?.();
     const chooses = node === peer.node ? nonce > peer.nonce : node < peer.node;
     if (!chooses && !await connection.isChosen(times.greetingMs)) return;
     const taken = this.options.connected(connection, {
@@ -250,6 +271,13 @@ export class Rendezvous {
 function isAbsent(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionRefused ||
     error instanceof DOMException && error.name === "TimeoutError";
+}
+
+/** It may be closed already. */
+function closeConn(conn: Deno.TcpConn): void {
+  try {
+    conn.close();
+  } catch { /* it was */ }
 }
 
 function addressOf({ hostname, port }: TcpAddress): string {

@@ -6,6 +6,8 @@
  */
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { eventually } from "../../../tests/helpers/eventually.ts";
 import { freePort, Side, type SideOptions } from "./rendezvous_fixture.ts";
 
@@ -78,6 +80,32 @@ Deno.test("strangers on the port do not keep the peer away", async () => {
   await untilBothHave(a, b);
   assert.ok(isSame(a, b));
   for (const conn of strangers) conn.close();
+});
+
+Deno.test("silent callers who fill the port do not keep the peer away", async () => {
+  const port = freePort();
+  const longMs = { greetingMs: 60_000 };
+  // A cannot call: the peer has to get in.
+  using a = new Side({ node: "a", port, peerPort: freePort(), ...longMs });
+  const peerPort = port;
+  using b = new Side({ node: "b", port: freePort(), peerPort, ...longMs });
+  a.rendezvous.seek(0, true);
+  await eventually(() => knocks(port), { what: "a listener" });
+  const hosts = ["127.0.0.9", "127.0.0.1"]; // a stranger's, and the peer's own
+  const silent: Socket[] = [];
+  for (const localAddress of hosts) {
+    for (let count = 0; count < 80; count++) {
+      const socket = connect({ host: "127.0.0.1", port, localAddress });
+      socket.on("error", () => {}).resume();
+      await once(socket, "connect");
+      silent.push(socket);
+    }
+  }
+  b.rendezvous.seek(0, true);
+  await untilBothHave(a, b);
+  const held = () => silent.filter(({ closed }) => !closed).length;
+  await eventually(() => held() <= 64, { what: "64 places and no more" });
+  for (const socket of silent) socket.destroy();
 });
 
 Deno.test("a greeting that does not end is cut", async () => {

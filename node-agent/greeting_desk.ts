@@ -1,5 +1,6 @@
 /**
- * Who may wait at the peer port without having proven anything yet.
+ * Who may wait at a port without having proven anything yet: at the peer port, a
+ * mirror's port, the NBD port.
  *
  * Places are few, and anybody may connect and say nothing. So a new connection
  * is never turned away for old silent ones: the oldest that has not proven
@@ -25,12 +26,26 @@ export interface Place {
   close(): void;
 }
 
+/** How many may wait. */
+export interface DeskLimits {
+  readonly placesMax: number;
+  /** From one address that nobody has proven himself from. */
+  readonly strangersPerAddressMax: number;
+}
+
+const LIMITS: DeskLimits = {
+  placesMax: GREETINGS_MAX,
+  strangersPerAddressMax: STRANGERS_PER_ADDRESS_MAX,
+};
+
 /** See the module comment. */
 export class GreetingDesk {
   /** In the order of arrival. */
   readonly #places = new Set<Place>();
   readonly #proven = new Set<string>();
   #peers: ReadonlySet<string> = new Set();
+
+  constructor(readonly limits: DeskLimits = LIMITS) {}
 
   /** Connections that wait. */
   get size(): number {
@@ -46,9 +61,12 @@ export class GreetingDesk {
   enter(place: Place): void {
     const leaves = this.#whoLeaves(place.host);
     this.#places.add(place);
-    if (leaves === undefined) return;
-    this.#places.delete(leaves);
-    leaves.close();
+    this.#close(leaves);
+  }
+
+  /** Somebody goes for what needs its room elsewhere. False: nobody waits. */
+  makeRoom(): boolean {
+    return this.#close(this.#leastKnown());
   }
 
   /** The greeting ended. */
@@ -67,10 +85,24 @@ export class GreetingDesk {
     const places = [...this.#places];
     if (!this.#isKnown(host)) {
       const same = places.filter((place) => place.host === host);
-      if (same.length >= STRANGERS_PER_ADDRESS_MAX) return same[0];
+      if (same.length >= this.limits.strangersPerAddressMax) return same[0];
     }
-    if (places.length < GREETINGS_MAX) return undefined;
+    return places.length < this.limits.placesMax
+      ? undefined
+      : this.#leastKnown();
+  }
+
+  /** The oldest stranger, or the oldest one. */
+  #leastKnown(): Place | undefined {
+    const places = [...this.#places];
     return places.find((place) => !this.#isKnown(place.host)) ?? places[0];
+  }
+
+  #close(place: Place | undefined): boolean {
+    if (place === undefined) return false;
+    this.#places.delete(place);
+    place.close();
+    return true;
   }
 
   #isKnown(host: string): boolean {
