@@ -306,6 +306,11 @@ export class Pump {
     this.#isUrgent = false;
   }
 
+  /** Store nothing any more: what was promised is not in the database. */
+  giveUp(why: string): void {
+    this.#fail(why);
+  }
+
   /** The digests of all buckets; of present files alone, too. */
   async digests(): Promise<
     { readonly digests: Uint32Array; readonly present: Uint32Array }

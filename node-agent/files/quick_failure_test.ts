@@ -7,7 +7,15 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { QuietLog, someBytes, TestStore } from "./store_fixture.ts";
+import { eventually } from "../../tests/helpers/eventually.ts";
+
+import { quickEntriesOf } from "./quick_log_core.ts";
+import {
+  foreignRecord,
+  QuietLog,
+  someBytes,
+  TestStore,
+} from "./store_fixture.ts";
 
 const QUICK = { durable: false };
 
@@ -54,6 +62,32 @@ Deno.test("what was answered is flushed once when its commit fails", async () =>
     const again = await TestStore.open(dir);
     assert.deepEqual(await again.read(entry), someBytes(700, 1));
     await again.close();
+  });
+});
+
+Deno.test("an answered record that is refused alone closes the log, and is kept", async () => {
+  await watched(async (dir, flushed) => {
+    const failures: string[] = [];
+    const onFailed = (why: string) => failures.push(why);
+    const store = await TestStore.open(dir, { onFailed });
+    const { log } = store.store;
+    await log.apply(2, 5, [{ sequence: 1, ...foreignRecord(1) }], false);
+    await log.flush();
+    const database = new DatabaseSync(`${dir}/data/kedge.db`);
+    database.exec("DELETE FROM positions"); // nothing of ours does that
+    database.close();
+    const answered = { sequence: 2, ...foreignRecord(2) };
+    assert.deepEqual(await log.apply(2, 5, [answered], false), ["applied"]);
+    await eventually(() => failures.length > 0, { what: "a closed log" });
+    assert.match(failures[0] ?? "", /records of node 2 from 2 do not follow 0/);
+    await assert.rejects(store.upload(someBytes(10)), { slug: "read-only" });
+    await store.close(false);
+    assert.equal(flushed.length, 1);
+    const left = Deno.readFileSync(`${dir}/data/quick.log`);
+    assert.deepEqual(
+      [...quickEntriesOf(left)].map(({ sequence }) => sequence),
+      [2],
+    );
   });
 });
 

@@ -132,7 +132,11 @@ export class QuickRecords {
       const own = { pathIndex, damaged: 0, blockCrcs: null };
       index.rows.add(rowOf(entry, own), stored);
     }
-    stored.then(() => quick.stored(count), () => {});
+    stored.then(
+      () => quick.stored(count),
+      // It was answered, so it must not be forgotten: a start looks again.
+      ({ message }: Error) => pump.giveUp(`answered and refused: ${message}`),
+    );
   }
 
   /** Records of a log are in the database up to this one. */

@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import { RECORD_BODY_BYTES_MAX } from "@kedge/schema";
 import type { FileEntry } from "@kedge/schema/change";
-import { encodeFileId, encodeFileName } from "@kedge/schema/file-id";
 import { quickEntriesOf } from "./quick_log_core.ts";
-import { factsOf, newEntry, someBytes, TestStore } from "./store_fixture.ts";
+import { foreignRecord, someBytes, TestStore } from "./store_fixture.ts";
 
 const QUICK = { durable: false };
 
@@ -181,8 +180,8 @@ Deno.test("what is answered while the store closes is in the database", async ()
 Deno.test("what a peer was told at once survives the process, each record once", async () => {
   await inFolder(async (dir) => {
     const first = await TestStore.open(dir);
-    const dead = foreign(9);
-    const records = [1, 2, 3, 4].map((seed) => foreign(seed));
+    const dead = foreignRecord(9);
+    const records = [1, 2, 3, 4].map((seed) => foreignRecord(seed));
     await first.store.log.apply(
       2,
       5,
@@ -200,7 +199,7 @@ Deno.test("what a peer was told at once survives the process, each record once",
     const { id } = dead.change.entry;
     assert.equal(first.store.files.lookup(id)?.state, "tombstone");
     const more = [5, 6].map((seed, at) => ({
-      ...{ sequence: 7 + at, ...foreign(seed) },
+      ...{ sequence: 7 + at, ...foreignRecord(seed) },
     }));
     await first.store.log.apply(2, 5, more, false);
     await first.store.close({ clean: false });
@@ -216,30 +215,13 @@ Deno.test("what a peer was told at once survives the process, each record once",
       assert.deepEqual({ ...content, bytes }, content);
     }
     assert.equal(files.fileCount(), 6);
-    const [next] = [{ sequence: 9, ...foreign(7) }];
+    const [next] = [{ sequence: 9, ...foreignRecord(7) }];
     assert.deepEqual(await log.apply(2, 5, [next], false), ["applied"]);
     await second.store.close({ clean: true });
   });
 });
 
-/** A record of node 2. */
-function foreign(seed: number) {
-  const bytes = someBytes(500 * seed, seed);
-  const facts = factsOf(bytes);
-  const name = encodeFileName({
-    ...facts,
-    ...{ origin: 2, createdS: 1_800_000_000, appender: false },
-    ...{ random: seed, digits: 0, extension: "" },
-  });
-  const place = { group: "group1", pathIndex: 0, high: 1, low: 2 };
-  const entry = { ...newEntry(encodeFileId(place, name), facts), origin: 2 };
-  return {
-    change: { entry, body: { kind: "whole" } },
-    content: { kind: "inline", bytes },
-  } as const;
-}
-
-function tombstone({ change }: ReturnType<typeof foreign>) {
+function tombstone({ change }: ReturnType<typeof foreignRecord>) {
   const entry: FileEntry = { ...change.entry, state: "tombstone", version: 2 };
   return {
     change: { entry, body: { kind: "none" } },

@@ -9,7 +9,11 @@ import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { RECORD_BODY_BYTES_MAX } from "@kedge/schema";
 import type { Change, ChangeBody, FileEntry } from "@kedge/schema/change";
-import { parseFileId } from "@kedge/schema/file-id";
+import {
+  encodeFileId,
+  encodeFileName,
+  parseFileId,
+} from "@kedge/schema/file-id";
 import type { ContentSource, LogRecordWithContent, Staged } from "../ports.ts";
 import { openStore, type Store, type StoreOptions } from "./store.ts";
 
@@ -248,4 +252,21 @@ export async function withDir(
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
+}
+
+/** A record of node 2 that makes a file of so many times 500 bytes. */
+export function foreignRecord(seed: number) {
+  const bytes = someBytes(500 * seed, seed);
+  const facts = factsOf(bytes);
+  const name = encodeFileName({
+    ...facts,
+    ...{ origin: 2, createdS: 1_800_000_000, appender: false },
+    ...{ random: seed, digits: 0, extension: "" },
+  });
+  const place = { group: "group1", pathIndex: 0, high: 1, low: 2 };
+  const entry = { ...newEntry(encodeFileId(place, name), facts), origin: 2 };
+  return {
+    change: { entry, body: { kind: "whole" } },
+    content: { kind: "inline", bytes },
+  } as const;
 }
