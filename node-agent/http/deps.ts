@@ -41,7 +41,10 @@ export interface HttpLimits {
   readonly bodiesMax: number;
   /** How long a client's bytes may be waited for before its rate counts, in ms. */
   readonly bodyWindowMs: number;
-  /** Slowest body, in bytes per second of waiting for the client. */
+  /**
+   * Slowest body, in bytes per second of waiting for the client; and of waiting
+   * for a peer whose file is handed on.
+   */
   readonly bodyBytesPerSecondMin: number;
   /** Changes of one file that may wait for each other. */
   readonly lockWaitersMax: number;

@@ -13,7 +13,7 @@ import type { CapabilityAction } from "@kedge/schema/capability";
 import type { FileContent, IncomingBytes } from "../../operation_ports.ts";
 import type { ByteSpan } from "../../ports.ts";
 import type { AgentHttpDeps } from "../deps.ts";
-import { HTTP_LIMITS } from "../deps.ts";
+import { limitsOf } from "../deps.ts";
 import { SENT_ON } from "../elsewhere.ts";
 import { Patience } from "./patience.ts";
 
@@ -110,8 +110,13 @@ export async function readFromPeer(
   throw new Problem("unavailable", "The peer that has the file did not answer");
 }
 
-function patienceOf({ limits }: AgentHttpDeps): Patience {
-  return new Patience(limits?.peerSilentMs ?? HTTP_LIMITS.peerSilentMs);
+function patienceOf(deps: AgentHttpDeps): Patience {
+  const { peerSilentMs, bodyBytesPerSecondMin } = limitsOf(deps);
+  const limits = {
+    silentMs: peerSilentMs,
+    bytesPerSecondMin: bodyBytesPerSecondMin,
+  };
+  return new Patience(limits, deps.clock);
 }
 
 function bodyOf(
