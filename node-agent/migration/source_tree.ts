@@ -49,6 +49,15 @@ export interface SourceFolder {
   readonly oddities: readonly Oddity[];
 }
 
+/** The names of one folder. */
+interface Listing {
+  readonly pathIndex: number;
+  readonly path: string;
+  readonly names: ReadonlySet<string>;
+  /** There may be more: nothing is said of what is not among them. */
+  readonly isPartial: boolean;
+}
+
 /** Names of one folder that are looked at before others have a turn. */
 const PART_COUNT = 1000;
 
@@ -134,29 +143,27 @@ export class SourceTree {
     const path = `${this.#data[pathIndex]}/${high}/${low}`;
     const place = `${this.#group}/M${hexByte(pathIndex)}/${high}/${low}`;
     const entries: Deno.DirEntry[] = [];
+    let isPartial = false;
     try {
       for await (const entry of Deno.readDir(path)) entries.push(entry);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return;
+      isPartial = true;
       yield withOddities(pathIndex, path, [unreadable(path, error)]);
     }
     const names = new Set(entries.map(({ name }) => name));
     for (let at = 0; at < entries.length; at += PART_COUNT) {
       if (at > 0) await pause();
       const part = entries.slice(at, at + PART_COUNT);
-      yield this.#part(part, { pathIndex, path, place, names });
+      yield this.#part(part, { pathIndex, path, place, names, isPartial });
     }
   }
 
   #part(
     entries: readonly Deno.DirEntry[],
-    { pathIndex, path, place, names }: {
-      readonly pathIndex: number;
-      readonly path: string;
+    { place, ...folder }: Listing & {
       /** The first parts of IDs. */
       readonly place: string;
-      /** All names of the folder. */
-      readonly names: ReadonlySet<string>;
     },
   ): SourceFolder {
     const files: SourceFile[] = [];
@@ -169,21 +176,20 @@ export class SourceTree {
         trunks.push(name);
         continue;
       }
-      const found = this.#entry({ entry, id, path, pathIndex, names });
+      const found = this.#entry(entry, id, folder);
       if (found === undefined) continue;
       if ("reason" in found) oddities.push(found);
       else files.push(found);
     }
+    const { pathIndex, path } = folder;
     return { pathIndex, path, files, trunks, oddities };
   }
 
-  #entry({ entry, id, path, pathIndex, names }: {
-    readonly entry: Deno.DirEntry;
-    readonly id: string;
-    readonly path: string;
-    readonly pathIndex: number;
-    readonly names: ReadonlySet<string>;
-  }): SourceFile | Oddity | undefined {
+  #entry(
+    entry: Deno.DirEntry,
+    id: string,
+    { pathIndex, path, names, isPartial }: Listing,
+  ): SourceFile | Oddity | undefined {
     const { name } = entry;
     const full = `${path}/${name}`;
     const odd = (reason: string, detail: string) => {
@@ -195,7 +201,7 @@ export class SourceTree {
       if (parsed?.kind === "trunk") return undefined;
       if (parsed !== undefined) {
         const isOrphan = !names.has(name.slice(0, -META_SUFFIX.length));
-        return isOrphan
+        return isOrphan && !isPartial
           ? odd("metadata-without-file", "its file is not there")
           : undefined;
       }
@@ -206,7 +212,8 @@ export class SourceTree {
         ? odd("unfinished", "FastDFS did not finish this copy")
         : odd("not-a-file-id", "the name is not that of a file");
     }
-    const metaPath = names.has(name + META_SUFFIX)
+    // It is looked for where its name may not have been read.
+    const metaPath = isPartial || names.has(name + META_SUFFIX)
       ? full + META_SUFFIX
       : undefined;
     const file = { id, parsed, path: full, metaPath, isDuplicate: false };
@@ -291,7 +298,9 @@ function withOddities(
 }
 
 function unreadable(name: string, error: unknown): Oddity {
-  const detail = error instanceof Error ? error.message : String(error);
+  const why = error instanceof Error ? error.message : String(error);
+  const detail = `it could not be read to its end (${why}): files of it may ` +
+    "be missing here; make it readable, and run the import again";
   return { reason: "unreadable-folder", name, detail };
 }
 

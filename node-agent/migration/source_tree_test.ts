@@ -31,3 +31,41 @@ Deno.test("a folder with many files is looked at in parts", async () => {
     await Deno.remove(root, { recursive: true });
   }
 });
+
+Deno.test("of a folder whose listing breaks off only that is said", async () => {
+  const root = await Deno.makeTempDir({ prefix: "kedge-tree-" });
+  const { readDir } = Deno;
+  try {
+    const folder = `${root}/data/00/01`;
+    await Deno.mkdir(folder, { recursive: true });
+    const [first, second] = [1, 2].map((random) =>
+      encodeFileName({
+        ...{ origin: 1, createdS: 1_800_000_000, sizeBytes: 0, crc32: 0 },
+        ...{ appender: false, random, digits: 0, extension: "x" },
+      })
+    );
+    // The metadata of the first and the second file itself are not seen.
+    Deno.readDir = async function* (path) {
+      await Promise.resolve();
+      if (path !== folder) return;
+      const kind = { isFile: true, isDirectory: false, isSymlink: false };
+      yield { name: `${first}`, ...kind };
+      yield { name: `${second}-m`, ...kind };
+      throw new Error("Input/output error (os error 5)");
+    };
+    const parts = await Array.fromAsync(
+      new SourceTree("group1", [root]).folders(),
+    );
+    const files = parts.flatMap((part) => part.files);
+    assert.deepEqual(
+      files.map(({ path, metaPath }) => [path, metaPath]),
+      [[`${folder}/${first}`, `${folder}/${first}-m`]],
+    );
+    const [oddity, ...more] = parts.flatMap((part) => part.oddities);
+    assert.deepEqual([oddity?.reason, more], ["unreadable-folder", []]);
+    assert.match(oddity?.detail ?? "", /not be read to its end \(Input.*again/);
+  } finally {
+    Deno.readDir = readDir;
+    await Deno.remove(root, { recursive: true });
+  }
+});
