@@ -23,6 +23,8 @@ export interface MirrorDaemonOptions {
   /** Folder where the sizes of disks are remembered; it must outlive restarts. */
   readonly sizesDir?: string;
   readonly log: Log;
+  /** Module of the Workers. Default: `volume_worker.ts`. */
+  readonly workerEntry?: URL | undefined;
   /** Stops the daemon in order. */
   readonly signal: AbortSignal;
   /** Called when commands are taken. */
@@ -56,7 +58,8 @@ export async function runMirrorDaemon(
     ...(options.undoDir === undefined ? {} : { undoDir: options.undoDir }),
     ...(options.sizesDir === undefined ? {} : { sizesDir: options.sizesDir }),
     version: VERSION,
-    workerEntry: new URL("./volume_worker.ts", import.meta.url),
+    workerEntry: options.workerEntry ??
+      new URL("./volume_worker.ts", import.meta.url),
     log,
     deviceNodes,
     registers: fencing?.registers,

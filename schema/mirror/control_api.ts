@@ -197,6 +197,9 @@ export const MirrorStatus = z.object({
   version: z.string(),
   pid: z.int(),
   resources: z.array(ResourceStatus),
+  /** Resources that do not run because something of the daemon died. */
+  fallen: z.array(z.object({ resource: z.string(), why: z.string() }))
+    .optional(),
 });
 /** Everything that a daemon runs. */
 export type MirrorStatus = z.infer<typeof MirrorStatus>;

@@ -2,7 +2,8 @@
  * A mirror daemon as a process of its own, for the fault tests:
  * `deno run -A mirror_pair_daemon.ts RUN_DIR`. Prints `{"socket": PATH}` when it
  * takes commands; ends at SIGTERM. Trackers decide roles where the environment
- * names some, as for `kedge mirror run`.
+ * names some, as for `kedge mirror run`. `KEDGE_TEST_DIES` is a file at whose
+ * sight a Worker dies (`mirror_dying_worker.ts`).
  *
  * @module
  */
@@ -21,6 +22,9 @@ await runMirrorDaemon({
   runDir,
   fencing: fencingOf({}, { env: Deno.env.toObject(), hostname }),
   log: stderrLog("text"),
+  workerEntry: Deno.env.has("KEDGE_TEST_DIES")
+    ? new URL("./mirror_dying_worker.ts", import.meta.url)
+    : undefined,
   signal: stop.signal,
   onReady: (ready) => {
     const line = new TextEncoder().encode(`${JSON.stringify(ready)}\n`);

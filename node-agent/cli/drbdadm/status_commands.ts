@@ -19,7 +19,7 @@ async function status(session: Session): Promise<number> {
     }
     return 0;
   }
-  const { resources } = await session.status();
+  const { resources, fallen } = await session.status();
   const names = wantedNames(session);
   const missing = names.filter((name) =>
     !resources.some(({ resource }) => resource === name)
@@ -37,6 +37,8 @@ async function status(session: Session): Promise<number> {
   }
   for (const name of missing) {
     session.warn(`${name}: No such resource`);
+    const died = fallen?.find(({ resource }) => resource === name);
+    if (died !== undefined) session.warn(`${name}: ${died.why}`);
     session.warn(
       `Command 'drbdsetup status ${name}' terminated with exit code ${NO_SUCH_RESOURCE}`,
     );

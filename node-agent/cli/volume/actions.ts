@@ -99,9 +99,18 @@ export async function findResource(
   client: MirrorClient,
   name: string,
 ): Promise<ResourceStatus> {
-  const { resources } = await client.status();
+  const { resources, fallen } = await client.status();
   const found = resources.find(({ resource }) => resource === name);
   if (found !== undefined) return found;
+  const died = fallen?.find(({ resource }) => resource === name);
+  if (died !== undefined) {
+    throw new CliError(
+      `"${name}" does not run here: ${died.why}`,
+      `"kedge volume up ${name}" starts it now; the cause is in the daemon's ` +
+        "log",
+      EXIT.failed,
+    );
+  }
   const guess = nearest(name, resources.map(({ resource }) => resource));
   throw new CliError(
     `no volume "${name}" runs here` +

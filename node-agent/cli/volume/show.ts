@@ -8,20 +8,26 @@ import type { MirrorClient } from "../mirror_client.ts";
 import { findResource, splitName, type VolumeCall } from "./actions.ts";
 import { healthOf } from "./health.ts";
 import { reportOf, resolveLines, SideReport } from "./resolve_text.ts";
-import { listLines, statusLines, verifiedLines } from "./status_text.ts";
+import {
+  fallenLines,
+  listLines,
+  statusLines,
+  verifiedLines,
+} from "./status_text.ts";
 
 /** One line per volume. */
 export async function list(
   { client, values, context }: VolumeCall,
 ): Promise<number> {
-  const { resources } = await client.status();
-  context.out.line(
-    values.json
-      ? JSON.stringify(resources)
-      : resources.length === 0
-      ? 'no volumes run here; "kedge volume up NAME" starts one'
-      : listLines(resources, context.out.columns).join("\n"),
-  );
+  const all = await client.status();
+  const { resources } = all;
+  const lines = [
+    ...resources.length === 0
+      ? ['no volumes run here; "kedge volume up NAME" starts one']
+      : listLines(resources, context.out.columns),
+    ...fallenLines(all),
+  ];
+  context.out.line(values.json ? JSON.stringify(resources) : lines.join("\n"));
   return EXIT.ok;
 }
 
@@ -30,18 +36,20 @@ export async function status(
   words: readonly string[],
   { client, values, context }: VolumeCall,
 ): Promise<number> {
-  const resources = words.length === 0
-    ? (await client.status()).resources
-    : await Promise.all(
-      words.map((word) => findResource(client, splitName(word).name)),
-    );
-  const isWell = resources.every(({ volumes }) =>
-    volumes.every((each) => healthOf(each).isWell)
+  const all = words.length === 0 ? await client.status() : undefined;
+  const resources = all?.resources ?? await Promise.all(
+    words.map((word) => findResource(client, splitName(word).name)),
   );
+  const fallen = all?.fallen ?? [];
+  const isWell = fallen.length === 0 &&
+    resources.every(({ volumes }) =>
+      volumes.every((each) => healthOf(each).isWell)
+    );
   context.out.line(
     values.json
-      ? JSON.stringify({ healthy: isWell, resources })
-      : resources.flatMap(statusLines).join("\n").trimEnd(),
+      ? JSON.stringify({ healthy: isWell, resources, fallen })
+      : [...resources.flatMap(statusLines), ...all ? fallenLines(all) : []]
+        .join("\n").trimEnd(),
   );
   return isWell ? EXIT.ok : EXIT.failed;
 }

@@ -1,6 +1,7 @@
 /** `kedge volume list`, `status` and `watch` as text. Pure. */
 
 import type {
+  MirrorStatus,
   ResourceStatus,
   VolumeStatus,
 } from "@kedge/schema/mirror/control-api";
@@ -41,6 +42,11 @@ export function listLines(
     ])
   );
   return tableLines(HEAD, rows, columns);
+}
+
+/** One line per resource that died and does not run. */
+export function fallenLines({ fallen = [] }: MirrorStatus): string[] {
+  return fallen.map(({ resource, why }) => `${resource}  DOWN: ${why}`);
 }
 
 /** Everything about one resource. */

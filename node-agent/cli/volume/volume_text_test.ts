@@ -10,7 +10,12 @@ import { healthOf } from "./health.ts";
 import { causeText, nextStep } from "./next_steps.ts";
 import { resText } from "./res_file.ts";
 import { reportOf, resolveLines, verdictOf } from "./resolve_text.ts";
-import { listLines, statusLines, verifiedLines } from "./status_text.ts";
+import {
+  fallenLines,
+  listLines,
+  statusLines,
+  verifiedLines,
+} from "./status_text.ts";
 
 type State = NonNullable<
   NonNullable<Parameters<typeof volumeFixture>[0]>["state"]
@@ -36,6 +41,15 @@ Deno.test("how a volume is, in words", () => {
     state: { connection: "StandAlone" },
   });
   assert.equal(healthOf(split).words, "ALONE: perhaps a split brain");
+});
+
+Deno.test("a resource that died is told of", () => {
+  const running = { version: "1", pid: 1, resources: [] };
+  assert.deepEqual(fallenLines(running), [], "an older daemon says nothing");
+  const fallen = [{ resource: "data", why: "its Worker died (a bug)" }];
+  assert.deepEqual(fallenLines({ ...running, fallen }), [
+    "data  DOWN: its Worker died (a bug)",
+  ]);
 });
 
 Deno.test("who stands alone for a reason is told it", () => {

@@ -14,18 +14,19 @@ import type {
 } from "@kedge/schema/mirror/control-api";
 import type { NetOptions, ResourceConfig } from "@kedge/schema/drbd-conf";
 import type { Log } from "../../ports.ts";
-import type { RegisterAnswer, VolumeRegisters } from "../../register_ports.ts";
-import type { FromWorker, ResourceSpec } from "../worker_messages.ts";
-import { changeText } from "./change_text_core.ts";
+import type { VolumeRegisters } from "../../register_ports.ts";
+import type { ResourceSpec } from "../worker_messages.ts";
 import { type DeviceNodes, NodeKeeper } from "./device_node_keeper.ts";
 import { exportUris, fileName, messageOf, placeOf } from "./export_places.ts";
 import { GreetedOptions } from "./greeted_options.ts";
-import { runHandlerAloud } from "./helpers.ts";
 import { reconnect } from "./reconnect.ts";
 import { ResourceProcess } from "./resource_process.ts";
 import { ResyncOrder } from "./resync_order.ts";
+import { Revivals } from "./revivals.ts";
+import type { CreateOptions, Running } from "./running.ts";
 import { type ExportPlace, specOf } from "./spec.ts";
 import { TurnsByName } from "./turns_by_name.ts";
+import { WorkerNews } from "./worker_news.ts";
 
 /** What a host needs. */
 export interface MirrorHostOptions {
@@ -41,24 +42,8 @@ export interface MirrorHostOptions {
   readonly log: Log;
   readonly deviceNodes: DeviceNodes | undefined;
   readonly registers: VolumeRegisters | undefined;
-}
-
-/** How a resource is offered to programs. */
-interface CreateOptions {
-  readonly exportAddress: string | undefined;
-  readonly deviceNodes: boolean;
-}
-
-interface Running {
-  /** As it runs now. */
-  config: ResourceConfig;
-  readonly process: ResourceProcess;
-  readonly greeted: GreetedOptions;
-  readonly socket: string;
-  readonly exports: readonly string[];
-  readonly usesNodes: boolean;
-  /** The nodes get another size; resolves with what to tell about it. */
-  renewing: Promise<string | undefined>;
+  /** Pauses before a Worker that died is started again, in ms. */
+  readonly revivalPausesMs?: readonly number[];
 }
 
 /** See the module comment. */
@@ -69,13 +54,36 @@ export class MirrorHost {
   readonly #listeners = new Set<(event: MirrorEvent) => void>();
   readonly #nodes: NodeKeeper;
   readonly #order = new ResyncOrder(this);
+  readonly #news: WorkerNews;
+  readonly #revivals: Revivals;
 
   constructor(readonly options: MirrorHostOptions) {
     this.#nodes = new NodeKeeper(options.deviceNodes);
+    this.#news = new WorkerNews({
+      options,
+      running: this.#running,
+      nodes: this.#nodes,
+      tell: (event) => this.#tell(event),
+    });
+    this.#revivals = new Revivals({
+      start: (config, options) => this.#create(config, options),
+      command: (name, request) => this.command(name, request),
+      log: options.log,
+      nowMs: () => performance.now(),
+      pausesMs: options.revivalPausesMs,
+    });
   }
 
   /** Start a resource's Worker: `new-resource` and `new-minor`. */
   create(
+    config: ResourceConfig,
+    options: CreateOptions,
+  ): Promise<CommandReply> {
+    this.#revivals.forget(config.name);
+    return this.#create(config, options);
+  }
+
+  #create(
     config: ResourceConfig,
     options: CreateOptions,
   ): Promise<CommandReply> {
@@ -102,16 +110,18 @@ export class MirrorHost {
     if ("code" in spec) return spec;
     const process = new ResourceProcess(
       spec,
-      (message) => this.#spoken(name, message),
+      (message) => this.#news.heard(name, message),
       this.options.workerEntry,
     );
     const running: Running = {
       config,
+      options,
       process,
       greeted: new GreetedOptions(netOf(config)),
       socket,
       exports: exportUris(spec, socket, exportAddress),
       usesNodes: options.deviceNodes,
+      states: new Map(),
       renewing: Promise.resolve(undefined),
     };
     try {
@@ -178,7 +188,7 @@ export class MirrorHost {
   /** Run a command; device nodes follow the role. */
   async command(name: string, request: CommandRequest): Promise<CommandReply> {
     const running = this.#running.get(name);
-    if (running === undefined) return { code: 158 };
+    if (running === undefined) return this.#absent(name);
     const { command, volume } = request;
     if (command.kind === "primary" && command.force) {
       this.options.registers?.confirm(name);
@@ -205,8 +215,14 @@ export class MirrorHost {
     return reply;
   }
 
+  #absent(name: string): CommandReply {
+    const why = this.#revivals.whyDead(name);
+    return why === undefined ? { code: 158 } : { code: 158, why };
+  }
+
   /** End a resource: `down`. */
   remove(name: string): Promise<CommandReply> {
+    this.#revivals.forget(name);
     return this.#turns.take(name, () => this.#remove(name));
   }
 
@@ -243,6 +259,7 @@ export class MirrorHost {
       version: this.options.version,
       pid: Deno.pid,
       resources: await Promise.all(resources),
+      fallen: this.#revivals.fallen,
     };
   }
 
@@ -265,6 +282,7 @@ export class MirrorHost {
 
   /** End everything. */
   async close(): Promise<void> {
+    this.#revivals.close();
     for (const name of [...this.#running.keys()]) {
       const reply = await this.remove(name);
       if (reply.code === 1) continue;
@@ -293,87 +311,6 @@ export class MirrorHost {
     };
   }
 
-  #spoken(
-    name: string,
-    message: Extract<
-      FromWorker,
-      { type: "changed" | "resized" | "helper" | "register" | "log" }
-    >,
-  ): void {
-    const { log, registers } = this.options;
-    switch (message.type) {
-      case "log":
-        if (message.level === "info") log.info(`${name}: ${message.text}`);
-        else log.warn(`${name}: ${message.text}`);
-        return;
-      case "changed": {
-        const { volume, before, after } = message;
-        log.info(`${name}/${volume}: ${changeText(before, after)}`);
-        const running = this.#running.get(name);
-        running?.greeted.moved({ volume, state: after });
-        const isDemoted = before.role === "Primary" &&
-          after.role === "Secondary";
-        if (isDemoted && running) this.#nodes.abandon(running, volume);
-        return this.#tell({
-          resource: name,
-          volume,
-          kind: "change",
-          before,
-          after,
-        });
-      }
-      case "resized": {
-        const { volume, sizeBytes } = message;
-        log.info(`${name}/${volume}: size is ${sizeBytes} bytes now`);
-        const running = this.#running.get(name);
-        if (running !== undefined) {
-          this.#nodes.renewLater(running, (why) => log.warn(`${name}: ${why}`));
-        }
-        return this.#tell({
-          resource: name,
-          volume,
-          kind: "resize",
-          sizeBytes,
-        });
-      }
-      case "helper":
-        this.#help(name, message);
-        return;
-      case "register": {
-        const { volume, id, change, parties } = message;
-        const unknown: RegisterAnswer = { outcome: "unknown", epoch: 0 };
-        const of = { resource: name, volume };
-        const asked = registers?.change(of, change, parties) ??
-          Promise.resolve(unknown);
-        asked.catch(() => unknown).then((answer) => {
-          const running = this.#running.get(name);
-          running?.process.tell({
-            type: "registerChanged",
-            volume,
-            id,
-            answer,
-          });
-        });
-      }
-    }
-  }
-
-  async #help(
-    resource: string,
-    { volume, id, name }: Extract<FromWorker, { type: "helper" }>,
-  ): Promise<void> {
-    const running = this.#running.get(resource);
-    const spec = running?.process.spec.volumes.find((each) =>
-      each.volume === volume
-    );
-    if (running === undefined || spec === undefined) return;
-    this.#tell({ resource, volume, kind: "helper", helper: { name } });
-    const { log } = this.options;
-    const status = await runHandlerAloud(running.config, { spec, name, log });
-    this.#tell({ resource, volume, kind: "helper", helper: { name, status } });
-    running.process.tell({ type: "helperDone", volume, id, exitCode: status });
-  }
-
   #tell(event: Omit<MirrorEvent, "atMs">): void {
     const told = { atMs: Date.now(), ...event };
     this.#order.heard(told);
@@ -381,15 +318,17 @@ export class MirrorHost {
   }
 
   #watch(name: string, running: Running): void {
-    running.process.died.then((why) => {
+    running.process.died.then(async (why) => {
       if (this.#running.get(name) !== running) return;
-      this.options.log.warn(
-        `${name}: its Worker died (${why}); it is not served and not ` +
-          `mirrored until somebody runs "drbdadm up ${name}"`,
-      );
       this.#running.delete(name);
       this.#order.forget(name);
-      return this.#nodes.abandon(running);
+      for (const { volume } of running.process.spec.volumes) {
+        this.#tell({ resource: name, volume, kind: "destroy" });
+      }
+      // Whatever is left of it, or the next one finds its sockets taken.
+      await running.process.stop();
+      await this.#nodes.abandon(running);
+      if (!this.#running.has(name)) this.#revivals.fell(running, why);
     });
   }
 }

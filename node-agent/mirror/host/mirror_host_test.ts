@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { parseDrbdText, resolveResource } from "@kedge/schema/drbd-conf";
+import { eventually } from "../../../tests/helpers/eventually.ts";
 import type { DeviceNodes } from "./device_node_keeper.ts";
 import { MirrorHost } from "./mirror_host.ts";
 
@@ -65,6 +66,7 @@ async function withHost(
     log: { info: () => {}, warn: () => {} },
     deviceNodes,
     registers: undefined,
+    revivalPausesMs: [0],
   });
   try {
     await test(host, runDir);
@@ -126,4 +128,37 @@ Deno.test("a node that is made while its volume is taken down goes again", async
     await promoted;
     assert.equal(nodes.size, 0);
   }, deviceNodes);
+});
+
+/** Dies of its first command. */
+const DYING_WORKER = `
+onmessage = ({ data: { type, id } }) => {
+  if (type === "start") postMessage({ type: "ready" });
+  if (type === "command") throw new Error("a bug");
+  if (type === "status") postMessage({ type: "status", id, status: [] });
+  if (type === "stop") postMessage({ type: "stopped", id });
+};`;
+
+Deno.test("a resource whose Worker dies runs again, until it dies too often", async () => {
+  await withHost(DYING_WORKER, async (host) => {
+    const said: string[] = [];
+    host.listen(({ kind }) => said.push(kind));
+    await host.create(config, options);
+    const kill = () => host.command("r", { command: { kind: "secondary" } });
+    const resources = async () => (await host.status()).resources.length;
+    assert.match((await kill()).why ?? "", /a bug/);
+    await eventually(() => said.length === 3, { what: "another start" });
+    assert.deepEqual(said, ["create", "destroy", "create"]);
+    assert.equal(await resources(), 1);
+    await kill();
+    await eventually(async () => (await host.status()).fallen?.length === 1, {
+      what: "the end of it",
+    });
+    assert.equal(await resources(), 0);
+    const refused = await kill();
+    assert.equal(refused.code, 158);
+    assert.match(refused.why ?? "", /died \(.*a bug.*"drbdadm up r"/);
+    assert.equal((await host.create(config, options)).code, 1);
+    assert.deepEqual((await host.status()).fallen, []);
+  });
 });
