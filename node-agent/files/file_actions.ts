@@ -34,6 +34,8 @@ export interface Pending {
   readonly sinceMs: number;
   /** Whether the disk shows it. */
   done: boolean;
+  /** Which one it was of those that were done; absent: not done here. */
+  doneAs?: number | undefined;
   /** How many bytes of it go to a segment when it settles; 0 is none. */
   packs?: number;
 }

@@ -49,7 +49,7 @@ export class Finisher {
   readonly #statements: WriteStatements;
   readonly #events: FinisherEvents;
   readonly #actions: FileActions;
-  readonly #flusher: Flusher;
+  readonly flusher: Flusher;
   readonly #bodies: BodyJournals;
   readonly #queue = new ActionQueue();
   /** Files with an action that is not done: the later ones must wait for it. */
@@ -81,7 +81,7 @@ export class Finisher {
     this.#events = events;
     this.#actions = new FileActions(layout, isShared);
     const { newFolders } = this.#actions;
-    this.#flusher = new Flusher(layout, newFolders, events);
+    this.flusher = new Flusher(layout, newFolders, events);
   }
 
   /** Actions that are not forgotten yet. */
@@ -143,7 +143,7 @@ export class Finisher {
     try {
       if (this.#packs(action, payload?.length ?? 0)) return;
       this.#actions.perform(action, payload);
-      action.done = true;
+      this.flusher.done(action);
     } catch (error) {
       if (isMissing(error) && this.#actions.isMounted(pathIndex)) {
         action.done = true; // a lost file is no reason to fence a disk
@@ -172,7 +172,7 @@ export class Finisher {
       action,
       path: this.#layout.file(action.id, action.pathIndex),
     }));
-    const { failed, missing } = await this.#flusher.all(placed);
+    const { failed, missing } = await this.flusher.all(placed);
     // What was renewed meanwhile lies on another disk now, or was written anew.
     const settled = placed.filter(({ action, path }) =>
       !failed.has(action.pathIndex) &&
@@ -230,6 +230,7 @@ export class Finisher {
    */
   renew(pathIndex: number): void {
     this.#renewals[pathIndex] = (this.#renewals[pathIndex] ?? 0) + 1;
+    this.flusher.renew(pathIndex);
     for (const action of this.#queue) {
       if (action.pathIndex !== pathIndex) continue;
       action.done = false;
@@ -321,7 +322,7 @@ export class Finisher {
     const path = this.#layout.file(row.id, row.pathIndex);
     const isRight = () =>
       row.tombstone === 1 ? !exists(path) : isGood(path, row);
-    const markDone = () => actions.forEach((action) => action.done = true);
+    const markDone = () => actions.forEach((one) => this.flusher.found(one));
     if (row.damaged === 1) return markDone(), true;
     if (!this.#events.mayWrite(row.pathIndex)) {
       this.#blocked.add(row.id);
@@ -372,7 +373,7 @@ export class Finisher {
   #again(action: Pending): void {
     try {
       this.#actions.perform(action, this.#payloadOf(action));
-      action.done = true;
+      this.flusher.done(action);
     } catch (error) {
       if (isMissing(error)) return; // an earlier action makes it
       this.#blocked.add(action.id);

@@ -1,6 +1,10 @@
 /**
  * Brings files and the names in their folders to the disk.
  *
+ * Many are flushed with everything else on their file system, where that can be
+ * done (`whole_flushes.ts`). Few are flushed by themselves: another program may
+ * have written much there.
+ *
  * By the time that files settle the system has mostly written them by itself,
  * and a flush finds nothing to do. Then it is made on this thread: to hand it to
  * another one costs ten times as much. The first one that takes time sends the
@@ -24,6 +28,7 @@ import type { Pending } from "./file_actions.ts";
 import type { FinisherEvents } from "./finisher.ts";
 import { folderOf, type Layout } from "./layout.ts";
 import { segmentOf } from "./packer.ts";
+import { WholeFlushes } from "./whole_flushes.ts";
 import { pause } from "../turns.ts";
 
 /** An action, and the path of its file. */
@@ -40,6 +45,8 @@ export interface Flushed {
   readonly missing: ReadonlySet<string>;
 }
 
+/** From so many files on the whole file system is flushed instead. */
+const FILES_WHOLE_MIN = 32;
 /** Flushes under way at once: the file system joins them. */
 const FLUSHES_AT_ONCE = 32;
 
@@ -58,6 +65,7 @@ export class Flusher {
   readonly #layout: Layout;
   readonly #newFolders: Set<string>;
   readonly #events: Pick<FinisherEvents, "fence">;
+  readonly #wholes: WholeFlushes;
   #missing = new Set<string>();
 
   /** Flush on these store paths; `newFolders` are those made lately. */
@@ -69,18 +77,79 @@ export class Flusher {
     this.#layout = layout;
     this.#newFolders = newFolders;
     this.#events = events;
+    this.#wholes = new WholeFlushes(layout);
+  }
+
+  /** An action was carried out just now. */
+  done(action: Pending): void {
+    action.done = true;
+    this.#wholes.done(action);
+  }
+
+  /** It was found to be done already; perhaps the disk has not got it. */
+  found(action: Pending): void {
+    action.done = true;
+    action.doneAs = undefined;
+  }
+
+  /** A store path was mended or replaced. */
+  renew(pathIndex: number): void {
+    this.#wholes.renew(pathIndex);
+  }
+
+  /** Let go of the file systems. */
+  close(): void {
+    this.#wholes.close();
   }
 
   /** Flush what these actions made, and their folders. One call at a time. */
   async all(placed: readonly Placed[]): Promise<Flushed> {
     const missing = this.#missing = new Set<string>();
-    const failed = await this.#files(placed);
-    await this.#folders(placed, failed);
+    const failed = new Set<number>();
+    const left: Placed[] = [];
+    const byPath = Map.groupBy(placed, ({ action }) => action.pathIndex);
+    for (const [pathIndex, some] of byPath) {
+      left.push(...await this.#together(some, pathIndex, failed));
+    }
+    await this.#files(left, failed);
+    await this.#folders(left, failed);
     return { failed, missing };
   }
 
-  async #files(placed: readonly Placed[]): Promise<Set<number>> {
-    const failed = new Set<number>();
+  /**
+   * Flush what lies on one path, if it is much.
+   *
+   * @returns What must be flushed by itself.
+   */
+  async #together(
+    placed: readonly Placed[],
+    pathIndex: number,
+    failed: Set<number>,
+  ): Promise<readonly Placed[]> {
+    const actions = placed.map(({ action }) => action);
+    const isFlushed = this.#wholes.areFlushed(actions, pathIndex);
+    if (!isFlushed && placed.length < FILES_WHOLE_MIN) return placed;
+    if (!this.#wholes.isPossible(pathIndex)) return placed;
+    if (!isFlushed) {
+      const flush = () => this.#wholes.flush(pathIndex);
+      await this.#one(flush, this.#layout.data(pathIndex), pathIndex, failed);
+    }
+    const elsewhere = new Set<string>();
+    const look = (path: string) => {
+      if (!this.#wholes.has(path, pathIndex)) elsewhere.add(path);
+    };
+    for (const [path] of this.#pathsOf(placed)) {
+      await this.#one(look, path, pathIndex, failed);
+    }
+    const isLeft = ({ path }: Placed) => elsewhere.has(path);
+    if (failed.has(pathIndex)) return [];
+    for (const one of placed) {
+      if (!isLeft(one)) this.#newFolders.delete(folderOf(one.path));
+    }
+    return placed.filter(isLeft);
+  }
+
+  #pathsOf(placed: readonly Placed[]): Map<string, number> {
     const paths = new Map<string, number>();
     for (const { action, path } of placed) {
       const { kind, token, pathIndex } = action;
@@ -89,7 +158,14 @@ export class Flusher {
         paths.set(this.#layout.segment(pathIndex, segment), pathIndex);
       } else if (kind !== "unlink") paths.set(path, pathIndex);
     }
-    const queue = [...paths];
+    return paths;
+  }
+
+  async #files(
+    placed: readonly Placed[],
+    failed: Set<number>,
+  ): Promise<void> {
+    const queue = [...this.#pathsOf(placed)];
     await this.#quick(queue, failed);
     const work = async () => {
       for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
@@ -97,7 +173,6 @@ export class Flusher {
       }
     };
     await Promise.all(Array.from({ length: FLUSHES_AT_ONCE }, work));
-    return failed;
   }
 
   /** Flush those that need no flush any more, up to the first one that does. */

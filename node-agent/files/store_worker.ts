@@ -177,6 +177,7 @@ export class StoreWorker {
     const state: PathState = { state: "fenced", reason };
     this.#paths[pathIndex] = state;
     this.#bodies.leave(pathIndex);
+    this.#finisher.flusher.renew(pathIndex);
     say({ kind: "path", pathIndex, state });
     warn("a store path is fenced after an I/O error", { pathIndex, reason });
     // At once: the next start must not trust the disk either.
@@ -392,6 +393,7 @@ export class StoreWorker {
     this.#bodies.sync(); // closing flushes the records
     this.#database.close();
     this.#bodies.close();
+    this.#finisher.flusher.close();
     this.#answer(request);
     self.close();
   }

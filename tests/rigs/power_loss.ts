@@ -15,6 +15,8 @@ import type { Scope } from "../helpers/scope.ts";
 
 const SECTOR_BYTES = 512;
 const HEAD_BYTES = 17;
+/** ext4 does not mount with a torn superblock, whatever its journal has. */
+const SUPERBLOCK_END = 4096;
 
 /** One entry of a record. */
 export interface Entry {
@@ -175,7 +177,9 @@ export class RecordedDisk implements AsyncDisposable {
       }
       const image = durable.slice();
       for (const entry of entries.slice(flushed, cut)) {
-        if (random.next() < 0.5) tear(image, entry, random);
+        if (random.next() >= 0.5) continue;
+        if (entry.offset >= SUPERBLOCK_END) tear(image, entry, random);
+        else image.set(entry.bytes, entry.offset);
       }
       await Deno.writeFile(into, image);
       const position = entries[cut - 1]?.end ?? 0;

@@ -270,6 +270,24 @@ async function power(store: TestStore): Promise<void> {
   await Promise.all([1, 2, 3, 4, 5, 6].map(client).concat(settling));
 }
 
+/** So many files that they are flushed with their whole file system. */
+async function many(store: TestStore): Promise<void> {
+  for (let round = 0; round < 3; round++) {
+    for (let number = 0; number < 40; number++) {
+      const seed = 100 * round + number;
+      await store.upload(someBytes(4000 + seed, seed));
+    }
+    await store.store.settle(0);
+  }
+  await store.upload(someBytes(5000, 1));
+}
+
+/** Many files that are settled; ends with the state of the store. */
+async function manyOnly(store: TestStore): Promise<void> {
+  await many(store).catch(() => {});
+  await tell(store);
+}
+
 /** Uploads that go on after a refusal; ends with the state of the store. */
 async function stubborn(store: TestStore): Promise<void> {
   const sizes = [4000, 150_000, 4001, 150_001];
@@ -364,6 +382,7 @@ if (import.meta.main) {
     else if (scenario === "compact") await compact(store);
     else if (scenario === "changes") await changes(store);
     else if (scenario === "power") await power(store);
+    else if (scenario === "many") await manyOnly(store);
     else if (scenario === "stubborn") await stubborn(store);
     else if (scenario === "journals") await journals(store);
     else if (scenario === "journals-later") await journalsLater(store);

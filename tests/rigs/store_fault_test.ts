@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { errorCode } from "../../node-agent/files/disk.ts";
 import { someBytes, TestStore } from "../../node-agent/files/store_fixture.ts";
+import { WholeFlush } from "../../node-agent/files/whole_flush.ts";
 import { type Fault, FaultShim } from "./fault_shim.ts";
 import {
   check,
@@ -16,12 +17,12 @@ const ignore = skipsWithoutShim("tests/rigs/store_fault");
 
 async function withFault(
   scenario: string,
-  fault: Omit<Fault, "arm" | "not">,
+  fault: Omit<Fault, "arm">,
   act: (outcome: Outcome, dir: string) => Promise<void> | void,
 ): Promise<void> {
   await inTemp(async (dir) => {
     const shim = await FaultShim.compile(dir);
-    const whole = { ...fault, not: "/arm", arm: "/store/arm" };
+    const whole = { not: "/arm", ...fault, arm: "/store/arm" };
     const outcome = await run(shim, dir, scenario, whole);
     assert.equal(outcome.lines.at(-1)?.what, "end", outcome.errors);
     await act(outcome, dir);
@@ -241,6 +242,35 @@ Deno.test({
       await store.store.openPath(0);
       await store.close(false);
       await check(dir, outcome.lines);
+    }),
+});
+
+Deno.test({
+  name: "S39 EIO when many files are settled fences the path, all copies stay",
+  ignore: ignore || WholeFlush.open(await Deno.realPath("/tmp")) === undefined,
+  fn: () =>
+    withFault("many", {
+      mode: "error",
+      errno: "EIO",
+      at: 1,
+      calls: ["sync"],
+      path: "/p0/data",
+      not: "/p0/data/",
+    }, async (outcome, dir) => {
+      const { lines, count } = outcome;
+      assert.equal(count, 1, "a flush that failed is not tried again");
+      const acked = lines.filter(({ what }) => what === "did");
+      assert.equal(acked.length, 40);
+      assert.deepEqual(words(outcome, "state"), ["fenced"]);
+      assert.match(words(outcome, "alarm").join(), /fenced.*syncfs/);
+      for (const { entry } of acked) {
+        const path = entry?.id.split("/").slice(2).join("/");
+        await Deno.truncate(`${dir}/store/p0/data/${path}`, 100);
+      }
+      const store = await TestStore.open(`${dir}/store`);
+      await store.store.openPath(0);
+      await store.close(false);
+      await check(dir, lines);
     }),
 });
 

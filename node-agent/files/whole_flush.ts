@@ -1,0 +1,141 @@
+/**
+ * One flush for everything that was written to the file system of a store path,
+ * where the system can do it and tells of every error (`syncfs`), and this
+ * process may call it (`--allow-ffi`).
+ *
+ * To flush a thousand files one by one costs a thousand commands to the disk,
+ * also when the system wrote all of them long ago: the disk may keep them in a
+ * memory of its own.
+ *
+ * The folder stays open while the path is in use. So an error of a write since
+ * then is reported here, whoever else was told of it before, and also when the
+ * system has forgotten the file meanwhile, which a flush of the file would not
+ * notice.
+ *
+ * Source: syncfs(2): errors are reported since Linux 5.8; statfs(2).
+ *
+ * @module
+ */
+
+import { statfsSync } from "node:fs";
+
+/**
+ * File systems of which `syncfs` brings contents, lengths and names to the disk,
+ * as `statfs` has their types: ext2 to ext4, xfs, btrfs, f2fs. A FUSE server is
+ * not asked at all, and overlayfs does not report errors of what is below it.
+ */
+const TYPES = new Set([0xef53, 0x58465342, 0x9123683e, 0xf2f52010]);
+
+const O_RDONLY_DIRECTORY_CLOEXEC = 0o2200000;
+const EBADF = 9;
+
+const SYMBOLS = {
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  // On a thread of its own.
+  syncfs: { parameters: ["i32"], result: "i32", nonblocking: true },
+  syncfsHere: { name: "syncfs", parameters: ["i32"], result: "i32" },
+  __errno_location: { parameters: [], result: "pointer" },
+} as const;
+
+type Library = Deno.DynamicLibrary<typeof SYMBOLS>;
+
+let library: Library | undefined | null = null;
+
+/** What a {@linkcode WholeFlush} can do. */
+export type FileSystem = Pick<WholeFlush, "device" | "flush" | "close">;
+
+/** A file system that can be flushed as a whole. */
+export class WholeFlush {
+  readonly #symbols: Library["symbols"];
+  readonly #fd: number;
+  #running = 0;
+  #isClosed = false;
+
+  private constructor(
+    symbols: Library["symbols"],
+    fd: number,
+    /** Number of its device, as `stat` has it. */
+    readonly device: number,
+  ) {
+    this.#symbols = symbols;
+    this.#fd = fd;
+  }
+
+  /**
+   * Begin to watch the file system of a folder for errors.
+   *
+   * @returns `undefined` when it cannot be flushed as a whole, or not safely.
+   */
+  static open(folder: string): WholeFlush | undefined {
+    library = library === null ? load() : library;
+    if (library === undefined || !isKnown(folder)) return undefined;
+    const name = new TextEncoder().encode(`${folder}\0`);
+    const fd = library.symbols.open(name, O_RDONLY_DIRECTORY_CLOEXEC);
+    if (fd < 0) return undefined;
+    return new WholeFlush(library.symbols, fd, Deno.statSync(folder).dev);
+  }
+
+  /**
+   * Flush what was written before this call.
+   *
+   * @throws `Error` A write failed since the last call, or since it was opened.
+   */
+  async flush(): Promise<void> {
+    this.#running++;
+    try {
+      const result = await this.#symbols.syncfs(this.#fd);
+      if (result === 0) return;
+      throw new Error("a write to its file system failed (syncfs)");
+    } finally {
+      this.#running--;
+      if (this.#isClosed) this.#let();
+    }
+  }
+
+  /** Let go of the folder, once a flush that runs is over. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#let();
+  }
+
+  #let(): void {
+    // Until then its number must not become that of another file.
+    if (this.#running === 0) this.#symbols.close(this.#fd);
+  }
+}
+
+function isKnown(folder: string): boolean {
+  try {
+    return TYPES.has(statfsSync(folder).type >>> 0);
+  } catch {
+    return false;
+  }
+}
+
+function load(): Library | undefined {
+  if (Deno.build.os !== "linux" || !reportsErrors(Deno.osRelease())) return;
+  if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return;
+  try {
+    const opened = Deno.dlopen("libc.so.6", SYMBOLS);
+    // A sandbox may forbid the call: that is not to be taken for a bad disk.
+    if (errorOfNothing(opened) === EBADF) return opened;
+    opened.close();
+  } catch {
+    // Another C library.
+  }
+}
+
+/** What `syncfs` says of a file that is not open. */
+function errorOfNothing({ symbols }: Library): number {
+  symbols.syncfsHere(-1);
+  const place = symbols.__errno_location();
+  return place === null ? 0 : new Deno.UnsafePointerView(place).getInt32();
+}
+
+/** Whether `syncfs` of this system reports errors. */
+export function reportsErrors(release: string): boolean {
+  const [major = 0, minor = 0] = release.split(".", 2).map(Number);
+  return major > 5 || major === 5 && minor >= 8;
+}
