@@ -29,6 +29,11 @@ export class FailedAnswers {
     this.#isGivenUp = this.node.core?.canReachData() === false;
   }
 
+  /** The role is over: what was asked for in it is failed. */
+  demoted(): void {
+    this.#releases++;
+  }
+
   /** The node's state has changed. */
   changed(): void {
     if (this.node.core?.canReachData() === true) this.#isGivenUp = false;

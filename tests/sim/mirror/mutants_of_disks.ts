@@ -106,9 +106,9 @@ export const DISK_MUTANTS: readonly MirrorMutant[] = [
   },
   {
     name: "what is new on a disk that has grown is out of sync",
-    sabotage: core(({ disk }) => {
-      const { resizeTo } = disk;
-      disk.resizeTo = (sizeBytes) => resizeTo.call(disk, sizeBytes);
+    sabotage: core(({ disk: { size } }) => {
+      const { resizeTo } = size;
+      size.resizeTo = (sizeBytes) => resizeTo.call(size, sizeBytes);
     }),
     plan: GROWS,
   },

@@ -47,7 +47,7 @@ function noteRole(
   { role }: MirrorState,
 ): void {
   node.world.mark(`became ${role}`);
-  if (role !== "Primary") return;
+  if (role !== "Primary") return node.failedAnswers.demoted();
   node.disk.lyingMeta?.noneIsBetter();
   node.world.history.promotions.promoted(node, before);
 }
