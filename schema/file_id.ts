@@ -82,7 +82,8 @@ export const EXTENSION_LENGTH_MAX = 6;
 /** Longest prefix of a derived file, in characters. Source: FastDFS. */
 export const PREFIX_LENGTH_MAX = 16;
 
-const BASE_LENGTH = 27;
+/** Characters of the first part of every name. */
+export const BASE_LENGTH = 27;
 const TAIL_LENGTH = 7;
 const TRUNK_LENGTH = 16;
 const NORMAL_LENGTH = BASE_LENGTH + TAIL_LENGTH;
@@ -354,47 +355,4 @@ export function derivedFileId(
   const name = stem + prefix + (extension === "" ? "" : `.${extension}`);
   const derived = encodeFileId(id, name);
   return parseFileId(derived)?.kind === "derived" ? derived : undefined;
-}
-
-/**
- * Directory of the n-th file when files are spread in turn
- * (`file_distribute_path_mode = 0`).
- *
- * @param count Files placed before.
- * @param rotateCount Files per directory before the next one is used.
- * @param subdirCount Directories per level, 1 to 256.
- */
-export function rotatedDirectory(
-  count: number,
-  rotateCount: number,
-  subdirCount: number,
-): Pick<FileId, "high" | "low"> {
-  const leaf = Math.floor(count / rotateCount) % (subdirCount * subdirCount);
-  return { high: Math.floor(leaf / subdirCount), low: leaf % subdirCount };
-}
-
-/**
- * Directory of a file when files are spread by the hash of their name
- * (`file_distribute_path_mode = 1`).
- *
- * @param name From {@linkcode encodeFileName}; its first 27 characters count.
- * @param subdirCount Directories per level, 1 to 256.
- */
-export function hashedDirectory(
-  name: string,
-  subdirCount: number,
-): Pick<FileId, "high" | "low"> {
-  const hash = pjwHash(name.slice(0, BASE_LENGTH)) % 65536;
-  return { high: (hash >> 8) % subdirCount, low: (hash & 255) % subdirCount };
-}
-
-/** The hash of Peter J. Weinberger, 28 bits, as FastDFS uses it. */
-function pjwHash(text: string): number {
-  let hash = 0;
-  for (let at = 0; at < text.length; at++) {
-    hash = ((hash << 4) + text.charCodeAt(at)) >>> 0;
-    const top = hash & 0xf000_0000;
-    if (top !== 0) hash = (hash ^ (top >>> 24)) & 0x0fff_ffff;
-  }
-  return hash;
 }

@@ -13,11 +13,10 @@ import {
 import { compareEntries, type FileEntry } from "@kedge/schema/change";
 import { entryOf } from "@kedge/schema/db";
 import {
-  encodeFileId,
-  encodeFileName,
   hashedDirectory,
   rotatedDirectory,
-} from "@kedge/schema/file-id";
+} from "@kedge/schema/file-directories";
+import { encodeFileId, encodeFileName } from "@kedge/schema/file-id";
 import type {
   ByteSpan,
   Clock,

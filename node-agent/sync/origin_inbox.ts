@@ -13,13 +13,14 @@
  */
 
 import type { FileEntry } from "@kedge/schema/change";
-import { FLUSH_DELAY_MS, MIB, type NodeId } from "@kedge/schema";
+import { MIB, type NodeId } from "@kedge/schema";
 import type {
   AckBody,
   RecordsBody,
   WireRecord,
 } from "@kedge/schema/wire/records";
 import type { ChangeLog, LogPlace, LogRecordWithContent } from "../ports.ts";
+import { FlushTeller } from "./flush_teller.ts";
 
 /** Most bytes that wait; a peer that keeps its window stays below. */
 const WAITING_BYTES_MAX = 24 * MIB;
@@ -27,12 +28,6 @@ const WAITING_BYTES_MAX = 24 * MIB;
 const RUNS_MAX = 4000;
 /** Most bytes of inline content in one transaction. */
 const APPLY_BYTES_MAX = 4 * MIB;
-
-/**
- * Most pauses of `FLUSH_DELAY_MS` until the origin is told what is flushed. It
- * forgets records and ends a join by that; no answer waits for it.
- */
-const TELL_PAUSES_MAX = 10;
 
 /** The memory of shorter frames is left to the collector, in bytes. */
 const FREED_BYTES_MIN = 8 * 1024;
@@ -87,9 +82,7 @@ export class OriginInbox {
   #waitingBytes = 0;
   #isApplying = false;
   #isRejecting = false;
-  #flushTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Whether something was applied since the timer was started. */
-  #isComing = false;
+  readonly #teller = new FlushTeller(() => void this.#flush());
 
   /** An inbox behind what is applied already, which counts as flushed. */
   constructor(options: OriginInboxOptions) {
@@ -231,7 +224,7 @@ export class OriginInbox {
 
   /** Stop the timer. */
   close(): void {
-    clearTimeout(this.#flushTimer);
+    this.#teller.close();
   }
 
   #acceptedUpTo(incarnation: number): number {
@@ -308,7 +301,7 @@ export class OriginInbox {
     }
     this.#applied.set(incarnation, last.sequence);
     if (durable) this.#flushed.set(incarnation, last.sequence);
-    else this.#flushSoon();
+    else this.#teller.applied();
   }
 
   #contentOf(
@@ -336,20 +329,6 @@ export class OriginInbox {
       count++;
     }
     return this.#queue.splice(0, count);
-  }
-
-  #flushSoon(): void {
-    if (this.#flushTimer === undefined) this.#pause(TELL_PAUSES_MAX);
-    else this.#isComing = true;
-  }
-
-  #pause(pausesLeft: number): void {
-    this.#isComing = false;
-    this.#flushTimer = setTimeout(() => {
-      if (this.#isComing && pausesLeft > 1) return this.#pause(pausesLeft - 1);
-      this.#flushTimer = undefined;
-      void this.#flush();
-    }, FLUSH_DELAY_MS);
   }
 
   async #flush(): Promise<void> {

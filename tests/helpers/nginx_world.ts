@@ -84,3 +84,16 @@ export class World {
     await Deno.writeFile(this.pathOf(node, id), bytes);
   }
 }
+
+/** Headers that are the same from the disk and from an agent. */
+export const SAME_HEADERS: readonly string[] = [
+  "content-type",
+  "content-length",
+  "cache-control",
+  "last-modified",
+  "accept-ranges",
+  "x-content-type-options",
+  "content-security-policy",
+  "access-control-allow-origin",
+  "access-control-expose-headers",
+];

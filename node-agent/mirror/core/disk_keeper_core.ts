@@ -31,6 +31,7 @@ import {
 } from "./disk_worth_core.ts";
 import { callHandler, passOn } from "./passed_errors_core.ts";
 import { Detachment } from "./detachment_core.ts";
+import { DiskSize } from "./disk_size_core.ts";
 import { bitmapOf } from "./loaded_bitmap_core.ts";
 import { ShownData } from "./shown_data_core.ts";
 import type { VolumeCore } from "./volume_core.ts";
@@ -50,8 +51,6 @@ export class DiskKeeper {
    * which is behind what our lost disk had.
    */
   outdates: bigint | undefined;
-  /** Usable size of the backing device; 0 without one. */
-  backingBytes = 0;
   #isFailing = false;
   #wasInSync = false;
   #mayLack = false;
@@ -62,8 +61,10 @@ export class DiskKeeper {
   #isSuspect = false;
 
   readonly detachment: Detachment;
+  readonly size: DiskSize;
 
   constructor(readonly volume: VolumeCore) {
+    this.size = new DiskSize(volume);
     this.detachment = new Detachment(volume);
   }
 
@@ -95,9 +96,9 @@ export class DiskKeeper {
     });
     if (why !== undefined) return done({ code: 150, why });
     volume.change({ disk: "Attaching" });
-    this.backingBytes = disk.sizeBytes;
+    this.size.backingBytes = disk.sizeBytes;
     volume.persistent = persistent;
-    this.adoptSize(sizeWith(disk, volume));
+    this.size.adopt(sizeWith(disk, volume));
     volume.bitmap = bitmapOf(disk, volume.sizeBytes);
     this.#wasInSync &&= this.#shown.isNamed(current);
     volume.generations.shared();
@@ -210,47 +211,6 @@ export class DiskKeeper {
     this.#shown.isPeers(generation, isMarked);
   }
 
-  /**
-   * The volume has this size from now on, on disk too. Metadata goes to where
-   * it belongs, so that the size has room.
-   *
-   * @param isNewDirty Whether what grew is out of sync.
-   * @returns False: it could not be saved.
-   */
-  resizeTo(sizeBytes: number, isNewDirty = false): boolean {
-    const { volume, volume: { bitmap } } = this;
-    if (volume.persistent !== undefined && !volume.effects.useWholeDisk()) {
-      this.failed("moving the metadata");
-      return false;
-    }
-    if (bitmap !== undefined && bitmap.sizeBytes !== sizeBytes) {
-      volume.bitmap = bitmap.resized(sizeBytes, isNewDirty);
-      if (!volume.saveBitmap()) return false;
-    }
-    if (volume.persistent?.agreedBytes !== sizeBytes) {
-      const isSaved = volume.generations.save({ agreedBytes: sizeBytes });
-      if (!isSaved) return false;
-    }
-    this.adoptSize(sizeBytes);
-    return true;
-  }
-
-  /** Every block below this size may be used from now on. */
-  adoptSize(sizeBytes: number): void {
-    const { volume } = this;
-    const before = volume.sizeBytes;
-    if (before === sizeBytes) return;
-    volume.sizeBytes = sizeBytes;
-    if (before !== 0) volume.effects.sizeChanged(sizeBytes);
-  }
-
-  /** Look how much the backing device has room for now. */
-  look(): number {
-    if (this.volume.persistent === undefined) return 0;
-    this.backingBytes = this.volume.effects.usableBytes() ?? this.backingBytes;
-    return this.backingBytes;
-  }
-
   #isNegotiating(): boolean {
     return this.volume.state.disk === "Negotiating";
   }
@@ -339,7 +299,7 @@ export class DiskKeeper {
     }
     volume.persistent = undefined;
     volume.bitmap = undefined;
-    this.backingBytes = 0;
+    this.size.backingBytes = 0;
     this.atAttach = undefined;
     volume.effects.detachDisk(isClean);
     if (compareDisk(volume.state.disk, "Diskless") > 0) {

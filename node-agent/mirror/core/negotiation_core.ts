@@ -351,17 +351,17 @@ export class Negotiation {
   /** The volume is as large as the smaller disk, for ever; growing is `resize`. */
   #agreeOnSize(report: MirrorReport): string | undefined {
     const { disk } = this.volume;
-    if (disk.backingBytes === 0 || report.backingBytes === 0) {
+    if (disk.size.backingBytes === 0 || report.backingBytes === 0) {
       return sizeProblem(report);
     }
     const { persistent, config: { sizeBytes: wantedBytes } } = this.volume;
     const agreedBytes = persistent?.agreedBytes ?? 0;
-    const { backingBytes } = disk;
+    const { backingBytes } = disk.size;
     const own = { backingBytes, agreedBytes, wantedBytes };
     const size = meetingSize(own, report);
     if ("refused" in size) return size.refused;
     this.#isPeerGrowing = size.isPeerDirty;
-    return disk.resizeTo(size.sizeBytes, size.isNewDirty)
+    return disk.size.resizeTo(size.sizeBytes, size.isNewDirty)
       ? undefined
       : "The size could not be saved";
   }
@@ -369,11 +369,11 @@ export class Negotiation {
   /** Without a disk we have the peer's size. @returns Why that cannot be. */
   #takePeersSize(report: MirrorReport): string | undefined {
     const { disk, sizeBytes, state } = this.volume;
-    if (disk.backingBytes !== 0) return undefined;
+    if (disk.size.backingBytes !== 0) return undefined;
     const isServing = state.role === "Primary";
     const size = guestSize({ sizeBytes, isServing }, report);
     if ("refused" in size) return size.refused;
-    disk.adoptSize(size.sizeBytes);
+    disk.size.adopt(size.sizeBytes);
     return undefined;
   }
 

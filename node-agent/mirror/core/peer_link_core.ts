@@ -362,7 +362,7 @@ export class PeerLink {
     return {
       state: wordsOf(volume),
       again,
-      backingBytes: volume.disk.look(),
+      backingBytes: volume.disk.size.look(),
       wantedBytes: config.sizeBytes,
       sizeFrames: 1,
       agreedBytes: persistent?.agreedBytes ?? 0,

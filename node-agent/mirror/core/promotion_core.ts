@@ -254,7 +254,7 @@ export class Promotion {
   #begin(isForced: boolean): boolean {
     const { volume } = this;
     if (volume.persistent === undefined) return true;
-    if (!volume.disk.resizeTo(volume.sizeBytes)) return false;
+    if (!volume.disk.size.resizeTo(volume.sizeBytes)) return false;
     if (!isForced) return true;
     volume.effects.log("warn", "Forced to consider local data as UpToDate!");
     if (!volume.generations.begin()) return false;

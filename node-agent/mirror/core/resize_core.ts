@@ -166,7 +166,7 @@ export class Resize {
   /** On the word of a person who knows the peer's disk. */
   #growAlone(wish: ResizeWish): CommandResult {
     const { disk } = this.volume;
-    const ownBytes = disk.look();
+    const ownBytes = disk.size.look();
     this.volume.effects.log("warn", "Resize while not connected was forced");
     return this.#grow({ ...wish, ownBytes, otherBytes: ownBytes });
   }
@@ -176,7 +176,7 @@ export class Resize {
     this.#ask("grow", wish, (answer) => {
       if (answer.code !== 1) return done(resultOf(answer));
       const { volume } = this;
-      const ownBytes = volume.disk.look();
+      const ownBytes = volume.disk.size.look();
       const result = volume.hasLocalDisk
         ? this.#grow({
           sizeBytes: answer.sizeBytes,
@@ -195,7 +195,7 @@ export class Resize {
     if (state.role === "Primary") return this.#answerOf({ code: 131 });
     if (!hasLocalDisk) return this.#answerOf({ code: 138 });
     if (state.connection !== "Connected") return this.#answerOf({ code: 130 });
-    const ownBytes = disk.look();
+    const ownBytes = disk.size.look();
     const otherBytes = wish.backingBytes;
     return this.#answerOf(this.#grow({ ...wish, ownBytes, otherBytes }));
   }
@@ -217,7 +217,10 @@ export class Resize {
     if (wish.assumeClean && growth.sizeBytes > volume.sizeBytes) {
       volume.effects.log("info", "Resync of new storage suppressed");
     }
-    const isSaved = volume.disk.resizeTo(growth.sizeBytes, !wish.assumeClean);
+    const isSaved = volume.disk.size.resizeTo(
+      growth.sizeBytes,
+      !wish.assumeClean,
+    );
     if (!isSaved) return { code: 118, why: "the new size could not be saved" };
     const { note } = growth;
     return note === undefined ? { code: 1 } : { code: 1, why: note };
@@ -266,7 +269,7 @@ export class Resize {
     const id = ++this.#lastId;
     this.#asked = { id, done };
     const { sizeBytes, assumeClean } = wish;
-    const backingBytes = volume.disk.look();
+    const backingBytes = volume.disk.size.look();
     volume.effects.send({
       kind: "sizeRequest",
       id,

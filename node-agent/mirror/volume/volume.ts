@@ -7,7 +7,6 @@
 import { randomBytes } from "node:crypto";
 import type { MirrorFrame } from "@kedge/schema/wire/mirror";
 import type { MirrorState } from "../decisions/mirror_state.ts";
-import { congestionFillOf } from "../core/congestion_core.ts";
 import { VolumeCore } from "../core/volume_core.ts";
 import type {
   CommandDone,
@@ -21,6 +20,7 @@ import { AttachError, BackingDisk, type BackingPaths } from "./backing_disk.ts";
 import { Counters } from "./counters.ts";
 import { DiscardGuard } from "./discarded_writes.ts";
 import { DiskWatch } from "./disk_watch.ts";
+import { Pressure } from "./pressure.ts";
 import { RegisterSide } from "./register_side.ts";
 import type { VolumeSurroundings } from "./surroundings.ts";
 import { UndoGuard, type UndoGuardParts } from "./undo_guard.ts";
@@ -37,7 +37,7 @@ export class Volume {
   #disk: BackingDisk | undefined;
   #connection: PeerConnection | undefined;
   #closing: { why: string; untilMs: number } | undefined;
-  #pressure: PromiseWithResolvers<void> | undefined;
+  readonly #pressure: Pressure;
   #lastLeasePingMs = 0;
   /** When the flush began that is under way. */
   #flushBeganMs: number | undefined;
@@ -62,6 +62,7 @@ export class Volume {
     this.discards = new DiscardGuard(parts);
     this.core = new VolumeCore(config, this.#effects());
     this.core.tick(performance.now());
+    this.#pressure = new Pressure(this.core, () => this.#queued());
     this.#register = new RegisterSide(
       this.core,
       around.identity,
@@ -152,11 +153,7 @@ export class Volume {
 
   /** A promise while too much is under way, for those who bring more. */
   pressure(): Promise<void> | undefined {
-    const { writes } = this.core;
-    const isFull = writes.isFull || this.#queued() > this.#queueMax();
-    if (!isFull) return undefined;
-    this.#pressure ??= Promise.withResolvers<void>();
-    return this.#pressure.promise;
+    return this.#pressure.ofClients;
   }
 
   /** End: the disk is let go in order when nothing is under way. */
@@ -192,7 +189,7 @@ export class Volume {
     if (wantsLease) this.#lastLeasePingMs = nowMs;
     this.#connection?.tick(nowMs, wantsLease);
     this.settle();
-    this.#relieve();
+    this.#pressure.relieve();
   }
 
   #frame(frame: MirrorFrame, epoch: number): void {
@@ -206,49 +203,18 @@ export class Volume {
 
   #batchEnd(): Promise<void> | undefined {
     this.settle();
-    this.#relieve();
-    return this.#isStuffed() ? this.#untilRoom() : undefined;
+    this.#pressure.relieve();
+    return this.#pressure.ofPeer;
   }
-
-  /** Whether no more frames are to be read: they wait here, or their answers. */
-  #isStuffed(): boolean {
-    return this.core.replica.isFull || this.#queued() > ANSWERS_BYTES_MAX;
-  }
-
-  async #untilRoom(): Promise<void> {
-    while (this.#isStuffed()) {
-      this.#room = Promise.withResolvers<void>();
-      await this.#room.promise;
-    }
-  }
-  #room: PromiseWithResolvers<void> | undefined;
 
   #drained(): void {
     this.core.source.settle();
     this.settle();
-    this.#relieve();
-  }
-
-  #relieve(): void {
-    if (!this.#isStuffed()) {
-      this.#room?.resolve();
-      this.#room = undefined;
-    }
-    if (this.#pressure === undefined) return;
-    const isFull = this.core.writes.isFull || this.#queued() > this.#queueMax();
-    if (isFull) return;
-    this.#pressure.resolve();
-    this.#pressure = undefined;
+    this.#pressure.relieve();
   }
 
   #queued(): number {
     return this.#connection?.out.queuedBytes ?? 0;
-  }
-
-  /** What waits for a slow peer: more, where that has a limit of its own. */
-  #queueMax(): number {
-    const fill = congestionFillOf(this.core.config);
-    return QUEUE_BYTES_MAX + (fill === Infinity ? 0 : fill);
   }
 
   #linkEnded(connection: PeerConnection): void {
@@ -259,7 +225,7 @@ export class Volume {
     this.around.log("info", `Connection ended: ${connection.why}`);
     this.core.link.linkDown();
     this.settle();
-    this.#relieve();
+    this.#pressure.relieve();
     if (this.core.state.connection === "WFConnection") {
       this.around.seekPeer(true);
     }
@@ -387,14 +353,10 @@ export class Volume {
       if (this.#disk !== disk) return; // it is gone, and the core knows
       this.core.diskFlushed(ok);
       this.settle();
-      this.#relieve();
+      this.#pressure.relieve();
     });
   }
 }
 
 /** How long a peer that takes nothing keeps a connection open, in ms. */
 const LAST_WORD_MS = 5000;
-/** Bytes queued to the peer after which no more requests are welcome (B5). */
-const QUEUE_BYTES_MAX = 4 * 1024 * 1024;
-/** Bytes queued to the peer after which nothing more of it is read. */
-const ANSWERS_BYTES_MAX = 32 * 1024 * 1024;
