@@ -8,6 +8,7 @@ import type { NbdLimits } from "../../node-agent/nbd/limits.ts";
 import { type NbdServer, serveNbd } from "../../node-agent/nbd/server.ts";
 import { type TestExport, TestExports } from "./nbd_file_exports.ts";
 import { MemoryDevice } from "./nbd_memory_device.ts";
+import { RawNbd } from "./nbd_raw.ts";
 
 /** Size of the usual device, in bytes. */
 export const RIG_BYTES: number = 4 * 1024 * 1024;
@@ -66,4 +67,11 @@ export function startRig(options: NbdRigOptions = {}): NbdRig {
       await server.close();
     },
   };
+}
+
+/** A client in transmission. */
+export async function enter(rig: NbdRig, name = "disk"): Promise<RawNbd> {
+  const client = await RawNbd.greet(rig.addr);
+  await client.go(name);
+  return client;
 }

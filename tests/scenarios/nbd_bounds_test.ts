@@ -8,7 +8,7 @@ import { TestExports } from "../helpers/nbd_file_exports.ts";
 import { MemoryDevice } from "../helpers/nbd_memory_device.ts";
 import { startNbdProcess } from "../helpers/nbd_process.ts";
 import { RawNbd, requestBytes } from "../helpers/nbd_raw.ts";
-import { type NbdRig, startRig } from "../helpers/nbd_rig.ts";
+import { enter, type NbdRig, startRig } from "../helpers/nbd_rig.ts";
 import { Scope } from "../helpers/scope.ts";
 
 const READ = 0;
@@ -18,12 +18,6 @@ const TRIM = 4;
 const WRITE_ZEROES = 6;
 const EIO = 5;
 const ESHUTDOWN = 108;
-
-async function enter(rig: NbdRig): Promise<RawNbd> {
-  const client = await RawNbd.greet(rig.addr);
-  await client.go("disk");
-  return client;
-}
 
 /** Bytes of writes that the device was given. */
 const handedBytes = (rig: NbdRig) =>

@@ -3,18 +3,12 @@
 import assert from "node:assert/strict";
 import { BlockErrno } from "../../node-agent/block_ports.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { RawNbd, requestBytes } from "../helpers/nbd_raw.ts";
-import { type NbdRig, startRig } from "../helpers/nbd_rig.ts";
+import { requestBytes } from "../helpers/nbd_raw.ts";
+import { enter, startRig } from "../helpers/nbd_rig.ts";
 
 const WRITE = 1;
 const FUA = 1;
 const EIO = 5;
-
-async function enter(rig: NbdRig): Promise<RawNbd> {
-  const client = await RawNbd.greet(rig.addr);
-  await client.go("disk");
-  return client;
-}
 
 const sector = (byte: number, length = 512) =>
   new Uint8Array(length).fill(byte);

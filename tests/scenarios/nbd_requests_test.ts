@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { BlockErrno } from "../../node-agent/block_ports.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { MemoryDevice } from "../helpers/nbd_memory_device.ts";
-import { joined, RawNbd, requestBytes } from "../helpers/nbd_raw.ts";
-import { type NbdRig, RIG_BYTES, startRig } from "../helpers/nbd_rig.ts";
+import { joined, requestBytes } from "../helpers/nbd_raw.ts";
+import { enter, RIG_BYTES, startRig } from "../helpers/nbd_rig.ts";
 
 const READ = 0;
 const WRITE = 1;
@@ -24,12 +24,6 @@ const EIO = 5;
 const EINVAL = 22;
 const ENOSPC = 28;
 const ENOTSUP = 95;
-
-async function enter(rig: NbdRig, name = "disk"): Promise<RawNbd> {
-  const client = await RawNbd.greet(rig.addr);
-  await client.go(name);
-  return client;
-}
 
 const sector = (byte: number, length = 512) =>
   new Uint8Array(length).fill(byte);
