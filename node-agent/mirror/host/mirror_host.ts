@@ -318,17 +318,18 @@ export class MirrorHost {
   }
 
   #watch(name: string, running: Running): void {
-    running.process.died.then(async (why) => {
+    running.process.died.then((why) => {
       if (this.#running.get(name) !== running) return;
       this.#running.delete(name);
       this.#order.forget(name);
       for (const { volume } of running.process.spec.volumes) {
         this.#tell({ resource: name, volume, kind: "destroy" });
       }
-      // Whatever is left of it, or the next one finds its sockets taken.
-      await running.process.stop();
-      await this.#nodes.abandon(running);
-      if (!this.#running.has(name)) this.#revivals.fell(running, why);
+      // Or the next one finds its sockets taken, and its device nodes.
+      const gone = running.process.stop()
+        .then(() => this.#nodes.abandon(running))
+        .catch((error) => this.options.log.warn(`${name}: ${error}`));
+      this.#revivals.fell({ ...running, why, gone });
     });
   }
 }

@@ -45,6 +45,9 @@ export interface RevivalHost {
 /** What is left of a resource. */
 type Fallen = Pick<Running, "config" | "options"> & {
   readonly states: ReadonlyMap<number, MirrorState>;
+  readonly why: string;
+  /** Resolves when nothing of the dead one is in the way any more. */
+  readonly gone: Promise<void>;
 };
 
 /** See the module comment. */
@@ -55,6 +58,7 @@ export class Revivals {
   readonly #reviving = new Map<string, AbortController>();
   /** By resource: why it does not run, and what comes next. */
   readonly #texts = new Map<string, string>();
+  #isClosed = false;
 
   constructor(host: RevivalHost) {
     this.#host = host;
@@ -80,28 +84,28 @@ export class Revivals {
 
   /** Start nothing any more. */
   close(): void {
+    this.#isClosed = true;
     for (const name of [...this.#reviving.keys()]) this.forget(name);
   }
 
   /** The Worker of a resource died. */
-  fell(fallen: Fallen, why: string): void {
+  fell(fallen: Fallen): void {
+    if (this.#isClosed) return;
     const { name } = fallen.config;
     const stop = new AbortController();
     this.#reviving.get(name)?.abort();
     this.#reviving.set(name, stop);
-    this.#revive(fallen, why, stop.signal).finally(() => {
+    this.#revive(fallen, stop.signal).catch((error) => {
+      this.#host.log.warn(`${name}: cannot be started again: ${error}`);
+    }).finally(() => {
       if (this.#reviving.get(name) === stop) this.#reviving.delete(name);
     });
   }
 
-  async #revive(
-    fallen: Fallen,
-    why: string,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #revive(fallen: Fallen, signal: AbortSignal): Promise<void> {
     const { log } = this.#host;
     const { config: { name }, options } = fallen;
-    for (;;) {
+    for (let { why } = fallen;;) {
       const pauseMs = this.#nextPauseMs(name);
       const text =
         `its Worker died (${why}): it is not served and not mirrored`;
@@ -115,7 +119,7 @@ export class Revivals {
       }
       this.#texts.set(name, `${text} until it is started again in a moment`);
       log.warn(`${name}: ${text}; it is started again in ${pauseMs / 1000} s`);
-      await pause(pauseMs, signal);
+      await Promise.all([pause(pauseMs, signal), fallen.gone]);
       if (signal.aborted) return;
       const reply = await this.#host.start(fallen.config, options);
       if (signal.aborted) return;

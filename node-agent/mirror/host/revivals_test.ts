@@ -49,7 +49,9 @@ function host(starts: readonly number[], pausesMs: readonly number[] = [0, 0]) {
       config: { name: NAME } as Parameters<Revivals["fell"]>[0]["config"],
       options: OPTIONS,
       states: new Map(states.entries()),
-    }, "a bug");
+      why: "a bug",
+      gone: Promise.resolve(),
+    });
   const said = (what: RegExp) =>
     eventually(() => warnings.some((text) => what.test(text)), {
       what: String(what),
@@ -97,6 +99,8 @@ Deno.test("nothing is started that a person ended or started meanwhile", async (
   const ended = host([], [60_000]);
   ended.fell(ALL_WELL);
   ended.revivals.forget(NAME); // "down"
+  ended.revivals.close();
+  ended.fell(ALL_WELL);
   const started = host([161]); // it is there already
   started.fell(ALL_WELL);
   await eventually(() => started.revivals.fallen.length === 0, {
