@@ -147,3 +147,19 @@ Deno.test("beside a disk with an error a copy that lost writes is not good", () 
   assert.equal(a.data[0], 2, "the application's data were overwritten");
   assert.equal(a.core.disk.stayedUp, false);
 });
+
+Deno.test("the only good copy stays good, and the write fails", () => {
+  const pair = synced();
+  const { a } = pair;
+  pair.cut();
+  a.failsWrites = true;
+  const answers = writeBlock(a, 1);
+  pair.run(2);
+  a.failsWrites = false;
+  assert.deepEqual([...answers, ...writeBlock(a, 2)], [false, true]);
+  pair.run(2);
+  assert.equal(a.core.state.disk, "UpToDate");
+  const into = new Uint8Array(4096);
+  a.core.reads.read(0, into, () => {});
+  assert.equal(into[0], 2);
+});

@@ -294,23 +294,6 @@ Deno.test("a bare Primary is not served by a copy that never got its writes", ()
   assert.equal(b.core.state.peerDisk, "Inconsistent");
 });
 
-Deno.test("with pass_on the only good copy stays good, and the write fails", () => {
-  const pair = new Pair(SIZE, { onIoError: "pass_on" });
-  const { a } = pair;
-  pair.up();
-  a.core.roles.primary(true, () => {});
-  pair.run();
-  pair.cut();
-  a.failsWrites = true;
-  const answers = writeBlock(a, 1);
-  pair.run(2);
-  a.failsWrites = false;
-  assert.deepEqual([...answers, ...writeBlock(a, 2)], [false, true]);
-  pair.run(2);
-  assert.equal(a.core.state.disk, "UpToDate");
-  assert.equal(read(pair, a), 2);
-});
-
 Deno.test("an old disk is let go when the peer's goes while it is negotiated", () => {
   const pair = bareWriter();
   const { a, b } = pair;
