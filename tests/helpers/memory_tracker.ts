@@ -8,6 +8,7 @@ import type {
   GroupRegister,
   Heartbeat,
   HeartbeatReply,
+  Level,
   NodeId,
   RegisterChange,
 } from "@kedge/schema";
@@ -18,6 +19,8 @@ import type { RegisterAnswer, TrackerPort } from "../../node-agent/ports.ts";
 export class MemoryTracker {
   /** The register as it is. */
   current: GroupRegister = emptyRegister("group1", crypto.randomUUID());
+  /** Of the group's settings. */
+  level: Level = "B";
   /** Nobody gets an answer. */
   isDown = false;
   /** What operators want of each node. */
@@ -64,7 +67,7 @@ export class MemoryTracker {
       }));
     return {
       register: this.current,
-      settings: { level: "B", fileBytesMax: 1024 ** 4 },
+      settings: { level: this.level, fileBytesMax: 1024 ** 4 },
       peers,
       signingKeys: [],
       mode: this.modes.get(node) ?? "active",

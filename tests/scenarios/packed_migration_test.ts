@@ -18,6 +18,7 @@ import { FakeClock, FakeFiles, GROUP } from "../helpers/fake_files.ts";
 import { FakeReplicator } from "../helpers/fake_replicator.ts";
 import { FastdfsBase } from "../helpers/fastdfs_base.ts";
 import { endOf, fillBase, sums, TestDesk } from "../helpers/migration_desk.ts";
+import { NO_ADMIN } from "../helpers/no_admin.ts";
 import { Scope } from "../helpers/scope.ts";
 
 const SMALL_FILE_MAX = 8192;
@@ -63,14 +64,7 @@ async function packingNode(scope: Scope) {
   const { keeper, operations } = createAgentApp({
     ...{ node: 1, group: GROUP, url: () => "http://node1.test" },
     ...{ files, replicator: new StoredReplicator(store), clock, log: LOG },
-    admin: {
-      status: () => ({}),
-      startScrub: () => ({}),
-      scrubProgress: () => ({}),
-      openPath: (index) => ({ index, refillFiles: 0 }),
-      confirm: () => ({}),
-      migration: { start: () => ({}), view: () => null, stop: () => ({}) },
-    },
+    admin: NO_ADMIN,
   });
   const reportDir = `${dir}/reports`;
   const desk = new MigrationDesk({
