@@ -22,6 +22,7 @@ import { TrackerClient } from "./adapters/tracker_client.ts";
 import { plannedAddress } from "./agent_address.ts";
 import type { AgentStore } from "./agent_store.ts";
 import { AgentReport } from "./agent_report.ts";
+import { ClientBodies } from "./client_bodies.ts";
 import { FastdfsGateway } from "./fastdfs/gateway.ts";
 import { type AgentApp, createAgentApp } from "./http/agent_app.ts";
 import type { Admission } from "./join.ts";
@@ -71,6 +72,7 @@ export class Life {
   readonly #marker: RunMarker;
   readonly #cache: ReplyCache;
   readonly #clock = new TrackerClock(systemClock);
+  readonly #bodies = new ClientBodies();
   readonly #restart = Promise.withResolvers<string>();
   #tracker: TrackerClient | undefined;
   #replicator: GroupReplicator | undefined;
@@ -248,6 +250,7 @@ export class Life {
       clock: systemClock,
       log: this.#surroundings.log,
       version: VERSION,
+      bodies: this.#bodies,
       pathCount: () => storePaths.length,
       subdirCount: subdirCountPerPath,
       ...(this.#accessLog === undefined ? {} : {
@@ -301,6 +304,7 @@ export class Life {
       group: identity.group,
       files: this.#store.files,
       log: this.#store.log,
+      bodies: this.#bodies,
       transport: new TcpTransport(),
       tracker,
       clock: systemClock,

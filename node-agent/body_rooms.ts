@@ -22,6 +22,7 @@ export class BodyRooms {
   /** By size. */
   readonly #free = new Map<number, Uint8Array<ArrayBuffer>[]>();
   #freeBytes = 0;
+  #wasUsed = false;
 
   /** Nothing is held yet. */
   constructor(options: BodyRoomsOptions) {
@@ -36,6 +37,7 @@ export class BodyRooms {
   /** Memory with at least this length; something may lie in it. */
   take(lengthBytes: number): Uint8Array<ArrayBuffer> {
     const { sizeBytesMin, sizeBytesMax } = this.#options;
+    this.#wasUsed = true;
     if (lengthBytes > sizeBytesMax) return new Uint8Array(lengthBytes);
     let sizeBytes = sizeBytesMin;
     while (sizeBytes < lengthBytes) sizeBytes *= 2;
@@ -65,9 +67,12 @@ export class BodyRooms {
     this.#freeBytes += sizeBytes;
   }
 
-  /** Hold nothing. */
-  clear(): void {
-    this.#free.clear();
-    this.#freeBytes = 0;
+  /** Called now and then: hold nothing while nobody takes any. */
+  sweep(): void {
+    if (!this.#wasUsed) {
+      this.#free.clear();
+      this.#freeBytes = 0;
+    }
+    this.#wasUsed = false;
   }
 }

@@ -19,6 +19,17 @@ Deno.test("BodyRooms gives memory out again, and frees what is too much", () => 
   assert.equal(rooms.freeBytes, 0);
 });
 
+Deno.test("BodyRooms holds nothing while nobody takes any", () => {
+  const rooms = new BodyRooms({ ...SIZES, freeBytesMax: 200_000 });
+  const { buffer } = rooms.take(40_000);
+  rooms.giveBack(buffer);
+  rooms.sweep();
+  assert.equal(rooms.freeBytes, 65_536, "it was used since");
+  rooms.sweep();
+  assert.equal(rooms.freeBytes, 0);
+  assert.notEqual(rooms.take(40_000).buffer, buffer);
+});
+
 Deno.test("BodyRooms frees memory of other sizes", () => {
   const rooms = new BodyRooms({ ...SIZES, freeBytesMax: 4 << 20 });
   for (const sizeBytes of [16_384, 40_000, 2 << 20]) {

@@ -8,6 +8,7 @@ import type { ByteSpan } from "./ports.ts";
 import { contentPieces } from "./content_pieces.ts";
 import { Outgoing } from "./http/read/outgoing.ts";
 import { ClusterSight } from "./fastdfs/cluster_sight.ts";
+import { ClientBodies } from "./client_bodies.ts";
 import { ReplyRooms } from "./fastdfs/reply_rooms.ts";
 import { StorageSide } from "./fastdfs/storage_side.ts";
 import { WireRequest } from "./fastdfs/wire_request.ts";
@@ -45,6 +46,7 @@ async function setUp(
     operations: Object.assign(Object.create(operations), watched),
     cluster: new ClusterSight({ cluster, clock: CLOCK, log: LOG }),
     isReadOnly: false,
+    bodies: new ClientBodies(),
     pathCount: () => 1,
   });
   return { side, id, bytes, spans };
@@ -68,7 +70,8 @@ function download(
     bodyBytes: body.length,
     status: 0,
   };
-  const connection = { take: () => body, glance: () => body };
+  const take = () => body;
+  const connection = { take, takeInto: take, glance: take };
   return new WireRequest(header, connection, { takenBytes: 0 }, rooms.open());
 }
 

@@ -13,6 +13,7 @@ import type { FastdfsConfig } from "@kedge/schema/config/fastdfs";
 import type { FastdfsStats } from "@kedge/schema/fastdfs-stats";
 import { type HostPort, isLoopback } from "@kedge/schema/config/units";
 import type { FastdfsCluster, FileOperations } from "../operation_ports.ts";
+import type { ClientBodies } from "../client_bodies.ts";
 import type { Clock, Log } from "../ports.ts";
 import { ClusterSight } from "./cluster_sight.ts";
 import { StorageSide } from "./storage_side.ts";
@@ -41,6 +42,8 @@ export interface GatewayDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
+  /** Memory for what clients upload. */
+  readonly bodies: ClientBodies;
   /** Store paths here. */
   readonly pathCount: () => number;
   readonly subdirCount: number;
@@ -96,6 +99,7 @@ export class FastdfsGateway {
       listen: config.listen,
       handle: (request) => storage.answer(request),
       observe: observer(counters, deps),
+      sweep: () => deps.bodies.sweep(),
     });
     this.#tracker = this.#openTracker({
       ...door,

@@ -34,7 +34,6 @@ export class ReplyRooms extends SendingContent {
     sizeBytesMax: ROOM_BYTES_MAX,
     freeBytesMax: KEPT_BYTES_MAX,
   });
-  #wasUsed = false;
 
   /** Room for one answer; to be released. */
   open(): ReplyRoom {
@@ -43,7 +42,6 @@ export class ReplyRooms extends SendingContent {
 
   /** Memory of at least so many bytes. */
   take(lengthBytes: number): Uint8Array<ArrayBuffer> {
-    this.#wasUsed = true;
     return this.#rooms.take(lengthBytes);
   }
 
@@ -54,8 +52,7 @@ export class ReplyRooms extends SendingContent {
 
   /** Called now and then: keep nothing while nobody downloads. */
   sweep(): void {
-    if (!this.#wasUsed) this.#rooms.clear();
-    this.#wasUsed = false;
+    this.#rooms.sweep();
   }
 }
 

@@ -40,6 +40,7 @@ import type { FileEntry } from "@kedge/schema/change";
 import { isExtension } from "@kedge/schema/file-id";
 import type { FileOperations } from "../operation_ports.ts";
 import type { ByteSpan } from "../ports.ts";
+import type { ClientBodies } from "../client_bodies.ts";
 import { whenHere } from "../when_here.ts";
 import type { ClusterSight } from "./cluster_sight.ts";
 import {
@@ -59,6 +60,8 @@ export interface StorageSideDeps {
   readonly operations: FileOperations;
   readonly cluster: ClusterSight;
   readonly isReadOnly: boolean;
+  /** Memory for what clients upload. */
+  readonly bodies: ClientBodies;
   /** Number of store paths here. */
   readonly pathCount: () => number;
 }
@@ -129,9 +132,13 @@ export class StorageSide {
       return INVALID;
     }
     if (extension !== "" && !isExtension(extension)) return INVALID;
-    const content = await request.content(RECORD_BODY_BYTES_MAX);
+    const { bodies } = this.#deps;
+    const content = await request.content(RECORD_BODY_BYTES_MAX, bodies.take);
+    const { body } = content;
+    const letGo = body instanceof Uint8Array ? bodies.hold(body) : undefined;
     const file = { pathIndex, extension, appender };
     const id = await this.#deps.operations.create(content, file);
+    letGo?.(); // not after an error: who knows what still looks at it
     request.file = id;
     return { status: STATUS.ok, body: encodeFileId(id) };
   }

@@ -96,7 +96,20 @@ export class WireConnection {
    * @throws {WireEnd}
    */
   take(lengthBytes: number): MaybeBytes {
-    return this.#here(lengthBytes)?.slice() ?? this.#takeMore(lengthBytes);
+    return this.#here(lengthBytes)?.slice() ?? this.#fill(lengthBytes);
+  }
+
+  /**
+   * The same, put into memory of the caller, which is not to be used again before
+   * they have come: after an error bytes may still arrive there.
+   *
+   * @throws {WireEnd}
+   */
+  takeInto(memory: Uint8Array<ArrayBuffer>): MaybeBytes {
+    const here = this.#here(memory.length);
+    if (here === undefined) return this.#fill(memory.length, memory);
+    memory.set(here);
+    return memory;
   }
 
   /**
@@ -106,7 +119,7 @@ export class WireConnection {
    * @throws {WireEnd}
    */
   glance(lengthBytes: number): MaybeBytes {
-    return this.#here(lengthBytes) ?? this.#takeMore(lengthBytes);
+    return this.#here(lengthBytes) ?? this.#fill(lengthBytes);
   }
 
   /** Bytes that have come, if they are so many. */
@@ -118,8 +131,10 @@ export class WireConnection {
     return bytes;
   }
 
-  async #takeMore(lengthBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = new Uint8Array(lengthBytes);
+  async #fill(
+    lengthBytes: number,
+    bytes = new Uint8Array(lengthBytes),
+  ): Promise<Uint8Array<ArrayBuffer>> {
     let at = this.#fromBuffer(bytes);
     while (at < lengthBytes) {
       // Short pieces come through the buffer, with what follows them.

@@ -123,3 +123,24 @@ Deno.test("what is taken stays, what was glanced at is overwritten", async () =>
     connection.close();
   }
 });
+
+Deno.test("bytes are put where they are wanted, those that have come and those that come", async () => {
+  const clock = { monotonicMs: () => 0, wallMs: () => 0 };
+  using ends = await connected(clock);
+  const { client, connection } = ends;
+  try {
+    await client.write(Uint8Array.of(1, 2, 3));
+    assert.equal(await connection.begin(), true);
+    const here = new Uint8Array(2);
+    assert.equal(connection.takeInto(here), here, "at once");
+    const coming = new Uint8Array(40_000);
+    const taking = connection.takeInto(coming);
+    await client.write(new Uint8Array(39_999).fill(7));
+    assert.equal(await taking, coming);
+    assert.deepEqual([...here], [1, 2]);
+    assert.equal(coming[0], 3);
+    assert(coming.subarray(1).every((byte) => byte === 7));
+  } finally {
+    connection.close();
+  }
+});

@@ -30,6 +30,8 @@ export interface WireDoorOptions {
   readonly handle: Handler;
   /** Is told of every request. */
   readonly observe?: Observer | undefined;
+  /** Called now and then. */
+  readonly sweep?: (() => void) | undefined;
 }
 
 /** See the module comment. */
@@ -164,6 +166,7 @@ export class WireDoor {
   #sweep(): void {
     for (const connection of this.#connections.keys()) connection.check();
     this.#replyRooms.sweep();
+    this.#options.sweep?.();
   }
 }
 

@@ -7,6 +7,7 @@
 
 import { INLINE_BODY_BYTES_MAX } from "@kedge/schema";
 import type { Header } from "@kedge/schema/wire/fastdfs";
+import { CLIENT_BODY_BYTES_MIN } from "../client_bodies.ts";
 import type { FileContent, IncomingBytes } from "../operation_ports.ts";
 import { type HereOrLater, whenHere } from "../when_here.ts";
 import type { ReplyRoom } from "./reply_rooms.ts";
@@ -50,7 +51,7 @@ export interface Reply {
 export type Handler = (request: WireRequest) => Promise<Reply> | Reply;
 
 /** Where bytes come from. */
-export type ByteTaker = Pick<WireConnection, "take" | "glance">;
+export type ByteTaker = Pick<WireConnection, "take" | "takeInto" | "glance">;
 
 /** See the module comment. */
 export class WireRequest {
@@ -122,9 +123,12 @@ export class WireRequest {
    *
    * @param wholeBytesMax Longest content that is wanted in one piece, in bytes;
    * while there is little room only what is always short comes so.
+   * @param memory Where such content is put, unless it is very short; exactly as
+   * long as asked for, in bytes.
    */
   content(
     wholeBytesMax = INLINE_BODY_BYTES_MAX,
+    memory?: (lengthBytes: number) => Uint8Array<ArrayBuffer>,
   ): HereOrLater<IncomingBytes> {
     const sizeBytes = this.#leftBytes;
     this.#contentBytes = sizeBytes;
@@ -132,10 +136,16 @@ export class WireRequest {
       ? INLINE_BODY_BYTES_MAX
       : wholeBytesMax;
     if (sizeBytes > max) return { body: this.#stream(), sizeBytes };
+    const into = sizeBytes < CLIENT_BODY_BYTES_MIN
+      ? undefined
+      : memory?.(sizeBytes);
     // Held until the request is answered: it may wait for peers.
-    this.#wholeBytes = sizeBytes;
-    this.#room.takenBytes += sizeBytes;
-    return whenHere(this.#take(sizeBytes), (body) => ({ body, sizeBytes }));
+    this.#wholeBytes = into?.buffer.byteLength ?? sizeBytes;
+    this.#room.takenBytes += this.#wholeBytes;
+    const bytes = into === undefined
+      ? this.#take(sizeBytes)
+      : this.#count(this.#connection.takeInto(into), sizeBytes);
+    return whenHere(bytes, (body) => ({ body, sizeBytes }));
   }
 
   /** It was answered, or never will be: its room is for others. */

@@ -12,7 +12,7 @@ async function pieces(sizeBytes: number, room: PieceRoom): Promise<number[]> {
     asked.push(lengthBytes);
     return Promise.resolve(new Uint8Array(lengthBytes));
   };
-  const connection = { take, glance: take };
+  const connection = { take, takeInto, glance: take };
   const request = uploadOf(sizeBytes, connection, room);
   const { body } = await request.content();
   let heldBytes = 0;
@@ -23,6 +23,8 @@ async function pieces(sizeBytes: number, room: PieceRoom): Promise<number[]> {
   request.release();
   return asked;
 }
+
+const takeInto = (memory: Uint8Array<ArrayBuffer>) => memory;
 
 function uploadOf(
   bodyBytes: number,
@@ -57,7 +59,7 @@ Deno.test("content that waits for its answer counts: many at once get pieces", a
   const take = (lengthBytes: number) => new Uint8Array(lengthBytes);
   const requests = Array.from(
     { length: 1000 },
-    () => uploadOf(256 * KIB, { take, glance: take }, room),
+    () => uploadOf(256 * KIB, { take, takeInto, glance: take }, room),
   );
   let wholeBytes = 0;
   for (const request of requests) {
@@ -68,4 +70,25 @@ Deno.test("content that waits for its answer counts: many at once get pieces", a
   assert(wholeBytes <= 65 * MIB, `${wholeBytes} bytes are held`);
   for (const request of requests) request.release();
   assert.equal(room.takenBytes, 0, "given back once");
+});
+
+Deno.test("content lies in the memory that is given for it, unless it is very short", async () => {
+  const room = { takenBytes: 0 };
+  const take = (lengthBytes: number) => new Uint8Array(lengthBytes);
+  const rooms: Uint8Array<ArrayBuffer>[] = [];
+  const memory = (lengthBytes: number) => {
+    const bytes = new Uint8Array(256 * KIB).subarray(0, lengthBytes);
+    rooms.push(bytes);
+    return bytes;
+  };
+  const contentOf = (sizeBytes: number) => {
+    const connection = { take, takeInto, glance: take };
+    const request = uploadOf(sizeBytes, connection, room);
+    return request.content(256 * KIB, memory);
+  };
+  assert.equal((await contentOf(16 * KIB)).body, rooms[0]);
+  assert.equal(room.takenBytes, 256 * KIB, "all of that memory counts");
+  await contentOf(16 * KIB - 1);
+  await contentOf(257 * KIB);
+  assert.equal(rooms.length, 1);
 });

@@ -90,7 +90,8 @@ export interface ChangeLog {
   /** Last sequence of our log that is stored; 0 is none. */
   head(): number;
   /**
-   * Store our own records, in order, and make their files visible.
+   * Store our own records, in order, and make their files visible. Inline bytes
+   * are not needed any more once this has resolved.
    *
    * @param records Contiguous with {@linkcode head}.
    * @param durable Whether to resolve only after a flush.

@@ -16,6 +16,7 @@ import {
   encodeRecordHead,
   type WireContent,
 } from "@kedge/schema/wire/records";
+import type { ClientBodies, LetGo } from "../client_bodies.ts";
 import type { ChangeLog, Commitment, ContentSource } from "../ports.ts";
 import { describe, encodeNamed } from "./log_encoding.ts";
 import type { RecentRecord, RecentRecords } from "./recent_records.ts";
@@ -55,6 +56,8 @@ interface Operation {
 /** What {@linkcode Commits} works with. */
 export interface CommitsOptions {
   readonly log: ChangeLog;
+  /** Memory of bodies that are given here. */
+  readonly bodies: ClientBodies;
   readonly recent: RecentRecords;
   /** The file as it is here now. */
   lookup(id: string): FileEntry | undefined;
@@ -146,8 +149,10 @@ export class Commits {
       const { entry } = change;
       recent.push(sequence, { ...encoded, durable, storedFirst });
       this.#coming.set(entry.id, entry);
+      const letGo = this.#hold(content);
       log.append({ sequence, change, content }, durable, key).then(
         () => {
+          letGo?.();
           if (this.#coming.get(entry.id) === entry) {
             this.#coming.delete(entry.id);
           }
@@ -160,6 +165,12 @@ export class Commits {
       return;
     }
     appended(operation.isAwaited);
+  }
+
+  /** The log reads the bytes until it has stored them, whoever has gone then. */
+  #hold(content: ContentSource): LetGo | undefined {
+    if (content.kind !== "inline") return undefined;
+    return this.#options.bodies.hold(content.bytes);
   }
 
   /**

@@ -121,6 +121,13 @@ export class FrameLink {
     }
   }
 
+  /** Tell when all that is queued now was written; never once it is closed. */
+  whenWritten(tell: () => void): void {
+    void this.written().then(() => {
+      if (this.#closedWhy === undefined) tell();
+    });
+  }
+
   /**
    * Wait for more bytes.
    *

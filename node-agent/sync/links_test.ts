@@ -147,6 +147,7 @@ Deno.test("DialSchedule gives the lower number a head start and backs off", () =
 
 Deno.test("RecentRecords lets go of stored records only", () => {
   const recent = new RecentRecords(10);
+  recent.follow({ next: 0, acked: 10 });
   const encoded = new Uint8Array(1024 * 1024);
   for (let i = 11; i <= 40; i++) recent.push(i, { encoded, durable: false });
   assert.equal(recent.first, 11);

@@ -18,6 +18,7 @@ import {
   type Incarnation,
   type PeerStanding,
   peerStanding,
+  runAfter,
   sendFrom,
 } from "./positions_core.ts";
 import { PeerHoldings } from "./peer_holdings.ts";
@@ -103,6 +104,7 @@ export class LogSender {
     this.#peer = new PeerHoldings(log.node, positions);
     this.#sent = this.#from();
     options.link.onDrained = () => this.#sendNow();
+    recent.follow(this);
   }
 
   /** What the peer holds of our log, as the core wants to know it. */
@@ -142,7 +144,6 @@ export class LogSender {
   /** Send what the peer lacks, and everything new from now on. */
   start(): void {
     this.#isStarted = true;
-    this.#options.recent.follow(this);
     this.poke();
   }
 
@@ -155,8 +156,14 @@ export class LogSender {
   /** See `RecentReader`. */
   get next(): number {
     const { incarnation, sequence } = this.#sent;
-    const isPresent = incarnation === this.#options.log.incarnation;
-    return isPresent && sequence >= this.#memoryFrom ? sequence + 1 : 0;
+    const isFromMemory = this.#isStarted && sequence >= this.#memoryFrom &&
+      incarnation === this.#options.log.incarnation;
+    return isFromMemory ? sequence + 1 : 0;
+  }
+
+  /** See `RecentReader`. */
+  get acked(): number {
+    return this.#peer.held(this.#options.log.incarnation);
   }
 
   /** There is something to send. Gathers what comes in the same turn. */
@@ -217,6 +224,7 @@ export class LogSender {
       done++;
     }
     if (done > 0) this.#underWay.splice(0, done);
+    this.#options.recent.moved();
     this.#goOn();
     return true;
   }
@@ -262,17 +270,9 @@ export class LogSender {
 
   /** Where to read on: the end of a run is the start of the next one. */
   #nextPlace(): LogPlace {
-    const { log } = this.#options;
-    const sent = this.#sent;
-    const runs = this.#runs();
-    const own = runs.find((run) => run.incarnation === sent.incarnation);
-    if (own !== undefined && sent.sequence < own.lastSequence) return sent;
-    const later = runs.find((run) =>
-      run.incarnation > sent.incarnation &&
-      (run.lastSequence > 0 || run.incarnation === log.incarnation)
-    );
-    if (later === undefined) return sent;
-    const { incarnation } = later;
+    const present = this.#options.log.incarnation;
+    const incarnation = runAfter(this.#runs(), this.#sent, present);
+    if (incarnation === this.#sent.incarnation) return this.#sent;
     return { incarnation, sequence: this.#peer.held(incarnation) };
   }
 
@@ -311,13 +311,12 @@ export class LogSender {
 
   /** Send one frame from memory, if the next record is there. */
   #sendRecent(): boolean {
-    const { recent, recordBytesMax } = this.#options;
+    const { link, recent, recordBytesMax } = this.#options;
     const first = this.next;
     if (first < recent.first) return false;
     const encoded: Uint8Array[] = [];
-    let bytes = 0;
+    let [bytes, last] = [0, first - 1];
     let durable = false;
-    let last = first - 1;
     while (bytes < FRAME_FULL_BYTES && last < recent.sendable) {
       const record = recent.get(last + 1);
       if (record === undefined) break;
@@ -330,7 +329,8 @@ export class LogSender {
     }
     const place = { ...this.#sent, sequence: last };
     this.#send(place, encoded, { first, bytes, durable });
-    recent.sent();
+    link.whenWritten(recent.hold(first, last));
+    recent.moved();
     return true;
   }
 

@@ -103,6 +103,25 @@ export function sendFrom(
   return undefined;
 }
 
+/**
+ * The run that is sent next: the same one while records of it are left, otherwise
+ * the next one that has any; the present one may get some.
+ *
+ * @param sent What was sent last.
+ */
+export function runAfter(
+  log: readonly Incarnation[],
+  sent: LogPlace,
+  present: number,
+): number {
+  const next = log.find(({ incarnation, lastSequence }) => {
+    if (incarnation === sent.incarnation) return sent.sequence < lastSequence;
+    const mayHaveAny = lastSequence > 0 || incarnation === present;
+    return incarnation > sent.incarnation && mayHaveAny;
+  });
+  return next?.incarnation ?? sent.incarnation;
+}
+
 /** What to do with records that a peer sent of its log. */
 export type BatchVerdict =
   /** Apply those after the first `skip`. */

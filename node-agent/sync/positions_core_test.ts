@@ -3,6 +3,7 @@ import {
   isBehindCut,
   judgeBatch,
   peerStanding,
+  runAfter,
   sendFrom,
 } from "./positions_core.ts";
 
@@ -76,3 +77,14 @@ Deno.test("judgeBatch() for every place of a batch of three", () => {
 function at(incarnation: number, sequence: number) {
   return { incarnation, sequence };
 }
+
+Deno.test("runAfter() goes on with the run that is not at its end, past empty ones", () => {
+  const log = [...LOG, { incarnation: 25, lastSequence: 0 }, {
+    incarnation: 30,
+    lastSequence: 0,
+  }];
+  assert.equal(runAfter(log, at(10, 4), 30), 10);
+  assert.equal(runAfter(log, at(10, 5), 30), 20);
+  assert.equal(runAfter(log, at(20, 3), 30), 30, "it may get some");
+  assert.equal(runAfter(log, at(30, 0), 30), 30);
+});

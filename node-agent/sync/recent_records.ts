@@ -3,16 +3,19 @@
  * are fed from, without asking the database.
  *
  * A record goes in before it is in the log (peers get it at the same time as the
- * disk) and stays at least until it is stored there; then the oldest go when the
- * limit is reached. What a connected peer has not been sent yet stays longer: out
- * of the log it costs twice.
+ * disk) and stays at least until it is stored there. Then it goes when every peer
+ * that is fed from here has it: a peer that is linked later gets older records
+ * from the log in any case. While one of them lags the oldest go when the limit is
+ * reached; what a connected peer has not been sent yet stays longer: out of the
+ * log it costs twice.
  *
  * @module
  */
 
 import { MIB } from "@kedge/schema";
+import { ClientBodies, type LetGo } from "../client_bodies.ts";
 
-/** Memory for records that are stored already, in bytes. */
+/** Memory for records that are stored already while a peer lags, in bytes. */
 const HELD_BYTES_MAX = 16 * MIB;
 /** The same while a sender lags, for all senders together. */
 const HELD_FOR_SENDERS_BYTES_MAX = 64 * MIB;
@@ -38,11 +41,19 @@ export interface RecentRecord {
 export interface RecentReader {
   /** The record that is sent next, if it comes from here; 0 otherwise. */
   readonly next: number;
+  /** Records up to this one have reached it: they are not sent again. */
+  readonly acked: number;
+}
+
+/** A record, and the hold on its bytes. */
+interface Held {
+  readonly record: RecentRecord;
+  readonly letGo: LetGo | undefined;
 }
 
 /** A window of our present incarnation: contiguous sequences. */
 export class RecentRecords {
-  #records: (RecentRecord | undefined)[] = [];
+  #records: (Held | undefined)[] = [];
   #dropped = 0;
   #firstSequence: number;
   #heldBytes = 0;
@@ -50,10 +61,16 @@ export class RecentRecords {
   /** Sequences that must be stored before they are sent, and are not yet. */
   #held: number[] = [];
   readonly #readers = new Set<RecentReader>();
+  readonly #bodies: ClientBodies;
   #pushedBytes = 0;
 
-  /** An empty window behind the last stored sequence. */
-  constructor(head: number) {
+  /**
+   * An empty window behind the last stored sequence.
+   *
+   * @param bodies Memory of the bytes of records.
+   */
+  constructor(head: number, bodies: ClientBodies = new ClientBodies()) {
+    this.#bodies = bodies;
     this.#firstSequence = head + 1;
     this.#stored = head;
   }
@@ -84,7 +101,7 @@ export class RecentRecords {
     return this.#heldBytes;
   }
 
-  /** Bytes of all records that ever came, for differences. */
+  /** Bytes to send of all records that ever came, for differences. */
   get pushedBytes(): number {
     return this.#pushedBytes;
   }
@@ -100,8 +117,8 @@ export class RecentRecords {
     this.#evict();
   }
 
-  /** A reader has sent some more. */
-  sent(): void {
+  /** A reader has sent some more, or what it sent has arrived. */
+  moved(): void {
     this.#evict();
   }
 
@@ -116,17 +133,34 @@ export class RecentRecords {
         `Cannot hold record ${sequence}: the next one is ${this.last + 1}`,
       );
     }
-    this.#records.push(record);
+    this.#records.push({ record, letGo: this.#hold(record) });
     if (record.storedFirst === true) this.#held.push(sequence);
-    const bytes = lengthOf(record);
-    this.#heldBytes += bytes;
-    this.#pushedBytes += bytes;
+    this.#heldBytes += memoryOf(record);
+    this.#pushedBytes += record.encoded.length + (record.inline?.length ?? 0);
     this.#evict();
   }
 
   /** A record that is still held. */
   get(sequence: number): RecentRecord | undefined {
-    return this.#records[sequence - this.#firstSequence];
+    return this.#records[sequence - this.#firstSequence]?.record;
+  }
+
+  /**
+   * Somebody reads the bytes of these records, held or not, until he lets go.
+   *
+   * @param first Sequence of the first, like `last` of the last.
+   */
+  hold(first: number, last: number): LetGo {
+    const all: (LetGo | undefined)[] = [];
+    for (let sequence = first; sequence <= last; sequence++) {
+      const record = this.get(sequence);
+      if (record !== undefined) all.push(this.#hold(record));
+    }
+    return () => all.forEach((letGo) => letGo?.());
+  }
+
+  #hold({ inline }: RecentRecord): LetGo | undefined {
+    return inline && this.#bodies.hold(inline);
   }
 
   /** The log holds everything up to here: those may go. */
@@ -142,14 +176,20 @@ export class RecentRecords {
     return false;
   }
 
+  /** Whether the oldest record goes, once it is stored. */
+  #isOver(): boolean {
+    if (this.#heldBytes > HELD_FOR_SENDERS_BYTES_MAX) return true;
+    if (this.#heldBytes > HELD_BYTES_MAX && !this.#isWanted()) return true;
+    for (const { acked } of this.#readers) if (acked < this.first) return false;
+    return true;
+  }
+
   #evict(): void {
-    while (
-      this.#heldBytes > HELD_BYTES_MAX && this.first <= this.#stored &&
-      (this.#heldBytes > HELD_FOR_SENDERS_BYTES_MAX || !this.#isWanted())
-    ) {
+    while (this.first <= this.#stored && this.#isOver()) {
       const oldest = this.#records[this.#dropped];
       this.#records[this.#dropped++] = undefined;
-      this.#heldBytes -= oldest === undefined ? 0 : lengthOf(oldest);
+      this.#heldBytes -= oldest === undefined ? 0 : memoryOf(oldest.record);
+      oldest?.letGo?.();
     }
     // Give the room back once half of it is empty: amortised O(1).
     if (this.#dropped > 64 && this.#dropped * 2 > this.#records.length) {
@@ -160,7 +200,7 @@ export class RecentRecords {
   }
 }
 
-/** Length of a record as it is sent, in bytes. */
-function lengthOf({ encoded, inline }: RecentRecord): number {
-  return encoded.length + (inline?.length ?? 0);
+/** Memory of a record, in bytes: that of its bytes may be longer than they. */
+function memoryOf({ encoded, inline }: RecentRecord): number {
+  return encoded.length + (inline?.buffer.byteLength ?? 0);
 }

@@ -13,6 +13,7 @@ import type {
   PeerAddress,
   RootHash,
 } from "@kedge/schema";
+import type { ClientBodies } from "../client_bodies.ts";
 import type {
   ChangeLog,
   Clock,
@@ -63,6 +64,8 @@ export interface ReplicatorOptions {
   readonly clusterSecret?: string | undefined;
   readonly files: LocalFiles;
   readonly log: ChangeLog;
+  /** Memory of bodies that {@linkcode GroupReplicator.commit} is given. */
+  readonly bodies?: ClientBodies | undefined;
   readonly transport: PeerTransport;
   readonly tracker: TrackerPort;
   readonly clock: Clock;

@@ -14,6 +14,7 @@ import {
 } from "@kedge/schema";
 import { LONG_BODY_BYTES_MIN } from "@kedge/schema/wire/frame-reader";
 import { BodyRooms } from "../body_rooms.ts";
+import { ClientBodies } from "../client_bodies.ts";
 import { Alarms } from "./alarms.ts";
 import { Commits } from "./commits.ts";
 import { CoreLoop } from "./core_loop.ts";
@@ -80,6 +81,7 @@ export class ReplicatorParts {
   /** Everything connected, nothing started. */
   constructor(options: ReplicatorOptions, hooks: ReplicatorHooks) {
     const { log, node, clock, logger } = options;
+    const { bodies = new ClientBodies() } = options;
     const identity: LinkIdentity = {
       node,
       group: options.group,
@@ -94,7 +96,7 @@ export class ReplicatorParts {
       fileCount: options.files.fileCount(),
       epoch: this.core.register?.epoch ?? 0,
     }));
-    this.recent = new RecentRecords(log.head());
+    this.recent = new RecentRecords(log.head(), bodies);
     this.core = new ReplicaCore({
       node,
       store: log.store,
@@ -116,6 +118,7 @@ export class ReplicatorParts {
     });
     this.commits = new Commits({
       log,
+      bodies,
       recent: this.recent,
       lookup: (id) => options.files.lookup(id),
       input: (input) => this.loop.input(input),

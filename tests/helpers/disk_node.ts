@@ -25,7 +25,7 @@ const CLOCK = {
 
 /** What a test may choose. */
 export type DiskNodeOptions = Partial<
-  Pick<ReplicatorOptions, "transport">
+  Pick<ReplicatorOptions, "bodies" | "transport">
 >;
 
 /** One node with a real store. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ClientBodies } from "../../node-agent/client_bodies.ts";
 import { FastdfsGateway } from "../../node-agent/fastdfs/gateway.ts";
 import type { FastdfsConfig } from "@kedge/schema/config/fastdfs";
 import type { FastdfsNode, FastdfsView } from "@kedge/schema/fastdfs-view";
@@ -37,6 +38,8 @@ export class TestGateway {
   readonly door: FakeDoor;
   /** What was told to the log. */
   readonly warnings: string[] = [];
+  /** Memory for what clients upload. */
+  readonly bodies = new ClientBodies();
   /** The gateway itself. */
   readonly gateway: FastdfsGateway;
   /** Set by a test: the tracker does not answer. */
@@ -78,6 +81,7 @@ export class TestGateway {
         },
       },
       version: "0.1.0",
+      bodies: this.bodies,
       pathCount: () => 2,
       subdirCount: 256,
       changes: () => this.marks,
