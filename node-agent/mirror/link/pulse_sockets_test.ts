@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { eventually } from "../../../tests/helpers/eventually.ts";
 import { PulseAsker, PulseResponder } from "./pulse_sockets.ts";
-import { freePort } from "./rendezvous_fixture.ts";
+import { freePorts } from "./rendezvous_fixture.ts";
 
 const session = { session: "ab".repeat(16), key: new Uint8Array(32).fill(1) };
 
@@ -21,7 +21,7 @@ async function rig(
   }) => Promise<void>,
   key = session.key,
 ): Promise<void> {
-  const local = { hostname: "127.0.0.1", port: freePort() };
+  const local = { hostname: "127.0.0.1", port: freePorts()[0] };
   const log: string[] = [];
   let answers = 0;
   const responder = new PulseResponder(local, (text) => log.push(text));

@@ -7,11 +7,11 @@
 import assert from "node:assert/strict";
 import { eventually } from "../../../tests/helpers/eventually.ts";
 import { NoDelayWatch } from "../../../tests/helpers/no_delay.ts";
-import { freePort, Side } from "./rendezvous_fixture.ts";
+import { freePorts, Side } from "./rendezvous_fixture.ts";
 
 Deno.test("who dials and who is dialled send at once", async () => {
   using watch = await NoDelayWatch.start();
-  const [port, peerPort] = [freePort(), freePort()];
+  const [port, peerPort] = freePorts();
   using a = new Side({ node: "a", port, peerPort });
   using b = new Side({ node: "b", port: peerPort, peerPort: port });
   a.rendezvous.seek(0, true);

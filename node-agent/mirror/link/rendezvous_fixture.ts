@@ -11,6 +11,7 @@ import { Rendezvous } from "./rendezvous.ts";
 /** Which side. */
 export interface SideOptions {
   readonly node: string;
+  readonly resource?: string;
   readonly port: number;
   readonly peerPort: number;
   readonly secret?: SharedSecret;
@@ -31,7 +32,7 @@ export class Side implements Disposable {
 
   constructor(options: SideOptions) {
     this.rendezvous = new Rendezvous({
-      resource: "r0",
+      resource: options.resource ?? "r0",
       node: options.node,
       // Both are the lower address, so that both dial at once.
       local: { hostname: "0.0.0.0", port: options.port },
@@ -73,8 +74,11 @@ export class Side implements Disposable {
   }
 }
 
-/** A port that is free now. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+/** Three ports that are free now; asked for one by one they may be the same. */
+export function freePorts(): [number, number, number] {
+  const local = { hostname: "127.0.0.1", port: 0 };
+  using one = Deno.listen(local);
+  using two = Deno.listen(local);
+  using three = Deno.listen(local);
+  return [one.addr.port, two.addr.port, three.addr.port];
 }

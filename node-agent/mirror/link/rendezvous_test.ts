@@ -9,16 +9,17 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { eventually } from "../../../tests/helpers/eventually.ts";
-import { freePort, Side, type SideOptions } from "./rendezvous_fixture.ts";
+import { freePorts, Side, type SideOptions } from "./rendezvous_fixture.ts";
 
 type More = Partial<Pick<SideOptions, "secret" | "greetingMs">>;
 
 function sides(a: More = {}, b: More = {}): [Side, Side] {
-  const port = freePort();
-  const peerPort = freePort();
+  const [port, peerPort] = freePorts();
+  // Another test beside us may get the same port: it is no peer of ours.
+  const resource = crypto.randomUUID();
   return [
-    new Side({ node: "a", port, peerPort, ...a }),
-    new Side({ node: "b", port: peerPort, peerPort: port, ...b }),
+    new Side({ node: "a", resource, port, peerPort, ...a }),
+    new Side({ node: "b", resource, port: peerPort, peerPort: port, ...b }),
   ];
 }
 
@@ -83,12 +84,12 @@ Deno.test("strangers on the port do not keep the peer away", async () => {
 });
 
 Deno.test("silent callers who fill the port do not keep the peer away", async () => {
-  const port = freePort();
+  const [port, ownPort, nobody] = freePorts();
   const longMs = { greetingMs: 60_000 };
   // A cannot call: the peer has to get in.
-  using a = new Side({ node: "a", port, peerPort: freePort(), ...longMs });
+  using a = new Side({ node: "a", port, peerPort: nobody, ...longMs });
   const peerPort = port;
-  using b = new Side({ node: "b", port: freePort(), peerPort, ...longMs });
+  using b = new Side({ node: "b", port: ownPort, peerPort, ...longMs });
   a.rendezvous.seek(0, true);
   await eventually(() => knocks(port), { what: "a listener" });
   const hosts = ["127.0.0.9", "127.0.0.1"]; // a stranger's, and the peer's own
