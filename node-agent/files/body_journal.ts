@@ -68,6 +68,8 @@ interface JournalFile {
   isBroken: boolean;
   /** Its disk failed or changed since: it is not written again. */
   isLast: boolean;
+  /** Closed once nothing is written to it: its disk may be unmounted. */
+  isClosed: boolean;
   /** Actions that need it. */
   needed: number;
   /** Whether its name was flushed. */
@@ -149,8 +151,17 @@ export class BodyJournals {
   leave(pathIndex: number): void {
     const path = this.#path(pathIndex);
     this.#leave(path);
-    for (const journal of path.full.values()) journal.isLast = true;
+    for (const journal of path.full.values()) {
+      journal.isLast = true;
+      this.#rest(journal);
+    }
     for (const journal of path.spare.splice(0)) this.#remove(journal);
+  }
+
+  /** Let go of one that is not written again, once that can be known. */
+  #rest(journal: JournalFile): void {
+    const isOver = journal.isLast || journal.isBroken;
+    if (isOver && !this.#dirty.has(journal)) close(journal);
   }
 
   #path(pathIndex: number): PathJournals {
@@ -184,7 +195,7 @@ export class BodyJournals {
     const file = Deno.openSync(name, how);
     return path.current = {
       ...{ number, pathIndex, file, end: 0, stableEnd: 0, needed: 0 },
-      ...{ isNamed: false, isBroken: false, isLast: false },
+      ...{ isNamed: false, isBroken: false, isLast: false, isClosed: false },
     };
   }
 
@@ -217,6 +228,7 @@ export class BodyJournals {
         this.#leave(this.#path(journal.pathIndex));
         journal.isBroken = true;
       }
+      this.#rest(journal);
     }
     return failed;
   }
@@ -267,8 +279,9 @@ export class BodyJournals {
       : path.full.get(number);
   }
 
-  #remove({ file, number, pathIndex }: JournalFile): void {
-    file.close();
+  #remove(journal: JournalFile): void {
+    const { number, pathIndex } = journal;
+    close(journal);
     try {
       removeSync(this.#layout.staged(pathIndex, journalName(number)));
     } catch {
@@ -309,10 +322,15 @@ export class BodyJournals {
       for (const journal of [current, ...full.values(), ...spare]) {
         if (journal === undefined) continue;
         if (journal.needed <= 0) this.#remove(journal);
-        else journal.file.close();
+        else close(journal);
       }
     }
   }
+}
+
+function close(journal: JournalFile): void {
+  if (!journal.isClosed) journal.file.close();
+  journal.isClosed = true;
 }
 
 /** The part of an unsettled row that tells where its bytes are. */

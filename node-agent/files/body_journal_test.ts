@@ -141,3 +141,40 @@ Deno.test("no journal of a disk that failed or changed is written again", () =>
     put(journals, bytes);
     assert.deepEqual(names(dir), ["bodies-3"]);
   }));
+
+/** How many files of a folder this process has open. */
+function openIn(dir: string): number {
+  return [...Deno.readDirSync("/proc/self/fd")].filter(({ name }) => {
+    try {
+      return Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith(dir);
+    } catch {
+      return false; // that of the list itself
+    }
+  }).length;
+}
+
+Deno.test({
+  name: "a disk that failed or changed can be unmounted: no journal is open",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    withJournals((journals, layout, dir) => {
+      const kept = [1, 2, 3, 4, 5].map((seed) =>
+        put(journals, someBytes(16 * KIB, seed))
+      );
+      journals.sync();
+      const unflushed = put(journals, someBytes(KIB, 6));
+      assert.equal(openIn(dir), 2);
+      journals.leave(0);
+      assert.equal(openIn(dir), 1, "what is not flushed yet is tried once");
+      journals.sync();
+      assert.equal(openIn(dir), 0);
+      for (const [at, one] of kept.entries()) {
+        assert.deepEqual(keptBytes(layout, one), someBytes(16 * KIB, at + 1));
+        journals.release(one);
+      }
+      journals.release(unflushed);
+      assert.deepEqual(names(dir), []);
+      put(journals, someBytes(KIB, 7));
+      assert.deepEqual(names(dir), ["bodies-3"]);
+    }),
+});
