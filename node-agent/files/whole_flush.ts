@@ -12,6 +12,11 @@
  * system has forgotten the file meanwhile, which a flush of the file would not
  * notice.
  *
+ * A file system that gave up after an error writes nothing any more, and `syncfs`
+ * of one that is read-only or shut down answers that all is well (fs/sync.c of
+ * Linux; btrfs and, until Linux 6.13, ext4 end so). So it is asked after each
+ * flush.
+ *
  * Source: syncfs(2): errors are reported since Linux 5.8; statfs(2).
  *
  * @module
@@ -29,11 +34,18 @@ const TYPES = new Set([0xef53, 0x58465342, 0x9123683e, 0xf2f52010]);
 const O_RDONLY_DIRECTORY_CLOEXEC = 0o2200000;
 const EBADF = 9;
 
+/** Length of `struct statfs` and place of `f_flags`, where words have 64 bits. */
+const STATFS_BYTES = 120;
+const STATFS_FLAGS_AT = 80;
+const ST_RDONLY = 1;
+
 const SYMBOLS = {
   open: { parameters: ["buffer", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   // On a thread of its own.
   syncfs: { parameters: ["i32"], result: "i32", nonblocking: true },
+  fsync: { parameters: ["i32"], result: "i32", nonblocking: true },
+  fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
   syncfsHere: { name: "syncfs", parameters: ["i32"], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },
 } as const;
@@ -79,18 +91,30 @@ export class WholeFlush {
   /**
    * Flush what was written before this call.
    *
-   * @throws `Error` A write failed since the last call, or since it was opened.
+   * @throws `Error` A write failed since the last call, or since it was opened;
+   * or nothing is written there any more.
    */
   async flush(): Promise<void> {
     this.#running++;
     try {
-      const result = await this.#symbols.syncfs(this.#fd);
-      if (result === 0) return;
-      throw new Error("a write to its file system failed (syncfs)");
+      if (await this.#symbols.syncfs(this.#fd) !== 0) {
+        throw new Error("a write to its file system failed (syncfs)");
+      }
+      if (await this.#symbols.fsync(this.#fd) !== 0 || this.#isReadOnly()) {
+        throw new Error("its file system is read-only, or gave up (syncfs)");
+      }
     } finally {
       this.#running--;
       if (this.#isClosed) this.#let();
     }
+  }
+
+  #isReadOnly(): boolean {
+    const bytes = new Uint8Array(STATFS_BYTES);
+    if (this.#symbols.fstatfs(this.#fd, bytes) !== 0) return true;
+    const flags = new DataView(bytes.buffer)
+      .getBigUint64(STATFS_FLAGS_AT, true);
+    return (Number(flags) & ST_RDONLY) !== 0;
   }
 
   /** Let go of the folder, once a flush that runs is over. */

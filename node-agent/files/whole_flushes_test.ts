@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Pending } from "./file_actions.ts";
 import { Layout } from "./layout.ts";
 import { withDir } from "./store_fixture.ts";
+import { run } from "../../tests/helpers/child.ts";
 import { say } from "../../tests/helpers/say.ts";
 import { type FileSystem, reportsErrors, WholeFlush } from "./whole_flush.ts";
 import { WholeFlushes } from "./whole_flushes.ts";
@@ -130,6 +131,39 @@ async function flushAndClose(dir: string): Promise<void> {
   system.close();
   assert.equal(WholeFlush.open(`${dir}/nothing`), undefined);
   assert.equal(WholeFlush.open("/proc"), undefined);
+}
+
+const isRoot = Deno.uid() === 0;
+if (!isRoot) say("SKIPPED whole_flushes, read-only: needs root to mount\n");
+
+Deno.test({
+  name: "a flush of a file system that became read-only fails",
+  ignore: here === undefined || !isRoot,
+  fn: () => withDir(flushReadOnly),
+});
+
+async function flushReadOnly(dir: string): Promise<void> {
+  const [image, mount] = [`${dir}/image`, `${dir}/mount`];
+  const sh = async (...words: [string, ...string[]]) => {
+    const { code, stderr } = await run(words);
+    assert.equal(code, 0, stderr);
+  };
+  await Deno.mkdir(mount);
+  await sh("truncate", "-s", "8M", image);
+  await sh("mkfs.ext4", "-q", image);
+  await sh("mount", "-o", "loop", image, mount);
+  const system = WholeFlush.open(mount);
+  try {
+    await Deno.writeTextFile(`${mount}/file`, "text");
+    await system?.flush();
+    // The system does this by itself after an error.
+    await sh("mount", "-o", "remount,ro", mount);
+    assert(system !== undefined);
+    await assert.rejects(system.flush(), /read-only/);
+  } finally {
+    system?.close();
+    await sh("umount", mount);
+  }
 }
 
 Deno.test("errors are told from Linux 5.8 on", () => {
