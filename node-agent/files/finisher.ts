@@ -173,9 +173,11 @@ export class Finisher {
       path: this.#layout.file(action.id, action.pathIndex),
     }));
     const { failed, missing } = await this.flusher.all(placed);
-    // What was renewed meanwhile lies on another disk now, or was written anew.
+    // What was renewed meanwhile lies on another disk now, or was written anew;
+    // of a disk that failed meanwhile nothing is believed.
     const settled = placed.filter(({ action, path }) =>
       !failed.has(action.pathIndex) &&
+      this.#events.mayWrite(action.pathIndex) &&
       !(missing.has(path) && this.#isGone(action, path)) &&
       this.#renewals[action.pathIndex] === renewals[action.pathIndex]
     ).map(({ action }) => action);

@@ -9,16 +9,24 @@ import { Layout } from "./layout.ts";
 import { WriteStatements } from "./statements.ts";
 import { factsOf, newEntry, someBytes, withDir } from "./store_fixture.ts";
 
-Deno.test("what is renewed while it settles is flushed once more", () =>
-  withDir(async (dir) => {
+/** A finisher of one path, and uploads of files to it. */
+async function withFinisher(
+  act: (rig: {
+    readonly finisher: Finisher;
+    readonly path: { isFenced: boolean };
+    readonly upload: (number: number) => Pending;
+  }) => Promise<void>,
+): Promise<void> {
+  await withDir(async (dir) => {
     await Deno.mkdir(`${dir}/p0/data/.tmp`, { recursive: true });
     const layout = new Layout(dir, [`${dir}/p0`]);
     await Deno.writeTextFile(layout.marker(0), "");
     const database = openForWriting(layout.database);
     const statements = new WriteStatements(database);
+    const path = { isFenced: false };
     const finisher = new Finisher(layout, statements, {
       fence: (_, reason) => assert.fail(reason),
-      mayWrite: () => true,
+      mayWrite: () => !path.isFenced,
       lost: ({ id }) => assert.fail(`${id} is lost`),
       mended: ({ id }) => assert.fail(`${id} was never marked`),
     }, new BodyJournals(layout));
@@ -41,6 +49,13 @@ Deno.test("what is renewed while it settles is flushed once more", () =>
       finisher.finish(pending, payload);
       return pending;
     };
+    await act({ finisher, path, upload });
+    database.close();
+  });
+}
+
+Deno.test("what is renewed while it settles is flushed once more", () =>
+  withFinisher(async ({ finisher, upload }) => {
     const first = upload(1);
     const settling = finisher.settle(1); // up to the flush
     finisher.renew(0);
@@ -51,5 +66,15 @@ Deno.test("what is renewed while it settles is flushed once more", () =>
     finisher.retryStuck();
     assert.deepEqual(await finisher.settle(1), [first, second]);
     assert.deepEqual([...finisher.unsettled()], []);
-    database.close();
+  }));
+
+Deno.test("nothing is settled on a path that is fenced meanwhile", () =>
+  withFinisher(async ({ finisher, path, upload }) => {
+    const first = upload(1);
+    const settling = finisher.settle(1); // up to the flush
+    path.isFenced = true;
+    assert.deepEqual(await settling, [], "its disk failed");
+    path.isFenced = false;
+    finisher.retryStuck();
+    assert.deepEqual(await finisher.settle(1), [first]);
   }));

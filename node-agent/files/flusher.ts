@@ -64,7 +64,7 @@ type Queue = [path: string, pathIndex: number][];
 export class Flusher {
   readonly #layout: Layout;
   readonly #newFolders: Set<string>;
-  readonly #events: Pick<FinisherEvents, "fence">;
+  readonly #events: Pick<FinisherEvents, "fence" | "mayWrite">;
   readonly #wholes: WholeFlushes;
   #missing = new Set<string>();
 
@@ -72,7 +72,7 @@ export class Flusher {
   constructor(
     layout: Layout,
     newFolders: Set<string>,
-    events: Pick<FinisherEvents, "fence">,
+    events: Pick<FinisherEvents, "fence" | "mayWrite">,
   ) {
     this.#layout = layout;
     this.#newFolders = newFolders;
@@ -109,6 +109,11 @@ export class Flusher {
     const left: Placed[] = [];
     const byPath = Map.groupBy(placed, ({ action }) => action.pathIndex);
     for (const [pathIndex, some] of byPath) {
+      // It may have failed during the flush of another one.
+      if (!this.#events.mayWrite(pathIndex)) {
+        failed.add(pathIndex);
+        continue;
+      }
       left.push(...await this.#together(some, pathIndex, failed));
     }
     await this.#files(left, failed);

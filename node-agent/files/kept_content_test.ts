@@ -155,3 +155,32 @@ Deno.test("a folder that is a file closes its path and loses nothing", () =>
     assert.deepEqual(await store.store.log.damaged(9), []);
     await store.close();
   }));
+
+Deno.test("nothing is open on a path that is fenced", () =>
+  withDir(async (dir) => {
+    const store = await TestStore.open(dir, LONG);
+    await upload(store);
+    await store.store.settle(1e9);
+    const open = () =>
+      [...Deno.readDirSync("/proc/self/fd")]
+        .map(({ name }) => `/proc/self/fd/${name}`)
+        .filter((name) => linkOf(name).startsWith(`${dir}/p0`));
+    // Found out by who receives a file, not by the store worker.
+    const staging = `${dir}/p0/data/.tmp`;
+    await Deno.rename(staging, `${dir}/staging`);
+    await Deno.writeTextFile(staging, "");
+    await assert.rejects(store.stage(someBytes(1_000_000, 1)));
+    const [path] = store.store.files.storePaths();
+    assert.equal(path?.state, "fenced");
+    await store.store.settle(1e9);
+    assert.deepEqual(open().map(linkOf), []);
+    await store.close(false);
+  }));
+
+function linkOf(name: string): string {
+  try {
+    return Deno.readLinkSync(name);
+  } catch {
+    return "";
+  }
+}

@@ -225,6 +225,7 @@ export class StoreWorker {
       : { state: "writable", reason: undefined };
     // It may be another disk by now.
     this.#bodies.leave(pathIndex);
+    this.#finisher.flusher.renew(pathIndex);
   }
 
   #afterFence(op: Op): void {
