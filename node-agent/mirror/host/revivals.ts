@@ -50,12 +50,18 @@ type Fallen = Pick<Running, "config" | "options"> & {
   readonly gone: Promise<void>;
 };
 
+/** One that is on its way back. */
+interface Revival {
+  readonly stop: AbortController;
+  readonly states: Fallen["states"];
+}
+
 /** See the module comment. */
 export class Revivals {
   readonly #host: RevivalHost;
   /** When a resource died lately. */
   readonly #deaths = new Map<string, number[]>();
-  readonly #reviving = new Map<string, AbortController>();
+  readonly #reviving = new Map<string, Revival>();
   /** By resource: why it does not run, and what comes next. */
   readonly #texts = new Map<string, string>();
   #isClosed = false;
@@ -76,7 +82,7 @@ export class Revivals {
 
   /** Somebody starts or ends the resource. */
   forget(name: string): void {
-    this.#reviving.get(name)?.abort();
+    this.#reviving.get(name)?.stop.abort();
     this.#reviving.delete(name);
     this.#deaths.delete(name);
     this.#texts.delete(name);
@@ -93,12 +99,14 @@ export class Revivals {
     if (this.#isClosed) return;
     const { name } = fallen.config;
     const stop = new AbortController();
-    this.#reviving.get(name)?.abort();
-    this.#reviving.set(name, stop);
-    this.#revive(fallen, stop.signal).catch((error) => {
+    const before = this.#reviving.get(name);
+    before?.stop.abort();
+    const states = wanted(before?.states, fallen.states);
+    this.#reviving.set(name, { stop, states });
+    this.#revive({ ...fallen, states }, stop.signal).catch((error) => {
       this.#host.log.warn(`${name}: cannot be started again: ${error}`);
     }).finally(() => {
-      if (this.#reviving.get(name) === stop) this.#reviving.delete(name);
+      if (this.#reviving.get(name)?.stop === stop) this.#reviving.delete(name);
     });
   }
 
@@ -175,4 +183,17 @@ export class Revivals {
     this.#deaths.set(name, [...lately, now]);
     return pausesMs[lately.length];
   }
+}
+
+/** One that dies on its way back should be what it was before, not half of it. */
+function wanted(
+  before: Fallen["states"] | undefined,
+  now: Fallen["states"],
+): Fallen["states"] {
+  const states = new Map(now);
+  for (const [volume, state] of before ?? []) {
+    const { disk } = states.get(volume) ?? state;
+    states.set(volume, disk === "Failed" ? { ...state, disk } : state);
+  }
+  return states;
 }

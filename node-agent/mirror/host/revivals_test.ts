@@ -82,6 +82,14 @@ Deno.test("a failed disk and a connection that was given up stay so", async () =
   assert.doesNotMatch(warnings.at(-1) ?? "", /Primary/);
 });
 
+Deno.test("one that dies again before it is as it was is made as it was", async () => {
+  const { asked, fell, said } = host([]);
+  fell(ALL_WELL, { ...ALL_WELL, disk: "Failed" });
+  fell(); // of what the new one should be it has said nothing yet
+  await said(/runs again/);
+  assert.deepEqual(asked, ["start r", "attach 0", "connect 0", "connect 1"]);
+});
+
 Deno.test("one that dies again and again is left to a person", async () => {
   const { asked, fell, said, revivals, clock } = host([20, 20, 1]);
   fell(ALL_WELL);
