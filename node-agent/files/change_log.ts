@@ -314,6 +314,8 @@ export class StoredLog implements ChangeLog {
       position.origin === origin && position.incarnation < beforeIncarnation
     );
     if (old.length === 0) return;
+    // At once: a record that comes meanwhile follows nothing any more.
+    for (const position of old) this.#parts.quick.forget(position);
     const run = { origin, incarnation: beforeIncarnation };
     await this.#parts.pump
       .store(() => ({ kind: "forget-runs", ...run }), [], false);

@@ -91,6 +91,25 @@ Deno.test("an answered record that is refused alone closes the log, and is kept"
   });
 });
 
+Deno.test("a record of a run that is just forgotten is refused, and closes nothing", async () => {
+  await watched(async (dir) => {
+    const failures: string[] = [];
+    const onFailed = (why: string) => failures.push(why);
+    const store = await TestStore.open(dir, { onFailed });
+    const { log } = store.store;
+    await log.apply(2, 5, [{ sequence: 1, ...foreignRecord(1) }], false);
+    await log.flush();
+    const forgetting = log.forgetRuns(2, 9);
+    const next = { sequence: 2, ...foreignRecord(2) };
+    await assert.rejects(log.apply(2, 5, [next], false), /do not follow 0/);
+    await forgetting;
+    assert.deepEqual(log.positions(), []);
+    await store.upload(someBytes(10));
+    assert.deepEqual(failures, []);
+    await store.close();
+  });
+});
+
 Deno.test("a failed flush of what was answered is told, and nothing else", async () => {
   await watched(async (dir) => {
     const log = new QuietLog();

@@ -167,6 +167,11 @@ export class QuickLog {
     this.#reached.set(log, Math.max(known, position.sequence));
   }
 
+  /** What the database has of a log is forgotten. */
+  forget(log: Pick<SyncPosition, "origin" | "incarnation">): void {
+    this.#reached.delete(nameOf(log));
+  }
+
   /** Take no more. */
   stop(): void {
     this.#isBroken = true;
