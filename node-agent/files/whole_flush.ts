@@ -14,8 +14,7 @@
  *
  * A file system that gave up after an error writes nothing any more, and `syncfs`
  * of one that is read-only or shut down answers that all is well (fs/sync.c of
- * Linux; btrfs and, until Linux 6.13, ext4 end so). So it is asked after each
- * flush.
+ * Linux; btrfs ends so). So it is asked after each flush.
  *
  * Source: syncfs(2): errors are reported since Linux 5.8; statfs(2).
  *
@@ -26,10 +25,10 @@ import { statfsSync } from "node:fs";
 
 /**
  * File systems of which `syncfs` brings contents, lengths and names to the disk,
- * as `statfs` has their types: ext2 to ext4, xfs, btrfs, f2fs. A FUSE server is
- * not asked at all, and overlayfs does not report errors of what is below it.
+ * as `statfs` has their types: ext2 to ext4, xfs, btrfs. A FUSE server is not
+ * asked at all, and overlayfs does not report errors of what is below it.
  */
-const TYPES = new Set([0xef53, 0x58465342, 0x9123683e, 0xf2f52010]);
+const TYPES = new Set([0xef53, 0x58465342, 0x9123683e]);
 
 const O_RDONLY_DIRECTORY_CLOEXEC = 0o2200000;
 const EBADF = 9;
@@ -82,10 +81,10 @@ export class WholeFlush {
   static open(folder: string): WholeFlush | undefined {
     library = library === null ? load() : library;
     if (library === undefined || !isKnown(folder)) return undefined;
+    const { dev } = Deno.statSync(folder);
     const name = new TextEncoder().encode(`${folder}\0`);
     const fd = library.symbols.open(name, O_RDONLY_DIRECTORY_CLOEXEC);
-    if (fd < 0) return undefined;
-    return new WholeFlush(library.symbols, fd, Deno.statSync(folder).dev);
+    return fd < 0 ? undefined : new WholeFlush(library.symbols, fd, dev);
   }
 
   /**
