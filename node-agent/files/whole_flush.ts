@@ -22,6 +22,7 @@
  */
 
 import { statfsSync } from "node:fs";
+import { openCLibrary } from "../c_library.ts";
 
 /**
  * File systems of which `syncfs` brings contents, lengths and names to the disk,
@@ -138,16 +139,12 @@ function isKnown(folder: string): boolean {
 }
 
 function load(): Library | undefined {
-  if (Deno.build.os !== "linux" || !reportsErrors(Deno.osRelease())) return;
-  if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return;
-  try {
-    const opened = Deno.dlopen("libc.so.6", SYMBOLS);
-    // A sandbox may forbid the call: that is not to be taken for a bad disk.
-    if (errorOfNothing(opened) === EBADF) return opened;
-    opened.close();
-  } catch {
-    // Another C library.
-  }
+  if (!reportsErrors(Deno.osRelease())) return undefined;
+  const opened = openCLibrary(SYMBOLS);
+  // A sandbox may forbid the call: that is not to be taken for a bad disk.
+  if (opened === undefined || errorOfNothing(opened) === EBADF) return opened;
+  opened.close();
+  return undefined;
 }
 
 /** What `syncfs` says of a file that is not open. */

@@ -9,6 +9,8 @@
  * @module
  */
 
+import { openCLibrary } from "../../c_library.ts";
+
 const O_RDWR = 2;
 const O_CLOEXEC = 0o2000000;
 const KEEP_SIZE = 1;
@@ -36,7 +38,7 @@ export class HolePuncher {
 
   /** Open a disk for it; undefined: it cannot be done here. */
   static open(path: string): HolePuncher | undefined {
-    const library = loaded();
+    const library = openCLibrary(SYMBOLS);
     if (library === undefined) return undefined;
     const name = new TextEncoder().encode(`${path}\0`);
     const fd = library.symbols.open(name, O_RDWR | O_CLOEXEC);
@@ -64,18 +66,4 @@ export class HolePuncher {
     this.#library.symbols.close(this.#fd);
     this.#library.close();
   }
-}
-
-function loaded(): Deno.DynamicLibrary<typeof SYMBOLS> | undefined {
-  if (Deno.build.os !== "linux") return undefined;
-  const permission = Deno.permissions.querySync({ name: "ffi" });
-  if (permission.state !== "granted") return undefined;
-  for (const name of ["libc.so.6", "libc.so"]) {
-    try {
-      return Deno.dlopen(name, SYMBOLS);
-    } catch {
-      // Another C library.
-    }
-  }
-  return undefined;
 }
