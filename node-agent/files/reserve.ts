@@ -6,7 +6,13 @@
  */
 
 import { statfsSync } from "node:fs";
-import { isFull, isMissing, removeSync, writeAllSync } from "./disk.ts";
+import {
+  isDatabaseFull,
+  isFull,
+  isMissing,
+  removeSync,
+  writeAllSync,
+} from "./disk.ts";
 import { folderOf } from "./layout.ts";
 
 const CHUNK_BYTES = 1 << 20;
@@ -45,6 +51,23 @@ export class Reserve {
       return true;
     } catch {
       return false;
+    }
+  }
+
+  /**
+   * Store something, with this space when the disk of the database is full: that
+   * is not a broken one, and nothing was stored.
+   *
+   * @param onReleased Told when the space is used.
+   * @throws What `store` throws.
+   */
+  lendTo<Result>(store: () => Result, onReleased: () => void): Result {
+    try {
+      return store();
+    } catch (error) {
+      if (!isDatabaseFull(error) || !this.release()) throw error;
+      onReleased();
+      return store();
     }
   }
 

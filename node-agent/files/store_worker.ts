@@ -235,18 +235,12 @@ export class StoreWorker {
     }
   }
 
-  #commit(message: Batch) {
-    const { ops, bytes, durable } = message;
-    try {
-      return this.#committer.commit(ops, bytes, durable);
-    } catch (error) {
-      // A full disk is not a broken one: nothing was stored, and there is
-      // space kept back for this.
-      if (!isDatabaseFull(error) || !this.#reserve.release()) throw error;
+  #commit({ ops, bytes, durable }: Batch) {
+    const commit = () => this.#committer.commit(ops, bytes, durable);
+    return this.#reserve.lendTo(commit, () => {
       warn("the disk of the database is full; the reserve is used", {});
       say({ kind: "database-full", isFull: true });
-      return this.#committer.commit(ops, bytes, durable);
-    }
+    });
   }
 
   #flush(): void {
