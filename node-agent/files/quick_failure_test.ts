@@ -8,7 +8,6 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { eventually } from "../../tests/helpers/eventually.ts";
-
 import { quickEntriesOf } from "./quick_log_core.ts";
 import {
   foreignRecord,
@@ -36,6 +35,17 @@ async function watched(
     Deno.FsFile.prototype.syncData = syncData;
     await Deno.remove(dir, { recursive: true });
   }
+}
+
+/** A store that has the first record of node 2, and what closed its log. */
+async function openWithRecord(dir: string) {
+  const failures: string[] = [];
+  const onFailed = (why: string) => failures.push(why);
+  const store = await TestStore.open(dir, { onFailed });
+  const { log } = store.store;
+  await log.apply(2, 5, [{ sequence: 1, ...foreignRecord(1) }], false);
+  await log.flush();
+  return { store, log, failures };
 }
 
 /** Answer an upload, and let the commit of it fail. */
@@ -67,12 +77,7 @@ Deno.test("what was answered is flushed once when its commit fails", async () =>
 
 Deno.test("an answered record that is refused alone closes the log, and is kept", async () => {
   await watched(async (dir, flushed) => {
-    const failures: string[] = [];
-    const onFailed = (why: string) => failures.push(why);
-    const store = await TestStore.open(dir, { onFailed });
-    const { log } = store.store;
-    await log.apply(2, 5, [{ sequence: 1, ...foreignRecord(1) }], false);
-    await log.flush();
+    const { store, log, failures } = await openWithRecord(dir);
     const database = new DatabaseSync(`${dir}/data/kedge.db`);
     database.exec("DELETE FROM positions"); // nothing of ours does that
     database.close();
@@ -93,12 +98,7 @@ Deno.test("an answered record that is refused alone closes the log, and is kept"
 
 Deno.test("a record of a run that is just forgotten is refused, and closes nothing", async () => {
   await watched(async (dir) => {
-    const failures: string[] = [];
-    const onFailed = (why: string) => failures.push(why);
-    const store = await TestStore.open(dir, { onFailed });
-    const { log } = store.store;
-    await log.apply(2, 5, [{ sequence: 1, ...foreignRecord(1) }], false);
-    await log.flush();
+    const { store, log, failures } = await openWithRecord(dir);
     const forgetting = log.forgetRuns(2, 9);
     const next = { sequence: 2, ...foreignRecord(2) };
     await assert.rejects(log.apply(2, 5, [next], false), /do not follow 0/);
