@@ -26,6 +26,11 @@ export function journalName(file: number): string {
   return `${PREFIX}${file}`;
 }
 
+/** Whether a file below the staging folder is one. */
+export function isJournal(name: string): boolean {
+  return name.startsWith(PREFIX);
+}
+
 /** The token of bytes in a journal. */
 export function journalToken(
   file: number,

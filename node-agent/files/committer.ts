@@ -14,6 +14,7 @@ import type { FileRow } from "@kedge/schema/db";
 import type { Applied } from "../ports.ts";
 import { BodyPlaces, type BodyPlacesParts, type Due } from "./body_places.ts";
 import type { DigestTable } from "./digest_table.ts";
+import { FLUSHED_KEY } from "./early_flushes.ts";
 import type { Pending } from "./file_actions.ts";
 import type { Finisher } from "./finisher.ts";
 import { mustParse } from "./layout.ts";
@@ -39,7 +40,7 @@ export const CUT_KEY = "logCut";
 
 /** What a committer works with. */
 export interface CommitterParts
-  extends Pick<BodyPlacesParts, "bodies" | "fence" | "layout"> {
+  extends Pick<BodyPlacesParts, "bodies" | "fence" | "layout" | "slow"> {
   readonly database: DatabaseSync;
   readonly statements: WriteStatements;
   readonly finisher: Finisher;
@@ -55,6 +56,8 @@ export interface CommitterParts
   readonly head: number;
   /** Whether a store path takes bytes. */
   readonly mayWrite: (pathIndex: number) => boolean;
+  /** Actions of earlier runs up to this one were flushed. */
+  readonly flushedTo: number;
 }
 
 /** The one writer of the database. */
@@ -64,7 +67,7 @@ export class Committer {
   #head: number;
   #lastUnsettled: number;
   #isFull = true; // the value of PRAGMA synchronous that the connection has
-  #hasUnflushed = false;
+  #hasUnflushed: boolean;
   #lastStamp: number;
   #tombstones: number;
   #due: Due[] = [];
@@ -74,6 +77,7 @@ export class Committer {
   constructor(parts: CommitterParts, lastUnsettled: number) {
     this.#parts = parts;
     this.#places = new BodyPlaces(parts);
+    this.#hasUnflushed = this.hasEarly;
     this.#head = parts.head;
     this.#lastUnsettled = lastUnsettled;
     const { lastTombstone, countTombstones } = parts.statements;
@@ -84,6 +88,11 @@ export class Committer {
   /** Tombstones that may be forgotten one day. */
   get tombstones(): number {
     return this.#tombstones;
+  }
+
+  /** Whether files wait for the flush of their records. */
+  get hasEarly(): boolean {
+    return this.#places.hasEarly;
   }
 
   /** Whether a commit waits for its flush. */
@@ -120,7 +129,7 @@ export class Committer {
       throw error;
     }
     this.#hasUnflushed = !durable;
-    this.#places.fence();
+    this.#places.stored(this.#due, durable);
     for (const { before, after } of this.#rows) {
       digests.change(before, after);
       this.#tombstones += (mayBeForgotten(after) ? 1 : 0) -
@@ -146,8 +155,8 @@ export class Committer {
     this.#places.sync(this.#due);
     if (!this.#hasUnflushed) return;
     // A commit without a change writes nothing, and so flushes nothing.
-    const value = String(this.#head);
-    this.#parts.statements.putState.run({ key: "flushed", value });
+    const value = String(this.#lastUnsettled);
+    this.#parts.statements.putState.run({ key: FLUSHED_KEY, value });
   }
 
   #store(op: Op, bytes: Uint8Array): OpResult {
@@ -359,7 +368,7 @@ export class Committer {
       throw error;
     }
     this.#hasUnflushed = !durable;
-    this.#places.fence();
+    this.#places.stored([], durable);
   }
 }
 

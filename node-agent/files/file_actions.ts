@@ -24,7 +24,7 @@ export interface Pending {
   readonly id: string;
   readonly epoch: number;
   readonly version: number;
-  readonly kind: UnsettledKind;
+  kind: UnsettledKind;
   readonly pathIndex: number;
   /** Staging file, or place in a journal (`body_journal_core.ts`), or "". */
   token: string;

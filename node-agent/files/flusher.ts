@@ -97,6 +97,21 @@ export class Flusher {
     this.#wholes.renew(pathIndex);
   }
 
+  /** Have errors on this path reported from now on, also those of others. */
+  watch(pathIndex: number): void {
+    this.#wholes.isPossible(pathIndex);
+  }
+
+  /**
+   * Flush everything on a path, on this thread.
+   *
+   * @throws `Error` A write to its file system failed, or it cannot be flushed as
+   * a whole.
+   */
+  flushHere(pathIndex: number): void {
+    this.#wholes.flushHere(pathIndex);
+  }
+
   /** Let go of the file systems. */
   close(): void {
     this.#wholes.close();

@@ -12,6 +12,7 @@ import { joined } from "./body_chunks.ts";
 import { keptBytesAside } from "./body_journal.ts";
 import { parseJournalToken } from "./body_journal_core.ts";
 import { sizeOf } from "./disk.ts";
+import { isEarly } from "./early_token.ts";
 import type { Layout } from "./layout.ts";
 import type { ReadStatements } from "./statements.ts";
 
@@ -80,21 +81,33 @@ export async function isKept(
 /**
  * The present content, read beside the event loop.
  *
- * @returns `undefined` when other bytes are there, or it is in a staging file.
+ * @returns `undefined` when other bytes are there, or it is a staging file.
  */
 export async function keptContentAside(
   layout: Layout,
   row: FileRow,
   [base, ...tail]: Kept,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  if (base.kind === "rename") return undefined;
-  const whole = await keptBytesAside(layout, base) ?? NOTHING;
+  if (base.kind === "rename" && tail.length === 0) return undefined;
+  const whole = await wholeOf(layout, base) ?? NOTHING;
   const parts = tail.map(({ payload }) => payload ?? NOTHING);
   const bytes = tail.length === 0
     ? whole
     : new Uint8Array(joined([whole, ...parts]));
   const isRight = bytes.length === row.sizeBytes && crc32(bytes) === row.crc32;
   return isRight ? bytes : undefined;
+}
+
+/** Of staging files only those that were written at once: they are short. */
+async function wholeOf(
+  layout: Layout,
+  base: UnsettledRow,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const { kind, pathIndex, token } = base;
+  if (kind !== "rename") return await keptBytesAside(layout, base);
+  if (!isEarly(token)) return undefined;
+  return await Deno.readFile(layout.staged(pathIndex, token))
+    .catch(() => undefined);
 }
 
 const NOTHING = new Uint8Array(0);

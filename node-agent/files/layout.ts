@@ -7,6 +7,7 @@
  * DATA/quick.log               records that are not in the database yet
  * PATH/data/.kedge-path  PATH/data/.tmp/TOKEN  PATH/data/HH/LL/NAME
  * PATH/data/.tmp/bodies-N     bodies whose files are not flushed yet
+ * PATH/data/.tmp/early-…      files that were answered and have no name yet
  * PATH/data/.segments/NNNNNN.seg   many small files
  * PATH/data/Mxx/HH/LL/NAME     a file of a store path that this node lacks
  * ```

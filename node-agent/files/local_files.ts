@@ -37,6 +37,7 @@ import { NewNames } from "./new_names.ts";
 import type { Edits } from "./edits.ts";
 import type { PackedReader } from "./packed_reader.ts";
 import type { Pump } from "./pump.ts";
+import type { EarlyFiles } from "./early_files.ts";
 import type { QuickLog } from "./quick_log.ts";
 import type { Body, Reader } from "./reader.ts";
 import type { Stager } from "./stager.ts";
@@ -71,6 +72,7 @@ export interface StoreParts {
   readonly paths: StorePaths;
   readonly pump: Pump;
   readonly quick: QuickLog;
+  readonly early: EarlyFiles;
   readonly stager: Stager;
   readonly reader: Reader;
   readonly editor: Editor;

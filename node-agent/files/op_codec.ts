@@ -3,7 +3,7 @@
  *
  * A structured clone of the many small objects of an op costs ten times what a
  * string does, and the change is needed as JSON anyway: it is what the log
- * keeps. An op with a staging file, which is rare, goes as it is.
+ * keeps. An op with checksums of blocks, which is rare, goes as it is.
  *
  * ```text
  * line 1      JSON: the op, its steps without their change
@@ -30,14 +30,14 @@ type Rest = Omit<Step, "entry" | "body">;
 export function packOp(op: Op): PackedOp {
   switch (op.kind) {
     case "append": {
-      if ("token" in op.step.content) return op;
+      if (hasBlocks(op.step)) return op;
       const { kind, sequence, step, key } = op;
       const head = { kind, sequence, key, steps: [restOf(step)] };
       return `${JSON.stringify(head)}\n${op.record}`;
     }
     case "apply":
     case "adopt": {
-      if (op.steps.some(({ content }) => "token" in content)) return op;
+      if (op.steps.some(hasBlocks)) return op;
       const head = { ...op, steps: op.steps.map(restOf) };
       const lines = op.steps.map(({ entry, body }) =>
         JSON.stringify({ entry, body })
@@ -61,6 +61,11 @@ export function unpackOp(packed: PackedOp): Op {
   const [step] = steps;
   if (step === undefined) throw new Error("an op without its step");
   return { kind, sequence, record: lines[0] ?? "", step, key };
+}
+
+/** Bytes are no JSON. */
+function hasBlocks({ content }: Step): boolean {
+  return "blockCrcs" in content && content.blockCrcs !== null;
 }
 
 function restOf({ content, pathIndex, key }: Step): Rest {

@@ -135,3 +135,30 @@ export function readMarker(path: string): PathMarker | undefined {
     return { store: "unreadable", index: -1 };
   }
 }
+
+/** Whether the disk of a store path is there; one that does not say is not. */
+export function isMounted(
+  layout: Layout,
+  index: number,
+  store: string | undefined,
+): boolean {
+  try {
+    const marker = readMarker(layout.marker(index));
+    return marker?.index === index && marker.store === store;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Whether a store path lies on the file system of the database. If it hangs
+ * nothing can be stored anyhow, and the event loop hangs at the quick log.
+ */
+export function isWithDatabase(layout: Layout, index: number): boolean {
+  try {
+    const { dev } = Deno.statSync(layout.database);
+    return Deno.statSync(layout.staging(index)).dev === dev;
+  } catch {
+    return false;
+  }
+}

@@ -2,8 +2,9 @@
  * Records that are answered before they are in the database: new small files,
  * ours and those of peers, whose answer needs no flush.
  *
- * One `write()` puts record and body into a file, from where a start takes them
- * into the database (`quick_replay.ts`) when the process was killed. So the store
+ * One `write()` puts record and body, or the name of the staging file that has
+ * the bytes (`early_files.ts`), into a file, from where a start takes them into
+ * the database (`quick_replay.ts`) when the process was killed. So the store
  * worker can take many of them in one transaction, a moment later, and no answer
  * waits for another thread.
  *
@@ -86,6 +87,11 @@ export class QuickLog {
     return this.#waiting > 0;
   }
 
+  /** Whether a record follows what is stored of its log: else it waits. */
+  follows(record: SyncPosition): boolean {
+    return record.sequence === (this.#reached.get(nameOf(record)) ?? 0) + 1;
+  }
+
   /**
    * Write records of one log and their bodies, as many as there is room for.
    *
@@ -100,8 +106,10 @@ export class QuickLog {
     let end = this.#end;
     let last: QuickEntry | undefined;
     for (const entry of entries) {
-      const before = last?.sequence ?? this.#reached.get(nameOf(entry)) ?? 0;
-      if (entry.sequence !== before + 1) break;
+      const isNext = last === undefined
+        ? this.follows(entry)
+        : entry.sequence === last.sequence + 1;
+      if (!isNext) break;
       const room = this.#bytes.subarray(end, end + ENTRY_BYTES_MAX);
       const lengthBytes = writeQuickEntry(room, entry, this.#lap);
       if (lengthBytes === undefined) break;

@@ -5,7 +5,8 @@
  *  0   4  CRC-32 of bytes 4 up to the body
  *  4   4  length of the record, in bytes
  *  8   4  length of the body, in bytes
- * 12   4  store path for the body
+ * 12   4  store path for the body; the highest bit: the body is the name of the
+ *         staging file that has the bytes, in UTF-8 (`early_token.ts`)
  * 16   4  node that made the record
  * 20   8  incarnation, as a float64
  * 28   8  sequence, as a float64
@@ -27,6 +28,8 @@ import { crc32 } from "node:zlib";
 export const QUICK_HEAD_BYTES = 44;
 const CHECKED_FROM = 4;
 const LAP_AT = 36;
+/** In the number of the store path: the body is a token. */
+const IS_TOKEN = 0x8000_0000;
 
 /** What an entry says. */
 export interface QuickEntry {
@@ -37,7 +40,10 @@ export interface QuickEntry {
   readonly pathIndex: number;
   /** The change as JSON. */
   readonly record: string;
+  /** Empty when the bytes are in a staging file. */
   readonly body: Uint8Array;
+  /** That file, or "". */
+  readonly token: string;
 }
 
 const encoder = new TextEncoder();
@@ -51,9 +57,12 @@ const decoder = new TextDecoder();
  */
 export function writeQuickEntry(
   into: Uint8Array<ArrayBuffer>,
-  { origin, incarnation, sequence, pathIndex, record, body }: QuickEntry,
+  entry: QuickEntry,
   lap: bigint,
 ): number | undefined {
+  const { origin, incarnation, sequence, pathIndex, record, token } = entry;
+  const isHere = token === "";
+  const body = isHere ? entry.body : encoder.encode(token);
   const roomBytes = into.length - QUICK_HEAD_BYTES - body.length;
   if (roomBytes < record.length) return undefined;
   const text = into.subarray(QUICK_HEAD_BYTES, QUICK_HEAD_BYTES + roomBytes);
@@ -63,7 +72,7 @@ export function writeQuickEntry(
   const view = new DataView(into.buffer, into.byteOffset, QUICK_HEAD_BYTES);
   view.setUint32(4, written, true);
   view.setUint32(8, body.length, true);
-  view.setUint32(12, pathIndex, true);
+  view.setUint32(12, isHere ? pathIndex : IS_TOKEN + pathIndex, true);
   view.setUint32(16, origin, true);
   view.setFloat64(20, incarnation, true);
   view.setFloat64(28, sequence, true);
@@ -91,13 +100,17 @@ export function* quickEntriesOf(
     if (crc32(checked) !== view.getUint32(at, true)) return;
     lap ??= view.getBigUint64(at + LAP_AT, true);
     if (view.getBigUint64(at + LAP_AT, true) !== lap) return;
+    const place = view.getUint32(at + 12, true);
+    const body = bytes.subarray(bodyAt, end);
+    const isToken = place >= IS_TOKEN;
     yield {
       origin: view.getUint32(at + 16, true),
       incarnation: view.getFloat64(at + 20, true),
       sequence: view.getFloat64(at + 28, true),
-      pathIndex: view.getUint32(at + 12, true),
+      pathIndex: isToken ? place - IS_TOKEN : place,
       record: decoder.decode(bytes.subarray(recordAt, bodyAt)),
-      body: bytes.subarray(bodyAt, end),
+      body: isToken ? bytes.subarray(end, end) : body,
+      token: isToken ? decoder.decode(body) : "",
     };
     at = end;
   }

@@ -2,6 +2,7 @@
  * New small files whose answer needs no flush: in the quick log at once, in the
  * database a moment later. Until then their rows are in memory alone, and whoever
  * reads the database first waits for {@linkcode QuickRecords.settled}.
+ * Bodies of middle size are in their files already (`early_files.ts`).
  *
  * @module
  */
@@ -21,6 +22,18 @@ interface LogName {
   readonly origin: NodeId;
   readonly incarnation: number;
 }
+
+/** A record that may be stored, and what the quick log says of it. */
+interface Given {
+  readonly facts: LogName & {
+    readonly sequence: number;
+    /** The change as JSON. */
+    readonly record: string;
+  };
+  readonly prepared: Prepared;
+}
+
+const NOTHING = new Uint8Array(0);
 
 /** For the change log. */
 export class QuickRecords {
@@ -55,14 +68,11 @@ export class QuickRecords {
     if (!isPlain(change, prepared)) return false;
     if (!this.#files.isNew(change.entry.id)) return false;
     const record = JSON.stringify(change);
-    const entry = entryOf({ ...this.#own, sequence, record }, prepared);
-    const bodies = this.#parts.quick.put([entry]);
-    if (bodies.length === 0) return false;
-    this.#store([prepared.step], bodies, ([step]) => {
+    const facts = { ...this.#own, sequence, record };
+    return this.#put([{ facts, prepared }], ([step]) => {
       if (step === undefined) throw new Error("a record without its step");
       return { kind: "append", sequence, record, step, key: undefined };
-    });
-    return true;
+    }) === 1;
   }
 
   /**
@@ -75,23 +85,20 @@ export class QuickRecords {
     records: readonly LogRecord[],
     items: readonly Prepared[],
   ): Applied[] {
-    const bodies = this.#parts.quick.put(this.#plain(log, records, items));
-    const steps = items.slice(0, bodies.length).map(({ step }) => step);
     const first = records[0]?.sequence ?? 0;
-    this.#store(
-      steps,
-      bodies,
+    const count = this.#put(
+      this.#plain(log, records, items),
       (steps) => ({ kind: "apply", ...log, first, steps }),
     );
-    return bodies.map(() => "applied");
+    return Array.from({ length: count }, () => "applied");
   }
 
-  /** Entries of the first records, as far as they are of these. */
+  /** The first records, as far as they are of these. */
   *#plain(
     log: LogName,
     records: readonly LogRecord[],
     items: readonly Prepared[],
-  ): Iterable<QuickEntry> {
+  ): Iterable<Given> {
     const ids = new Set<string>();
     for (const [at, { sequence, change }] of records.entries()) {
       const prepared = items[at];
@@ -100,7 +107,7 @@ export class QuickRecords {
       if (ids.has(id) || !this.#isUnknown(id)) return;
       ids.add(id);
       const record = JSON.stringify(change);
-      yield entryOf({ ...log, sequence, record }, prepared);
+      yield { facts: { ...log, sequence, record }, prepared };
     }
   }
 
@@ -110,30 +117,60 @@ export class QuickRecords {
     return index.row(id) === undefined;
   }
 
+  /** @returns How many of them are stored now. */
+  #put(
+    given: Iterable<Given>,
+    make: (steps: readonly Step[]) => Op,
+  ): number {
+    const { quick, early } = this.#parts;
+    const taken: Prepared[] = [];
+    const bodies = quick.put(this.#entries(given, taken));
+    for (const left of taken.splice(bodies.length)) early.drop(left);
+    if (taken.length > 0) this.#store(taken, bodies, make);
+    return taken.length;
+  }
+
+  /** What is written into the quick log; its files are made on the way. */
+  *#entries(given: Iterable<Given>, taken: Prepared[]): Iterable<QuickEntry> {
+    let isFirst = true;
+    for (const { facts, prepared } of given) {
+      if (isFirst && !this.#parts.quick.follows(facts)) return;
+      isFirst = false;
+      const { step, body = NOTHING } = this.#parts.early.take(prepared);
+      taken.push({ step, body });
+      const { pathIndex, content } = step;
+      const token = content.kind === "whole" ? content.token : "";
+      yield { ...facts, pathIndex, body, token };
+    }
+  }
+
   /** Into the database, later. */
   #store(
-    steps: readonly Step[],
+    taken: readonly Prepared[],
     bodies: readonly Uint8Array[],
     make: (steps: readonly Step[]) => Op,
   ): void {
-    const count = bodies.length;
-    if (count === 0) return;
-    const { pump, index, quick } = this.#parts;
+    const { pump, index, quick, early, reader } = this.#parts;
     const stored = pump.storeLater((start) => {
       let at = start;
-      return make(steps.map((step, n) => {
+      return make(taken.map(({ step }, n) => {
+        if (step.content.kind === "whole") return step;
         const length = bodies[n]?.length ?? 0;
         const content = { kind: "inline", at, length } as const;
         at += length;
         return { ...step, content };
       }));
     }, bodies);
-    for (const { entry, pathIndex } of steps) {
+    for (const { step: { entry, pathIndex, content } } of taken) {
       const own = { pathIndex, damaged: 0, blockCrcs: null };
       index.rows.add(rowOf(entry, own), stored);
+      if (content.kind === "whole") reader.wrote(entry.id);
     }
     stored.then(
-      () => quick.stored(count),
+      () => {
+        quick.stored(taken.length);
+        taken.forEach((one) => early.stored(one));
+      },
       // It was answered, so it must not be forgotten: a start looks again.
       ({ message }: Error) => pump.giveUp(`answered and refused: ${message}`),
     );
@@ -150,13 +187,6 @@ export class QuickRecords {
     if (!quick.isWaiting || pump.failure !== undefined) return;
     await pump.store(() => ({ kind: "flush" }), [], false);
   }
-}
-
-function entryOf(
-  what: LogName & { readonly sequence: number; readonly record: string },
-  { step: { pathIndex }, body = new Uint8Array(0) }: Prepared,
-): QuickEntry {
-  return { ...what, pathIndex, body };
 }
 
 /** Whether it makes a file of bytes that are at hand, and nothing else. */

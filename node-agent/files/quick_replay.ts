@@ -8,9 +8,12 @@
 import { crc32 } from "node:zlib";
 import { Problem } from "@kedge/schema";
 import type { Change } from "@kedge/schema/change";
-import { describeError, exists, removeSync } from "./disk.ts";
+import { describeError, exists, isMissing, removeSync } from "./disk.ts";
+import { FLUSHED_KEY } from "./early_flushes.ts";
+import { type EarlyFacts, parseEarlyToken } from "./early_token.ts";
 import type { Layout } from "./layout.ts";
-import { decide } from "./merge_core.ts";
+import { decide, type StepContent } from "./merge_core.ts";
+import { isMounted } from "./path_gate.ts";
 import { positionOf } from "./positions.ts";
 import { quickEntriesOf, type QuickEntry } from "./quick_log_core.ts";
 import { recordChecksum } from "./record_checksum.ts";
@@ -42,7 +45,7 @@ export function replayQuickLog(
       ? statements.lastSequence.get({ incarnation })?.last ?? 0
       : positionOf(statements, { origin, incarnation });
     if (sequence !== last + 1) continue; // stored already, or a gap
-    if (!store(statements, entry, isOurs)) break;
+    if (!store(layout, statements, entry, isOurs)) break;
   }
   statements.commit();
   removeSync(layout.quickLog);
@@ -63,16 +66,17 @@ function readOrSay(path: string): Uint8Array<ArrayBuffer> {
 
 /** Returns whether the entry is whole. */
 function store(
+  layout: Layout,
   statements: WriteStatements,
-  { origin, incarnation, sequence, pathIndex, record, body }: QuickEntry,
+  quick: QuickEntry,
   isOurs: boolean,
 ): boolean {
+  const { origin, incarnation, sequence, pathIndex, record, body } = quick;
   const change: Change = JSON.parse(record);
   const { entry } = change;
-  const isWhole = entry.sizeBytes === body.length &&
-    entry.crc32 === crc32(body);
-  if (!isWhole) return false;
-  const content = { kind: "inline", at: 0, length: body.length } as const;
+  const owner = statements.state.get({ key: "store" })?.value;
+  const content = contentOf(layout, quick, change, owner);
+  if (content === undefined) return false;
   const step = { ...change, content, pathIndex, key: undefined };
   const around = { bytes: body, mayWrite: () => true };
   const before = statements.file.get({ id: entry.id });
@@ -85,9 +89,53 @@ function store(
   if (row !== undefined) statements.putFile.run({ ...row });
   const { id, epoch, version } = entry;
   for (const { kind, pathIndex, token, offset, payload } of actions) {
-    const number = (statements.lastUnsettled.get({})?.last ?? 0) + 1;
+    // Behind those that were flushed, which may be forgotten already.
+    const flushedTo = Number(statements.state.get({ key: FLUSHED_KEY })?.value);
+    const last = statements.lastUnsettled.get({})?.last ?? 0;
+    const number = Math.max(last, flushedTo || 0) + 1;
     const place = { kind, pathIndex, token, offset, payload };
     statements.putUnsettled.run({ number, id, epoch, version, ...place });
   }
   return true;
+}
+
+/** Its bytes; `undefined` when they are not whole. */
+function contentOf(
+  layout: Layout,
+  { pathIndex, token, body }: QuickEntry,
+  { entry: { sizeBytes, crc32: wanted } }: Change,
+  owner: string | undefined,
+): StepContent | undefined {
+  if (token === "") {
+    const isWhole = sizeBytes === body.length && wanted === crc32(body);
+    if (!isWhole) return undefined;
+    return { kind: "inline", at: 0, length: body.length };
+  }
+  const facts = parseEarlyToken(token);
+  if (facts?.sizeBytes !== sizeBytes || facts.crc32 !== wanted) {
+    return undefined;
+  }
+  if (isLost(layout, { pathIndex, token, owner }, facts)) return undefined;
+  return { kind: "whole", token, pathIndex, blockCrcs: null, ...facts };
+}
+
+/**
+ * Whether a loss of power took a file. Of a disk that is not mounted nothing is
+ * known, and the file waits for it; what cannot be read is marked damaged later.
+ */
+function isLost(
+  layout: Layout,
+  { pathIndex, token, owner }: Pick<QuickEntry, "pathIndex" | "token"> & {
+    /** Identity of the database. */
+    readonly owner: string | undefined;
+  },
+  { sizeBytes, crc32: wanted }: EarlyFacts,
+): boolean {
+  if (!isMounted(layout, pathIndex, owner)) return false;
+  try {
+    const bytes = Deno.readFileSync(layout.staged(pathIndex, token));
+    return bytes.length !== sizeBytes || crc32(bytes) !== wanted;
+  } catch (error) {
+    return isMissing(error);
+  }
 }

@@ -6,7 +6,15 @@
  */
 
 import { Problem } from "@kedge/schema";
-import { removeSync } from "./disk.ts";
+import { isJournal } from "./body_journal_core.ts";
+import {
+  describeError,
+  exists,
+  flushContentSync,
+  flushSync,
+  removeSync,
+} from "./disk.ts";
+import { FLUSHED_KEY } from "./early_flushes.ts";
 import type { Finisher } from "./finisher.ts";
 import type { Layout } from "./layout.ts";
 import { replayQuickLog } from "./quick_replay.ts";
@@ -27,6 +35,8 @@ export interface RunStart {
   readonly digests: string | undefined;
   /** This start, and those before it. */
   readonly run: RunIdentity;
+  /** Actions of the run before up to this one were flushed. */
+  readonly flushedTo: number;
 }
 
 /**
@@ -86,9 +96,13 @@ export function beginRun(
   const former = formerRuns(get(RUNS_KEY));
   put(RUNS_KEY, JSON.stringify([...former, newRun]));
   statements.dropState.run({ key: "digests" });
+  const flushedTo = Number(get(FLUSHED_KEY) ?? 0);
+  // Numbers may begin anew.
+  statements.dropState.run({ key: FLUSHED_KEY });
   statements.commit();
   const run = { id: newRun, former };
-  return { store: store ?? newStore, incarnation, digests, run };
+  const own = store ?? newStore;
+  return { store: own, incarnation, digests, run, flushedTo };
 }
 
 /** The first is the one that a tracker heard of: it is never dropped. */
@@ -96,6 +110,38 @@ function formerRuns(saved: string | undefined): string[] {
   const runs: unknown = JSON.parse(saved ?? "[]");
   const known = Array.isArray(runs) ? runs.map(String) : [];
   return [...known.slice(0, 1), ...known.slice(1).slice(1 - FORMER_RUNS_MAX)];
+}
+
+/** What {@linkcode flushJournals} works with. */
+export interface FlushParts {
+  readonly layout: Layout;
+  readonly finisher: Pick<Finisher, "tokens">;
+  /** Whether a store path takes bytes. */
+  readonly mayWrite: (pathIndex: number) => boolean;
+  /** A store path takes no more bytes. */
+  readonly fence: (pathIndex: number, reason: string) => void;
+}
+
+/**
+ * Flush the journals of earlier runs: one that was killed did not, and its
+ * records are stable from this start on.
+ */
+export function flushJournals(
+  { layout, finisher, mayWrite, fence }: FlushParts,
+): void {
+  for (let index = 0; index < layout.pathCount; index++) {
+    const names = [...finisher.tokens(index)].filter(isJournal);
+    if (names.length === 0 || !mayWrite(index)) continue;
+    try {
+      for (const name of names) {
+        const path = layout.staged(index, name);
+        if (exists(path)) flushContentSync(path);
+      }
+      flushSync(layout.staging(index));
+    } catch (error) {
+      fence(index, `flush of a journal: ${describeError(error)}`);
+    }
+  }
 }
 
 /** Staging files that no record names are of nobody. */

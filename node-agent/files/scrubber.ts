@@ -174,14 +174,18 @@ export class Scrubber {
   }
 
   async #file(row: FileRow, signal: AbortSignal): Promise<void> {
-    const isGood = await this.#isGood(row, signal);
+    const wasGood = await this.#isGood(row, signal);
     if (signal.aborted) return;
-    if (isGood && row.damaged === 0) return;
+    if (wasGood && row.damaged === 0) return;
     // Deleted or changed while it was read: the next round reads it again.
     const now = await this.#parts.index.stillRow(row.id);
     const isSame = now !== undefined && now.tombstone === 0 &&
       now.epoch === row.epoch && now.version === row.version;
     if (!isSame) return;
+    // A new file may have got its name only now.
+    const isGood = wasGood ||
+      (row.damaged === 0 && await this.#isGood(row, signal));
+    if (isGood && row.damaged === 0 || signal.aborted) return;
     const { layout, index } = this.#parts;
     const kept = isGood ? undefined : keptOf(index.statements, row);
     // A disk that takes no bytes gets them later; any other has lost them.

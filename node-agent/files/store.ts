@@ -20,7 +20,9 @@ import { LocalIndex } from "./local_index.ts";
 import { describeError, makeDurableDir } from "./disk.ts";
 import { lockDataDir } from "./lock.ts";
 import { PackedReader } from "./packed_reader.ts";
-import { Pump, type WorkerNews } from "./pump.ts";
+import { Pump } from "./pump.ts";
+import { StoreNews } from "./store_news.ts";
+import { EarlyFiles, type EarlyLimits } from "./early_files.ts";
 import { QuickLog } from "./quick_log.ts";
 import { Reader } from "./reader.ts";
 import { RowCache } from "./row_cache.ts";
@@ -95,6 +97,8 @@ export interface StoreOptions {
   readonly settleDelayMs?: number;
   /** Whether another program, such as nginx, looks at the files. */
   readonly isShared?: boolean;
+  /** For tests; see `early_files.ts`. */
+  readonly early?: EarlyLimits;
   /** For tests; 64 MiB by default. */
   readonly reserveFileBytes?: number;
   /** For tests: log bytes after which it is moved into the database. */
@@ -176,7 +180,7 @@ async function openLocked(
 ): Promise<Store> {
   const { clock, log } = options;
   const alarms = new Set<string>();
-  const news = new News(log);
+  const news = new StoreNews(log);
   const pump = new Pump((message) => news.hear(message));
   pump.onFailed = options.onFailed;
   const opened = await pump.open({
@@ -258,9 +262,28 @@ async function openLocked(
         why: `${layout.quickLog}: ${describeError(error)}`,
       }),
   });
+  let packedBytesMax = options.smallFileMax ?? 0;
+  const early = new EarlyFiles({
+    layout,
+    paths,
+    disks,
+    onFence,
+    // Equal bytes are looked for before a small file is written.
+    packedBytesMax: () => options.checkDuplicates ? Infinity : packedBytesMax,
+    limits: options.early,
+  });
+  news.early = early;
+  const keep = async () => {
+    quick.stop();
+    try {
+      await early.keep();
+    } finally {
+      await quick.keep();
+    }
+  };
   let kept = Promise.resolve();
   pump.onFailed = (why) => {
-    kept = quick.keep().catch((error) =>
+    kept = keep().catch((error) =>
       log.warn("what was answered last may not outlive a loss of power", {
         why: `${layout.quickLog}: ${describeError(error)}`,
       })
@@ -274,6 +297,7 @@ async function openLocked(
     paths,
     pump,
     quick,
+    early,
     stager,
     reader: new Reader(() => clock.monotonicMs(), disks),
     editor,
@@ -320,6 +344,7 @@ async function openLocked(
     pack: (sizeBytesMax) => {
       // Before the first file is packed.
       if (sizeBytesMax > 0) packed.isOn = true;
+      packedBytesMax = sizeBytesMax;
       return pump.pack(sizeBytesMax);
     },
     shared: {
@@ -362,32 +387,4 @@ async function openLocked(
 function incarnationMs(clock: Clock): number {
   const nowMs = Math.floor(clock.wallMs());
   return Math.min(Math.max(1, nowMs), INCARNATION_MS_MAX);
-}
-
-/** What the worker tells without being asked. */
-class News {
-  readonly #log: Log;
-  paths: StorePaths | undefined;
-  isDatabaseFull = false;
-
-  constructor(log: Log) {
-    this.#log = log;
-  }
-
-  hear(message: WorkerNews): void {
-    switch (message.kind) {
-      case "path":
-        return this.paths?.set(message.pathIndex, message.state);
-      case "waiting":
-        if (this.paths !== undefined) this.paths.waitingBytes = message.bytes;
-        return;
-      case "database-full":
-        this.isDatabaseFull = message.isFull;
-        return;
-      case "log":
-        return this.#log[message.level](message.message, message.facts);
-      default:
-        return message satisfies never;
-    }
-  }
 }

@@ -7,7 +7,7 @@
 
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
-import { RECORD_BODY_BYTES_MAX } from "@kedge/schema";
+import { KIB, RECORD_BODY_BYTES_MAX } from "@kedge/schema";
 import type { Change, ChangeBody, FileEntry } from "@kedge/schema/change";
 import {
   encodeFileId,
@@ -29,6 +29,9 @@ export class QuietLog {
   }
 }
 
+/** Bodies of middle size are written at once. */
+export const EARLY = { sizeBytesMin: 16 * KIB, rushCount: 1 } as const;
+
 /** Options for a small store below `dir`. */
 export function storeOptions(
   dir: string,
@@ -43,6 +46,7 @@ export function storeOptions(
     clock: { monotonicMs: () => performance.now(), wallMs: () => Date.now() },
     log: new QuietLog(),
     reserveFileBytes: 0,
+    early: EARLY,
     ...more,
   };
 }
@@ -244,7 +248,7 @@ export function diskPath(dir: string, id: string, pathIndex = 0): string {
 
 /** Work in a folder that is gone afterwards. */
 export async function withDir(
-  work: (dir: string) => Promise<void>,
+  work: (dir: string) => Promise<void> | void,
 ): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "kedge-store-" });
   try {
@@ -254,9 +258,9 @@ export async function withDir(
   }
 }
 
-/** A record of node 2 that makes a file of so many times 500 bytes. */
-export function foreignRecord(seed: number) {
-  const bytes = someBytes(500 * seed, seed);
+/** A record of node 2 that makes a file, of `seed` times 500 bytes. */
+export function foreignRecord(seed: number, sizeBytes: number = 500 * seed) {
+  const bytes = someBytes(sizeBytes, seed);
   const facts = factsOf(bytes);
   const name = encodeFileName({
     ...facts,

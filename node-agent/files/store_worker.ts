@@ -24,7 +24,7 @@ import { openStorePaths } from "./path_gate.ts";
 import { pause } from "../turns.ts";
 import { Reserve } from "./reserve.ts";
 import { Shrinker } from "./shrinker.ts";
-import { markDamaged, sweepStaging } from "./run_start.ts";
+import { flushJournals, markDamaged, sweepStaging } from "./run_start.ts";
 import { SmallFiles } from "./small_files.ts";
 import type { WriteStatements } from "./statements.ts";
 import { WaitingTeller } from "./waiting_teller.ts";
@@ -83,10 +83,10 @@ export class StoreWorker {
     this.#statements = begun.statements;
     const { checkpointBytes } = options;
     this.#wal = new WriteAheadLog(this.#database, checkpointBytes, () => {
-      if (this.#bodies.isDirty) this.#flush();
+      if (this.#bodies.isDirty || this.#committer.hasEarly) this.#flush();
       return this.#failed === undefined;
     });
-    const { store, incarnation, digests, run } = begun;
+    const { store, incarnation, digests, run, flushedTo } = begun;
     this.#paths = openStorePaths(this.#layout, this.#statements, store);
     const mayWrite = (index: number) =>
       this.#paths[index]?.state === "writable";
@@ -135,17 +135,19 @@ export class StoreWorker {
     const leave = (to: Packing) => this.#finisher.packing = to;
     this.#small = new SmallFiles(parts, options, leave);
     this.#keys = new KeySweep(this.#statements, options.keyLifeMs);
-    this.#waiting = new WaitingTeller(
-      this.#finisher.waitingBytes,
-      (bytes) => say({ kind: "waiting", bytes }),
-    );
+    const tell = (bytes: readonly number[]) => say({ kind: "waiting", bytes });
+    this.#waiting = new WaitingTeller(this.#finisher.waitingBytes, tell);
     const isOver = () => this.#isOver();
     this.#scan = new DigestScan(this.#digests, this.#statements, isOver);
     const flush = () => this.#flush();
     this.#flushTimer = new FlushTimer(options.flushDelayMs, flush);
+    this.#paths.forEach(({ state }, index) => {
+      if (state === "writable") this.#finisher.flusher.watch(index);
+    });
     const { file } = this.#statements;
     const damaged = this.#finisher.replay((id) => file.get({ id }));
     sweepStaging(this.#layout, this.#paths, this.#finisher);
+    flushJournals(parts);
     if (digests !== undefined) this.#digests.restore(digests);
     const head = this.#statements.lastSequence.get({ incarnation })?.last ?? 0;
     this.#committer = new Committer({
@@ -155,13 +157,14 @@ export class StoreWorker {
       incarnation,
       head,
       bodies: this.#bodies,
+      flushedTo,
+      slow: (pathIndex) => say({ kind: "slow-flush", pathIndex }),
     }, this.#finisher.lastNumber);
     this.#duplicates = openDuplicates(options.checkDuplicates, parts);
     markDamaged(this.#statements, damaged);
     this.#reserve.fill();
     this.#scan.slice();
-    const { present } = this.#digests;
-    const { tombstones } = this.#committer;
+    const [{ present }, { tombstones }] = [this.#digests, this.#committer];
     const { hasPacked } = this.#small;
     const counts = { present, tombstones, paths: this.#paths, hasPacked };
     this.opened = { store, incarnation, run, head, ...counts };
@@ -170,6 +173,7 @@ export class StoreWorker {
       Math.max(10, options.settleDelayMs / 10),
     );
     this.#scan.goOn();
+    if (this.#committer.hasUnflushed) this.#flushTimer.start();
   }
 
   #fence(pathIndex: number, reason: string): void {
@@ -385,6 +389,7 @@ export class StoreWorker {
         : [{ kind: "state", key: "digests", value: digests }] as const;
       this.#committer.commit([...ops, ...saved], new Uint8Array(0), true);
     }
+    if (this.#failed === undefined) this.#flush();
     this.#bodies.sync(); // closing flushes the records
     this.#database.close();
     this.#bodies.close();

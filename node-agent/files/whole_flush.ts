@@ -47,6 +47,7 @@ const SYMBOLS = {
   fsync: { parameters: ["i32"], result: "i32", nonblocking: true },
   fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
   syncfsHere: { name: "syncfs", parameters: ["i32"], result: "i32" },
+  fsyncHere: { name: "fsync", parameters: ["i32"], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },
 } as const;
 
@@ -55,7 +56,10 @@ type Library = Deno.DynamicLibrary<typeof SYMBOLS>;
 let library: Library | undefined | null = null;
 
 /** What a {@linkcode WholeFlush} can do. */
-export type FileSystem = Pick<WholeFlush, "device" | "flush" | "close">;
+export type FileSystem = Pick<
+  WholeFlush,
+  "device" | "flush" | "flushHere" | "close"
+>;
 
 /** A file system that can be flushed as a whole. */
 export class WholeFlush {
@@ -80,8 +84,7 @@ export class WholeFlush {
    * @returns `undefined` when it cannot be flushed as a whole, or not safely.
    */
   static open(folder: string): WholeFlush | undefined {
-    library = library === null ? load() : library;
-    if (library === undefined || !isKnown(folder)) return undefined;
+    if (!canFlushWhole(folder) || !library) return undefined;
     const { dev } = Deno.statSync(folder);
     const name = new TextEncoder().encode(`${folder}\0`);
     const fd = library.symbols.open(name, O_RDONLY_DIRECTORY_CLOEXEC);
@@ -97,15 +100,29 @@ export class WholeFlush {
   async flush(): Promise<void> {
     this.#running++;
     try {
-      if (await this.#symbols.syncfs(this.#fd) !== 0) {
-        throw new Error("a write to its file system failed (syncfs)");
-      }
-      if (await this.#symbols.fsync(this.#fd) !== 0 || this.#isReadOnly()) {
-        throw new Error("its file system is read-only, or gave up (syncfs)");
-      }
+      const { syncfs, fsync } = this.#symbols;
+      const isFlushed = await syncfs(this.#fd) === 0;
+      this.#check(isFlushed, isFlushed && await fsync(this.#fd) === 0);
     } finally {
       this.#running--;
       if (this.#isClosed) this.#let();
+    }
+  }
+
+  /** As {@linkcode flush}, on this thread. */
+  flushHere(): void {
+    const { syncfsHere, fsyncHere } = this.#symbols;
+    const isFlushed = syncfsHere(this.#fd) === 0;
+    this.#check(isFlushed, isFlushed && fsyncHere(this.#fd) === 0);
+  }
+
+  /** @param isNamed Whether `fsync` of the folder succeeded after it. */
+  #check(isFlushed: boolean, isNamed: boolean): void {
+    if (!isFlushed) {
+      throw new Error("a write to its file system failed (syncfs)");
+    }
+    if (!isNamed || this.#isReadOnly()) {
+      throw new Error("its file system is read-only, or gave up (syncfs)");
     }
   }
 
@@ -128,6 +145,12 @@ export class WholeFlush {
     // Until then its number must not become that of another file.
     if (this.#running === 0) this.#symbols.close(this.#fd);
   }
+}
+
+/** Whether the file system of a folder can be flushed as a whole, and safely. */
+export function canFlushWhole(folder: string): boolean {
+  library = library === null ? load() : library;
+  return library !== undefined && isKnown(folder);
 }
 
 function isKnown(folder: string): boolean {

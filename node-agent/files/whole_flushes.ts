@@ -11,7 +11,10 @@ import { type FileSystem, WholeFlush } from "./whole_flush.ts";
 
 /** A store path whose file system can be flushed as a whole. */
 interface Watched {
+  /** For flushes beside this thread. */
   readonly system: FileSystem;
+  /** The same once more, for flushes on this thread. */
+  readonly here: FileSystem;
   /** Actions up to this one were done before a flush that succeeded. */
   flushedTo: number;
 }
@@ -41,7 +44,7 @@ export class WholeFlushes {
 
   /** A path may be another disk now. */
   renew(pathIndex: number): void {
-    this.#paths.get(pathIndex)?.system.close();
+    this.#close(this.#paths.get(pathIndex));
     this.#paths.delete(pathIndex);
   }
 
@@ -70,6 +73,20 @@ export class WholeFlushes {
   }
 
   /**
+   * The same, on this thread.
+   *
+   * @throws `Error` A write to its file system failed, or it cannot be flushed as
+   * a whole.
+   */
+  flushHere(pathIndex: number): void {
+    // Perhaps too much was open for a moment.
+    if (this.#of(pathIndex) === undefined) this.#paths.delete(pathIndex);
+    const watched = this.#of(pathIndex);
+    if (watched === undefined) throw new Error("its folder cannot be opened");
+    watched.here.flushHere();
+  }
+
+  /**
    * Whether a file lies on the file system of its path, not on another one that
    * is mounted or linked below it.
    *
@@ -82,15 +99,30 @@ export class WholeFlushes {
 
   #of(pathIndex: number): Watched | undefined {
     if (this.#paths.has(pathIndex)) return this.#paths.get(pathIndex);
-    const system = this.#open(this.#layout.data(pathIndex));
-    const watched = system && { system, flushedTo: 0 };
+    const watched = this.#watch(this.#layout.data(pathIndex));
     this.#paths.set(pathIndex, watched);
     return watched;
   }
 
+  #watch(folder: string): Watched | undefined {
+    const system = this.#open(folder);
+    // Each tells of an error once: of what one has heard the other one must hear.
+    const here = system && this.#open(folder);
+    if (system !== undefined && here !== undefined) {
+      return { system, here, flushedTo: 0 };
+    }
+    system?.close();
+    return undefined;
+  }
+
   /** Let go of all. */
   close(): void {
-    for (const watched of this.#paths.values()) watched?.system.close();
+    for (const watched of this.#paths.values()) this.#close(watched);
     this.#paths.clear();
+  }
+
+  #close(watched: Watched | undefined): void {
+    watched?.system.close();
+    watched?.here.close();
   }
 }

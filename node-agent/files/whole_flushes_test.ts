@@ -30,13 +30,19 @@ class SlowSystem implements FileSystem {
   close(): void {
     this.isClosed = true;
   }
+  flushedHere = 0;
+
+  flushHere(): void {
+    this.flushedHere++;
+  }
 }
 
 function rig() {
   const opened: SlowSystem[] = [];
+  const here: SlowSystem[] = [];
   const wholes = new WholeFlushes(new Layout("/d", ["/p0", "/p1"]), () => {
     const system = new SlowSystem();
-    opened.push(system);
+    (opened.length === here.length ? opened : here).push(system);
     return system;
   });
   const done = (pathIndex = 0): Pending => {
@@ -48,7 +54,7 @@ function rig() {
     wholes.done(action);
     return action;
   };
-  return { opened, wholes, done };
+  return { opened, here, wholes, done };
 }
 
 Deno.test("a flush covers what was done before it began, and nothing else", async () => {
@@ -95,6 +101,29 @@ Deno.test("a path that is renewed begins anew, whatever still runs", async () =>
   await flushing;
   assert(!wholes.areFlushed([old], 0), "that was another disk");
   assert.equal(opened.length, 2);
+});
+
+Deno.test("each way of flushing hears of every error by itself", () => {
+  const { opened, here, wholes, done } = rig();
+  const action = done();
+  wholes.flushHere(0);
+  assert.deepEqual(opened.map(({ flushedHere }) => flushedHere), [0]);
+  assert.deepEqual(here.map(({ flushedHere }) => flushedHere), [1]);
+  assert(!wholes.areFlushed([action], 0), "that flush may know of more");
+  wholes.renew(0);
+  assert(opened[0]?.isClosed && here[0]?.isClosed);
+});
+
+Deno.test("a folder that could not be opened for a moment is opened again", () => {
+  let left = 1;
+  const wholes = new WholeFlushes(
+    new Layout("/d", ["/p0"]),
+    () => left-- > 0 ? undefined : new SlowSystem(),
+  );
+  assert(!wholes.isPossible(0));
+  wholes.flushHere(0);
+  const never = new WholeFlushes(new Layout("/d", ["/p0"]), () => undefined);
+  assert.throws(() => never.flushHere(0), /cannot be opened/);
 });
 
 const temporary = await Deno.makeTempDir();

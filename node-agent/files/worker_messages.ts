@@ -231,6 +231,8 @@ export type FromWorker =
     readonly pathIndex: number;
     readonly state: PathState;
   }
+  /** A flush of a whole file system took long. */
+  | { readonly kind: "slow-flush"; readonly pathIndex: number }
   /** Bytes that store paths will take when they are packed. */
   | { readonly kind: "waiting"; readonly bytes: readonly number[] }
   /** The database disk is full, or has room again. */
