@@ -15,8 +15,33 @@ import type { Scope } from "../helpers/scope.ts";
 
 const SECTOR_BYTES = 512;
 const HEAD_BYTES = 17;
-/** ext4 does not mount with a torn superblock, whatever its journal has. */
-const SUPERBLOCK_END = 4096;
+
+/** A kind of file system on a recorded disk. */
+export interface FileSystemKind {
+  readonly make: readonly [string, ...string[]];
+  readonly mountOptions: string;
+  /** Nothing mounts it with a torn superblock, whatever its journal has. */
+  readonly superblock: { readonly from: number; readonly end: number };
+}
+
+/** Those that the rigs know. */
+export const FILE_SYSTEMS = {
+  ext4: {
+    make: ["mkfs.ext4", "-q", "-E", "nodiscard"],
+    mountOptions: "defaults",
+    superblock: { from: 0, end: 4096 },
+  },
+  xfs: {
+    make: ["mkfs.xfs", "-q", "-K"],
+    mountOptions: "nouuid",
+    superblock: { from: 0, end: 4096 },
+  },
+  btrfs: {
+    make: ["mkfs.btrfs", "-q", "-K"],
+    mountOptions: "defaults",
+    superblock: { from: 64 << 10, end: 68 << 10 },
+  },
+} as const satisfies Record<string, FileSystemKind>;
 
 /** One entry of a record. */
 export interface Entry {
@@ -51,7 +76,7 @@ export async function canRecord(): Promise<boolean> {
   }
 }
 
-/** A mounted ext4 on a recorded disk. */
+/** A mounted file system on a recorded disk. */
 export class RecordedDisk implements AsyncDisposable {
   /** Where it is mounted. */
   readonly mount: string;
@@ -59,31 +84,38 @@ export class RecordedDisk implements AsyncDisposable {
   readonly log: string;
   readonly #undo: (() => Promise<unknown>)[] = [];
   readonly #sizeBytes: number;
+  readonly #kind: FileSystemKind;
 
-  private constructor(dir: string, sizeBytes: number) {
+  private constructor(dir: string, sizeBytes: number, kind: FileSystemKind) {
     this.mount = `${dir}/disk`;
     this.log = `${dir}/log`;
     this.#sizeBytes = sizeBytes;
+    this.#kind = kind;
   }
 
   /** Make one in a new folder in memory; both go with the scope. */
   static async within(
     scope: Scope,
     sizeBytes: number,
+    kind: FileSystemKind = FILE_SYSTEMS.ext4,
   ): Promise<{ readonly dir: string; readonly disk: RecordedDisk }> {
     const dir = await Deno.makeTempDir({
       dir: "/dev/shm",
       prefix: "kedge-power-",
     });
     scope.defer(() => Deno.remove(dir, { recursive: true }));
-    const disk = await RecordedDisk.open(dir, sizeBytes);
+    const disk = await RecordedDisk.open(dir, sizeBytes, kind);
     scope.defer(() => disk[Symbol.asyncDispose]());
     return { dir, disk };
   }
 
   /** Make one below `dir`, which should lie in memory. */
-  static async open(dir: string, sizeBytes: number): Promise<RecordedDisk> {
-    const disk = new RecordedDisk(dir, sizeBytes);
+  static async open(
+    dir: string,
+    sizeBytes: number,
+    kind: FileSystemKind = FILE_SYSTEMS.ext4,
+  ): Promise<RecordedDisk> {
+    const disk = new RecordedDisk(dir, sizeBytes, kind);
     try {
       await disk.#start(dir);
       return disk;
@@ -116,8 +148,9 @@ export class RecordedDisk implements AsyncDisposable {
     this.#undo.push(() => sh("fusermount3", "-u", "-z", `${dir}/device`));
     const loop = await sh("losetup", "-f", "--show", `${dir}/device`);
     this.#undo.push(() => sh("losetup", "-d", loop));
-    await sh("mkfs.ext4", "-q", "-E", "nodiscard", loop);
-    await sh("mount", loop, this.mount);
+    const [command, ...args] = this.#kind.make;
+    await sh(command, ...args, loop);
+    await sh("mount", "-o", this.#kind.mountOptions, loop, this.mount);
     this.#undo.push(() => sh("umount", this.mount));
   }
 
@@ -178,8 +211,10 @@ export class RecordedDisk implements AsyncDisposable {
       const image = durable.slice();
       for (const entry of entries.slice(flushed, cut)) {
         if (random.next() >= 0.5) continue;
-        if (entry.offset >= SUPERBLOCK_END) tear(image, entry, random);
-        else image.set(entry.bytes, entry.offset);
+        const { from, end } = this.#kind.superblock;
+        const isWhole = entry.offset >= from && entry.offset < end;
+        if (isWhole) image.set(entry.bytes, entry.offset);
+        else tear(image, entry, random);
       }
       await Deno.writeFile(into, image);
       const position = entries[cut - 1]?.end ?? 0;
@@ -237,10 +272,11 @@ export async function withImage(
   image: string,
   mount: string,
   act: () => Promise<void>,
+  mountOptions = "defaults",
 ): Promise<void> {
   const loop = await sh("losetup", "-f", "--show", image);
   try {
-    await sh("mount", loop, mount);
+    await sh("mount", "-o", mountOptions, loop, mount);
     try {
       await act();
     } finally {

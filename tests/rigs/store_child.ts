@@ -35,7 +35,8 @@ export interface Line {
 
 const [dir = "", scenario = "", record] = Deno.args;
 
-function say(line: Line): void {
+/** Say a line. */
+export function say(line: Line): void {
   const at = record === undefined ? undefined : Deno.statSync(record).size;
   const text = JSON.stringify({ ...line, at }) + "\n";
   const bytes = new TextEncoder().encode(text);
@@ -149,7 +150,7 @@ async function quick(store: TestStore): Promise<void> {
 }
 
 /** From here on the fault shim counts. */
-async function arm(): Promise<void> {
+export async function arm(): Promise<void> {
   await Deno.stat(dir);
   await Deno.open(`${dir}/arm`).then((file) => file.close());
 }
@@ -167,7 +168,7 @@ async function changes(store: TestStore): Promise<void> {
 }
 
 /** Applies what a peer sends. */
-function peerOf(store: TestStore, durable: boolean) {
+export function peerOf(store: TestStore, durable: boolean) {
   const log = store.store.log;
   let sequence = log.positions()[0]?.sequence ?? 0;
   const entryOf = (bytes: Uint8Array) => {
@@ -310,7 +311,7 @@ async function journals(store: TestStore): Promise<void> {
 async function journalsLater(store: TestStore): Promise<void> {
   const how = { inRecord: true, durable: false };
   for (const seed of [1, 2]) {
-    await tryUpload(store, someBytes(150_000, seed), how);
+    await tryUpload(store, someBytes(15_000, seed), how);
     await store.store.log.settled();
   }
   await store.store.log.flush();
@@ -328,7 +329,8 @@ async function segments(store: TestStore): Promise<void> {
   await tell(store);
 }
 
-async function tryUpload(
+/** Upload; a refusal is said. */
+export async function tryUpload(
   store: TestStore,
   bytes: Uint8Array<ArrayBuffer>,
   how: { readonly inRecord?: boolean; readonly durable?: boolean } = {},
@@ -341,18 +343,26 @@ async function tryUpload(
   }
 }
 
-/** Read everything; tell what has become of the disk. */
-async function tell(store: TestStore): Promise<void> {
+/** Read everything; tell what has become of the disks. */
+export async function tell(store: TestStore): Promise<void> {
   for (const { id } of store.store.files.list({ limit: 100 })) {
     const entry = store.store.files.lookup(id);
     if (entry !== undefined) await store.read(entry);
   }
-  const [path] = store.store.files.storePaths();
-  say({ what: "state", slug: path?.state ?? "" });
+  for (const { state } of store.store.files.storePaths()) {
+    say({ what: "state", slug: state });
+  }
   for (const alarm of store.store.files.alarms()) {
     say({ what: "alarm", slug: alarm });
   }
 }
+
+/** What is done, by the name of the scenario. */
+const STORIES: Readonly<Record<string, (store: TestStore) => Promise<void>>> = {
+  ...{ uploads, duplicates, links, "in-place": inPlace, pack, compact },
+  ...{ changes, power, many: manyOnly, stubborn, journals, segments, quick },
+  ...{ "journals-later": journalsLater, applied },
+};
 
 /** Scenarios in which faults begin later. */
 const PACKED = ["pack", "compact", "segments"];
@@ -374,21 +384,7 @@ if (import.meta.main) {
   store.announce = (what, entry) => say({ what, entry });
   if (!LATE.has(scenario)) await arm();
   try {
-    if (scenario === "uploads") await uploads(store);
-    else if (scenario === "duplicates") await duplicates(store);
-    else if (scenario === "links") await links(store);
-    else if (scenario === "in-place") await inPlace(store);
-    else if (scenario === "pack") await pack(store);
-    else if (scenario === "compact") await compact(store);
-    else if (scenario === "changes") await changes(store);
-    else if (scenario === "power") await power(store);
-    else if (scenario === "many") await manyOnly(store);
-    else if (scenario === "stubborn") await stubborn(store);
-    else if (scenario === "journals") await journals(store);
-    else if (scenario === "journals-later") await journalsLater(store);
-    else if (scenario === "segments") await segments(store);
-    else if (scenario === "quick") await quick(store);
-    else await applied(store);
+    await STORIES[scenario]?.(store);
     await store.store.settle(0);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;

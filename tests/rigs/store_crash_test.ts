@@ -5,6 +5,7 @@ import { ALL_CALLS, type Fault, FaultShim } from "./fault_shim.ts";
 import { rebuildIndex } from "../../node-agent/files/rebuild.ts";
 import type { StoreOptions } from "../../node-agent/files/store.ts";
 import { TestStore } from "../../node-agent/files/store_fixture.ts";
+import { canFlushWhole } from "../../node-agent/files/whole_flush.ts";
 import { PACKING } from "./store_child.ts";
 import { check, run, say, skipsWithoutShim } from "./store_runs.ts";
 
@@ -33,6 +34,10 @@ async function everyCall(
       calls: ALL_CALLS,
     });
     assert.equal(free.lines.at(-1)?.what, "end", free.errors);
+    if (scenario === "early" && canFlushWhole(root)) {
+      const hasSeen = free.lines.some(({ slug }) => slug === "early");
+      assert(hasSeen, "no body was written into its file at once");
+    }
     await check(dir, free.lines, more);
     await alsoCheck(dir);
     let runs = 0;
@@ -71,6 +76,7 @@ function stepOf(scenario: string): number {
   // Each run opens the store four times and rebuilds the index.
   if (scenario === "pack" || scenario === "compact") return 40;
   if (scenario === "quick") return 5;
+  if (scenario === "early") return 7;
   return scenario === "uploads" ? 1 : 2;
 }
 
@@ -149,7 +155,7 @@ async function rebuilt(dir: string): Promise<void> {
   assert.deepEqual(await read(), before);
 }
 
-for (const scenario of ["uploads", "changes", "applied", "quick"]) {
+for (const scenario of ["uploads", "changes", "applied", "quick", "early"]) {
   Deno.test({
     name: `S01 S02 S03 kill -9 before every call of "${scenario}"`,
     ignore,

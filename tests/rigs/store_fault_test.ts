@@ -203,7 +203,7 @@ Deno.test({
           assert(entry !== undefined);
           const path = `${data}/${entry.id.split("/").slice(2).join("/")}`;
           await Deno.truncate(path, 0);
-          const bytes = someBytes(150_000, at + 1);
+          const bytes = someBytes(15_000, at + 1);
           assert.deepEqual(await store.read(entry), bytes);
         }
         await store.store.openPath(0);

@@ -13,7 +13,12 @@ import { type Fault, FaultShim, readCount } from "./fault_shim.ts";
 import type { RecordedDisk } from "./power_loss.ts";
 import type { Line } from "./store_child.ts";
 
-const CHILD = new URL("./store_child.ts", import.meta.url).pathname;
+/** The program that has a scenario. */
+function childOf(scenario: string): string {
+  const name = scenario.startsWith("early") ? "early_child" : "store_child";
+  return new URL(`./${name}.ts`, import.meta.url).pathname;
+}
+
 /** What a child said and how it ended. */
 export interface Outcome {
   readonly lines: readonly Line[];
@@ -33,8 +38,8 @@ export async function run(
   await Deno.writeTextFile(`${dir}/store/arm`, "");
   const counter = `${dir}/count`;
   const child = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", "--no-check", "--cached-only", CHILD]
-      .concat([`${dir}/store`, scenario]),
+    args: ["run", "-A", "--quiet", "--no-check", "--cached-only"]
+      .concat([childOf(scenario), `${dir}/store`, scenario]),
     env: { ...shim.environment(fault, counter), NO_COLOR: "1" },
     stdout: "piped",
     stderr: "piped",
@@ -60,11 +65,11 @@ export async function recordStore(
   environment: Record<string, string>,
 ): Promise<Line[]> {
   const dir = `${disk.mount}/store`;
-  await Deno.mkdir(dir);
+  await Deno.mkdir(dir, { recursive: true });
   await Deno.writeTextFile(`${dir}/arm`, "");
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", "--no-check", "--cached-only", CHILD]
-      .concat([dir, scenario, disk.log]),
+    args: ["run", "-A", "--quiet", "--no-check", "--cached-only"]
+      .concat([childOf(scenario), dir, scenario, disk.log]),
     env: { ...environment, NO_COLOR: "1" },
     stdout: "piped",
     stderr: "piped",
