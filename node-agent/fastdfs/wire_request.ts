@@ -13,10 +13,8 @@ import { type HereOrLater, whenHere } from "../when_here.ts";
 import type { ReplyRoom } from "./reply_rooms.ts";
 import type { MaybeBytes, WireConnection } from "./wire_connection.ts";
 
-/** Room for the first piece of long content, which is often all, in bytes. */
-const PIECE_BYTES_FIRST = 256 * 1024;
-/** Most room for a piece: few reads, few writes to the disk and to peers. */
-const PIECE_BYTES_MAX = 512 * 1024;
+/** Most room for a piece: one frame to a peer, one write in the event loop. */
+const PIECE_BYTES_MAX = 256 * 1024;
 /** Room for a piece while {@linkcode ROOM_BYTES} are taken, in bytes. */
 const PIECE_BYTES_MIN = 16 * 1024;
 /** Room that is given freely to pieces of all connections, in bytes. */
@@ -155,11 +153,10 @@ export class WireRequest {
   }
 
   #stream(): ReadableStream<Uint8Array> {
-    const sizeBytes = this.#leftBytes;
     return new ReadableStream({
       pull: async (controller) => {
         if (this.#leftBytes === 0) return controller.close();
-        const count = this.#pieceBytes(sizeBytes - this.#leftBytes);
+        const count = this.#pieceBytes();
         this.#room.takenBytes += count;
         try {
           controller.enqueue(await this.#take(count));
@@ -170,9 +167,9 @@ export class WireRequest {
     }, { highWaterMark: 0 });
   }
 
-  #pieceBytes(sentBytes: number): number {
-    const wanted = sentBytes === 0 ? PIECE_BYTES_FIRST : PIECE_BYTES_MAX;
-    const room = this.#room.takenBytes > ROOM_BYTES ? PIECE_BYTES_MIN : wanted;
+  #pieceBytes(): number {
+    const isTight = this.#room.takenBytes > ROOM_BYTES;
+    const room = isTight ? PIECE_BYTES_MIN : PIECE_BYTES_MAX;
     return Math.min(room, this.#leftBytes);
   }
 

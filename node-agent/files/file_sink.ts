@@ -13,11 +13,18 @@ import { KIB, MIB } from "@kedge/schema";
 import type { Relay } from "../ports.ts";
 import { joined } from "./body_chunks.ts";
 import { BlockChecksums } from "./crc32.ts";
-import { writeAll } from "./disk.ts";
+import { writeAll, writeAllSync } from "./disk.ts";
 import { Turns } from "../turns.ts";
 
 /** Writes under way at once in the whole store. */
 const WRITES_AT_ONCE = 32;
+/** Most bytes that are written in the event loop in one go. */
+const HERE_BYTES_MAX = 256 * KIB;
+/**
+ * So much of one body, in bytes; the rest is written by threads: the system may
+ * hold up who writes more than the disk takes.
+ */
+const HERE_BODY_BYTES_MAX = 4 * MIB;
 /** Bytes of one body that collect during a write. */
 const COLLECTED_BYTES = 512 * KIB;
 /** Bytes of all bodies that collect; above it, each waits for its own write. */
@@ -25,6 +32,12 @@ const COLLECTED_BYTES_IN_ALL = 16 * MIB;
 
 /** A failure of the disk, not of the sender. */
 export class DiskError extends Error {}
+
+/**
+ * Does something short in the event loop, or says that the disk is too slow for
+ * it now.
+ */
+export type Here = (work: () => void) => boolean;
 
 /** Everything that the sinks of one store share. */
 export class SinkDesk {
@@ -42,9 +55,11 @@ export class SinkDesk {
    *
    * @throws {DiskError}
    */
-  async openNew(path: string): Promise<Deno.FsFile> {
+  async openNew(path: string, here: Here = never): Promise<Deno.FsFile> {
     const how = { write: true, createNew: true, mode: 0o640 };
     try {
+      let made: Deno.FsFile | undefined;
+      if (here(() => made = Deno.openSync(path, how)) && made) return made;
       return await this.#turns.run(() => Deno.open(path, how));
     } catch (error) {
       throw new DiskError("open", { cause: error });
@@ -63,6 +78,8 @@ export interface FileSinkOptions {
    * written and passed on, not when the next collection happens to come.
    */
   readonly mayFree: boolean;
+  /** Missing: every write is made by a thread. */
+  readonly here?: Here | undefined;
   /** Flush each time this many bytes were written; never when 0. */
   readonly flushEveryBytes?: number;
   /** So many bytes are there now; throws when there is no room. */
@@ -110,16 +127,45 @@ export class FileSink {
     this.#hash.update(chunk);
     this.sums.update(chunk);
     grow(this.sums.sizeBytes);
-    this.#parts.push({ bytes: chunk, passed });
-    this.#collected += chunk.length;
-    desk.heldBytes += chunk.length;
-    if (!this.#isWriting) this.#write();
+    if (this.#writeHere(chunk)) {
+      if (this.#options.mayFree) freeOnceUnused({ bytes: chunk, passed });
+      if (this.#isFlushDue) this.#write();
+    } else this.#collect({ bytes: chunk, passed });
     const isMuch = this.#collected >= COLLECTED_BYTES ||
       desk.heldBytes > COLLECTED_BYTES_IN_ALL;
     if (isMuch) await this.#settled();
     // One piece may be on its way to the peers while the next one comes.
     await this.#passed;
     this.#passed = passed;
+  }
+
+  /**
+   * Write in the event loop: to hand bytes over to a thread and back costs as
+   * much as to copy them into the system's memory.
+   *
+   * @returns Whether it was done.
+   */
+  #writeHere(bytes: Uint8Array): boolean {
+    const { here } = this.#options;
+    if (here === undefined || bytes.length > HERE_BYTES_MAX) return false;
+    if (this.sums.sizeBytes > HERE_BODY_BYTES_MAX) return false;
+    // What comes first is written first.
+    if (this.#isWriting || this.#failure !== undefined) return false;
+    try {
+      if (!here(() => writeAllSync(this.file, bytes))) return false;
+    } catch (error) {
+      throw new DiskError("write", { cause: error });
+    }
+    this.#unflushed += bytes.length;
+    return true;
+  }
+
+  #collect(part: Part): void {
+    const { desk } = this.#options;
+    this.#parts.push(part);
+    this.#collected += part.bytes.length;
+    desk.heldBytes += part.bytes.length;
+    if (!this.#isWriting) this.#write();
   }
 
   /** Write what is collected, and what collects meanwhile. */
@@ -132,6 +178,7 @@ export class FileSink {
 
   async #writeAll(): Promise<void> {
     const { desk, mayFree } = this.#options;
+    if (this.#isFlushDue) await this.#flushSome();
     while (this.#parts.length > 0) {
       const parts = this.#parts;
       this.#parts = [];
@@ -142,7 +189,8 @@ export class FileSink {
       const { length } = bytes;
       try {
         await desk.write(this.file, bytes);
-        await this.#flushSome(length);
+        this.#unflushed += length;
+        await this.#flushSome();
       } finally {
         desk.heldBytes -= length;
       }
@@ -154,10 +202,13 @@ export class FileSink {
   }
 
   /** A large body must not leave all its bytes for one long flush. */
-  async #flushSome(writtenBytes: number): Promise<void> {
+  get #isFlushDue(): boolean {
     const { flushEveryBytes = 0 } = this.#options;
-    this.#unflushed += writtenBytes;
-    if (flushEveryBytes === 0 || this.#unflushed < flushEveryBytes) return;
+    return flushEveryBytes > 0 && this.#unflushed >= flushEveryBytes;
+  }
+
+  async #flushSome(): Promise<void> {
+    if (!this.#isFlushDue) return;
     this.#unflushed = 0;
     await this.file.syncData();
   }
@@ -205,4 +256,8 @@ function freeOnceUnused({ bytes, passed }: Part): void {
 function free({ buffer, byteLength }: Uint8Array): void {
   const isWhole = byteLength === buffer.byteLength;
   if (isWhole && buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
+function never(): boolean {
+  return false;
 }

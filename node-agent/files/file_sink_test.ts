@@ -120,3 +120,96 @@ Deno.test("FileSink flushes each time so many bytes were written", () =>
     await assert.rejects(sink.end(), DiskError);
     sink.close();
   }));
+
+Deno.test("FileSink writes in the event loop while it may, short pieces only", () =>
+  withFile(async (path, desk) => {
+    let isQuick = true;
+    let count = 0;
+    const here = (work: () => void) => {
+      if (!isQuick) return false;
+      count++;
+      work();
+      return true;
+    };
+    const file = await desk.openNew(path, here);
+    assert.equal(count, 1, "the file was made there");
+    file.write = () => Promise.reject(new Error("by a thread"));
+    const grow = () => {};
+    const options = { desk, file, relay: undefined, mayFree: true, here, grow };
+    const sink = new FileSink(options);
+    const first = piece(1, 256 * 1024);
+    await sink.take(first);
+    assert.equal((await Deno.stat(path)).size, 256 * 1024);
+    assert.deepEqual([count, first.length, desk.heldBytes], [2, 0, 0]);
+
+    await sink.take(piece(2, 256 * 1024 + 1));
+    await assert.rejects(sink.end(), { message: "write" });
+    isQuick = false;
+    const slow = new FileSink(options);
+    await slow.take(piece(3, 10));
+    await assert.rejects(slow.end(), { message: "write" });
+    assert.equal(count, 2, "neither of these was written there");
+    sink.close();
+  }));
+
+Deno.test("FileSink writes nothing in the event loop before what came first", () =>
+  withFile(async (path, desk) => {
+    let isQuick = false;
+    const here = (work: () => void) => {
+      if (isQuick) work();
+      return isQuick;
+    };
+    const file = await desk.openNew(path, here);
+    const turn = Promise.withResolvers<void>();
+    file.write = async (bytes) => {
+      await turn.promise;
+      return file.writeSync(bytes);
+    };
+    const grow = () => {};
+    const options = { desk, file, relay: undefined, mayFree: true, here, grow };
+    const sink = new FileSink(options);
+    await sink.take(piece(1, 10)); // a thread has it
+    isQuick = true;
+    await sink.take(piece(2, 10));
+    turn.resolve();
+    await sink.end();
+    await sink.take(piece(3, 10));
+    file.close();
+    const wanted = [1, 2, 3].flatMap((index) => [...piece(index, 10)]);
+    assert.deepEqual([...await Deno.readFile(path)], wanted);
+  }));
+
+Deno.test("FileSink says when a write in the event loop fails, and holds nothing", () =>
+  withFile(async (path, desk) => {
+    await Deno.writeFile(path, new Uint8Array(0));
+    const file = await Deno.open(path, { read: true }); // not for writing
+    const here = (work: () => void) => (work(), true);
+    await assert.rejects(desk.openNew(path, here), DiskError, "it exists");
+    const grow = () => {};
+    const options = { desk, file, relay: undefined, mayFree: true, here, grow };
+    const sink = new FileSink(options);
+    await assert.rejects(sink.take(piece(1, 1000)), DiskError);
+    sink.close();
+    assert.equal(desk.heldBytes, 0);
+  }));
+
+Deno.test("FileSink flushes what it wrote in the event loop by a thread", () =>
+  withFile(async (path, desk) => {
+    const here = (work: () => void) => (work(), true);
+    const file = await desk.openNew(path, here);
+    let flushes = 0;
+    file.syncData = () => Promise.resolve(void flushes++);
+    const options = { desk, file, relay: undefined, mayFree: false, here };
+    const grow = () => {};
+    const sink = new FileSink({ ...options, grow, flushEveryBytes: 1000 });
+    for (let i = 0; i < 10; i++) {
+      await sink.take(piece(i, 400));
+      await sink.end();
+    }
+    assert.equal(flushes, 3, "after 1,200, 2,400 and 3,600 bytes");
+
+    file.syncData = () => Promise.reject(new Error("no flush"));
+    await sink.take(piece(0, 600));
+    await assert.rejects(sink.end(), DiskError);
+    sink.close();
+  }));

@@ -82,6 +82,22 @@ export class SlowDisks {
     this.#disk(pathIndex).slowAtMs = nowMs;
   }
 
+  /**
+   * Do something short on a path in the event loop, unless it is suspected.
+   *
+   * @returns Whether it was done.
+   */
+  here(pathIndex: number, work: () => void): boolean {
+    if (this.isSuspect(pathIndex)) return false;
+    const beganMs = this.nowMs();
+    try {
+      work();
+    } finally {
+      this.readHere(pathIndex, beganMs);
+    }
+    return true;
+  }
+
   /** Flush something on a path beside the event loop: that may take its time. */
   async flush(pathIndex: number, work: () => Promise<void>): Promise<void> {
     const { began } = this.#disk(pathIndex);

@@ -63,6 +63,26 @@ Deno.test("a read that held the event loop up is the last one there for a while"
   assert.equal(disks.isSuspect(0), false);
 });
 
+Deno.test("what is done in the event loop is timed, and left out while that is slow", () => {
+  const { clock, disks } = setUp();
+  const done: string[] = [];
+  const slow = (what: string) => () => {
+    done.push(what);
+    clock.nowMs += SLOW_HERE_MS;
+  };
+  assert.equal(disks.here(1, slow("first")), true);
+  assert.equal(disks.here(1, slow("second")), false);
+  assert.equal(disks.here(0, slow("elsewhere")), true);
+  clock.nowMs += SUSPECT_LIFE_MS;
+  const failing = () => {
+    slow("failing")();
+    throw new Error("no");
+  };
+  assert.throws(() => disks.here(1, failing), /no/);
+  assert.equal(disks.isSuspect(1), true, "a failure took its time, too");
+  assert.deepEqual(done, ["first", "elsewhere", "failing"]);
+});
+
 Deno.test("a batch of the worker that does not end makes every path suspect", () => {
   const { disks } = setUp();
   let busyMs = SLOW_MS - 1;

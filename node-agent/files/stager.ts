@@ -10,8 +10,9 @@ import { INLINE_BODY_BYTES_MAX, Problem } from "@kedge/schema";
 import type { Relay, Staged, StageRequest } from "../ports.ts";
 import { BodyChunks, tooLarge } from "./body_chunks.ts";
 import { describeError, isFull, isOutOfFiles } from "./disk.ts";
-import { DiskError, FileSink, SinkDesk } from "./file_sink.ts";
+import { DiskError, FileSink, type Here, SinkDesk } from "./file_sink.ts";
 import type { Layout } from "./layout.ts";
+import { isWithDatabase } from "./path_gate.ts";
 import { SharedFlushes } from "./shared_flushes.ts";
 import type { SlowDisks } from "./slow_disks.ts";
 import type { StorePaths } from "./store_paths.ts";
@@ -103,7 +104,10 @@ export class Stager {
     }
     const chunks = new BodyChunks(body, sizeBytesMax);
     try {
-      const whole = await chunks.wholeUpTo(inlineBytesMax);
+      // What is known to be long goes on as it comes.
+      const whole = (sizeBytes ?? 0) > inlineBytesMax
+        ? undefined
+        : await chunks.wholeUpTo(inlineBytesMax);
       if (whole !== undefined) return this.#inline(whole, request);
       return await this.#toFile(chunks, request, sizeBytes);
     } catch (error) {
@@ -159,12 +163,14 @@ export class Stager {
     chunks: Pick<BodyChunks, "next">,
     { room, relay }: { room: Promised; relay?: Relay | undefined },
   ): Promise<FileSink> {
-    const file = await this.#desk.openNew(path);
+    const here = this.#hereOf(room.pathIndex);
+    const file = await this.#desk.openNew(path, here);
     const grow = (writtenBytes: number) => room.grow(writtenBytes);
     const mayFree = chunks instanceof BodyChunks;
     const sink = new FileSink({
       desk: this.#desk,
       file,
+      here,
       relay,
       mayFree,
       flushEveryBytes: this.#flushEveryBytes,
@@ -182,6 +188,12 @@ export class Stager {
       sink.close();
       throw error;
     }
+  }
+
+  /** How a body is written in the event loop, if that may be done. */
+  #hereOf(pathIndex: number): Here | undefined {
+    if (!isWithDatabase(this.#layout, pathIndex)) return undefined;
+    return (work) => this.disks?.here(pathIndex, work) ?? false;
   }
 
   /**
