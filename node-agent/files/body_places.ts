@@ -132,10 +132,12 @@ export class BodyPlaces {
    * body.
    *
    * @param due Actions of this transaction.
+   * @returns Whether there were files that had been written at once.
    */
-  sync(due: readonly Due[]): void {
+  sync(due: readonly Due[]): boolean {
     const { bodies, finisher } = this.#parts;
     const actions = due.map(({ action }) => action);
+    const hasFiles = this.#early.has(actions);
     const lost = new Set(this.#early.sync(actions, this.#failed));
     if (bodies.isDirty) {
       for (const [pathIndex, error] of bodies.sync()) {
@@ -144,7 +146,7 @@ export class BodyPlaces {
       }
     }
     this.#moved = [];
-    if (this.#failed.size === 0) return;
+    if (this.#failed.size === 0) return hasFiles;
     // Records that were stored without a flush become stable with this one.
     const earlier = Iterator.from(finisher.unsettled())
       .map((action): Due => ({ action, payload: null }));
@@ -152,6 +154,7 @@ export class BodyPlaces {
       if (bodies.hasLost(one.action)) this.#move(one);
       else if (lost.has(one.action)) this.#moveEarly(one);
     }
+    return hasFiles;
   }
 
   /** Into the database. What a journal still gives has its checksum. */
@@ -196,7 +199,8 @@ export class BodyPlaces {
    * @param durable Whether it was flushed.
    */
   stored(due: readonly Due[], durable: boolean): void {
-    for (const action of this.#moved) {
+    // Those of a transaction that was rolled back stay where they are.
+    for (const action of durable ? this.#moved : []) {
       action.kind = "write";
       action.token = "";
       action.offset = 0;

@@ -152,9 +152,9 @@ export class Committer {
   }
 
   #beforeFlush(): void {
-    this.#places.sync(this.#due);
-    if (!this.#hasUnflushed) return;
-    // A commit without a change writes nothing, and so flushes nothing.
+    const hasFiles = this.#places.sync(this.#due);
+    if (!this.#hasUnflushed && !hasFiles) return;
+    // Also because a commit without a change writes and flushes nothing.
     const value = String(this.#lastUnsettled);
     this.#parts.statements.putState.run({ key: FLUSHED_KEY, value });
   }

@@ -254,8 +254,7 @@ export function isSuited(layout: Layout, pathIndex: number): boolean {
 }
 
 function writeNew(path: string, body: Uint8Array): void {
-  const how = { write: true, createNew: true, mode: 0o640 };
-  const file = Deno.openSync(path, how);
+  const file = Deno.openSync(path, { write: true, createNew: true });
   try {
     writeAllSync(file, body);
   } finally {

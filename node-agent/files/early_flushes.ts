@@ -43,6 +43,11 @@ export class EarlyFlushes {
     return this.#unflushed.length > 0;
   }
 
+  /** Whether anything waits, or is among these. */
+  has(actions: readonly Pending[]): boolean {
+    return this.isDirty || actions.some(isOfEarly);
+  }
+
   /**
    * A transaction is stored.
    *

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { eventually } from "../../tests/helpers/eventually.ts";
 import { KIB } from "@kedge/schema";
 import { quickEntriesOf, writeQuickEntry } from "./quick_log_core.ts";
 import {
@@ -252,4 +254,59 @@ Deno.test("a scrub that meets a file before it has its name marks nothing", asyn
   } finally {
     Deno.open = open;
   }
+});
+
+/** What the database has of files that are not settled. */
+function unsettled(dir: string): { kinds: unknown[]; flushed: number } {
+  const database = new DatabaseSync(`${dir}/data/kedge.db`);
+  const rows = database.prepare("SELECT kind FROM unsettled").all();
+  const row = database
+    .prepare("SELECT value FROM state WHERE key = 'flushed'").get();
+  database.close();
+  return { kinds: rows.map(({ kind }) => kind), flushed: Number(row?.value) };
+}
+
+Deno.test({
+  name: "what was flushed once is not taken for unflushed by later starts",
+  ignore: ignoredIn(Deno.env.get("TMPDIR") ?? "/tmp"),
+  async fn() {
+    await withDir(async (dir) => {
+      const first = await TestStore.open(dir);
+      for (const seed of [1, 2, 3]) {
+        await first.upload(someBytes(EARLY_BYTES, seed), HOW);
+      }
+      await first.store.log.flush();
+      await first.close();
+      const database = new DatabaseSync(`${dir}/data/kedge.db`);
+      database.exec("UPDATE paths SET fenced = 'it failed'");
+      database.close();
+      for (const clean of [true, false, false]) {
+        const again = await TestStore.open(dir);
+        await again.close(clean);
+      }
+      // Its disk is fenced: what is not flushed there goes into the database.
+      assert.deepEqual(unsettled(dir).kinds, ["rename", "rename", "rename"]);
+      assert(unsettled(dir).flushed >= 3);
+    });
+  },
+});
+
+Deno.test({
+  name: "what a killed run had not flushed is flushed by the next one",
+  ignore: ignoredIn(Deno.env.get("TMPDIR") ?? "/tmp"),
+  async fn() {
+    await withDir(async (dir) => {
+      const first = await TestStore.open(dir);
+      await first.upload(someBytes(EARLY_BYTES, 1), HOW);
+      await first.store.log.flush();
+      const { flushed } = unsettled(dir);
+      await first.upload(someBytes(EARLY_BYTES, 2), HOW);
+      await first.store.close({ clean: false }); // in the quick log alone
+      const second = await TestStore.open(dir);
+      await eventually(() => unsettled(dir).flushed > flushed, {
+        what: "the flush of the second file",
+      });
+      await second.close();
+    });
+  },
 });

@@ -97,8 +97,6 @@ export function beginRun(
   put(RUNS_KEY, JSON.stringify([...former, newRun]));
   statements.dropState.run({ key: "digests" });
   const flushedTo = Number(get(FLUSHED_KEY) ?? 0);
-  // Numbers may begin anew.
-  statements.dropState.run({ key: FLUSHED_KEY });
   statements.commit();
   const run = { id: newRun, former };
   const own = store ?? newStore;

@@ -159,7 +159,7 @@ export class StoreWorker {
       bodies: this.#bodies,
       flushedTo,
       slow: (pathIndex) => say({ kind: "slow-flush", pathIndex }),
-    }, this.#finisher.lastNumber);
+    }, Math.max(this.#finisher.lastNumber, flushedTo));
     this.#duplicates = openDuplicates(options.checkDuplicates, parts);
     markDamaged(this.#statements, damaged);
     this.#reserve.fill();
@@ -233,10 +233,10 @@ export class StoreWorker {
   }
 
   #afterFence(op: Op): void {
-    if (op.kind === "fence" && op.reason === null) {
-      this.#small.packer?.tidy(op.pathIndex);
-      this.#finisher.renew(op.pathIndex);
-    }
+    if (op.kind !== "fence" || op.reason !== null) return;
+    this.#small.packer?.tidy(op.pathIndex);
+    this.#finisher.renew(op.pathIndex);
+    this.#finisher.flusher.watch(op.pathIndex);
   }
 
   #commit({ ops, bytes, durable }: Batch) {

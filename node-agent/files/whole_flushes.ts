@@ -73,7 +73,7 @@ export class WholeFlushes {
   }
 
   /**
-   * The same, on this thread.
+   * The same, on this thread; it says nothing of {@linkcode areFlushed}.
    *
    * @throws `Error` A write to its file system failed, or it cannot be flushed as
    * a whole.

@@ -135,17 +135,18 @@ async function earlyFault(
 ): Promise<void> {
   for (const seed of [1, 2, 3, 4]) {
     await tryUpload(store, someBytes(30_000, seed), OWN);
+    tellEarly();
     await pause();
   }
   const how = { ...OWN, appender: true };
   for (const seed of [7, 8]) {
     const file = await store.upload(someBytes(30_000, seed), how);
+    tellEarly();
     await pause();
     // Refused while the file has no name, and where the disk failed before.
     await store.write(file, 30_000, someBytes(500, seed), false)
       .catch(() => {});
   }
-  tellEarly();
   await store.store.log.flush();
   for (const seed of [5, 6]) {
     await tryUpload(store, someBytes(30_000, seed), OWN);
