@@ -77,6 +77,19 @@ export function writeAllSync(file: Deno.FsFile, bytes: Uint8Array): void {
   }
 }
 
+/**
+ * Make a file with these bytes; there must be none. `Deno.writeFileSync` copies
+ * them first.
+ */
+export function writeNewSync(path: string, bytes: Uint8Array): void {
+  const file = Deno.openSync(path, { write: true, createNew: true });
+  try {
+    writeAllSync(file, bytes);
+  } finally {
+    file.close();
+  }
+}
+
 /** Write all bytes: one call may write fewer than asked. */
 export async function writeAll(
   file: Deno.FsFile,

@@ -21,7 +21,7 @@ import {
   isFull,
   isMissing,
   removeSync,
-  writeAllSync,
+  writeNewSync,
 } from "./disk.ts";
 import { earlyToken } from "./early_token.ts";
 import type { Layout } from "./layout.ts";
@@ -160,7 +160,7 @@ export class EarlyFiles {
     const path = layout.staged(pathIndex, token);
     const beganMs = disks.nowMs();
     try {
-      writeNew(path, body);
+      writeNewSync(path, body);
       return true;
     } catch (error) {
       discard(path);
@@ -250,15 +250,6 @@ export function isSuited(layout: Layout, pathIndex: number): boolean {
       isWithDatabase(layout, pathIndex) && canFlushWhole(folder);
   } catch {
     return false;
-  }
-}
-
-function writeNew(path: string, body: Uint8Array): void {
-  const file = Deno.openSync(path, { write: true, createNew: true });
-  try {
-    writeAllSync(file, body);
-  } finally {
-    file.close();
   }
 }
 

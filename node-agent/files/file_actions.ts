@@ -12,6 +12,7 @@ import {
   removeSync,
   UNMOUNTED,
   writeAllSync,
+  writeNewSync,
 } from "./disk.ts";
 import { folderOf, type Layout, mustParse } from "./layout.ts";
 
@@ -126,7 +127,7 @@ export class FileActions {
           action.pathIndex,
           () => {
             if (this.share(action, payload, path)) return;
-            writeNew(path, payload);
+            writeNewSync(path, payload);
           },
         );
       } catch (error) {
@@ -210,15 +211,5 @@ function setTime(path: string, createdS: number): void {
     Deno.utimeSync(path, createdS, createdS);
   } catch (error) {
     if (!isMissing(error)) throw error; // renamed before a crash
-  }
-}
-
-/** `Deno.writeFileSync` copies the bytes first. */
-function writeNew(path: string, bytes: Uint8Array): void {
-  const file = Deno.openSync(path, { write: true, createNew: true });
-  try {
-    writeAllSync(file, bytes);
-  } finally {
-    file.close();
   }
 }
