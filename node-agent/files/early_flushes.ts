@@ -15,8 +15,8 @@ export const FLUSHED_KEY = "flushed";
 
 /** A flush that takes longer than this and what our bytes may is told of, in ms. */
 const SLOW_MS = 100;
-/** What a disk takes at least, in bytes per ms. */
-const SPEED = 100_000;
+/** What a disk takes at least. */
+const BYTES_PER_MS = 100_000;
 
 /** What flushes are made with. */
 export interface EarlyFlushesParts {
@@ -96,7 +96,7 @@ export class EarlyFlushes {
       return describeError(error);
     } finally {
       const tookMs = performance.now() - beganMs;
-      if (tookMs > SLOW_MS + bytesOf(actions) / SPEED) slow(pathIndex);
+      if (tookMs > SLOW_MS + bytesOf(actions) / BYTES_PER_MS) slow(pathIndex);
     }
   }
 }
