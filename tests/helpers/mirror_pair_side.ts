@@ -27,7 +27,7 @@ export interface SideParts {
   readonly disk: string;
   /** The resource, resolved for this host. */
   readonly config: ResourceConfig;
-  /** Words before the command of the daemon, such as `ip netns exec`. */
+  /** Words before the command of the daemon, such as `nsenter`. */
   readonly prefix: readonly string[];
   /** More environment variables of the daemon. */
   readonly env?: Readonly<Record<string, string>> | undefined;

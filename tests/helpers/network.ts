@@ -41,7 +41,7 @@ export async function hasNamespaces(test: string): Promise<boolean> {
 
 async function whyNoNamespaces(): Promise<string | undefined> {
   if (Deno.uid() !== 0) return "network namespaces need root";
-  for (const program of ["ip", "nft"]) {
+  for (const program of ["ip", "nft", "nsenter"]) {
     if (!await isInstalled(program)) return `${program} is not installed`;
   }
   const name = `kt-probe-${crypto.randomUUID().slice(0, 6)}`;
@@ -88,7 +88,7 @@ export class Network {
     const namespace = `kt-${this.#id}-${name}`;
     const [outer, inner] = [`v${this.#id}${index}`, `w${this.#id}${index}`];
     const address = `${this.#subnet}.${index}`;
-    const inside = ["ip", "netns", "exec", namespace] as const;
+    const inside = within(namespace);
     await must("ip", "netns", "add", namespace);
     scope.defer(() => must("ip", "netns", "del", namespace));
     await must("ip", "link", "add", outer, "type", "veth", "peer", inner);
@@ -128,7 +128,7 @@ export class Network {
   }
 
   #inside(name: string): readonly [string, ...string[]] {
-    return ["ip", "netns", "exec", `kt-${this.#id}-${this.#host(name).name}`];
+    return within(`kt-${this.#id}-${this.#host(name).name}`);
   }
 
   #host(name: string): Host {
@@ -140,6 +140,15 @@ export class Network {
 
 const RULES =
   "add table inet kedge; add chain inet kedge in { type filter hook input priority 0; }";
+
+/**
+ * Words before a command that runs in a network name space. Not `ip netns exec`:
+ * that copies every mount of the machine, and what a test beside this one
+ * mounted would be busy until the command ends.
+ */
+function within(namespace: string): readonly [string, ...string[]] {
+  return ["nsenter", `--net=/run/netns/${namespace}`, "--"];
+}
 
 async function must(...command: [string, ...string[]]): Promise<void> {
   const { code, stderr } = await run(command);

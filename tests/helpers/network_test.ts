@@ -24,6 +24,20 @@ Deno.test(
   },
 );
 
+Deno.test(
+  { name: "a process of a host holds no mount of another test", ignore },
+  async () => {
+    await using scope = new Scope();
+    const network = await Network.make(scope);
+    const { prefix } = await network.host(scope, "a", 11);
+    const [program = "", ...rest] = prefix;
+    const { stdout } = await run([program, ...rest, "readlink", MOUNTS]);
+    assert.equal(stdout.trim(), await Deno.readLink(MOUNTS));
+  },
+);
+
+const MOUNTS = "/proc/self/ns/mnt";
+
 /** A port where nobody listens refuses at once, if it can be reached. */
 async function connect(from: Host, to: Host): Promise<"refused" | "silence"> {
   const [program = "", ...rest] = from.prefix;

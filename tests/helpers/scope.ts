@@ -14,6 +14,8 @@
  * @module
  */
 
+import { say } from "./say.ts";
+
 /** Environment variable by which a scope knows its processes. */
 const MARK = "KEDGE_TEST_SCOPE";
 
@@ -56,6 +58,8 @@ export class Scope implements AsyncDisposable {
       }
     }
     if (failures.length > 0) {
+      // Beside an error of the test itself, the runner would not show these.
+      for (const failure of failures) say(`cleanup failed: ${failure}`);
       throw new AggregateError(failures, `cleanup failed: ${failures}`);
     }
   }
