@@ -222,10 +222,14 @@ echo ready
 while :; do sleep 3600 & wait; done
 `;
 
-/** Loop devices outlive namespaces: only those over this host's nodes go. */
+/**
+ * Loop devices outlive namespaces: only those over this host's nodes go. File
+ * systems on them go first: one that is left is unmounted by the last process of
+ * the host, and if that serves the node, the kernel waits for it forever.
+ */
 const LEAVE = `
-awk '$5 ~ "^/mnt" && $5 != "/mnt" { print $5 }' /proc/self/mountinfo | tac |
-  xargs -r -n1 umount -l
+awk '$5 ~ "^/mnt" && / \\/dev\\// { print $5 }' /proc/self/mountinfo | tac |
+  while read -r at; do timeout 5 umount "$at" || umount -l "$at"; done
 for record in /run/kedge/nodes/*/node.json; do
   [ -e "$record" ] || continue
   losetup -d "$(sed 's/.*"block":"\\([^"]*\\)".*/\\1/' "$record")"
