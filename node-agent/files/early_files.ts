@@ -46,12 +46,10 @@ const RUSH_MS = 200;
 /** Bytes that the store worker has not taken over yet, at most. */
 const UNSTORED_BYTES_MAX = 64 * MIB;
 /**
- * How long a path is left alone after a flush of it took long, in ms: the first
- * time, and at most. A pause within as long again after the last one is twice as
- * long as that.
+ * A path is left alone for so many times as long as a slow flush of it took: such
+ * flushes take a tenth of the time at most.
  */
-const PAUSE_MS = 10_000;
-const PAUSE_MS_MAX = 600_000;
+const PAUSE_PER_FLUSH = 10;
 /**
  * File systems that are used, as `statfs` has their types: ext2 to ext4, btrfs.
  * XFS puts a file where the folder is in which it was made, and all of these are
@@ -81,7 +79,6 @@ interface EarlyPath {
   readonly mayUse: boolean;
   unstoredBytes: number;
   pausedUntilMs: number;
-  pauseMs: number;
 }
 
 /** See the module comment. */
@@ -147,7 +144,7 @@ export class EarlyFiles {
         state,
         mayUse: mayUse(layout, pathIndex),
         unstoredBytes: path?.unstoredBytes ?? 0,
-        ...{ pausedUntilMs: -Infinity, pauseMs: 0 },
+        pausedUntilMs: -Infinity,
       };
       this.#paths.set(pathIndex, path);
     }
@@ -195,15 +192,11 @@ export class EarlyFiles {
   }
 
   /** A flush of this path took long: somebody else writes much there. */
-  pause(pathIndex: number): void {
+  pause(pathIndex: number, flushMs: number): void {
     const path = this.#paths.get(pathIndex);
     if (path === undefined) return;
     const nowMs = this.#parts.disks.nowMs();
-    const isAgain = nowMs < path.pausedUntilMs + path.pauseMs;
-    path.pauseMs = isAgain
-      ? Math.min(2 * path.pauseMs, PAUSE_MS_MAX)
-      : PAUSE_MS;
-    path.pausedUntilMs = nowMs + path.pauseMs;
+    path.pausedUntilMs = nowMs + PAUSE_PER_FLUSH * flushMs;
   }
 
   /**

@@ -13,18 +13,27 @@ import type { Flusher } from "./flusher.ts";
 /** Key of the last action that was flushed, in the state table. */
 export const FLUSHED_KEY = "flushed";
 
-/** A flush that takes longer than this and what our bytes may is told of, in ms. */
+/**
+ * A flush that takes longer than this and what our bytes may is slow, in ms. One
+ * alone may have had much to do that lay there; the next one after it is told of.
+ */
 const SLOW_MS = 100;
 /** What a disk takes at least. */
 const BYTES_PER_MS = 100_000;
+
+/** A flush that took long, like the one before it. */
+export interface SlowFlush {
+  readonly pathIndex: number;
+  readonly flushMs: number;
+}
 
 /** What flushes are made with. */
 export interface EarlyFlushesParts {
   readonly flusher: Pick<Flusher, "flushHere">;
   /** Whether a store path takes bytes. */
   readonly mayWrite: (pathIndex: number) => boolean;
-  /** A flush took long. */
-  readonly slow: (pathIndex: number) => void;
+  /** Flushes take long. */
+  readonly slow: (flush: SlowFlush) => void;
 }
 
 /** For `BodyPlaces`. */
@@ -32,6 +41,8 @@ export class EarlyFlushes {
   readonly #parts: EarlyFlushesParts;
   /** Of transactions that were not flushed. */
   #unflushed: Pending[] = [];
+  /** Paths of which the last flush was slow. */
+  readonly #slow = new Set<number>();
 
   /** Nothing waits yet. */
   constructor(parts: EarlyFlushesParts) {
@@ -95,8 +106,11 @@ export class EarlyFlushes {
     } catch (error) {
       return describeError(error);
     } finally {
-      const tookMs = performance.now() - beganMs;
-      if (tookMs > SLOW_MS + bytesOf(actions) / BYTES_PER_MS) slow(pathIndex);
+      const flushMs = performance.now() - beganMs;
+      const isSlow = flushMs > SLOW_MS + bytesOf(actions) / BYTES_PER_MS;
+      if (!isSlow) this.#slow.delete(pathIndex);
+      else if (this.#slow.has(pathIndex)) slow({ pathIndex, flushMs });
+      else this.#slow.add(pathIndex);
     }
   }
 }

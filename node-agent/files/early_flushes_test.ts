@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { EarlyFlushes } from "./early_flushes.ts";
+import { EarlyFlushes, type SlowFlush } from "./early_flushes.ts";
 import { earlyToken } from "./early_token.ts";
 import type { Pending } from "./file_actions.ts";
 
@@ -61,17 +61,17 @@ Deno.test("EarlyFlushes names what a failed path has, and no other path's", () =
   assert.deepEqual(flushes.sync([], new Map()), []);
 });
 
-Deno.test("EarlyFlushes tells of a flush that takes longer than our bytes may", () => {
+Deno.test("EarlyFlushes tells of flushes that take longer than our bytes may", () => {
   const { now } = performance;
   let nowMs = 0;
   let tookMs = 0;
   performance.now = () => nowMs;
   try {
-    const slow: number[] = [];
+    const slow: SlowFlush[] = [];
     const flushes = new EarlyFlushes({
       flusher: { flushHere: () => void (nowMs += tookMs) },
       mayWrite: () => true,
-      slow: (pathIndex) => slow.push(pathIndex),
+      slow: (flush) => slow.push(flush),
     });
     const facts = { sizeBytes: 5_000_000, crc32: 7 }; // 50 ms
     const big = { ...action(2), token: earlyToken("00000000", 1, facts) };
@@ -80,10 +80,17 @@ Deno.test("EarlyFlushes tells of a flush that takes longer than our bytes may", 
     assert.deepEqual(slow, []);
     tookMs = 151;
     flushes.sync([big], new Map());
-    assert.deepEqual(slow, [2]);
+    assert.deepEqual(slow, [], "it may have had much to do");
+    flushes.sync([big], new Map());
+    assert.deepEqual(slow, [{ pathIndex: 2, flushMs: 151 }]);
     tookMs = 101;
     flushes.sync([action(3)], new Map());
-    assert.deepEqual(slow, [2, 3]);
+    flushes.sync([big], new Map());
+    tookMs = 151;
+    flushes.sync([big], new Map());
+    assert.equal(slow.length, 1, "one was quick meanwhile");
+    flushes.sync([action(3)], new Map());
+    assert.deepEqual(slow.slice(1), [{ pathIndex: 3, flushMs: 151 }]);
   } finally {
     performance.now = now;
   }

@@ -25,7 +25,7 @@ export class StoreNews {
       case "path":
         return this.paths?.set(message.pathIndex, message.state);
       case "slow-flush":
-        return this.early?.pause(message.pathIndex);
+        return this.early?.pause(message.pathIndex, message.flushMs);
       case "waiting":
         if (this.paths !== undefined) this.paths.waitingBytes = message.bytes;
         return;

@@ -158,7 +158,7 @@ export class StoreWorker {
       head,
       bodies: this.#bodies,
       flushedTo,
-      slow: (pathIndex) => say({ kind: "slow-flush", pathIndex }),
+      slow: (flush) => say({ kind: "slow-flush", ...flush }),
     }, Math.max(this.#finisher.lastNumber, flushedTo));
     this.#duplicates = openDuplicates(options.checkDuplicates, parts);
     markDamaged(this.#statements, damaged);

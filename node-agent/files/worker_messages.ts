@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { SlowFlush } from "./early_flushes.ts";
 import type { ProblemSlug, StorePathReport } from "@kedge/schema";
 import type { Applied } from "../ports.ts";
 import type { Step } from "./merge_core.ts";
@@ -232,7 +233,7 @@ export type FromWorker =
     readonly state: PathState;
   }
   /** A flush of a whole file system took long. */
-  | { readonly kind: "slow-flush"; readonly pathIndex: number }
+  | ({ readonly kind: "slow-flush" } & SlowFlush)
   /** Bytes that store paths will take when they are packed. */
   | { readonly kind: "waiting"; readonly bytes: readonly number[] }
   /** The database disk is full, or has room again. */
