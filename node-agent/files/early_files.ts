@@ -36,12 +36,20 @@ import type { PathState } from "./worker_messages.ts";
 export interface EarlyLimits {
   /** Shorter ones go the longer way: with few clients they cost less there. */
   readonly sizeBytesMin: number;
+  /** The same for those that come together, as many of a peer do. */
+  readonly togetherBytesMin: number;
   /** So many must have come within {@linkcode RUSH_MS}, for one flush of all. */
   readonly rushCount: number;
 }
 
 /** Usual limits. */
-const LIMITS: EarlyLimits = { sizeBytesMin: 64 * KIB, rushCount: 8 };
+const LIMITS: EarlyLimits = {
+  sizeBytesMin: 64 * KIB,
+  togetherBytesMin: 16 * KIB,
+  rushCount: 8,
+};
+/** So many are many: a file is made faster right after another one. */
+const TOGETHER_COUNT = 4;
 const RUSH_MS = 200;
 /** Bytes that the store worker has not taken over yet, at most. */
 const UNSTORED_BYTES_MAX = 64 * MIB;
@@ -102,12 +110,15 @@ export class EarlyFiles {
   /**
    * Write the body of a record into a staging file, if that may be done here.
    *
+   * @param together How many records come with it, itself included.
    * @returns The record with that file as its content; else as it was given.
    */
-  take(prepared: Prepared): Prepared {
+  take(prepared: Prepared, together: number): Prepared {
     const { step, body } = prepared;
-    const { sizeBytesMin } = this.#limits;
-    if (body === undefined || body.length < sizeBytesMin) return prepared;
+    const { sizeBytesMin, togetherBytesMin } = this.#limits;
+    const isMany = together >= TOGETHER_COUNT;
+    const bytesMin = isMany ? togetherBytesMin : sizeBytesMin;
+    if (body === undefined || body.length < bytesMin) return prepared;
     if (body.length <= this.#parts.packedBytesMax()) return prepared;
     if (!this.#isRush()) return prepared;
     const { pathIndex, entry } = step;

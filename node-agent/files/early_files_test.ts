@@ -45,14 +45,15 @@ function rig(dir: string, more: Partial<EarlyFilesParts> = {}) {
 
 /** Whether it was written into a file. */
 function isTaken(early: EarlyFiles, body: Uint8Array, pathIndex = 0): boolean {
-  return early.take(preparedOf(body, pathIndex)).step.content.kind === "whole";
+  return early.take(preparedOf(body, pathIndex), 1).step.content.kind ===
+    "whole";
 }
 
 Deno.test("EarlyFiles writes a body into a file that its token describes", async () => {
   await withDir((dir) => {
     const { layout, early, staged } = rig(dir);
     const body = someBytes(EARLY_BYTES, 1);
-    const { step, body: left } = early.take(preparedOf(body));
+    const { step, body: left } = early.take(preparedOf(body), 1);
     assert.equal(left, undefined);
     assert(step.content.kind === "whole");
     const { token } = step.content;
@@ -60,8 +61,21 @@ Deno.test("EarlyFiles writes a body into a file that its token describes", async
     assert.deepEqual(Deno.readFileSync(layout.staged(0, token)), body);
     const facts = { sizeBytes: body.length, crc32: crc32(body) };
     assert.deepEqual(parseEarlyToken(token), facts);
-    const other = early.take(preparedOf(body)).step.content;
+    const other = early.take(preparedOf(body), 1).step.content;
     assert(other.kind === "whole" && other.token !== token);
+  });
+});
+
+Deno.test("EarlyFiles takes shorter bodies when they come together", async () => {
+  await withDir((dir) => {
+    const limits = { ...EARLY, togetherBytesMin: 10 * KIB };
+    const { early } = rig(dir, { limits });
+    const kindOf = (bytes: number, together: number) =>
+      early.take(preparedOf(someBytes(bytes)), together).step.content.kind;
+    assert.equal(kindOf(10 * KIB, 4), "whole");
+    assert.equal(kindOf(10 * KIB, 3), "inline");
+    assert.equal(kindOf(10 * KIB - 1, 4), "inline");
+    assert.equal(kindOf(16 * KIB, 1), "whole");
   });
 });
 
@@ -83,7 +97,7 @@ Deno.test("EarlyFiles leaves alone what is better kept elsewhere", async () => {
 
 Deno.test("EarlyFiles waits until many bodies come", async () => {
   await withDir((dir) => {
-    const limits = { sizeBytesMin: 16 * KIB, rushCount: 4 };
+    const limits = { ...EARLY, rushCount: 4 };
     const { early, clock } = rig(dir, { limits });
     const body = someBytes(EARLY_BYTES);
     const every = (ms: number) =>
@@ -190,7 +204,7 @@ Deno.test("EarlyFiles has a bound for what the worker has not taken over", async
     const body = someBytes(256 * KIB);
     const taken: Prepared[] = [];
     for (let n = 0; n < 64 * MIB / body.length; n++) {
-      taken.push(early.take(preparedOf(body, n % 2)));
+      taken.push(early.take(preparedOf(body, n % 2), 1));
     }
     assert(taken.every(({ step }) => step.content.kind === "whole"));
     assert(!isTaken(early, someBytes(EARLY_BYTES)));
@@ -207,7 +221,7 @@ Deno.test("EarlyFiles has a bound for what the worker has not taken over", async
 Deno.test("EarlyFiles removes what was not stored", async () => {
   await withDir((dir) => {
     const { early, staged } = rig(dir);
-    const prepared = early.take(preparedOf(someBytes(EARLY_BYTES)));
+    const prepared = early.take(preparedOf(someBytes(EARLY_BYTES)), 1);
     assert.equal(staged().length, 1);
     early.drop(prepared);
     assert.deepEqual(staged(), []);
@@ -259,7 +273,7 @@ Deno.test({
     await withDir(async (dir) => {
       const { early, states, layout } = rig(dir);
       const bodies = [0, 1].map((n) =>
-        early.take(preparedOf(new Uint8Array(EARLY_BYTES), n))
+        early.take(preparedOf(new Uint8Array(EARLY_BYTES), n), 1)
       );
       await early.keep();
       states[0] = { state: "fenced", reason: "a flush failed" };

@@ -69,7 +69,7 @@ export class QuickRecords {
     if (!this.#files.isNew(change.entry.id)) return false;
     const record = JSON.stringify(change);
     const facts = { ...this.#own, sequence, record };
-    return this.#put([{ facts, prepared }], ([step]) => {
+    return this.#put([{ facts, prepared }], 1, ([step]) => {
       if (step === undefined) throw new Error("a record without its step");
       return { kind: "append", sequence, record, step, key: undefined };
     }) === 1;
@@ -88,6 +88,7 @@ export class QuickRecords {
     const first = records[0]?.sequence ?? 0;
     const count = this.#put(
       this.#plain(log, records, items),
+      records.length,
       (steps) => ({ kind: "apply", ...log, first, steps }),
     );
     return Array.from({ length: count }, () => "applied");
@@ -117,26 +118,37 @@ export class QuickRecords {
     return index.row(id) === undefined;
   }
 
-  /** @returns How many of them are stored now. */
+  /**
+   * @param together How many came.
+   * @returns How many of them are stored now.
+   */
   #put(
     given: Iterable<Given>,
+    together: number,
     make: (steps: readonly Step[]) => Op,
   ): number {
     const { quick, early } = this.#parts;
     const taken: Prepared[] = [];
-    const bodies = quick.put(this.#entries(given, taken));
+    const bodies = quick.put(this.#entries(given, together, taken));
     for (const left of taken.splice(bodies.length)) early.drop(left);
     if (taken.length > 0) this.#store(taken, bodies, make);
     return taken.length;
   }
 
   /** What is written into the quick log; its files are made on the way. */
-  *#entries(given: Iterable<Given>, taken: Prepared[]): Iterable<QuickEntry> {
+  *#entries(
+    given: Iterable<Given>,
+    together: number,
+    taken: Prepared[],
+  ): Iterable<QuickEntry> {
     let isFirst = true;
     for (const { facts, prepared } of given) {
       if (isFirst && !this.#parts.quick.follows(facts)) return;
       isFirst = false;
-      const { step, body = NOTHING } = this.#parts.early.take(prepared);
+      const { step, body = NOTHING } = this.#parts.early.take(
+        prepared,
+        together,
+      );
       taken.push({ step, body });
       const { pathIndex, content } = step;
       const token = content.kind === "whole" ? content.token : "";

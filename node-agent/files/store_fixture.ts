@@ -30,7 +30,11 @@ export class QuietLog {
 }
 
 /** Bodies of middle size are written at once. */
-export const EARLY = { sizeBytesMin: 16 * KIB, rushCount: 1 } as const;
+export const EARLY = {
+  sizeBytesMin: 16 * KIB,
+  togetherBytesMin: 16 * KIB,
+  rushCount: 1,
+} as const;
 
 /** Options for a small store below `dir`. */
 export function storeOptions(
