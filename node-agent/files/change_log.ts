@@ -21,6 +21,7 @@ import type {
   RecordsLimit,
   UsedKey,
 } from "../ports.ts";
+import { pause } from "../turns.ts";
 import { LogCut } from "./log_cut.ts";
 import { LogReader } from "./log_reader.ts";
 import type { StoredFiles, StoreParts } from "./local_files.ts";
@@ -29,6 +30,9 @@ import { mustWait, type Prepared, Preparer } from "./preparer.ts";
 import { QuickRecords } from "./quick_records.ts";
 import { collectTombstones } from "./tombstone_sweep.ts";
 import type { Op, Opened, RememberedKey } from "./worker_messages.ts";
+
+/** After so many ms others get their turn. */
+const TURN_MS_MAX = 10;
 
 /** What a log begins with. */
 export interface LogStart {
@@ -181,7 +185,10 @@ export class StoredLog implements ChangeLog {
     });
     const items = await this.#preparer.receive(records, durable);
     const name = { origin, incarnation };
+    const beganMs = performance.now();
     const quick = durable ? [] : this.#quick.apply(name, records, items);
+    // Callers give the next ones at once, without a turn for anybody else.
+    if (performance.now() - beganMs > TURN_MS_MAX) await pause();
     const from = first.sequence + quick.length;
     const stored = await this.#storeAll(
       items.slice(quick.length),

@@ -36,7 +36,7 @@ import type { PathState } from "./worker_messages.ts";
 export interface EarlyLimits {
   /** Shorter ones go the longer way: with few clients they cost less there. */
   readonly sizeBytesMin: number;
-  /** The same for those that come together, as many of a peer do. */
+  /** The same for those that come with others, as a peer's records do. */
   readonly togetherBytesMin: number;
   /** So many must have come within {@linkcode RUSH_MS}, for one flush of all. */
   readonly rushCount: number;
@@ -53,11 +53,6 @@ const TOGETHER_COUNT = 4;
 const RUSH_MS = 200;
 /** Bytes that the store worker has not taken over yet, at most. */
 const UNSTORED_BYTES_MAX = 64 * MIB;
-/**
- * A path is left alone for so many times as long as a slow flush of it took: such
- * flushes take a tenth of the time at most.
- */
-const PAUSE_PER_FLUSH = 10;
 /**
  * File systems that are used, as `statfs` has their types: ext2 to ext4, btrfs.
  * XFS puts a file where the folder is in which it was made, and all of these are
@@ -86,7 +81,6 @@ interface EarlyPath {
   readonly state: PathState;
   readonly mayUse: boolean;
   unstoredBytes: number;
-  pausedUntilMs: number;
 }
 
 /** See the module comment. */
@@ -98,6 +92,8 @@ export class EarlyFiles {
   #count = 0;
   /** Of all paths. */
   #unstoredBytes = 0;
+  /** In monotonic ms. */
+  #pausedUntilMs = -Infinity;
   /** When the last bodies came, oldest first, in monotonic ms. */
   readonly #came: number[] = [];
 
@@ -148,6 +144,7 @@ export class EarlyFiles {
     const state = paths.stateOf(pathIndex);
     if (state?.state !== "writable" || disks.isSuspect(pathIndex)) return;
     if (this.#unstoredBytes + sizeBytes > UNSTORED_BYTES_MAX) return;
+    if (disks.nowMs() < this.#pausedUntilMs) return;
     let path = this.#paths.get(pathIndex);
     if (path?.state !== state) {
       const { mayUse = isSuited } = this.#parts;
@@ -155,12 +152,10 @@ export class EarlyFiles {
         state,
         mayUse: mayUse(layout, pathIndex),
         unstoredBytes: path?.unstoredBytes ?? 0,
-        pausedUntilMs: -Infinity,
       };
       this.#paths.set(pathIndex, path);
     }
-    const isPaused = disks.nowMs() < path.pausedUntilMs;
-    return path.mayUse && !isPaused ? path : undefined;
+    return path.mayUse ? path : undefined;
   }
 
   #write(pathIndex: number, token: string, body: Uint8Array): boolean {
@@ -202,12 +197,9 @@ export class EarlyFiles {
     if (path !== undefined) path.unstoredBytes -= sizeBytes;
   }
 
-  /** A flush of this path took long: somebody else writes much there. */
-  pause(pathIndex: number, flushMs: number): void {
-    const path = this.#paths.get(pathIndex);
-    if (path === undefined) return;
-    const nowMs = this.#parts.disks.nowMs();
-    path.pausedUntilMs = nowMs + PAUSE_PER_FLUSH * flushMs;
+  /** Flushes take long: somebody else writes much there. */
+  pause(pauseMs: number): void {
+    this.#pausedUntilMs = this.#parts.disks.nowMs() + pauseMs;
   }
 
   /**

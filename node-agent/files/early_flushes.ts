@@ -13,27 +13,27 @@ import type { Flusher } from "./flusher.ts";
 /** Key of the last action that was flushed, in the state table. */
 export const FLUSHED_KEY = "flushed";
 
-/**
- * A flush that takes longer than this and what our bytes may is slow, in ms. One
- * alone may have had much to do that lay there; the next one after it is told of.
- */
+/** A flush that takes longer than this and what our bytes may is slow, in ms. */
 const SLOW_MS = 100;
+/**
+ * One slow flush alone may have had much to do that lay there, as the first one
+ * in a run and the first one after a pause. A second one within so many times as
+ * long as it takes itself is told of, and the pause is as long: a sixth of the
+ * time, at most, is spent in such flushes.
+ */
+const PAUSE_PER_FLUSH = 10;
+/** After a file system that stood still, in ms. */
+const PAUSE_MS_MAX = 600_000;
 /** What a disk takes at least. */
 const BYTES_PER_MS = 100_000;
-
-/** A flush that took long, like the one before it. */
-export interface SlowFlush {
-  readonly pathIndex: number;
-  readonly flushMs: number;
-}
 
 /** What flushes are made with. */
 export interface EarlyFlushesParts {
   readonly flusher: Pick<Flusher, "flushHere">;
   /** Whether a store path takes bytes. */
   readonly mayWrite: (pathIndex: number) => boolean;
-  /** Flushes take long. */
-  readonly slow: (flush: SlowFlush) => void;
+  /** Flushes take long: write no such files for a time. */
+  readonly slow: (pauseMs: number) => void;
 }
 
 /** For `BodyPlaces`. */
@@ -41,8 +41,11 @@ export class EarlyFlushes {
   readonly #parts: EarlyFlushesParts;
   /** Of transactions that were not flushed. */
   #unflushed: Pending[] = [];
-  /** Paths of which the last flush was slow. */
-  readonly #slow = new Set<number>();
+  /**
+   * When the last slow flush ended that was not told of, in monotonic ms. All
+   * these paths lie on one file system (`isSuited`), so it is one for all.
+   */
+  #slowAtMs = -Infinity;
 
   /** Nothing waits yet. */
   constructor(parts: EarlyFlushesParts) {
@@ -96,7 +99,7 @@ export class EarlyFlushes {
 
   /** Why that failed, or `undefined`. */
   #flush(pathIndex: number, actions: readonly Pending[]): string | undefined {
-    const { flusher, mayWrite, slow } = this.#parts;
+    const { flusher, mayWrite } = this.#parts;
     // What a path has not got by the time of its fence it need never get.
     if (!mayWrite(pathIndex)) return "the path was fenced";
     const beganMs = performance.now();
@@ -108,10 +111,15 @@ export class EarlyFlushes {
     } finally {
       const flushMs = performance.now() - beganMs;
       const isSlow = flushMs > SLOW_MS + bytesOf(actions) / BYTES_PER_MS;
-      if (!isSlow) this.#slow.delete(pathIndex);
-      else if (this.#slow.has(pathIndex)) slow({ pathIndex, flushMs });
-      else this.#slow.add(pathIndex);
+      if (isSlow) this.#wasSlow(beganMs, flushMs);
     }
+  }
+
+  #wasSlow(beganMs: number, flushMs: number): void {
+    const pauseMs = Math.min(PAUSE_PER_FLUSH * flushMs, PAUSE_MS_MAX);
+    const isAgain = beganMs - this.#slowAtMs < pauseMs;
+    this.#slowAtMs = isAgain ? -Infinity : beganMs + flushMs;
+    if (isAgain) this.#parts.slow(pauseMs);
   }
 }
 

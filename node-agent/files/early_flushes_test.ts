@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { EarlyFlushes, type SlowFlush } from "./early_flushes.ts";
+import { EarlyFlushes } from "./early_flushes.ts";
 import { earlyToken } from "./early_token.ts";
 import type { Pending } from "./file_actions.ts";
 
@@ -61,39 +61,63 @@ Deno.test("EarlyFlushes names what a failed path has, and no other path's", () =
   assert.deepEqual(flushes.sync([], new Map()), []);
 });
 
-Deno.test("EarlyFlushes tells of flushes that take longer than our bytes may", () => {
+/** Flushes that take as long as they are told to; pauses that were asked for. */
+function slowRig() {
   const { now } = performance;
-  let nowMs = 0;
-  let tookMs = 0;
-  performance.now = () => nowMs;
-  try {
-    const slow: SlowFlush[] = [];
-    const flushes = new EarlyFlushes({
-      flusher: { flushHere: () => void (nowMs += tookMs) },
-      mayWrite: () => true,
-      slow: (flush) => slow.push(flush),
-    });
-    const facts = { sizeBytes: 5_000_000, crc32: 7 }; // 50 ms
-    const big = { ...action(2), token: earlyToken("00000000", 1, facts) };
-    tookMs = 150;
-    flushes.sync([big], new Map());
-    assert.deepEqual(slow, []);
-    tookMs = 151;
-    flushes.sync([big], new Map());
-    assert.deepEqual(slow, [], "it may have had much to do");
-    flushes.sync([big], new Map());
-    assert.deepEqual(slow, [{ pathIndex: 2, flushMs: 151 }]);
-    tookMs = 101;
-    flushes.sync([action(3)], new Map());
-    flushes.sync([big], new Map());
-    tookMs = 151;
-    flushes.sync([big], new Map());
-    assert.equal(slow.length, 1, "one was quick meanwhile");
-    flushes.sync([action(3)], new Map());
-    assert.deepEqual(slow.slice(1), [{ pathIndex: 3, flushMs: 151 }]);
-  } finally {
-    performance.now = now;
-  }
+  const clock = { nowMs: 0, tookMs: 0 };
+  const pauses: number[] = [];
+  performance.now = () => clock.nowMs;
+  const flushes = new EarlyFlushes({
+    flusher: { flushHere: () => void (clock.nowMs += clock.tookMs) },
+    mayWrite: () => true,
+    slow: (pauseMs) => pauses.push(pauseMs),
+  });
+  const flush = (tookMs: number, ...actions: Pending[]) => {
+    clock.tookMs = tookMs;
+    flushes.sync(actions, new Map());
+    return pauses.splice(0);
+  };
+  const undo = { [Symbol.dispose]: () => void (performance.now = now) };
+  return { flush, clock, undo };
+}
+
+Deno.test("EarlyFlushes asks for a pause at the second slow flush", () => {
+  const { flush, clock, undo } = slowRig();
+  using _ = undo;
+  const facts = { sizeBytes: 5_000_000, crc32: 7 }; // 50 ms
+  const big = { ...action(2), token: earlyToken("00000000", 1, facts) };
+  for (let n = 0; n < 3; n++) assert.deepEqual(flush(150, big), []);
+  assert.deepEqual(flush(151, big), [], "it may have had much to do");
+  assert.deepEqual(flush(20, big), []);
+  assert.deepEqual(flush(151, big), [1510]);
+  // What went the longer way meanwhile is flushed by the first one.
+  clock.nowMs += 1510;
+  assert.deepEqual(flush(9_000, big), []);
+  assert.deepEqual(flush(101, action(2)), [1010]);
+});
+
+Deno.test("EarlyFlushes forgets a slow flush that is long past", () => {
+  const { flush, clock, undo } = slowRig();
+  using _ = undo;
+  assert.deepEqual(flush(200, action(0)), []);
+  clock.nowMs += 2_000;
+  assert.deepEqual(flush(200, action(0)), []);
+  clock.nowMs += 1_999;
+  assert.deepEqual(flush(200, action(0)), [2_000]);
+});
+
+Deno.test("EarlyFlushes takes all paths for one file system", () => {
+  const { flush, undo } = slowRig();
+  using _ = undo;
+  assert.deepEqual(flush(200, action(0)), []);
+  assert.deepEqual(flush(200, action(1)), [2_000]);
+});
+
+Deno.test("EarlyFlushes asks for ten minutes at most", () => {
+  const { flush, undo } = slowRig();
+  using _ = undo;
+  flush(3_600_000, action(0));
+  assert.deepEqual(flush(3_600_000, action(0)), [600_000]);
 });
 
 Deno.test("EarlyFlushes does not flush a path that is fenced", () => {

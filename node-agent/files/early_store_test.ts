@@ -142,6 +142,76 @@ test("records of peers are taken the same way", async (dir) => {
   await second.close();
 });
 
+/** Limits as they are in use, but for the rush. */
+const USUAL = {
+  ...STILL,
+  early: { sizeBytesMin: 64 * KIB, togetherBytesMin: 16 * KIB, rushCount: 1 },
+};
+
+/** For each entry of the quick log, whether it names a file. */
+function areTokens(dir: string): boolean[] {
+  const left = Deno.readFileSync(`${dir}/data/quick.log`);
+  return [...quickEntriesOf(left)].map(({ token }) => token !== "");
+}
+
+function foreignRecords(count: number, from = 1) {
+  return Array.from({ length: count }, (_, n) => ({
+    sequence: from + n,
+    ...foreignRecord(from + n, 20 * KIB),
+  }));
+}
+
+test("shorter bodies are taken so when many of a peer come", async (dir) => {
+  const { store } = await TestStore.open(dir, USUAL);
+  await store.log.apply(2, 5, foreignRecords(3), false);
+  await store.log.apply(2, 5, foreignRecords(4, 4), false);
+  await store.close({ clean: false });
+  assert.deepEqual(areTokens(dir), [
+    ...[false, false, false],
+    ...[true, true, true, true],
+  ]);
+});
+
+test("shorter bodies of clients go the longer way", async (dir) => {
+  const store = await TestStore.open(dir, USUAL);
+  for (let n = 0; n < 5; n++) {
+    await store.upload(someBytes(EARLY_BYTES, n), HOW);
+  }
+  await store.store.close({ clean: false });
+  assert.deepEqual(areTokens(dir), Array(5).fill(false));
+});
+
+test("files of one call are written for a moment only", async (dir) => {
+  const { store } = await TestStore.open(dir, USUAL);
+  const { now } = performance;
+  let calls = 0;
+  performance.now = () => now.call(performance) + 2 * calls++;
+  try {
+    await store.log.apply(2, 5, foreignRecords(20), false);
+  } finally {
+    performance.now = now;
+  }
+  await store.close({ clean: false });
+  const tokens = areTokens(dir);
+  assert.equal(tokens.length, 20);
+  assert(tokens[0]);
+  assert(!tokens.at(-1));
+});
+
+test("others get their turn while a peer sends much", async (dir) => {
+  const { store } = await TestStore.open(dir, USUAL);
+  const groups = [1, 251, 501].map((from) => foreignRecords(250, from));
+  let turns = 0;
+  const timer = setInterval(() => turns++, 0);
+  for (const group of groups) {
+    const before = turns;
+    await store.log.apply(2, 5, group, false);
+    assert(turns > before);
+  }
+  clearInterval(timer);
+  await store.close({ clean: true });
+});
+
 test("what the quick log does not take is not written and removed again", async (dir) => {
   const { openSync } = Deno;
   let written = 0;

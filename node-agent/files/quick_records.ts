@@ -34,6 +34,8 @@ interface Given {
 }
 
 const NOTHING = new Uint8Array(0);
+/** Files of one call are written for so long; the rest goes the longer way. */
+const FILES_MS_MAX = 20;
 
 /** For the change log. */
 export class QuickRecords {
@@ -142,13 +144,14 @@ export class QuickRecords {
     taken: Prepared[],
   ): Iterable<QuickEntry> {
     let isFirst = true;
+    const beganMs = performance.now();
     for (const { facts, prepared } of given) {
       if (isFirst && !this.#parts.quick.follows(facts)) return;
       isFirst = false;
-      const { step, body = NOTHING } = this.#parts.early.take(
-        prepared,
-        together,
-      );
+      const isLate = performance.now() - beganMs > FILES_MS_MAX;
+      const { step, body = NOTHING } = isLate
+        ? prepared
+        : this.#parts.early.take(prepared, together);
       taken.push({ step, body });
       const { pathIndex, content } = step;
       const token = content.kind === "whole" ? content.token : "";

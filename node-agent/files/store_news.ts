@@ -25,7 +25,7 @@ export class StoreNews {
       case "path":
         return this.paths?.set(message.pathIndex, message.state);
       case "slow-flush":
-        return this.early?.pause(message.pathIndex, message.flushMs);
+        return this.early?.pause(message.pauseMs);
       case "waiting":
         if (this.paths !== undefined) this.paths.waitingBytes = message.bytes;
         return;

@@ -158,7 +158,7 @@ export class StoreWorker {
       head,
       bodies: this.#bodies,
       flushedTo,
-      slow: (flush) => say({ kind: "slow-flush", ...flush }),
+      slow: (pauseMs) => say({ kind: "slow-flush", pauseMs }),
     }, Math.max(this.#finisher.lastNumber, flushedTo));
     this.#duplicates = openDuplicates(options.checkDuplicates, parts);
     markDamaged(this.#statements, damaged);

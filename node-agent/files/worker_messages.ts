@@ -8,7 +8,6 @@
  * @module
  */
 
-import type { SlowFlush } from "./early_flushes.ts";
 import type { ProblemSlug, StorePathReport } from "@kedge/schema";
 import type { Applied } from "../ports.ts";
 import type { Step } from "./merge_core.ts";
@@ -232,8 +231,8 @@ export type FromWorker =
     readonly pathIndex: number;
     readonly state: PathState;
   }
-  /** A flush of a whole file system took long. */
-  | ({ readonly kind: "slow-flush" } & SlowFlush)
+  /** Flushes of a whole file system take long. */
+  | { readonly kind: "slow-flush"; readonly pauseMs: number }
   /** Bytes that store paths will take when they are packed. */
   | { readonly kind: "waiting"; readonly bytes: readonly number[] }
   /** The database disk is full, or has room again. */
