@@ -187,8 +187,7 @@ export class StoredLog implements ChangeLog {
     const name = { origin, incarnation };
     const beganMs = performance.now();
     const quick = durable ? [] : this.#quick.apply(name, records, items);
-    // Callers give the next ones at once, without a turn for anybody else.
-    if (performance.now() - beganMs > TURN_MS_MAX) await pause();
+    const isLong = performance.now() - beganMs > TURN_MS_MAX;
     const from = first.sequence + quick.length;
     const stored = await this.#storeAll(
       items.slice(quick.length),
@@ -199,6 +198,8 @@ export class StoredLog implements ChangeLog {
     for (const { content } of records) await this.#drop(content);
     const sequence = first.sequence + heldCount(applied) - 1;
     this.#notePosition({ ...name, sequence });
+    // Callers give the next ones at once, without a turn for anybody else.
+    if (isLong) await pause();
     return applied;
   }
 
